@@ -1,0 +1,221 @@
+#include "convoy/core/parallel.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "convoy/core/error.h"
+
+namespace convoy {
+
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+// The number of CPUs that the control group's quota allows, rounded up; 0 if there is no limit. cgroup v2, then v1.
+int quota_cpus() {
+  double quota = 0, period = 0;
+  std::ifstream v2("/sys/fs/cgroup/cpu.max");
+  std::string text;
+  if (v2 >> text >> period && text != "max") {
+    quota = std::strtod(text.c_str(), nullptr);
+  } else if (!v2.is_open()) {
+    std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    if (!(v1_quota >> quota && v1_period >> period)) return 0;
+  }
+  if (quota <= 0 || period <= 0) return 0;
+  return static_cast<int>(std::clamp((quota + period - 1) / period, 1.0, double{kMostThreads}));
+}
+
+int affinity_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+int default_threads() {
+  if (const char* text = std::getenv("CONVOY_NUM_THREADS")) {
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    if (end != text && *end == '\0' && value >= 1 && value <= kMostThreads) return static_cast<int>(value);
+  }
+  return available_threads();
+}
+
+void pause_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// A job is one parallel_for. Workers and the caller take task numbers from `next` until they are used up.
+struct Job {
+  detail::TaskFunction function = nullptr;
+  void* context = nullptr;
+  int64_t tasks = 0;
+  int threads = 1;
+  std::atomic<int64_t> next{0};
+
+  void work(int thread) {
+    for (int64_t task = next.fetch_add(1, std::memory_order_relaxed); task < tasks;
+         task = next.fetch_add(1, std::memory_order_relaxed)) {
+      function(context, task, thread);
+    }
+  }
+};
+
+thread_local bool inside_task = false;
+
+// Persistent workers. Between jobs a worker spins for some microseconds (the next layer usually follows at once), then sleeps.
+// OpenMP was the alternative: it spins for milliseconds, ignores container quotas and cannot be checked by ThreadSanitizer
+// (docs/adr/0001-own-thread-pool.md).
+class Pool {
+ public:
+  ~Pool() { stop(); }
+
+  // True if this call ran the job; false if another thread is using the pool.
+  bool run(Job& job) {
+    const std::unique_lock lock(use_, std::try_to_lock);
+    if (!lock.owns_lock()) return false;
+    if (pid_ != getpid()) forget_workers();  // a forked child has none of its parent's threads
+    grow(job.threads - 1);
+    job_ = &job;
+    pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+    job.work(0);
+    for (int spin = 0; pending_.load(std::memory_order_acquire) != 0;) {
+      if (++spin < kSpins) {
+        pause_cpu();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+    return true;
+  }
+
+ private:
+  static constexpr int kSpins = 20000;  // about 0.3 ms on a 3 GHz machine
+
+  void grow(int count) {
+    while (static_cast<int>(workers_.size()) < count) {
+      const int thread = static_cast<int>(workers_.size()) + 1;
+      try {
+        workers_.emplace_back([this, thread, seen = generation_.load()] { serve(thread, seen); });
+      } catch (const std::system_error&) {
+        return;  // no more threads to be had: the ones there are do the work
+      }
+    }
+  }
+
+  void serve(int thread, uint32_t seen) {
+    inside_task = true;
+    for (;;) {
+      uint32_t now = generation_.load(std::memory_order_acquire);
+      for (int spin = 0; now == seen && spin < kSpins; ++spin) {
+        pause_cpu();
+        now = generation_.load(std::memory_order_acquire);
+      }
+      while (now == seen) {
+        generation_.wait(seen, std::memory_order_acquire);
+        now = generation_.load(std::memory_order_acquire);
+      }
+      seen = now;
+      if (stopping_.load(std::memory_order_acquire)) return;
+      if (thread < job_->threads) job_->work(thread);
+      pending_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  void stop() {
+    if (pid_ != getpid()) {
+      forget_workers();
+      return;
+    }
+    stopping_ = true;
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+
+  void forget_workers() {
+    for (std::thread& worker : workers_) worker.detach();
+    workers_.clear();
+    pid_ = getpid();
+  }
+
+  std::mutex use_;
+  std::vector<std::thread> workers_;
+  Job* job_ = nullptr;
+  std::atomic<uint32_t> generation_{0};
+  std::atomic<int> pending_{0};
+  std::atomic<bool> stopping_{false};
+  pid_t pid_ = getpid();
+};
+
+Pool& pool() {
+  static Pool instance;
+  return instance;
+}
+
+std::atomic<int>& thread_setting() {
+  static std::atomic<int> setting{default_threads()};
+  return setting;
+}
+
+}  // namespace
+
+int available_threads() {
+  static const int count = [] {
+    const int cpus = affinity_cpus();
+    const int quota = quota_cpus();
+    return quota > 0 ? std::min(cpus, quota) : cpus;
+  }();
+  return count;
+}
+
+int num_threads() { return thread_setting().load(std::memory_order_relaxed); }
+
+void set_num_threads(int threads) {
+  if (threads < 0 || threads > kMostThreads) {
+    throw ValueError("set_num_threads expects a positive integer", "the thread count is " + std::to_string(threads) + ", use 1 to " +
+                                                                       std::to_string(kMostThreads) + ", or 0 for the default");
+  }
+  thread_setting() = threads == 0 ? default_threads() : threads;
+}
+
+namespace detail {
+
+void run_tasks(int64_t tasks, TaskFunction function, void* context) {
+  Job job;
+  job.function = function;
+  job.context = context;
+  job.tasks = tasks;
+  job.threads = static_cast<int>(std::min<int64_t>(tasks, num_threads()));
+  if (job.threads > 1 && !inside_task) {
+    inside_task = true;
+    const bool done = pool().run(job);
+    inside_task = false;
+    if (done) return;
+  }
+  const bool nested = inside_task;
+  inside_task = true;
+  job.work(0);
+  inside_task = nested;
+}
+
+}  // namespace detail
+
+}  // namespace convoy

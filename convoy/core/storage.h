@@ -1,0 +1,19 @@
+// Memory for values: aligned, checked, and kept for reuse, since a training step frees and asks for the same sizes again and
+// fresh pages cost more than the arithmetic done on them.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace convoy {
+
+inline constexpr size_t kAlignment = 64;
+
+/// `bytes` of uninitialised memory aligned to kAlignment; released when the last handle goes. Throws Error when there is none:
+/// "not enough memory: tried to allocate N bytes".
+std::shared_ptr<void> allocate(size_t bytes);
+
+/// Returns memory that is kept for reuse to the operating system.
+void release_cached_memory();
+
+}  // namespace convoy

@@ -1,0 +1,256 @@
+#include "convoy/core/tensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "convoy/core/error.h"
+#include "convoy/core/storage.h"
+#include "convoy/shape/checked.h"
+
+namespace convoy {
+
+namespace {
+
+// Calls f with a value of the element type.
+template <class F>
+decltype(auto) with_type(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kFloat32: return f(float{});
+    case DType::kFloat64: return f(double{});
+    case DType::kInt64: break;
+  }
+  return f(int64_t{});
+}
+
+}  // namespace
+
+std::string to_string(const Shape& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+int64_t numel(const Shape& shape) {
+  shape::Checked count(1);
+  shape::Checked bytes(16);
+  for (const int64_t n : shape) {
+    if (n < 0) {
+      throw Error("Trying to create tensor with negative dimension " + std::to_string(n) + ": " + to_string(shape),
+                  "every size must be 0 or more");
+    }
+    count = count * n;
+    bytes = bytes * std::max<int64_t>(n, 1);
+  }
+  if (!count.ok() || !bytes.ok()) {
+    throw Error("numel: integer multiplication overflow", "the shape " + to_string(shape) + " has more elements than 64 bits can count");
+  }
+  return count.value();
+}
+
+Tensor Tensor::empty(Shape shape, DType dtype) {
+  Tensor t;
+  t.numel_ = convoy::numel(shape);
+  t.shape_ = std::move(shape);
+  t.dtype_ = dtype;
+  t.storage_ = allocate(t.nbytes());
+  t.data_ = t.storage_.get();
+  return t;
+}
+
+Tensor Tensor::zeros(Shape shape, DType dtype) {
+  Tensor t = empty(std::move(shape), dtype);
+  t.zero_();
+  return t;
+}
+
+Tensor Tensor::ones(Shape shape, DType dtype) { return full(std::move(shape), 1.0, dtype); }
+
+Tensor Tensor::full(Shape shape, double value, DType dtype) {
+  Tensor t = empty(std::move(shape), dtype);
+  t.fill_(value);
+  return t;
+}
+
+Tensor Tensor::arange(int64_t n, DType dtype) {
+  Tensor t = empty({n}, dtype);
+  with_type(dtype, [&](auto zero) {
+    auto* p = t.data<decltype(zero)>();
+    for (int64_t i = 0; i < n; ++i) p[i] = static_cast<decltype(zero)>(i);
+  });
+  return t;
+}
+
+template <class T>
+Tensor Tensor::from(const std::vector<T>& values, Shape shape) {
+  Tensor t = empty(std::move(shape), dtype_of<T>::value);
+  if (t.numel() != static_cast<int64_t>(values.size())) {
+    throw Error("shape '" + to_string(t.shape()) + "' is invalid for input of size " + std::to_string(values.size()));
+  }
+  if (!values.empty()) std::memcpy(t.data_, values.data(), t.nbytes());
+  return t;
+}
+template Tensor Tensor::from(const std::vector<float>&, Shape);
+template Tensor Tensor::from(const std::vector<double>&, Shape);
+template Tensor Tensor::from(const std::vector<int64_t>&, Shape);
+
+Tensor Tensor::from(std::initializer_list<float> values, Shape shape) { return from(std::vector<float>(values), std::move(shape)); }
+
+Tensor Tensor::scalar(double value, DType dtype) { return full({}, value, dtype); }
+
+int64_t Tensor::size(int64_t axis) const {
+  const int64_t at = axis < 0 ? axis + dim() : axis;
+  if (at < 0 || at >= dim()) {
+    throw Error("Dimension out of range (expected to be in range of [" + std::to_string(-dim()) + ", " + std::to_string(dim() - 1) +
+                "], but got " + std::to_string(axis) + ")");
+  }
+  return shape_[static_cast<size_t>(at)];
+}
+
+template <class T>
+T* Tensor::data() {
+  return const_cast<T*>(static_cast<const Tensor*>(this)->data<T>());
+}
+template <class T>
+const T* Tensor::data() const {
+  if (!defined()) throw Error("the tensor is undefined", "give it values first, for example Tensor::zeros({2, 3})");
+  if (dtype_ != dtype_of<T>::value) {
+    throw Error(std::string("expected scalar type ") + scalar_type_name(dtype_of<T>::value) + " but found " + scalar_type_name(dtype_),
+                std::string("convert it with to(DType), it holds ") + dtype_name(dtype_));
+  }
+  return static_cast<const T*>(data_);
+}
+template float* Tensor::data<float>();
+template double* Tensor::data<double>();
+template int64_t* Tensor::data<int64_t>();
+template const float* Tensor::data<float>() const;
+template const double* Tensor::data<double>() const;
+template const int64_t* Tensor::data<int64_t>() const;
+
+double Tensor::item() const {
+  if (numel_ != 1) {
+    throw ValueError("only one element tensors can be converted to Python scalars", "this tensor has shape " + to_string(shape_));
+  }
+  return at(0);
+}
+
+double Tensor::at(int64_t i) const {
+  if (i < 0 || i >= numel_) {
+    throw Error("index " + std::to_string(i) + " is out of bounds for a tensor with " + std::to_string(numel_) + " elements");
+  }
+  return with_type(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
+}
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  std::vector<T> values(static_cast<size_t>(numel_));
+  with_type(dtype_, [&](auto zero) {
+    const auto* p = data<decltype(zero)>();
+    for (int64_t i = 0; i < numel_; ++i) values[static_cast<size_t>(i)] = static_cast<T>(p[i]);
+  });
+  return values;
+}
+template std::vector<float> Tensor::to_vector() const;
+template std::vector<double> Tensor::to_vector() const;
+template std::vector<int64_t> Tensor::to_vector() const;
+
+Tensor Tensor::reshape(Shape shape) const {
+  const Shape asked = shape;
+  const auto refuse = [&] {
+    throw Error("shape '" + to_string(asked) + "' is invalid for input of size " + std::to_string(numel_),
+                "the tensor has shape " + to_string(shape_));
+  };
+  int64_t known = 1;
+  int64_t* free_size = nullptr;
+  for (int64_t& n : shape) {
+    if (n == -1) {
+      if (free_size != nullptr) throw Error("only one dimension can be inferred", "the shape asked for is " + to_string(asked));
+      free_size = &n;
+    } else if (n < 0) {
+      throw Error("invalid shape dimension " + std::to_string(n));
+    } else if (__builtin_mul_overflow(known, n, &known)) {
+      refuse();
+    }
+  }
+  if (free_size != nullptr) {
+    if (known == 0) {
+      throw Error("cannot reshape tensor of " + std::to_string(numel_) + " elements into shape " + to_string(asked) +
+                  " because the unspecified dimension size -1 can be any value and is ambiguous");
+    }
+    if (numel_ % known != 0) refuse();
+    *free_size = numel_ / known;
+  } else if (known != numel_) {
+    refuse();
+  }
+  Tensor t = *this;
+  t.shape_ = std::move(shape);
+  return t;
+}
+
+Tensor Tensor::slice(int64_t begin, int64_t end) const {
+  if (dim() == 0) throw Error("slice() cannot be applied to a 0-dim tensor.");
+  if (begin < 0 || end < begin || end > shape_[0]) {
+    throw Error("slice [" + std::to_string(begin) + ", " + std::to_string(end) + ") is out of range for a first axis of size " +
+                std::to_string(shape_[0]));
+  }
+  Tensor t = *this;
+  const int64_t stride = shape_[0] == 0 ? 0 : numel_ / shape_[0];
+  t.shape_[0] = end - begin;
+  t.numel_ = stride * (end - begin);
+  t.data_ = static_cast<char*>(data_) + static_cast<size_t>(begin * stride) * element_size(dtype_);
+  return t;
+}
+
+Tensor Tensor::select(int64_t i) const {
+  Tensor t = slice(i, i + 1);
+  t.shape_.erase(t.shape_.begin());
+  return t;
+}
+
+Tensor Tensor::clone() const {
+  if (!defined()) return {};
+  Tensor t = empty(shape_, dtype_);
+  if (numel_ > 0) std::memcpy(t.data_, data_, nbytes());
+  return t;
+}
+
+Tensor Tensor::to(DType dtype) const {
+  if (!defined() || dtype == dtype_) return *this;
+  Tensor t = empty(shape_, dtype);
+  with_type(dtype_, [&](auto from) {
+    with_type(dtype, [&](auto to) {
+      const auto* in = data<decltype(from)>();
+      std::transform(in, in + numel_, t.data<decltype(to)>(), [](auto v) { return static_cast<decltype(to)>(v); });
+    });
+  });
+  return t;
+}
+
+void Tensor::copy_(const Tensor& source) {
+  if (source.shape_ != shape_ || source.dtype_ != dtype_) {
+    throw Error("cannot copy a " + std::string(dtype_name(source.dtype_)) + " tensor of shape " + to_string(source.shape_) + " into a " +
+                dtype_name(dtype_) + " tensor of shape " + to_string(shape_));
+  }
+  if (numel_ > 0) std::memmove(data_, source.data_, nbytes());
+}
+
+void Tensor::fill_(double value) {
+  with_type(dtype_, [&](auto zero) {
+    auto* p = data<decltype(zero)>();
+    std::fill(p, p + numel_, static_cast<decltype(zero)>(value));
+  });
+}
+
+void Tensor::zero_() {
+  if (numel_ > 0) std::memset(data_, 0, nbytes());
+}
+
+bool identical(const Tensor& a, const Tensor& b) {
+  if (a.defined() != b.defined()) return false;
+  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+         (a.numel() == 0 || std::memcmp(a.raw_data(), b.raw_data(), a.nbytes()) == 0);
+}
+
+}  // namespace convoy

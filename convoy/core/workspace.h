@@ -1,0 +1,42 @@
+// Scratch memory for kernels, sized before the work starts.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace convoy {
+
+/// Rounds a byte count up to whole cache lines, so that parts of a workspace never share one.
+constexpr size_t padded_bytes(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// A block of scratch memory that a kernel divides as it likes. Kernels say how much they need (workspace_bytes) and never
+/// allocate. Blocks are reused (core/storage.h).
+class Workspace {
+ public:
+  /// Room for `bytes`; throws Error if there is not enough memory.
+  explicit Workspace(size_t bytes);
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  size_t bytes() const { return bytes_; }
+
+  /// The next `count` elements, aligned to 64 bytes, uninitialised. Taking more than the size asked for is a bug.
+  template <class T>
+  T* take(int64_t count) noexcept {
+    const size_t at = used_;
+    used_ += padded_bytes(static_cast<size_t>(count) * sizeof(T));
+    assert(used_ <= bytes_);
+    return reinterpret_cast<T*>(base_ + at);
+  }
+
+ private:
+  std::shared_ptr<void> memory_;
+  char* base_ = nullptr;
+  size_t bytes_ = 0;
+  size_t used_ = 0;
+};
+
+}  // namespace convoy

@@ -1,0 +1,72 @@
+// Data sets: images with a class each, and the loader that deals them out in batches.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "convoy/core/random.h"
+#include "convoy/core/tensor.h"
+
+namespace convoy::data {
+
+/// Images and their classes, in memory. Shapes: images (N, C, H, W) float32, labels (N) int64.
+struct Dataset {
+  Tensor images;
+  Tensor labels;
+  std::vector<std::string> classes;  // class names by label
+
+  int64_t size() const { return labels.defined() ? labels.numel() : 0; }
+};
+
+/// A training and a test set.
+struct Split {
+  Dataset train, test;
+};
+
+struct ShapesOptions {
+  int64_t train = 4000;
+  int64_t test = 1000;
+  int64_t image_size = 28;
+  uint64_t seed = 1;
+};
+
+/// Ten kinds of shapes (circle, square, triangle, ...) drawn in grey with random place, size, angle, brightness and noise: (1, 28, 28).
+/// The same seed gives the same bits on every machine (integer and IEEE arithmetic only).
+Split drawn_shapes(const ShapesOptions& options = {});
+
+/// MNIST's IDX files (train-images-idx3-ubyte, ...; also .gz) in a folder; values / 255.
+Split idx_folder(const std::string& folder);
+
+/// One folder per class holding PNG or JPEG files; with train/ and test/ subfolders if there are any, else every fifth image is for testing.
+/// All images are brought to image_size (0: that of the first) and `channels`.
+Split image_folder(const std::string& folder, int64_t image_size = 0, int channels = 0);
+
+/// Splits "shapes", "idx:DIR" or "folder:DIR". Errors: ValueError that lists the forms.
+Split open_dataset(const std::string& text);
+
+struct Batch {
+  Tensor images;  // (B, C, H, W)
+  Tensor labels;  // (B)
+};
+
+/// Deals a data set out in batches. Shuffling draws one permutation per epoch from a generator of its own.
+class Loader {
+ public:
+  Loader(Dataset dataset, int64_t batch_size, bool shuffle = false, uint64_t seed = 0, bool drop_last = false);
+
+  int64_t batches() const;
+  /// Starts an epoch: the order depends on the seed and the epoch number alone, so an interrupted run can be resumed.
+  void start_epoch(int64_t epoch);
+  Batch batch(int64_t index) const;
+  const Dataset& dataset() const { return dataset_; }
+
+ private:
+  Dataset dataset_;
+  int64_t batch_size_;
+  bool shuffle_, drop_last_;
+  uint64_t seed_;
+  std::vector<int64_t> order_;
+};
+
+}  // namespace convoy::data

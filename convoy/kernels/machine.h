@@ -1,0 +1,26 @@
+// What the machine can do: constants for the planner's cost rules and for reports.
+#pragma once
+
+#include <cstddef>
+
+namespace convoy::kernels {
+
+/// Measured or assumed machine constants.
+struct Machine {
+  int threads = 1;
+  double flops_per_second = 0;     // of all threads together, float32 FMA counted as 2
+  double bytes_per_second = 0;     // from the last-level cache or memory, all threads together
+  size_t l2_bytes = size_t{1} << 20;
+};
+
+/// The instruction set that the kernels use, in words: "AVX-512", "AVX2", "scalar", "NEON". Chosen at the first call from what the processor has,
+/// or by the environment variable CONVOY_SIMD=avx512|avx2|scalar (an unknown or unsupported name is ignored).
+const char* simd_name();
+
+/// FLOP/s of a register-only FMA loop on `threads` threads, measured now for about `seconds` in all.
+double measure_peak_flops(int threads, double seconds = 0.02);
+
+/// Machine constants, probed once per process (about 20 ms) for num_threads().
+const Machine& machine();
+
+}  // namespace convoy::kernels

@@ -1,0 +1,73 @@
+// Elementwise functions: activations and arithmetic.
+#pragma once
+
+#include <cstdint>
+
+#include "convoy/core/tensor.h"
+
+namespace convoy {
+
+enum class Activation : uint8_t {
+  kRelu, kRelu6, kLeakyRelu, kElu, kSilu, kGelu, kHardswish, kHardsigmoid, kSigmoid, kTanh, kSoftplus, kMish, kHardtanh
+};
+
+/// Up to two parameters: leaky_relu's negative_slope; elu's alpha; softplus' beta and threshold; hardtanh's min_val and max_val.
+struct ActivationOptions {
+  double a = 0, b = 0;
+};
+
+enum class Arithmetic : uint8_t { kAdd, kSub, kMul, kDiv };
+
+namespace ops {
+
+/// Any shape, float32 or float64. Source: torch.nn.functional.relu, relu6, leaky_relu, elu, silu, gelu (erf), hardswish, hardsigmoid,
+/// sigmoid, tanh, softplus, mish, hardtanh of PyTorch 1.13.
+Tensor activation(Activation kind, const Tensor& input, const ActivationOptions& options = {});
+Tensor activation_backward(Activation kind, const Tensor& grad_output, const Tensor& input, const ActivationOptions& options = {});
+
+Tensor relu(const Tensor& input);
+Tensor relu6(const Tensor& input);
+Tensor leaky_relu(const Tensor& input, double negative_slope = 0.01);
+Tensor elu(const Tensor& input, double alpha = 1.0);
+Tensor silu(const Tensor& input);
+Tensor gelu(const Tensor& input);
+Tensor hardswish(const Tensor& input);
+Tensor hardsigmoid(const Tensor& input);
+Tensor sigmoid(const Tensor& input);
+Tensor tanh(const Tensor& input);
+Tensor softplus(const Tensor& input, double beta = 1.0, double threshold = 20.0);
+Tensor mish(const Tensor& input);
+Tensor hardtanh(const Tensor& input, double min_val = -1.0, double max_val = 1.0);
+
+/// Shapes: broadcast as in PyTorch. Types: equal (float32, float64 or int64).
+/// Errors: "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1".
+Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b);
+/// Sums `gradient` over the axes along which `shape` was broadcast to it.
+Tensor sum_to(const Tensor& gradient, const Shape& shape);
+Tensor add(const Tensor& a, const Tensor& b);
+Tensor sub(const Tensor& a, const Tensor& b);
+Tensor mul(const Tensor& a, const Tensor& b);
+Tensor div(const Tensor& a, const Tensor& b);
+Tensor square(const Tensor& input);
+Tensor sqrt(const Tensor& input);
+/// input * scale + shift.
+Tensor affine(const Tensor& input, double scale, double shift);
+/// target += scale * values, in place; equal shapes and types.
+void add_(Tensor& target, const Tensor& values, double scale = 1.0);
+
+}  // namespace ops
+
+Tensor operator+(const Tensor& a, const Tensor& b);
+Tensor operator-(const Tensor& a, const Tensor& b);
+Tensor operator*(const Tensor& a, const Tensor& b);
+Tensor operator/(const Tensor& a, const Tensor& b);
+Tensor operator*(double scale, const Tensor& a);
+Tensor operator*(const Tensor& a, double scale);
+Tensor operator+(const Tensor& a, double shift);
+Tensor operator-(const Tensor& a, double shift);
+Tensor operator-(const Tensor& a);
+Tensor& operator+=(Tensor& a, const Tensor& b);
+Tensor& operator-=(Tensor& a, const Tensor& b);
+Tensor& operator*=(Tensor& a, double scale);
+
+}  // namespace convoy

@@ -1,0 +1,70 @@
+// Pooling, forward and backward.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "convoy/core/tensor.h"
+#include "convoy/ops/options.h"
+
+namespace convoy {
+
+/// Arguments of max_pool1d, 2d, 3d. A stride that is not given is the kernel_size.
+struct MaxPoolOptions {
+  IntList kernel_size;
+  IntList stride = {};
+  IntList padding = 0;
+  IntList dilation = 1;
+  bool ceil_mode = false;
+};
+
+/// Arguments of avg_pool1d, 2d, 3d.
+struct AvgPoolOptions {
+  IntList kernel_size;
+  IntList stride = {};
+  IntList padding = 0;
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+  std::optional<int64_t> divisor_override = {};
+};
+
+/// One size per axis, or one number for all; nullopt keeps the input's size (PyTorch's None).
+using AdaptiveSize = std::vector<std::optional<int64_t>>;
+
+/// Pooled values and where they came from: flat positions in the unpadded plane (D x H x W), int64.
+struct MaxPoolResult {
+  Tensor output, indices;
+};
+
+namespace ops {
+
+/// Shapes: input (N, C, *) or (C, *), rank = number of spatial axes; output and indices (N, C, *) or (C, *).
+/// The padding counts as -inf; the first of equal values wins; NaN wins always, the last one's index is kept.
+/// Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.max_pool2d.
+MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& options);
+/// Adds each grad_output to the input position that `indices` names. Errors: shapes that differ, an index outside the plane.
+Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indices, const Shape& input_shape);
+
+/// Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.avg_pool2d.
+Tensor avg_pool(int rank, const Tensor& input, const AvgPoolOptions& options);
+Tensor avg_pool_backward(int rank, const Tensor& grad_output, const Shape& input_shape, const AvgPoolOptions& options);
+
+/// Window o is [floor(o n / out), ceil((o + 1) n / out)). Source: torch.nn.functional.adaptive_avg_pool2d, adaptive_max_pool2d.
+Tensor adaptive_avg_pool(int rank, const Tensor& input, const AdaptiveSize& output_size);
+Tensor adaptive_avg_pool_backward(int rank, const Tensor& grad_output, const Shape& input_shape);
+/// The backward of adaptive_max_pool is max_pool_backward.
+MaxPoolResult adaptive_max_pool(int rank, const Tensor& input, const AdaptiveSize& output_size);
+
+/// Puts each value at its index and zero elsewhere. output_size: spatial sizes, empty for the default (n - 1) s - 2p + k.
+/// Source: torch.nn.functional.max_unpool2d.
+Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const MaxPoolOptions& options,
+                  const std::vector<int64_t>& output_size = {});
+Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& indices);
+
+/// (avg_pool(x^p) k)^(1/p) with PyTorch's sign rules. rank 1 or 2. Source: torch.nn.functional.lp_pool2d.
+Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& kernel_size, const IntList& stride = {}, bool ceil_mode = false);
+Tensor lp_pool_backward(int rank, const Tensor& grad_output, const Tensor& input, double norm_type, const IntList& kernel_size,
+                        const IntList& stride = {}, bool ceil_mode = false);
+
+}  // namespace ops
+}  // namespace convoy
