@@ -1,4 +1,5 @@
-// Recording versions of the functions in ops: the same names and option structs, on Variables.
+// Recording versions of the functions in ops: the same names, option structs, shapes and errors, on Variables. Each family has its
+// file of rules (<family>_rules.cc): how a gradient of the value becomes gradients of the inputs, and what must be saved for that.
 #pragma once
 
 #include <utility>
@@ -24,9 +25,12 @@ Variable conv2d(const Variable& input, const Variable& weight, const Variable& b
 Variable conv3d(const Variable& input, const Variable& weight, const Variable& bias = {}, const ConvOptions& options = {});
 Variable conv_transpose(int rank, const Variable& input, const Variable& weight, const Variable& bias = {},
                         const ConvTransposeOptions& options = {});
-Variable conv_transpose1d(const Variable& input, const Variable& weight, const Variable& bias = {}, const ConvTransposeOptions& options = {});
-Variable conv_transpose2d(const Variable& input, const Variable& weight, const Variable& bias = {}, const ConvTransposeOptions& options = {});
-Variable conv_transpose3d(const Variable& input, const Variable& weight, const Variable& bias = {}, const ConvTransposeOptions& options = {});
+Variable conv_transpose1d(const Variable& input, const Variable& weight, const Variable& bias = {},
+                          const ConvTransposeOptions& options = {});
+Variable conv_transpose2d(const Variable& input, const Variable& weight, const Variable& bias = {},
+                          const ConvTransposeOptions& options = {});
+Variable conv_transpose3d(const Variable& input, const Variable& weight, const Variable& bias = {},
+                          const ConvTransposeOptions& options = {});
 
 // Matrix products (ops/linear.h).
 Variable linear(const Variable& input, const Variable& weight, const Variable& bias = {});
@@ -48,9 +52,12 @@ Variable lp_pool(int rank, const Variable& input, double norm_type, const IntLis
 Variable pad(const Variable& input, const std::vector<int64_t>& padding, PadMode mode = PadMode::kConstant, double value = 0);
 Variable batch_norm(const Variable& input, const Tensor& running_mean, const Tensor& running_var, const Variable& weight = {},
                     const Variable& bias = {}, const BatchNormOptions& options = {});
-Variable group_norm(const Variable& input, int64_t num_groups, const Variable& weight = {}, const Variable& bias = {}, double eps = 1e-5);
+Variable group_norm(const Variable& input, int64_t num_groups, const Variable& weight = {}, const Variable& bias = {},
+                    double eps = 1e-5);
 Variable layer_norm(const Variable& input, const Shape& normalized_shape, const Variable& weight = {}, const Variable& bias = {},
                     double eps = 1e-5);
+/// Each channel of each sample by its own statistics. Errors: ValueError "Expected more than 1 spatial element when training, got
+/// input size torch.Size([1, 3, 1, 1])". Source: torch.nn.functional.instance_norm with use_input_stats.
 Variable instance_norm(const Variable& input, const Variable& weight = {}, const Variable& bias = {}, double eps = 1e-5);
 
 // Elementwise (ops/elementwise.h).
@@ -79,6 +86,11 @@ Variable operator*(const Variable& a, const Variable& b);
 Variable operator/(const Variable& a, const Variable& b);
 Variable operator*(double scale, const Variable& a);
 Variable operator*(const Variable& a, double scale);
+Variable operator+(const Variable& a, double shift);
+Variable operator+(double shift, const Variable& a);
+Variable operator-(const Variable& a, double shift);
+Variable operator-(double shift, const Variable& a);
+Variable operator/(const Variable& a, double divisor);
 Variable operator-(const Variable& a);
 
 // Reductions and rearrangements (ops/reduce.h, ops/rearrange.h).

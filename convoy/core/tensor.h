@@ -84,6 +84,8 @@ class Tensor {
   void fill_(double value);
   void zero_();
   bool shares_storage(const Tensor& other) const noexcept { return storage_ == other.storage_; }
+  /// Whether no other Tensor shares the values, so that they may be changed or given away without anyone noticing.
+  bool sole_owner() const noexcept { return storage_.use_count() == 1; }
 
  private:
   std::shared_ptr<void> storage_;

@@ -1,0 +1,55 @@
+#include "convoy/autograd/functions.h"
+#include "convoy/core/error.h"
+
+namespace convoy {
+
+namespace {
+
+std::vector<Tensor> as_list(NormGradients gradients) {
+  return {std::move(gradients.input), std::move(gradients.weight), std::move(gradients.bias)};
+}
+
+// Takes the output out of a forward result, so that the tape keeps the statistics alone.
+Tensor take_output(NormResult& result) { return std::exchange(result.output, Tensor()); }
+
+}  // namespace
+
+Variable batch_norm(const Variable& input, const Tensor& running_mean, const Tensor& running_var, const Variable& weight,
+                    const Variable& bias, const BatchNormOptions& options) {
+  NormResult result = ops::batch_norm(input.data(), running_mean, running_var, weight.data(), bias.data(), options);
+  Tensor output = take_output(result);
+  return record(std::move(output), {input, weight, bias},
+                [x = input.data(), w = weight.data(), result, training = options.training](const Tensor& grad_output) {
+                  return as_list(ops::batch_norm_backward(grad_output, x, w, result, training));
+                });
+}
+
+Variable group_norm(const Variable& input, int64_t num_groups, const Variable& weight, const Variable& bias, double eps) {
+  NormResult result = ops::group_norm(input.data(), num_groups, weight.data(), bias.data(), eps);
+  Tensor output = take_output(result);
+  return record(std::move(output), {input, weight, bias}, [=, x = input.data(), w = weight.data()](const Tensor& grad_output) {
+    return as_list(ops::group_norm_backward(grad_output, x, num_groups, w, result));
+  });
+}
+
+Variable layer_norm(const Variable& input, const Shape& normalized_shape, const Variable& weight, const Variable& bias,
+                    double eps) {
+  NormResult result = ops::layer_norm(input.data(), normalized_shape, weight.data(), bias.data(), eps);
+  Tensor output = take_output(result);
+  return record(std::move(output), {input, weight, bias}, [=, x = input.data(), w = weight.data()](const Tensor& grad_output) {
+    return as_list(ops::layer_norm_backward(grad_output, x, normalized_shape, w, result));
+  });
+}
+
+Variable instance_norm(const Variable& input, const Variable& weight, const Variable& bias, double eps) {
+  int64_t spatial = 1;
+  for (int64_t axis = 2; axis < input.dim(); ++axis) spatial *= input.size(axis);
+  if (spatial == 1) {
+    throw ValueError(
+        "Expected more than 1 spatial element when training, got input size torch.Size(" + to_string(input.shape()) + ")",
+        "one value has no variance: normalise before the last pooling, or use group_norm over several channels");
+  }
+  return group_norm(input, input.size(1), weight, bias, eps);
+}
+
+}  // namespace convoy
