@@ -39,7 +39,8 @@ constexpr Result<int64_t> output_size(int64_t n, const Axis& axis) {
   if (axis.stride < 1) return ShapeError{ShapeErrorCode::kNonPositiveStride, -1, axis.stride, 1};
   const Result<int64_t> span = effective_kernel_size(axis.kernel_size, axis.dilation);
   if (!span) return span.error();
-  const Checked padded = Checked(n) + axis.pad_begin + axis.pad_end;
+  // The two paddings first: a crop may cancel a padding that alone would leave the range.
+  const Checked padded = Checked(n) + (Checked(axis.pad_begin) + axis.pad_end);
   if (!padded.ok()) return ShapeError{ShapeErrorCode::kOverflow};
   if (padded.value() < *span) return ShapeError{ShapeErrorCode::kKernelTooLarge, -1, *span, padded.value()};
   return (padded.value() - *span) / axis.stride + 1;
@@ -49,24 +50,25 @@ constexpr Result<int64_t> output_size(int64_t n, const Axis& axis) {
 /// would start beyond the input and its left padding: (o - 1) s >= n + pl.
 ///
 /// The result may be zero or negative: layers decide what is too small (PyTorch differs between them).
-/// Errors: kernel, stride or dilation below 1, negative n or padding, padding above half the kernel, overflow.
+/// Errors: kernel, stride or dilation below 1, negative n, overflow. Layers ask pool_padding_limit() about the padding.
 /// Source: PyTorch 1.13 pooling_output_shape_pad_lr.
 constexpr Result<int64_t> pool_output_size(int64_t n, const Axis& axis, bool ceil_mode) {
   if (n < 0) return ShapeError{ShapeErrorCode::kNegativeInput, -1, n, 0};
   if (axis.stride < 1) return ShapeError{ShapeErrorCode::kNonPositiveStride, -1, axis.stride, 1};
   const Result<int64_t> span = effective_kernel_size(axis.kernel_size, axis.dilation);
   if (!span) return span.error();
-  const Checked room = Checked(n) + axis.pad_begin + axis.pad_end - *span + (ceil_mode ? axis.stride - 1 : 0);
+  const Checked room = Checked(n) + (Checked(axis.pad_begin) + axis.pad_end) - *span;
   const Checked start_limit = Checked(n) + axis.pad_begin;
   if (!room.ok() || !start_limit.ok()) return ShapeError{ShapeErrorCode::kOverflow};
-  int64_t o = floor_div(room.value(), axis.stride) + 1;
-  if (ceil_mode) {
-    const Checked last_start = (Checked(o) - 1) * axis.stride;
-    if (!last_start.ok()) return ShapeError{ShapeErrorCode::kOverflow};
-    if (last_start.value() >= start_limit.value()) --o;
-  }
-  return o;
+  if (!ceil_mode) return floor_div(room.value(), axis.stride) + 1;
+  const int64_t o = ceil_div(room.value(), axis.stride) + 1;  // floor_div(room + s - 1, s), which cannot overflow this way
+  const Checked last_start = (Checked(o) - 1) * axis.stride;
+  return !last_start.ok() || last_start.value() >= start_limit.value() ? o - 1 : o;
 }
+
+/// The largest padding that a pooling layer accepts on one side: floor(kernel_size / 2). Dilation does not count.
+/// Source: PyTorch 1.13 pool2d_shape_check.
+constexpr int64_t pool_padding_limit(int64_t kernel_size) { return kernel_size / 2; }
 
 /// Transposed convolution: (n - 1) s - pad_begin - pad_end + d (k - 1) + output_padding + 1.
 ///
@@ -81,7 +83,7 @@ constexpr Result<int64_t> transposed_output_size(int64_t n, const Axis& axis, in
   if (output_padding < 0) return ShapeError{ShapeErrorCode::kNegativeOutputPadding, -1, output_padding, 0};
   const int64_t limit = std::max(axis.stride, axis.dilation) - 1;
   if (output_padding > limit) return ShapeError{ShapeErrorCode::kOutputPaddingTooLarge, -1, output_padding, limit};
-  const Checked o = (Checked(n) - 1) * axis.stride - axis.pad_begin - axis.pad_end + *span + output_padding;
+  const Checked o = (Checked(n) - 1) * axis.stride - (Checked(axis.pad_begin) + axis.pad_end) + *span + output_padding;
   if (!o.ok()) return ShapeError{ShapeErrorCode::kOverflow};
   return o.value();
 }

@@ -46,13 +46,16 @@ struct ConvShape {
   constexpr int64_t out_channels_per_group() const { return out_channels / groups; }
   constexpr int64_t input_count() const { return batch * in_channels * input_positions(); }
   constexpr int64_t output_count() const { return batch * out_channels * output_positions(); }
-  constexpr int64_t weight_count() const { return (transposed ? in_channels * out_channels_per_group() : out_channels * in_channels_per_group()) * taps(); }
+  constexpr int64_t weight_count() const {
+    return (transposed ? in_channels * out_channels_per_group() : out_channels * in_channels_per_group()) * taps();
+  }
   constexpr bool depthwise() const { return groups > 1 && in_channels == groups; }
 
   friend constexpr bool operator==(const ConvShape&, const ConvShape&) = default;
 };
 
-/// Checks a shape and fills in `output`; after it every count of the result is exact (nothing overflows, bytes included).
+/// Checks a shape and fills in `output`; after it every count of the result is exact (nothing overflows, bytes included) and the
+/// axes that the rank does not use are 1.
 ///
 /// Errors: those of output_size / transposed_output_size with the axis named, groups below 1 or not dividing the channels, negative
 /// channels or batch, kOutputTooSmall for a transposed output below 1 (0 is allowed: PyTorch returns an empty tensor), kOverflow.
@@ -75,11 +78,16 @@ constexpr Result<ConvShape> complete(ConvShape s) {
     if (s.transposed && *o < 0) return ShapeError{ShapeErrorCode::kOutputTooSmall, a, *o, 0};
     s.output[a] = *o;
   }
+  for (int a = 0; a < s.first_axis(); ++a) {
+    s.input[a] = s.output[a] = 1;
+    s.axes[a] = Axis{};
+    s.output_padding[a] = 0;
+  }
   constexpr int64_t kLargestElement = 16;  // complex<double>, the widest element a kernel is run on
   const Checked taps = Checked(s.axes[0].kernel_size) * s.axes[1].kernel_size * s.axes[2].kernel_size;
   const Checked in = Checked(s.batch) * s.in_channels * s.input[0] * s.input[1] * s.input[2] * kLargestElement;
   const Checked out = Checked(s.batch) * s.out_channels * s.output[0] * s.output[1] * s.output[2] * kLargestElement;
-  const Checked weight = Checked(s.in_channels) * s.out_channels * taps * kLargestElement;
+  const Checked weight = Checked(s.in_channels / s.groups) * s.out_channels * taps * kLargestElement;
   // Positions are counted on their own, since an empty batch or channel hides them in the products above.
   const Checked in_positions = Checked(s.input[0]) * s.input[1] * s.input[2] * kLargestElement;
   const Checked out_positions = Checked(s.output[0]) * s.output[1] * s.output[2] * kLargestElement;

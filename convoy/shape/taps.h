@@ -1,5 +1,8 @@
 // The sampling rule: which (input, kernel) positions feed output position o. Every kernel, the receptive field and the picture
 // of a convolution follow it.
+//
+// Nothing here is checked: the axis and the sizes must come from a shape that complete() has accepted, and positions must lie
+// inside it (0 <= o < outputs, 0 <= k < kernel_size, 0 <= i < n). Then no sum or product leaves 64 bits.
 #pragma once
 
 #include <algorithm>
