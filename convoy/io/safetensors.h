@@ -20,13 +20,19 @@ struct SafeTensors {
   const Tensor* find(const std::string& name) const;
 };
 
-/// Reads F32, F64 and I64 (also F16, BF16, I32, U8, BOOL, converted to float32 or int64). The header is checked completely before anything
-/// is allocated: length, JSON, known types, shapes that match their bytes, offsets that tile the buffer.
-/// Errors: FileError naming path, tensor and values.
+/// Reads F32, F64 and I64; F16 and BF16 become float32, the integers I8 to U32 and BOOL become int64, all without loss. The header
+/// is checked completely before memory for values is asked for: length (at most 100 MB), UTF-8, JSON, names, types, shapes that
+/// match their bytes, offsets that tile the rest of the file without gap or overlap. Errors: FileError "PATH: ..." naming the
+/// tensor and the values that do not fit. Source: the format of the safetensors library,
+/// https://github.com/huggingface/safetensors#format.
 SafeTensors read_safetensors(const std::string& path);
+/// The same for bytes in memory; `name` stands for the path in messages.
 SafeTensors parse_safetensors(const void* bytes, size_t size, const std::string& name);
 
-/// Writes to a temporary file beside `path` and renames it, so that a failure or an interruption never leaves half a file.
+/// Writes to a temporary file beside `path` and renames it, so that a failure or an interruption never leaves half a file. The
+/// header lists the tensors in their order; the values of the 8-byte types come first in the file, so that every tensor is aligned
+/// to its element size and Python's library can map the file. Errors: ValueError for a name that is used twice, is not UTF-8 or is
+/// "__metadata__", and for an undefined tensor; FileError if the file cannot be written.
 void write_safetensors(const std::string& path, const SafeTensors& contents);
 
 }  // namespace convoy::io

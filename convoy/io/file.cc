@@ -1,0 +1,234 @@
+#include "convoy/io/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "convoy/core/error.h"
+
+namespace convoy::io {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr uint64_t kPipeLimit = uint64_t{1} << 30;
+constexpr size_t kLargestTransfer = size_t{1} << 30;  // Linux moves at most 2^31 - 4096 bytes per call
+
+std::string folder_of(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+bool is_folder(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+// What a folder offers in place of a missing file: the names with the same ending.
+std::string alternatives(const std::string& path) {
+  const std::string folder = folder_of(path);
+  if (!is_folder(folder)) return "the folder " + folder + " does not exist";
+  std::error_code failed;
+  std::vector<std::string> names;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end && names.size() < 10000; at.increment(failed)) {
+    if (at->path().extension() == fs::path(path).extension()) names.push_back(at->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  if (names.empty()) return "the folder " + folder + " has no such file";
+  return "the folder " + folder + " holds " + listed(names);
+}
+
+std::string system_text(int code) {
+  switch (code) {
+    case EACCES:
+      return "permission denied";
+    case ENOSPC:
+      return "the disk is full";
+    case EROFS:
+      return "the file system is read-only";
+    default:
+      return std::generic_category().message(code);
+  }
+}
+
+}  // namespace
+
+std::string quote(std::string_view text) {
+  constexpr size_t kLongest = 120;
+  std::string out = "\"";
+  for (const char c : text.substr(0, kLongest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      constexpr char kDigits[] = "0123456789abcdef";
+      out.append("\\x").append(1, kDigits[byte >> 4]).append(1, kDigits[byte & 15]);
+    } else {
+      out += c;
+    }
+  }
+  return out + (text.size() > kLongest ? "...\"" : "\"");
+}
+
+std::string listed(const std::vector<std::string>& names, size_t limit) {
+  if (names.empty()) return "nothing";
+  std::string out;
+  const size_t shown = std::min(limit, names.size());
+  for (size_t i = 0; i < shown; ++i) out += (i > 0 ? ", " : "") + names[i];
+  if (shown < names.size()) out += " and " + std::to_string(names.size() - shown) + " more";
+  return out;
+}
+
+ByteSource ByteSource::open(const std::string& path) {
+  ByteSource source;
+  source.name_ = path;
+  source.file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (source.file_ < 0) {
+    const int code = errno;
+    if (code == ENOENT) throw FileError(path + ": no such file", alternatives(path));
+    throw FileError(path + ": cannot read: " + system_text(code));
+  }
+  struct stat status {};
+  if (::fstat(source.file_, &status) != 0) throw FileError(path + ": cannot read: " + system_text(errno));
+  if (S_ISDIR(status.st_mode)) throw FileError(path + ": is a folder, not a file");
+  if (S_ISREG(status.st_mode)) {
+    source.size_ = static_cast<uint64_t>(status.st_size);
+    return source;
+  }
+  constexpr size_t kBlock = size_t{1} << 16;
+  for (size_t used = 0;;) {
+    if (used >= kPipeLimit)
+      throw FileError(path + ": gives more than " + std::to_string(kPipeLimit) + " bytes", "use a regular file");
+    source.buffer_.resize(used + kBlock);
+    const ssize_t got = ::read(source.file_, source.buffer_.data() + used, kBlock);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw FileError(path + ": cannot read: " + system_text(errno));
+    used += static_cast<size_t>(got);
+    if (got == 0) {
+      source.buffer_.resize(used);
+      break;
+    }
+  }
+  source.bytes_ = source.buffer_.data();
+  source.size_ = source.buffer_.size();
+  return source;
+}
+
+ByteSource ByteSource::memory(const void* bytes, size_t size, std::string name) {
+  ByteSource source;
+  source.name_ = std::move(name);
+  source.bytes_ = static_cast<const uint8_t*>(bytes);
+  source.size_ = size;
+  return source;
+}
+
+ByteSource::~ByteSource() {
+  if (file_ >= 0) ::close(file_);
+}
+
+ByteSource::ByteSource(ByteSource&& other) noexcept
+    : name_(std::move(other.name_)),
+      size_(other.size_),
+      file_(std::exchange(other.file_, -1)),
+      bytes_(other.bytes_),
+      buffer_(std::move(other.buffer_)) {}
+
+void ByteSource::read(uint64_t offset, void* to, size_t count) const {
+  if (offset > size_ || count > size_ - offset) {
+    throw FileError(name_ + ": ends after " + std::to_string(size_) + " bytes, but bytes " + std::to_string(offset) + " to " +
+                    std::to_string(offset + count) + " are needed");
+  }
+  if (count == 0) return;
+  if (bytes_ != nullptr) {
+    std::memcpy(to, bytes_ + offset, count);
+    return;
+  }
+  auto* at = static_cast<uint8_t*>(to);
+  while (count > 0) {
+    const ssize_t got = ::pread(file_, at, std::min(count, kLargestTransfer), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw FileError(name_ + ": cannot read: " + system_text(errno));
+    if (got == 0) throw FileError(name_ + ": became shorter while it was read");
+    at += got;
+    offset += static_cast<uint64_t>(got);
+    count -= static_cast<size_t>(got);
+  }
+}
+
+std::vector<uint8_t> ByteSource::read_all(uint64_t limit) const {
+  if (size_ > limit) {
+    throw FileError(name_ + ": has " + std::to_string(size_) + " bytes, more than the limit of " + std::to_string(limit));
+  }
+  std::vector<uint8_t> bytes(static_cast<size_t>(size_));
+  read(0, bytes.data(), bytes.size());
+  return bytes;
+}
+
+OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
+  const std::string start = path_ + ": cannot write: ";
+  if (path_.empty()) throw FileError("cannot write: the file name is empty");
+  struct stat status {};
+  const bool exists = ::stat(path_.c_str(), &status) == 0;
+  if (exists && S_ISDIR(status.st_mode)) throw FileError(start + "it is a folder", "add a file name");
+  if (exists && ::access(path_.c_str(), W_OK) != 0) throw FileError(start + system_text(errno));
+  if (exists && !S_ISREG(status.st_mode)) {
+    file_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file_ < 0) throw FileError(start + system_text(errno));
+    return;
+  }
+  std::error_code failed;
+  if (exists) {
+    const fs::path followed = fs::canonical(path_, failed);
+    if (!failed) target_ = followed.string();
+  }
+  const std::string folder = folder_of(target_);
+  if (!is_folder(folder))
+    throw FileError(start + "the folder " + folder + " does not exist", "create it first: mkdir -p " + folder);
+  if (fs::path(target_).filename().empty()) throw FileError(start + "it names a folder", "add a file name");
+
+  static std::atomic<unsigned> count{0};
+  do {
+    temporary_ = folder + "/.convoy-" + std::to_string(::getpid()) + "-" + std::to_string(count++) + ".tmp";
+    file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (file_ < 0 && errno == EEXIST);
+  if (file_ < 0) {
+    const int code = errno;
+    throw FileError(start + system_text(code) + " (in the folder " + folder + ")", "choose a folder that you may write to");
+  }
+  if (exists) static_cast<void>(::fchmod(file_, status.st_mode & 07777));  // a replaced file keeps its permissions where possible
+}
+
+OutputFile::~OutputFile() {
+  if (file_ >= 0) ::close(file_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void OutputFile::write(const void* bytes, size_t count) {
+  const auto* at = static_cast<const uint8_t*>(bytes);
+  while (count > 0) {
+    const ssize_t done = ::write(file_, at, std::min(count, kLargestTransfer));
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) throw FileError(path_ + ": cannot write: " + system_text(errno));
+    at += done;
+    count -= static_cast<size_t>(done);
+  }
+}
+
+void OutputFile::commit() {
+  const auto fail = [&] { throw FileError(path_ + ": cannot write: " + system_text(errno)); };
+  // Without fsync a crash of the machine soon after the rename could leave an empty file in place of the old one.
+  if (!temporary_.empty() && ::fsync(file_) != 0) fail();
+  if (::close(std::exchange(file_, -1)) != 0) fail();
+  if (temporary_.empty()) return;
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail();
+  temporary_.clear();
+}
+
+}  // namespace convoy::io

@@ -1,0 +1,442 @@
+#include "convoy/io/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "convoy/core/error.h"
+#include "convoy/io/elements.h"
+#include "convoy/io/file.h"
+#include "convoy/shape/checked.h"
+
+namespace convoy::io {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kHeaderLimit = 100'000'000;
+constexpr size_t kLengthBytes = 8;
+constexpr size_t kMostAxes = 64;
+constexpr int kDeepest = 16;
+constexpr char kMetadataKey[] = "__metadata__";
+
+struct ElementName {
+  const char* name;
+  Element element;
+};
+constexpr ElementName kElementNames[] = {
+    {"F32", Element::kF32}, {"F64", Element::kF64}, {"F16", Element::kF16}, {"BF16", Element::kBF16},
+    {"I64", Element::kI64}, {"I32", Element::kI32}, {"I16", Element::kI16}, {"I8", Element::kI8},
+    {"U32", Element::kU32}, {"U16", Element::kU16}, {"U8", Element::kU8},   {"BOOL", Element::kBool},
+};
+
+std::string known_types() {
+  std::string text;
+  for (const ElementName& row : kElementNames) text += (text.empty() ? "" : ", ") + std::string(row.name);
+  return text;
+}
+
+const char* name_of(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return "F32";
+    case DType::kFloat64:
+      return "F64";
+    case DType::kInt64:
+      break;
+  }
+  return "I64";
+}
+
+// The first byte that is not UTF-8 (overlong forms, surrogates and values above U+10FFFF included), or nothing.
+std::optional<size_t> first_bad_utf8(const std::string& text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  for (size_t i = 0; i < text.size();) {
+    const unsigned lead = byte(i);
+    const size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    if (length == 0) return i;
+    unsigned value = length == 1 ? lead : lead & (0x7fu >> length);
+    for (size_t k = 1; k < length; ++k) {
+      if (byte(i + k) >> 6 != 2) return i;
+      value = (value << 6) | (byte(i + k) & 63u);
+    }
+    constexpr std::array<unsigned, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+    if (value < kSmallest[length] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) return i;
+    i += length;
+  }
+  return std::nullopt;
+}
+
+// One tensor as the header describes it.
+struct Entry {
+  std::string name;
+  std::optional<Element> element;
+  std::optional<std::vector<uint64_t>> shape, offsets;
+  uint64_t begin = 0, end = 0;
+};
+
+// Takes the header's JSON apart event by event: no tree is built, so that depth and memory are bounded by what a header may hold
+// and repeated keys are seen.
+class HeaderReader : public nlohmann::json_sax<json> {
+ public:
+  explicit HeaderReader(std::string path) : path_(std::move(path)) {}
+
+  std::vector<Entry> entries;
+  std::map<std::string, std::string> metadata;
+
+  bool null() override { return scalar("null"); }
+  bool boolean(bool value) override { return scalar(value ? "true" : "false"); }
+  bool number_integer(number_integer_t value) override { return scalar(std::to_string(value)); }
+  bool number_float(number_float_t value, const string_t& text) override { return scalar(text); }
+  bool binary(binary_t& value) override { return scalar("binary"); }
+
+  bool number_unsigned(number_unsigned_t value) override {
+    if (place_ == Place::kShape || place_ == Place::kOffsets) {
+      std::vector<uint64_t>& list = place_ == Place::kShape ? *entries.back().shape : *entries.back().offsets;
+      if (place_ == Place::kShape && list.size() == kMostAxes) {
+        fail(tensor() + " has more than " + std::to_string(kMostAxes) + " axes");
+      }
+      if (place_ == Place::kOffsets && list.size() == 2) fail(tensor() + ": data_offsets should be 2 numbers, but has more");
+      list.push_back(value);
+      return true;
+    }
+    return scalar(std::to_string(value));
+  }
+
+  bool string(string_t& value) override {
+    if (place_ == Place::kMetadata) {
+      metadata[key_] = std::move(value);
+      return true;
+    }
+    if (place_ == Place::kEntry && key_ == "dtype") {
+      for (const ElementName& row : kElementNames) {
+        if (value == row.name) entries.back().element = row.element;
+      }
+      if (!entries.back().element) fail(tensor() + " has the unknown dtype " + quote(value), "known are " + known_types());
+      return true;
+    }
+    return scalar(quote(value));
+  }
+
+  bool start_object(size_t) override {
+    switch (place_) {
+      case Place::kStart:
+        place_ = Place::kRoot;
+        return true;
+      case Place::kRoot:
+        if (key_ == kMetadataKey) {
+          place_ = Place::kMetadata;
+        } else {
+          entries.emplace_back();
+          entries.back().name = key_;
+          place_ = Place::kEntry;
+        }
+        keys_in_entry_.clear();
+        return true;
+      default:
+        return start_nested("an object");
+    }
+  }
+
+  bool end_object() override {
+    if (skipping_ > 0) {
+      --skipping_;
+    } else {
+      place_ = place_ == Place::kRoot ? Place::kStart : Place::kRoot;
+    }
+    return true;
+  }
+
+  bool start_array(size_t) override {
+    if (skipping_ == 0 && place_ == Place::kEntry && key_ == "shape") {
+      entries.back().shape.emplace();
+      place_ = Place::kShape;
+      return true;
+    }
+    if (skipping_ == 0 && place_ == Place::kEntry && key_ == "data_offsets") {
+      entries.back().offsets.emplace();
+      place_ = Place::kOffsets;
+      return true;
+    }
+    return start_nested("an array");
+  }
+
+  bool end_array() override {
+    if (skipping_ > 0) {
+      --skipping_;
+    } else {
+      place_ = Place::kEntry;
+    }
+    return true;
+  }
+
+  bool key(string_t& value) override {
+    if (skipping_ > 0) return true;
+    key_ = std::move(value);
+    if (place_ == Place::kRoot && !names_.insert(key_).second) {
+      fail(key_ == kMetadataKey ? "the header has __metadata__ twice" : "two tensors have the name " + quote(key_));
+    }
+    if (place_ == Place::kMetadata && metadata.count(key_) > 0) fail("__metadata__ has the key " + quote(key_) + " twice");
+    if (place_ == Place::kEntry) {
+      if (std::find(keys_in_entry_.begin(), keys_in_entry_.end(), key_) != keys_in_entry_.end()) {
+        fail(tensor() + " has the key " + quote(key_) + " twice");
+      }
+      if (keys_in_entry_.size() == kMostAxes) fail(tensor() + " has more than " + std::to_string(kMostAxes) + " keys");
+      keys_in_entry_.push_back(key_);
+    }
+    return true;
+  }
+
+  bool parse_error(size_t position, const std::string& token, const json::exception&) override {
+    fail("the header is not valid JSON at byte " + std::to_string(kLengthBytes + position) +
+         (token.empty() ? "" : ", near " + quote(token)));
+  }
+
+ private:
+  enum class Place : uint8_t { kStart, kRoot, kMetadata, kEntry, kShape, kOffsets };
+
+  [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
+    throw FileError(path_ + ": " + reason, fix);
+  }
+
+  std::string tensor() const { return "tensor " + quote(entries.back().name); }
+
+  // A value that is not what its place asks for; fields that the format does not know are passed over.
+  bool scalar(const std::string& shown) {
+    if (skipping_ > 0) return true;
+    switch (place_) {
+      case Place::kStart:
+        fail("the header is not a JSON object");
+      case Place::kRoot:
+        fail(quote(key_) + " should be an object, but is " + shown);
+      case Place::kMetadata:
+        fail("__metadata__ should hold text, but " + quote(key_) + " is " + shown);
+      case Place::kShape:
+        fail(tensor() + ": a size in shape should be a whole number from 0, but is " + shown);
+      case Place::kOffsets:
+        fail(tensor() + ": data_offsets should be whole numbers from 0, but one is " + shown);
+      case Place::kEntry:
+        break;
+    }
+    if (key_ == "dtype" || key_ == "shape" || key_ == "data_offsets") {
+      fail(tensor() + ": " + key_ + " should be " + (key_ == "dtype" ? "text" : "a list of numbers") + ", but is " + shown);
+    }
+    return true;
+  }
+
+  bool start_nested(const std::string& kind) {
+    if (skipping_ == 0) scalar(kind);
+    if (++skipping_ > kDeepest) fail("the header is nested deeper than " + std::to_string(kDeepest) + " levels");
+    return true;
+  }
+
+  std::string path_;
+  Place place_ = Place::kStart;
+  int skipping_ = 0;  // depth inside a value that is passed over
+  std::string key_;
+  std::unordered_set<std::string> names_;
+  std::vector<std::string> keys_in_entry_;
+};
+
+// Checks one entry by itself: complete, and as many bytes as its shape and type need.
+void check_entry(const std::string& path, Entry& entry, uint64_t buffer) {
+  const auto fail = [&](const std::string& reason) { throw FileError(path + ": tensor " + quote(entry.name) + reason); };
+  if (!entry.element) fail(" has no dtype");
+  if (!entry.shape) fail(" has no shape");
+  if (!entry.offsets) fail(" has no data_offsets");
+  if (entry.offsets->size() != 2) fail(": data_offsets should be 2 numbers, but has " + std::to_string(entry.offsets->size()));
+  entry.begin = (*entry.offsets)[0];
+  entry.end = (*entry.offsets)[1];
+  const std::string offsets = "data_offsets [" + std::to_string(entry.begin) + ", " + std::to_string(entry.end) + "]";
+  if (entry.begin > entry.end) fail(": " + offsets + " are reversed");
+  if (entry.end > buffer) {
+    fail(": " + offsets + " reach beyond the end of the file, whose values take " + std::to_string(buffer) + " bytes");
+  }
+  std::string shape = "[";
+  shape::Checked count = 1, span = 16;  // span: what Tensor can address, a size of 0 counted as 1
+  for (const uint64_t n : *entry.shape) {
+    shape += (shape.size() > 1 ? ", " : "") + std::to_string(n);
+    const auto size = static_cast<int64_t>(std::min<uint64_t>(n, INT64_MAX));
+    count = count * size;
+    span = span * std::max<int64_t>(size, 1);
+  }
+  shape += "]";
+  if (!count.ok() || !span.ok()) fail(": the shape " + shape + " has more elements than 64 bits can count");
+  const auto needed = static_cast<uint64_t>(count.value()) * bytes_of(*entry.element);
+  if (needed != entry.end - entry.begin) {
+    const auto* row = std::find_if(std::begin(kElementNames), std::end(kElementNames),
+                                   [&](const ElementName& r) { return r.element == *entry.element; });
+    fail(": shape " + shape + " of " + row->name + " needs " + std::to_string(needed) + " bytes, but " + offsets + " give " +
+         std::to_string(entry.end - entry.begin));
+  }
+}
+
+// Checks that the tensors cover the buffer exactly once.
+void check_tiling(const std::string& path, const std::vector<Entry>& entries, uint64_t buffer) {
+  std::vector<const Entry*> sorted;
+  sorted.reserve(entries.size());
+  for (const Entry& entry : entries) sorted.push_back(&entry);
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const Entry* a, const Entry* b) { return a->begin != b->begin ? a->begin < b->begin : a->end < b->end; });
+  uint64_t at = 0;
+  const Entry* before = nullptr;
+  for (const Entry* entry : sorted) {
+    if (entry->begin < at) {
+      throw FileError(path + ": tensors " + quote(before->name) + " and " + quote(entry->name) +
+                      " overlap: the first ends at byte " + std::to_string(at) + ", the second begins at " +
+                      std::to_string(entry->begin));
+    }
+    if (entry->begin > at) {
+      throw FileError(path + ": bytes " + std::to_string(at) + " to " + std::to_string(entry->begin) + " before tensor " +
+                      quote(entry->name) + " belong to no tensor");
+    }
+    at = entry->end;
+    before = entry;
+  }
+  if (at != buffer) {
+    throw FileError(path + ": the tensors end at byte " + std::to_string(at) + ", but the values take " + std::to_string(buffer) +
+                    " bytes");
+  }
+}
+
+// What a file that is no safetensors file seems to be.
+std::string guess(const ByteSource& source) {
+  std::array<unsigned char, 4> start{};
+  source.read(0, start.data(), start.size());
+  if (std::memcmp(start.data(), "PK\x03\x04", 4) == 0) {
+    return "it looks like a zip file, as torch.save writes: in Python, safetensors.torch.save_file(state_dict, "
+           "\"model.safetensors\") converts it";
+  }
+  if (std::memcmp(start.data(), "\x93NUM", 4) == 0) return "it looks like an npy file";
+  if (start[0] == 0x80) return "it looks like a Python pickle";
+  return "it is probably not a safetensors file";
+}
+
+SafeTensors read(const ByteSource& source) {
+  const std::string& path = source.name();
+  const auto fail = [&](const std::string& reason, const std::string& fix = {}) { throw FileError(path + ": " + reason, fix); };
+  if (source.size() < kLengthBytes) {
+    fail("too short for a safetensors file: it has " + std::to_string(source.size()) +
+         " bytes, and the header's length alone takes 8");
+  }
+  uint64_t length = 0;
+  source.read(0, &length, kLengthBytes);
+  if (length > kHeaderLimit) {
+    fail("the header's length is " + std::to_string(length) + " bytes, more than the limit of " + std::to_string(kHeaderLimit),
+         guess(source));
+  }
+  if (length > source.size() - kLengthBytes) {
+    fail("truncated: the header should take " + std::to_string(length) + " bytes, but only " +
+             std::to_string(source.size() - kLengthBytes) + " follow",
+         guess(source));
+  }
+  std::string header(static_cast<size_t>(length), '\0');
+  source.read(kLengthBytes, header.data(), header.size());
+  if (header.empty() || header[0] != '{') fail("the header does not start with '{'", guess(source));
+  if (const auto bad = first_bad_utf8(header)) fail("the header is not UTF-8: see byte " + std::to_string(kLengthBytes + *bad));
+
+  // The JSON reader takes a zero byte for the end of the text, and would not see what stands behind it.
+  if (const size_t zero = header.find('\0'); zero != std::string::npos) {
+    fail("the header is not valid JSON at byte " + std::to_string(kLengthBytes + zero) + ", which is zero");
+  }
+
+  HeaderReader reader(path);
+  json::sax_parse(header, &reader);
+  const uint64_t start = kLengthBytes + length;
+  const uint64_t buffer = source.size() - start;
+  for (Entry& entry : reader.entries) check_entry(path, entry, buffer);
+  check_tiling(path, reader.entries, buffer);
+
+  SafeTensors contents;
+  contents.metadata = std::move(reader.metadata);
+  contents.tensors.reserve(reader.entries.size());
+  for (Entry& entry : reader.entries) {
+    Tensor tensor = Tensor::empty(Shape(entry.shape->begin(), entry.shape->end()), dtype_of_element(*entry.element));
+    read_elements(source, start + entry.begin, *entry.element, /*big_endian=*/false, tensor);
+    contents.tensors.emplace_back(std::move(entry.name), std::move(tensor));
+  }
+  return contents;
+}
+
+std::string json_text(const std::string& path, const std::string& text) {
+  if (first_bad_utf8(text)) throw ValueError(path + ": cannot write the name " + quote(text) + ", which is not UTF-8");
+  return json(text).dump();
+}
+
+}  // namespace
+
+const Tensor* SafeTensors::find(const std::string& name) const {
+  for (const auto& [key, tensor] : tensors) {
+    if (key == name) return &tensor;
+  }
+  return nullptr;
+}
+
+SafeTensors read_safetensors(const std::string& path) { return read(ByteSource::open(path)); }
+
+SafeTensors parse_safetensors(const void* bytes, size_t size, const std::string& name) {
+  return read(ByteSource::memory(bytes, size, name));
+}
+
+void write_safetensors(const std::string& path, const SafeTensors& contents) {
+  std::unordered_set<std::string> names = {kMetadataKey};
+  for (const auto& [name, tensor] : contents.tensors) {
+    if (name == kMetadataKey)
+      throw ValueError(path + ": a tensor cannot have the name __metadata__", "the format keeps it for itself");
+    if (!names.insert(name).second) throw ValueError(path + ": two tensors have the name " + quote(name), "give each its own name");
+    if (!tensor.defined())
+      throw ValueError(path + ": tensor " + quote(name) + " is undefined", "leave it out, or give it values first");
+  }
+
+  const size_t count = contents.tensors.size();
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return element_size(contents.tensors[a].second.dtype()) > element_size(contents.tensors[b].second.dtype());
+  });
+  std::vector<uint64_t> begin(count);
+  uint64_t buffer = 0;
+  for (const size_t i : order) {
+    begin[i] = buffer;
+    buffer += contents.tensors[i].second.nbytes();
+  }
+
+  std::string header = "{";
+  if (!contents.metadata.empty()) {
+    header += "\"__metadata__\":{";
+    const char* separator = "";
+    for (const auto& [key, value] : contents.metadata) {
+      header += separator + json_text(path, key) + ":" + json_text(path, value);
+      separator = ",";
+    }
+    header += "}";
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const auto& [name, tensor] = contents.tensors[i];
+    header +=
+        (header.size() > 1 ? "," : "") + json_text(path, name) + ":{\"dtype\":\"" + name_of(tensor.dtype()) + "\",\"shape\":[";
+    for (int64_t axis = 0; axis < tensor.dim(); ++axis) header += (axis > 0 ? "," : "") + std::to_string(tensor.size(axis));
+    header += "],\"data_offsets\":[" + std::to_string(begin[i]) + "," + std::to_string(begin[i] + tensor.nbytes()) + "]}";
+  }
+  header += "}";
+  header.resize((header.size() + 7) / 8 * 8, ' ');  // so that the values start aligned
+  const uint64_t length = header.size();
+  if (length > kHeaderLimit) {
+    throw ValueError(path + ": the header would take " + std::to_string(length) + " bytes, more than the limit of " +
+                     std::to_string(kHeaderLimit));
+  }
+
+  OutputFile file(path);
+  file.write(&length, sizeof length);
+  file.write(header.data(), header.size());
+  for (const size_t i : order) file.write(contents.tensors[i].second.raw_data(), contents.tensors[i].second.nbytes());
+  file.commit();
+}
+
+}  // namespace convoy::io
