@@ -1,0 +1,137 @@
+// Rows are copied or added as whole runs; only the few positions outside the run look their source up.
+#include "convoy/kernels/pad/pad.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <complex>
+#include <type_traits>
+
+#include "convoy/core/parallel.h"
+
+namespace convoy::kernels {
+
+namespace {
+
+constexpr int64_t kElementsPerTask = 16384;
+
+// Walks the rows (all axes but the last) of an output in order and knows which input row each one reads.
+class Rows {
+ public:
+  Rows(std::span<const PadAxis> axes, int64_t first) : axes_(axes.first(axes.size() - 1)) {
+    for (size_t a = axes_.size(); a-- > 0;) {
+      at_[a] = first % axes_[a].output;
+      first /= axes_[a].output;
+    }
+  }
+
+  // The number of the input row, or -1 if the row lies in the padding.
+  int64_t source() const {
+    int64_t row = 0;
+    for (size_t a = 0; a < axes_.size(); ++a) {
+      const int64_t s = axes_[a].source[at_[a]];
+      if (s < 0) return -1;
+      row = row * axes_[a].input + s;
+    }
+    return row;
+  }
+
+  void next() {
+    for (size_t a = axes_.size(); a-- > 0;) {
+      if (++at_[a] < axes_[a].output) return;
+      at_[a] = 0;
+    }
+  }
+
+ private:
+  std::span<const PadAxis> axes_;
+  std::array<int64_t, kMaxPadAxes> at_;
+};
+
+int64_t count_rows(std::span<const PadAxis> axes) {
+  int64_t rows = 1;
+  for (const PadAxis& axis : axes.first(axes.size() - 1)) rows *= axis.output;
+  return rows;
+}
+
+template <class T>
+void copy_row(const PadAxis& axis, const T* input, T value, T* output) {
+  const auto look_up = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) output[i] = axis.source[i] < 0 ? value : input[axis.source[i]];
+  };
+  look_up(0, axis.run_begin);
+  if (axis.run_end > axis.run_begin) {
+    std::copy_n(input + axis.source[axis.run_begin], axis.run_end - axis.run_begin, output + axis.run_begin);
+  }
+  look_up(axis.run_end, axis.output);
+}
+
+template <class T>
+void add_row(const PadAxis& axis, const T* grad_output, T* grad_input) {
+  const auto look_up = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (axis.source[i] >= 0) grad_input[axis.source[i]] += grad_output[i];
+    }
+  };
+  look_up(0, axis.run_begin);
+  if (axis.run_end > axis.run_begin) {
+    T* to = grad_input + axis.source[axis.run_begin];
+    const T* from = grad_output + axis.run_begin;
+    const int64_t count = axis.run_end - axis.run_begin;
+    for (int64_t i = 0; i < count; ++i) to[i] += from[i];
+  }
+  look_up(axis.run_end, axis.output);
+}
+
+}  // namespace
+
+template <class T>
+void pad(std::span<const PadAxis> axes, const T* input, T value, T* output) noexcept {
+  assert(!axes.empty() && axes.size() <= kMaxPadAxes);
+  const PadAxis& last = axes.back();
+  const int64_t rows = count_rows(axes);
+  if (rows == 0 || last.output == 0) return;
+  parallel_ranges(rows, std::max<int64_t>(1, kElementsPerTask / last.output), [&](int64_t begin, int64_t end) {
+    Rows row(axes, begin);
+    for (int64_t r = begin; r < end; ++r, row.next()) {
+      const int64_t from = row.source();
+      if (from < 0) {
+        std::fill_n(output + r * last.output, last.output, value);
+      } else {
+        copy_row(last, input + from * last.input, value, output + r * last.output);
+      }
+    }
+  });
+}
+
+template <class T>
+void pad_backward(std::span<const PadAxis> axes, const T* grad_output, T* grad_input) noexcept {
+  assert(axes.size() >= 2 && axes.size() <= kMaxPadAxes && axes[0].input == axes[0].output);
+  const std::span<const PadAxis> plane_axes = axes.subspan(1);
+  const PadAxis& last = axes.back();
+  const int64_t rows = count_rows(plane_axes);
+  int64_t inputs = 1;
+  for (const PadAxis& axis : plane_axes) inputs *= axis.input;
+  const int64_t grain = std::max<int64_t>(1, kElementsPerTask / std::max<int64_t>(1, std::max(inputs, rows * last.output)));
+  parallel_ranges(axes[0].output, grain, [&](int64_t begin, int64_t end) {
+    std::fill_n(grad_input + begin * inputs, (end - begin) * inputs, T(0));
+    if (rows == 0 || last.output == 0) return;
+    for (int64_t plane = begin; plane < end; ++plane) {
+      Rows row(plane_axes, 0);
+      for (int64_t r = 0; r < rows; ++r, row.next()) {
+        const int64_t to = row.source();
+        if (to >= 0) add_row(last, grad_output + (plane * rows + r) * last.output, grad_input + plane * inputs + to * last.input);
+      }
+    }
+  });
+}
+
+#define CONVOY_PAD(T)                                                       \
+  template void pad<T>(std::span<const PadAxis>, const T*, T, T*) noexcept; \
+  template void pad_backward<T>(std::span<const PadAxis>, const T*, T*) noexcept;
+CONVOY_PAD(float)
+CONVOY_PAD(double)
+CONVOY_PAD(int64_t)
+#undef CONVOY_PAD
+
+}  // namespace convoy::kernels

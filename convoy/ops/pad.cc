@@ -1,0 +1,375 @@
+#include "convoy/ops/pad.h"
+
+#include <algorithm>
+#include <concepts>
+#include <string>
+
+#include "convoy/core/error.h"
+#include "convoy/kernels/pad/pad.h"
+#include "convoy/shape/axis.h"
+#include "convoy/shape/checked.h"
+
+namespace convoy {
+
+const char* pad_mode_name(PadMode mode) {
+  switch (mode) {
+    case PadMode::kConstant:
+      return "constant";
+    case PadMode::kReflect:
+      return "reflect";
+    case PadMode::kReplicate:
+      return "replicate";
+    case PadMode::kCircular:
+      return "circular";
+  }
+  return "?";
+}
+
+PadMode parse_pad_mode(std::string_view name) {
+  for (const PadMode mode : {PadMode::kConstant, PadMode::kReflect, PadMode::kReplicate, PadMode::kCircular}) {
+    if (name == pad_mode_name(mode)) return mode;
+  }
+  throw Error("Unrecognised padding mode " + std::string(name), "the modes are constant, reflect, replicate and circular");
+}
+
+namespace ops {
+
+namespace {
+
+using shape::Checked;
+using shape::PadPair;
+
+std::string text(std::integral auto value) { return std::to_string(value); }
+
+// "height 4 takes at most 3": sizes are named from the end, as people say them.
+std::string axis_name(int64_t axes_behind) {
+  constexpr const char* kNames[] = {"width", "height", "depth"};
+  return axes_behind < 3 ? kNames[axes_behind] : "axis -" + text(axes_behind + 1);
+}
+
+// What is padded: the begin and end of every axis of the tensor, outermost first, and the output's shape.
+struct Plan {
+  std::vector<PadPair> pads;
+  Shape output;
+};
+
+// n + begin + end; an overflow is refused in PyTorch's words for a size too large.
+int64_t padded_size(int64_t n, PadPair pad) {
+  const Checked size = Checked(n) + pad.begin + pad.end;
+  const Checked positions = size - pad.begin;
+  if (!size.ok() || !positions.ok()) {
+    throw Error("numel: integer multiplication overflow",
+                "the padded size " + text(n) + " + " + text(pad.begin) + " + " + text(pad.end) + " does not fit 64 bits");
+  }
+  return size.value();
+}
+
+// constant_pad_nd: crops first, axis by axis, then refuses what has nothing left.
+void check_constant(const Shape& shape, const Plan& plan, size_t padded_axes) {
+  bool crops_only = true;
+  for (size_t a = 0; a < shape.size(); ++a) {
+    const auto [begin, end] = plan.pads[a];
+    crops_only = crops_only && begin <= 0 && end <= 0;
+    const std::string fix = axis_name(static_cast<int64_t>(shape.size() - 1 - a)) + " is " + text(shape[a]) +
+                            ": negative padding may crop at most that much (got " + text(begin) + " and " + text(end) + ")";
+    int64_t size = shape[a];
+    if (begin < 0) {
+      if (begin < -size) {
+        const int64_t limit = std::max<int64_t>(size, 1);
+        throw Error("Dimension out of range (expected to be in range of [" + text(-limit) + ", " + text(limit - 1) + "], but got " +
+                        (begin == INT64_MIN ? "9223372036854775808" : text(-begin)) + ")",
+                    fix);
+      }
+      size += begin;
+    }
+    if (end < 0 && end < -size) {
+      throw Error("start (0) + length (" + text((Checked(size) + end).value()) + ") exceeds dimension size (" + text(size) + ").",
+                  fix);
+    }
+  }
+  if (crops_only) return;
+  for (size_t a = shape.size() - padded_axes; a < shape.size(); ++a) {
+    const auto [begin, end] = plan.pads[a];
+    if (plan.output[a] > 0) continue;
+    throw Error("The input size " + text(shape[a]) + ", plus negative padding " + text(begin) + " and " + text(end) +
+                    " resulted in a negative output size, which is invalid. Check dimension " + text(a) + " of your input.",
+                "the " + axis_name(static_cast<int64_t>(shape.size() - 1 - a)) + " would be " + text(plan.output[a]) +
+                    ": where another axis grows, every axis must keep at least 1");
+  }
+}
+
+// The checks that reflection and replication share: the number of axes, non-empty ones, and the output's size.
+void check_dims(PadMode mode, const Shape& shape, DType dtype, int rank) {
+  const bool batched = static_cast<int>(shape.size()) == rank + 2;
+  // Reflection of rank 1 and 2 lets an unbatched input have no channels.
+  const bool channels_may_be_empty = mode == PadMode::kReflect && rank < 3 && !batched;
+  bool valid = true;
+  for (size_t a = batched ? 1 : 0; a < shape.size(); ++a) valid = valid && (shape[a] != 0 || (a == 0 && channels_may_be_empty));
+  if (valid) return;
+  const std::string ranks = text(rank + 1) + "D or " + text(rank + 2) + "D (batch mode) tensor ";
+  const std::string fix = "only the batch may be empty, this input is " + to_string(shape);
+  if (mode == PadMode::kReflect && rank < 3) {
+    std::string sizes;
+    for (const int64_t n : shape) sizes += (sizes.empty() ? "" : ",") + text(n);
+    const char* type = dtype == DType::kFloat32   ? "torch.FloatTensor"
+                       : dtype == DType::kFloat64 ? "torch.DoubleTensor"
+                                                  : "torch.LongTensor";
+    throw Error(ranks + "expected for input, but got: [ " + type + "{" + sizes + "} ]", fix);
+  }
+  throw Error(
+      "Expected " + ranks + "with possibly 0 batch size and other non-zero dimensions for input, but got: " + to_string(shape),
+      fix);
+}
+
+// Reflection does not repeat the border, so it has only n - 1 positions to give.
+void check_reflection(const Shape& shape, const std::vector<PadPair>& pads, int rank) {
+  for (int back = 0; back < rank; ++back) {
+    const size_t a = shape.size() - 1 - static_cast<size_t>(back);
+    if (pads[a].begin < shape[a] && pads[a].end < shape[a]) continue;
+    throw Error("Argument #" + text(4 + 2 * back) +
+                    ": Padding size should be less than the corresponding input dimension, but got: padding (" +
+                    text(pads[a].begin) + ", " + text(pads[a].end) + ") at dimension " + text(a) + " of input " +
+                    (rank == 2 ? text(shape.size()) : to_string(shape)),
+                "reflection leaves out the border: " + axis_name(back) + " " + text(shape[a]) + " takes at most " +
+                    text(shape[a] - 1) + " per side; circular takes " + text(shape[a]) + ", replicate any number");
+  }
+}
+
+// PyTorch refuses an empty result only if it is empty on every axis.
+void check_output(PadMode mode, const Shape& shape, const Shape& output, int rank) {
+  const size_t first = shape.size() - static_cast<size_t>(rank);
+  bool some = false;
+  for (size_t a = first; a < shape.size(); ++a) some = some || output[a] >= 1;
+  if (some) return;
+  const std::string w = text(shape.back()), ow = text(output.back());
+  std::string reason;
+  if (rank == 1) {
+    reason = (mode == PadMode::kReflect ? "2input (W: " + w + ")is" : "input (W: " + w + ") is") +
+             " too small. Calculated output W: " + ow;
+  } else {
+    const std::string h = text(shape[shape.size() - 2]), oh = text(output[shape.size() - 2]);
+    if (rank == 2) {
+      reason = "input (H: " + h + ", W: " + w + (mode == PadMode::kReflect ? ")is" : " ) is") +
+               " too small. Calculated output H: " + oh + " W: " + ow;
+    } else {
+      reason = "input (D: " + text(shape[first]) + " H: " + h + ", W: " + w +
+               ") is too small. Calculated output D: " + text(output[first]) + " H: " + oh + " W: " + ow;
+    }
+  }
+  throw Error(reason, "the negative padding crops everything: keep at least 1");
+}
+
+void check_circular(const Shape& shape, const Plan& plan, int rank) {
+  for (size_t a = shape.size() - static_cast<size_t>(rank); a < shape.size(); ++a) {
+    const auto [begin, end] = plan.pads[a];
+    const std::string name = axis_name(static_cast<int64_t>(shape.size() - 1 - a));
+    if (begin > shape[a] || end > shape[a]) {
+      throw Error(
+          "Padding value causes wrapping around more than once.",
+          name + " " + text(shape[a]) + " takes at most " + text(shape[a]) + " per side, got " + text(begin) + " and " + text(end));
+    }
+    const int64_t cropped = shape[a] + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
+    if (plan.output[a] < 0 || (plan.output[a] > 0 && cropped <= 0)) {
+      throw Error(
+          "Negative padding value is resulting in an empty dimension",
+          name + " " + text(shape[a]) + " with padding " + text(begin) + " and " + text(end) + " has nothing left to repeat");
+    }
+  }
+}
+
+// PyTorch 1.13's checks in its order; what remains is legal.
+Plan make_plan(const Shape& shape, DType dtype, const std::vector<int64_t>& padding, PadMode mode, double value) {
+  const auto dim = static_cast<int64_t>(shape.size());
+  const auto entries = static_cast<int64_t>(padding.size());
+  if (entries % 2 != 0) {
+    throw Error("Padding length must be divisible by 2",
+                "padding lists begin and end of each axis, last axis first: (left, right, top, bottom); got " + text(entries) +
+                    (entries == 1 ? " number" : " numbers"));
+  }
+  if (entries > 2 * dim) {
+    throw Error("Padding length too large",
+                "an input of " + text(dim) + " axes takes at most " + text(2 * dim) + " numbers, got " + text(entries));
+  }
+  if (mode != PadMode::kConstant && value != 0) {
+    throw Error("Padding mode \"" + std::string(pad_mode_name(mode)) + "\" doesn't take in value argument",
+                "leave value out, or use mode constant");
+  }
+  const int rank = static_cast<int>(entries / 2);
+  if (mode != PadMode::kConstant && (rank < 1 || rank > 3 || (dim != rank + 1 && dim != rank + 2))) {
+    std::string fix =
+        "mode " + std::string(pad_mode_name(mode)) + " pads the spatial axes of (N, C, *) or (C, *), * being 1 to 3 axes: ";
+    if (dim < 2 || dim > 5) {
+      fix += "an input of " + text(dim) + (dim == 1 ? " axis" : " axes") + " is neither; mode constant pads any axis";
+    } else {
+      const int64_t most = std::min<int64_t>(dim - 1, 3), least = std::max<int64_t>(dim - 2, 1);
+      fix += "an input of " + text(dim) + " axes takes " + text(2 * most) + (least == most ? "" : " or " + text(2 * least)) +
+             " numbers, got " + text(entries);
+    }
+    throw Error("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now", fix);
+  }
+  Plan plan{std::vector<PadPair>(shape.size()), shape};
+  for (size_t i = 0; i < padding.size() / 2; ++i) plan.pads[shape.size() - 1 - i] = {padding[2 * i], padding[2 * i + 1]};
+  const auto fill_output = [&] {
+    for (size_t a = 0; a < shape.size(); ++a) plan.output[a] = padded_size(shape[a], plan.pads[a]);
+  };
+  switch (mode) {
+    case PadMode::kConstant:
+      fill_output();
+      check_constant(shape, plan, padding.size() / 2);
+      break;
+    case PadMode::kReflect:
+      check_dims(mode, shape, dtype, rank);
+      check_reflection(shape, plan.pads, rank);
+      fill_output();
+      check_output(mode, shape, plan.output, rank);
+      break;
+    case PadMode::kReplicate:
+      check_dims(mode, shape, dtype, rank);
+      fill_output();
+      check_output(mode, shape, plan.output, rank);
+      break;
+    case PadMode::kCircular:
+      for (size_t a = 0; a < shape.size(); ++a) {
+        if (plan.pads[a].begin <= shape[a] && plan.pads[a].end <= shape[a]) plan.output[a] = padded_size(shape[a], plan.pads[a]);
+      }
+      check_circular(shape, plan, rank);
+      break;
+  }
+  if (mode != PadMode::kConstant && mode != PadMode::kCircular && dtype == DType::kInt64) {
+    throw Error("\"" + std::string(mode == PadMode::kReflect ? "reflection_pad" : "replication_pad") + text(rank) + "d" +
+                    (mode == PadMode::kReflect && rank < 3 ? "" : "_cpu") + "\" not implemented for 'Long'",
+                "convert the input to float32 or float64");
+  }
+  return plan;
+}
+
+// The input position that padded position i of an axis of size n shows, -1 for the constant. Checked paddings keep it in [0, n).
+int64_t source_index(int64_t i, int64_t n, PadPair pad, PadMode mode) {
+  const int64_t at = i - pad.begin;
+  switch (mode) {
+    case PadMode::kConstant:
+      return at >= 0 && at < n ? at : -1;
+    case PadMode::kReflect:
+      return at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
+    case PadMode::kReplicate:
+      return std::clamp<int64_t>(at, 0, n - 1);
+    case PadMode::kCircular:
+      break;
+  }
+  // Circular padding crops first and repeats what is left.
+  const int64_t begin = std::max<int64_t>(-pad.begin, 0);
+  const int64_t left = n - begin - std::max<int64_t>(-pad.end, 0);
+  const int64_t wrapped = (at - begin) % left;
+  return begin + (wrapped < 0 ? wrapped + left : wrapped);
+}
+
+// Axes for the kernel; unpadded neighbours are merged, and the first axis is never padded.
+struct KernelAxes {
+  std::vector<kernels::PadAxis> axes;
+  std::vector<std::vector<int64_t>> sources;
+};
+
+KernelAxes kernel_axes(const Shape& shape, const Plan& plan, PadMode mode) {
+  KernelAxes result;
+  std::vector<kernels::PadAxis>& axes = result.axes;
+  std::vector<PadPair> pads(1);
+  axes.push_back({.input = 1, .output = 1});
+  for (size_t a = 0; a < shape.size(); ++a) {
+    if (plan.pads[a] == PadPair{} && pads.back() == PadPair{}) {
+      axes.back().input *= shape[a];
+      axes.back().output *= shape[a];
+    } else {
+      axes.push_back({.input = shape[a], .output = plan.output[a]});
+      pads.push_back(plan.pads[a]);
+    }
+  }
+  if (axes.size() > kernels::kMaxPadAxes) {
+    throw Error("pad supports tensors of up to " + text(kernels::kMaxPadAxes - 1) + " padded axes",
+                "this one has " + text(shape.size()) + " axes");
+  }
+  result.sources.resize(axes.size());
+  for (size_t a = 0; a < axes.size(); ++a) {
+    kernels::PadAxis& axis = axes[a];
+    std::vector<int64_t>& source = result.sources[a];
+    source.resize(static_cast<size_t>(axis.output));
+    for (int64_t i = 0; i < axis.output; ++i) source[static_cast<size_t>(i)] = source_index(i, axis.input, pads[a], mode);
+    axis.source = source.data();
+    axis.run_begin = std::clamp<int64_t>(pads[a].begin, 0, axis.output);
+    axis.run_end = axis.run_begin;
+    while (axis.run_end < axis.output && source[static_cast<size_t>(axis.run_end)] >= 0 &&
+           axis.source[axis.run_end] == axis.source[axis.run_begin] + axis.run_end - axis.run_begin) {
+      ++axis.run_end;
+    }
+  }
+  return result;
+}
+
+bool pads_nothing(const Plan& plan) {
+  return std::all_of(plan.pads.begin(), plan.pads.end(), [](PadPair p) { return p == PadPair{}; });
+}
+
+template <class T>
+void run(const KernelAxes& axes, const Tensor& input, double value, Tensor& output) {
+  kernels::pad<T>(axes.axes, input.data<T>(), static_cast<T>(value), output.data<T>());
+}
+
+template <class T>
+void run_backward(const KernelAxes& axes, const Tensor& grad_output, Tensor& grad_input) {
+  kernels::pad_backward<T>(axes.axes, grad_output.data<T>(), grad_input.data<T>());
+}
+
+}  // namespace
+
+Tensor pad(const Tensor& input, const std::vector<int64_t>& padding, PadMode mode, double value) {
+  const Plan plan = make_plan(input.shape(), input.dtype(), padding, mode, value);
+  if (pads_nothing(plan)) return input.clone();
+  Tensor output = Tensor::empty(plan.output, input.dtype());
+  if (output.numel() == 0) return output;
+  const KernelAxes axes = kernel_axes(input.shape(), plan, mode);
+  switch (input.dtype()) {
+    case DType::kFloat32:
+      run<float>(axes, input, value, output);
+      break;
+    case DType::kFloat64:
+      run<double>(axes, input, value, output);
+      break;
+    case DType::kInt64:
+      run<int64_t>(axes, input, value, output);
+      break;
+  }
+  return output;
+}
+
+Tensor pad_backward(const Tensor& grad_output, const Shape& input_shape, const std::vector<int64_t>& padding, PadMode mode) {
+  const Plan plan = make_plan(input_shape, grad_output.dtype(), padding, mode, 0);
+  if (grad_output.shape() != plan.output) {
+    throw ShapeMismatch(
+        "grad_output has shape " + to_string(grad_output.shape()) + ", the padded input has shape " + to_string(plan.output),
+        "an input of shape " + to_string(input_shape) + " with this padding gives " + to_string(plan.output));
+  }
+  if (pads_nothing(plan)) return grad_output.clone();
+  if (grad_output.numel() == 0 || numel(input_shape) == 0) return Tensor::zeros(input_shape, grad_output.dtype());
+  // The gradient of a constant padding is the opposite padding with zeros.
+  if (mode == PadMode::kConstant) {
+    std::vector<int64_t> opposite(padding.size());
+    std::transform(padding.begin(), padding.end(), opposite.begin(), [](int64_t p) { return -p; });
+    return pad(grad_output, opposite);
+  }
+  Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
+  const KernelAxes axes = kernel_axes(input_shape, plan, mode);
+  switch (grad_output.dtype()) {
+    case DType::kFloat32:
+      run_backward<float>(axes, grad_output, grad_input);
+      break;
+    case DType::kFloat64:
+      run_backward<double>(axes, grad_output, grad_input);
+      break;
+    case DType::kInt64:
+      run_backward<int64_t>(axes, grad_output, grad_input);
+      break;
+  }
+  return grad_input;
+}
+
+}  // namespace ops
+}  // namespace convoy
