@@ -1,0 +1,29 @@
+#include "convoy/nn/pad.h"
+
+#include "convoy/autograd/functions.h"
+#include "convoy/core/error.h"
+
+namespace convoy::nn {
+
+Pad::Pad(std::string type, int rank, PadMode mode, const IntList& padding, Number value, bool prints_value)
+    : type_(std::move(type)), rank_(rank), mode_(mode), padding_(padding.values()), value_(value), prints_value_(prints_value) {
+  require(!padding.empty(), type_, "padding");
+  const size_t sides = 2 * static_cast<size_t>(rank);
+  if (padding.single()) padding_.assign(sides, padding.values()[0]);
+  if (padding_.size() == sides) return;
+  const char* order = rank == 1   ? "(left, right)"
+                      : rank == 2 ? "(left, right, top, bottom)"
+                                  : "(left, right, top, bottom, front, back)";
+  const std::string fix = type_ + " takes one number or " + order + ", but got " + python_tuple(padding_);
+  if (padding_.size() % 2 != 0) throw Error("Padding length must be divisible by 2", fix);
+  throw ValueError("padding should have " + std::to_string(sides) + " values, but got " + std::to_string(padding_.size()), fix);
+}
+
+std::string Pad::extra_repr() const {
+  if (!prints_value_) return python_tuple(padding_);
+  return "padding=" + python_tuple(padding_) + ", value=" + python_text(value_);
+}
+
+Variable Pad::forward(const Variable& input) { return pad(input, padding_, mode_, value_); }
+
+}  // namespace convoy::nn

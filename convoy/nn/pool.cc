@@ -1,0 +1,175 @@
+#include "convoy/nn/pool.h"
+
+#include <algorithm>
+
+#include "convoy/autograd/functions.h"
+#include "convoy/core/error.h"
+
+namespace convoy::nn {
+
+namespace {
+
+// What a pooling layer's options can get wrong without an input, in the words of PyTorch's functions.
+struct PoolCheck {
+  std::string type;      // "MaxPool2d"
+  std::string function;  // "max_pool2d"
+  int rank;
+
+  [[noreturn]] void refuse(const std::string& reason, const std::string& fix) const { throw Error(reason, fix); }
+
+  void list(const IntList& values, const char* name) const {
+    const size_t n = values.values().size();
+    if (n == static_cast<size_t>(rank) || n == 1) return;
+    const std::string fix = type + " has " + std::to_string(rank) + (rank == 1 ? " spatial axis" : " spatial axes");
+    if (rank == 1) {
+      refuse(function + "() " + name + " must be an int, list of ints or tuple of ints of size 1 but got size " + std::to_string(n),
+             fix);
+    }
+    const std::string option = name;
+    const bool max = function.substr(0, 3) == "max";
+    std::string must = " must either be ";
+    if (max && option == "padding") must = " must be either be ";
+    if (option == "dilation") must = " must be either ";
+    if (!max && option == "kernel_size" && rank == 3) must = " must be ";
+    refuse(function + ": " + name + must + (option == "stride" ? "omitted, " : "") + "a single int, or a tuple of " +
+               (rank == 2 ? "two" : "three") + " ints",
+           fix);
+  }
+
+  bool below(const IntList& values, int64_t limit) const {
+    return std::any_of(values.values().begin(), values.values().end(), [&](int64_t v) { return v < limit; });
+  }
+
+  // " dH: -1 dW: -1"
+  std::string each(const IntList& values, const char* prefix) const {
+    const char* const axes[] = {"T", "H", "W"};
+    const std::vector<int64_t> expanded = values.expand(rank);
+    std::string text;
+    for (size_t i = 0; i < expanded.size(); ++i) {
+      text += std::string(i > 0 ? " " : "") + prefix + axes[i + 3 - expanded.size()] + ": " + std::to_string(expanded[i]);
+    }
+    return text;
+  }
+
+  void window(const IntList& kernel_size, const IntList& stride, const IntList& padding, const IntList& dilation) const {
+    require(!kernel_size.empty(), type, "kernel_size");
+    list(kernel_size, "kernel_size");
+    if (!stride.empty()) list(stride, "stride");
+    list(padding, "padding");
+    list(dilation, "dilation");
+    const IntList& s = stride.empty() ? kernel_size : stride;
+    if (!stride.empty() && std::count(s.values().begin(), s.values().end(), 0) > 0) {
+      refuse("stride should not be zero", "leave stride out for the kernel_size, or use 1 or more");
+    }
+    if (below(kernel_size, 1)) {
+      refuse("kernel size should be greater than zero, but got " + each(kernel_size, "k"),
+             "a window of size 1 looks at one position");
+    }
+    if (below(s, 1)) refuse("stride should be greater than zero, but got " + each(s, "d"), "use 1 or more");
+    if (below(dilation, 1)) {
+      refuse("dilation should be greater than zero, but got " + each(dilation, "dilation"),
+             "dilation 1 means neighbouring positions");
+    }
+    const std::vector<int64_t> k = kernel_size.expand(rank), p = padding.expand(rank);
+    for (size_t i = 0; i < k.size(); ++i) {
+      if (p[i] < 0) refuse("pad must be non-negative, but got pad: " + std::to_string(p[i]), "use 0 or more");
+      if (p[i] > k[i] / 2) {
+        refuse("pad should be at most half of kernel size, but got pad=" + std::to_string(p[i]) +
+                   " and kernel_size=" + std::to_string(k[i]),
+               "the largest padding for a kernel of " + std::to_string(k[i]) + " is " + std::to_string(k[i] / 2));
+      }
+    }
+  }
+};
+
+// What AvgPool1d stores: a tuple in any case.
+std::string tuple_text(const IntList& values, int rank) { return rank == 1 ? python_tuple(values.values()) : python_text(values); }
+
+}  // namespace
+
+MaxPool::MaxPool(int rank, MaxPoolOptions options) : rank_(rank), options_(std::move(options)) {
+  const MaxPoolOptions& o = options_;
+  PoolCheck{type(), ranked("max_pool", rank), rank}.window(o.kernel_size, o.stride, o.padding, o.dilation);
+}
+
+std::string MaxPool::extra_repr() const {
+  const MaxPoolOptions& o = options_;
+  return "kernel_size=" + python_text(o.kernel_size) + ", stride=" + python_text(o.stride.empty() ? o.kernel_size : o.stride) +
+         ", padding=" + python_text(o.padding) + ", dilation=" + python_text(o.dilation) +
+         ", ceil_mode=" + python_bool(o.ceil_mode);
+}
+
+Variable MaxPool::forward(const Variable& input) { return max_pool(rank_, input, options_); }
+
+std::pair<Variable, Tensor> MaxPool::forward_with_indices(const Variable& input) {
+  return max_pool_with_indices(rank_, input, options_);
+}
+
+AvgPool::AvgPool(int rank, AvgPoolOptions options) : rank_(rank), options_(std::move(options)) {
+  const AvgPoolOptions& o = options_;
+  PoolCheck{type(), ranked("avg_pool", rank), rank}.window(o.kernel_size, o.stride, o.padding, 1);
+  if (rank == 1 && o.divisor_override) {
+    throw ValueError("AvgPool1d.__init__() got an unexpected keyword argument 'divisor_override'",
+                     "AvgPool2d and AvgPool3d have it");
+  }
+  if (o.divisor_override == 0)
+    throw Error("divisor must be not zero", "leave divisor_override out to divide by the size of the window");
+}
+
+std::string AvgPool::extra_repr() const {
+  const AvgPoolOptions& o = options_;
+  return "kernel_size=" + tuple_text(o.kernel_size, rank_) +
+         ", stride=" + tuple_text(o.stride.empty() ? o.kernel_size : o.stride, rank_) + ", padding=" + tuple_text(o.padding, rank_);
+}
+
+Variable AvgPool::forward(const Variable& input) { return avg_pool(rank_, input, options_); }
+
+LPPool::LPPool(int rank, LPPoolOptions options) : rank_(rank), options_(std::move(options)) {
+  const LPPoolOptions& o = options_;
+  PoolCheck{type(), ranked("avg_pool", rank), rank}.window(o.kernel_size, o.stride, 0, 1);
+  if (o.norm_type.value() == 0)
+    throw ValueError("norm_type must be non-zero", type() + " takes the norm_type-th root: 1 sums, 2 is the Euclidean norm");
+}
+
+std::string LPPool::extra_repr() const {
+  const LPPoolOptions& o = options_;
+  return "norm_type=" + python_text(o.norm_type) + ", kernel_size=" + python_text(o.kernel_size) +
+         ", stride=" + (o.stride.empty() ? "None" : python_text(o.stride)) + ", ceil_mode=" + python_bool(o.ceil_mode);
+}
+
+Variable LPPool::forward(const Variable& input) {
+  return lp_pool(rank_, input, options_.norm_type, options_.kernel_size, options_.stride, options_.ceil_mode);
+}
+
+AdaptivePool::AdaptivePool(bool maximum, int rank, AdaptivePoolOptions options)
+    : maximum_(maximum), rank_(rank), options_(std::move(options)) {
+  const OutputSize& size = options_.output_size;
+  require(!size.empty(), type(), "output_size");
+  const std::string function = ranked(maximum ? "adaptive_max_pool" : "adaptive_avg_pool", rank);
+  const size_t n = size.sizes().size();
+  if (n != static_cast<size_t>(rank) && !size.single()) {
+    const std::string fix =
+        type() + " takes one number, or " + std::to_string(rank) + (rank == 1 ? " in a list" : ", one per spatial axis");
+    if (rank == 1) throw Error(function + "() argument 'output_size' should contain one int (got " + std::to_string(n) + ")", fix);
+    throw Error(
+        function + (maximum ? "(): internal error: output_size.size() must be " : ": output_size must be ") + std::to_string(rank),
+        fix);
+  }
+  for (const std::optional<int64_t>& s : size.sizes()) {
+    if (!s || *s >= 0) continue;
+    std::string list;
+    for (int axis = 0; axis < rank; ++axis) {
+      const std::optional<int64_t>& v = size.sizes()[size.single() ? 0 : static_cast<size_t>(axis)];
+      list += (axis > 0 ? ", " : "") + (v ? std::to_string(*v) : "None");
+    }
+    throw Error(function + ": elements of output_size must be greater than or equal to 0 but received {" + list + "}",
+                "None (std::nullopt) keeps the input's size");
+  }
+}
+
+Variable AdaptivePool::forward(const Variable& input) {
+  const AdaptiveSize& size = options_.output_size.sizes();
+  return maximum_ ? adaptive_max_pool(rank_, input, size) : adaptive_avg_pool(rank_, input, size);
+}
+
+}  // namespace convoy::nn

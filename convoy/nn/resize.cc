@@ -1,0 +1,126 @@
+#include "convoy/nn/resize.h"
+
+#include <cmath>
+
+#include "convoy/autograd/functions.h"
+#include "convoy/core/error.h"
+
+namespace convoy::nn {
+
+namespace {
+
+std::string scale_text(const ScaleFactor& factor) {
+  if (factor.single()) return python_text(factor.values()[0]);
+  std::string text;
+  for (const double f : factor.values()) text += (text.empty() ? "" : ", ") + python_text(f);
+  return "(" + text + (factor.values().size() == 1 ? ",)" : ")");
+}
+
+std::vector<int64_t> spatial_sizes(const Variable& input) {
+  return {input.shape().begin() + std::min<int64_t>(2, input.dim()), input.shape().end()};
+}
+
+}  // namespace
+
+PixelShuffle::PixelShuffle(PixelShuffleOptions options) : options_(options) {
+  require(options_.upscale_factor != kRequired, type(), "upscale_factor");
+  if (options_.upscale_factor <= 0) {
+    throw Error("pixel_shuffle expects a positive upscale_factor, but got " + std::to_string(options_.upscale_factor),
+                "2 turns (4 C, H, W) into (C, 2 H, 2 W)");
+  }
+}
+
+Variable PixelShuffle::forward(const Variable& input) { return pixel_shuffle(input, options_.upscale_factor); }
+
+PixelUnshuffle::PixelUnshuffle(PixelUnshuffleOptions options) : options_(options) {
+  require(options_.downscale_factor != kRequired, type(), "downscale_factor");
+  if (options_.downscale_factor <= 0) {
+    throw Error("pixel_unshuffle expects a positive downscale_factor, but got " + std::to_string(options_.downscale_factor),
+                "2 turns (C, 2 H, 2 W) into (4 C, H, W)");
+  }
+}
+
+Variable PixelUnshuffle::forward(const Variable& input) { return pixel_unshuffle(input, options_.downscale_factor); }
+
+const char* interpolate_mode_name(InterpolateMode mode) {
+  switch (mode) {
+    case InterpolateMode::kNearest:
+      return "nearest";
+    case InterpolateMode::kBilinear:
+      return "bilinear";
+    case InterpolateMode::kBicubic:
+      return "bicubic";
+  }
+  return "?";
+}
+
+InterpolateMode parse_interpolate_mode(std::string_view name) {
+  for (const InterpolateMode mode : {InterpolateMode::kNearest, InterpolateMode::kBilinear, InterpolateMode::kBicubic}) {
+    if (name == interpolate_mode_name(mode)) return mode;
+  }
+  throw ValueError("mode '" + std::string(name) + "' is not supported", "known are nearest, bilinear and bicubic");
+}
+
+Upsample::Upsample(const char* type, UpsampleOptions options) : type_(type), options_(std::move(options)) {
+  const UpsampleOptions& o = options_;
+  if (!o.size.empty() && !o.scale_factor.empty())
+    throw ValueError("only one of size or scale_factor should be defined", "leave one of them out");
+  if (o.size.empty() && o.scale_factor.empty()) {
+    throw ValueError("either size or scale_factor should be defined", "scale_factor 2 doubles every spatial axis");
+  }
+  if (o.mode == InterpolateMode::kNearest && o.align_corners) {
+    throw ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear",
+                     "the mode is nearest: leave align_corners out");
+  }
+  for (const int64_t n : o.size.values()) {
+    if (n <= 0)
+      throw Error("Input and output sizes should be greater than 0, but got output size " + std::to_string(n), "use 1 or more");
+  }
+  for (const double f : o.scale_factor.values()) {
+    if (!(f > 0) || std::isinf(f))
+      throw ValueError("scale_factor should be greater than 0, but got " + python_text(f), "2.0 doubles every spatial axis");
+  }
+}
+
+std::string Upsample::extra_repr() const {
+  const std::string what =
+      options_.scale_factor.empty() ? "size=" + python_text(options_.size) : "scale_factor=" + scale_text(options_.scale_factor);
+  return what + ", mode=" + interpolate_mode_name(options_.mode);
+}
+
+Variable Upsample::forward(const Variable& input) {
+  const UpsampleOptions& o = options_;
+  const std::vector<int64_t> sizes = spatial_sizes(input);
+  const std::string format = ". Please provide input tensor in (N, C, d1, d2, ...,dK) format and ";
+  std::vector<int64_t> output;
+  if (!o.size.empty()) {
+    output = o.size.single() ? std::vector<int64_t>(sizes.size(), o.size.values()[0]) : o.size.values();
+    if (output.size() != sizes.size()) {
+      throw ValueError(
+          "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of " +
+              to_string(sizes) + " and output size of " + python_tuple(output) + format + "output size in (o1, o2, ...,oK) format.",
+          "the input has " + std::to_string(sizes.size()) + " spatial axes");
+    }
+  } else {
+    const std::vector<double>& factors = o.scale_factor.values();
+    if (!o.scale_factor.single() && factors.size() != sizes.size()) {
+      throw ValueError(
+          "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of " +
+              to_string(sizes) + " and scale_factor of shape " + scale_text(o.scale_factor) + format +
+              "scale_factor in (s1, s2, ...,sK) format.",
+          "the input has " + std::to_string(sizes.size()) + " spatial axes");
+    }
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      const double factor = factors[o.scale_factor.single() ? 0 : i];
+      const double size = static_cast<double>(sizes[i]) * factor;
+      if (size != std::floor(size) || size > 0x1p53) {
+        throw Error("scale_factor " + python_text(factor) + " times size " + std::to_string(sizes[i]) + " is not a whole number",
+                    "give size = " + std::to_string(static_cast<int64_t>(std::min(size, 0x1p53))) + " instead");
+      }
+      output.push_back(static_cast<int64_t>(size));
+    }
+  }
+  return interpolate(input, {.size = output, .mode = o.mode, .align_corners = o.align_corners.value_or(false)});
+}
+
+}  // namespace convoy::nn
