@@ -20,7 +20,8 @@ const char* simd_name();
 /// FLOP/s of a register-only FMA loop on `threads` threads, measured now for about `seconds` in all.
 double measure_peak_flops(int threads, double seconds = 0.02);
 
-/// Machine constants, probed once per process (about 20 ms) for num_threads().
-const Machine& machine();
+/// Constants of a typical core with the instruction set in use: what the planner compares algorithms by, since a choice that followed a
+/// measurement or the thread count could change a result's bits from run to run.
+const Machine& nominal_machine();
 
 }  // namespace convoy::kernels

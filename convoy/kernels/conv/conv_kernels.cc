@@ -1,0 +1,33 @@
+// THE LIST: every convolution algorithm, by direction, fastest first, the reference last. The planner, the tests, the benches and
+// `convoy bench --explain` all read it.
+#include <array>
+
+#include "convoy/kernels/conv/conv_depthwise.h"
+#include "convoy/kernels/conv/conv_im2col.h"
+#include "convoy/kernels/conv/conv_kernel.h"
+#include "convoy/kernels/conv/conv_reference.h"
+
+namespace convoy::kernels {
+
+const char* direction_name(Direction direction) {
+  switch (direction) {
+    case Direction::kForward: return "forward";
+    case Direction::kGradInput: return "grad_input";
+    case Direction::kGradWeight: return "grad_weight";
+  }
+  return "?";
+}
+
+std::span<const ConvKernel* const> conv_kernels(Direction direction) {
+  static constexpr std::array kForward{&kConvDepthwiseForward, &kConvIm2colForward, &kConvReferenceForward};
+  static constexpr std::array kGradInput{&kConvDepthwiseGradInput, &kConvIm2colGradInput, &kConvReferenceGradInput};
+  static constexpr std::array kGradWeight{&kConvDepthwiseGradWeight, &kConvIm2colGradWeight, &kConvReferenceGradWeight};
+  switch (direction) {
+    case Direction::kForward: return kForward;
+    case Direction::kGradInput: return kGradInput;
+    case Direction::kGradWeight: break;
+  }
+  return kGradWeight;
+}
+
+}  // namespace convoy::kernels

@@ -1,0 +1,214 @@
+#include "convoy/ops/conv.h"
+
+#include "convoy/core/error.h"
+#include "convoy/ops/conv_checks.h"
+#include "convoy/ops/pad.h"
+#include "convoy/ops/reduce.h"
+#include "convoy/plan/conv_plan.h"
+
+namespace convoy::ops {
+
+namespace {
+
+using kernels::ConvForward;
+using kernels::ConvGradInput;
+using kernels::ConvGradWeight;
+using shape::ConvShape;
+
+void check_equal_types(const Tensor& input, const Tensor& weight) {
+  if (!is_floating(input.dtype())) {
+    throw Error("\"slow_conv2d_cpu\" not implemented for 'Long'", "convert the input and the weight with to(DType::kFloat32)");
+  }
+  if (weight.dtype() != input.dtype()) {
+    throw Error(std::string("expected scalar type ") + (input.dtype() == DType::kFloat32 ? "Float" : "Double") + " but found " +
+                    (weight.dtype() == DType::kFloat32 ? "Float" : weight.dtype() == DType::kFloat64 ? "Double" : "Long"),
+                std::string("input and weight must have one type: the input is ") + dtype_name(input.dtype()) + ", the weight " + dtype_name(weight.dtype()));
+  }
+}
+
+void check_defined(const Tensor& input, const Tensor& weight, const char* name) {
+  if (!input.defined() || !weight.defined()) {
+    throw Error(std::string(name) + "(): argument '" + (input.defined() ? "weight" : "input") + "' must be Tensor, not None", "give it a tensor");
+  }
+}
+
+Shape output_shape(const ConvShape& s, bool batched) {
+  Shape shape;
+  if (batched) shape.push_back(s.batch);
+  shape.push_back(s.out_channels);
+  for (int a = s.first_axis(); a < 3; ++a) shape.push_back(s.output[static_cast<size_t>(a)]);
+  return shape;
+}
+
+template <class F>
+void with_floating(DType dtype, F&& f) {
+  if (dtype == DType::kFloat32) {
+    f(float{});
+  } else {
+    f(double{});
+  }
+}
+
+// F.pad's list for a convolution's padding: last axis first.
+std::vector<int64_t> pad_list(const ConvShape& s) {
+  std::vector<int64_t> list;
+  for (int a = 2; a >= s.first_axis(); --a) {
+    list.push_back(s.axes[static_cast<size_t>(a)].pad_begin);
+    list.push_back(s.axes[static_cast<size_t>(a)].pad_end);
+  }
+  return list;
+}
+
+PadMode pad_mode(PaddingMode mode) {
+  switch (mode) {
+    case PaddingMode::kReflect: return PadMode::kReflect;
+    case PaddingMode::kReplicate: return PadMode::kReplicate;
+    case PaddingMode::kCircular: return PadMode::kCircular;
+    case PaddingMode::kZeros: break;
+  }
+  return PadMode::kConstant;
+}
+
+// The padding of a mode other than zeros, and the options of the convolution of the padded input.
+struct ModePadding {
+  std::vector<int64_t> padding;
+  ConvOptions inner;
+};
+
+ModePadding split_padding(int rank, const Tensor& input, const Tensor& weight, const ConvOptions& options) {
+  ConvOptions checked = options;
+  checked.padding_mode = PaddingMode::kZeros;
+  ModePadding result{pad_list(check_conv(rank, input.shape(), weight.shape(), nullptr, checked).shape), checked};
+  result.inner.padding = 0;
+  return result;
+}
+
+void check_grad_output(const Tensor& grad_output, const Shape& expected, const Tensor& input) {
+  if (grad_output.shape() != expected) {
+    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " + to_string(expected));
+  }
+  if (grad_output.dtype() != input.dtype()) {
+    throw Error(std::string("expected scalar type ") + scalar_type_name(input.dtype()) + " but found " + scalar_type_name(grad_output.dtype()));
+  }
+}
+
+// Sums a gradient over everything but the channels.
+Tensor grad_bias(const Tensor& grad_output, const ConvShape& s) {
+  return sum(grad_output.reshape({s.batch, s.out_channels, s.output_positions()}), {0, 2});
+}
+
+template <class T>
+const T* data_or_null(const Tensor& t) {
+  return t.defined() ? t.data<T>() : nullptr;
+}
+
+}  // namespace
+
+Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
+  check_defined(input, weight, "conv");
+  check_conv_types(rank, input, weight, bias);
+  if (options.padding_mode != PaddingMode::kZeros) {
+    const ModePadding mode = split_padding(rank, input, weight, options);
+    return conv(rank, pad(input, mode.padding, pad_mode(options.padding_mode)), weight, bias, mode.inner);
+  }
+  const Shape bias_shape = bias.defined() ? bias.shape() : Shape{};
+  const CheckedConv checked = check_conv(rank, input.shape(), weight.shape(), bias.defined() ? &bias_shape : nullptr, options);
+  check_equal_types(input, weight);
+  Tensor output = Tensor::empty(output_shape(checked.shape, checked.batched), input.dtype());
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    plan::run_conv(checked.shape, ConvForward<T>{input.data<T>(), weight.data<T>(), data_or_null<T>(bias), output.data<T>()});
+  });
+  return output;
+}
+
+ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight, const ConvOptions& options,
+                            const ConvNeeds& needs) {
+  check_defined(input, weight, "conv_backward");
+  if (options.padding_mode != PaddingMode::kZeros) {
+    const ModePadding mode = split_padding(rank, input, weight, options);
+    const Tensor padded = pad(input, mode.padding, pad_mode(options.padding_mode));
+    ConvGradients gradients = conv_backward(rank, grad_output, padded, weight, mode.inner, needs);
+    if (needs.input) gradients.input = pad_backward(gradients.input, input.shape(), mode.padding, pad_mode(options.padding_mode));
+    return gradients;
+  }
+  const CheckedConv checked = check_conv(rank, input.shape(), weight.shape(), nullptr, options);
+  check_equal_types(input, weight);
+  check_grad_output(grad_output, output_shape(checked.shape, checked.batched), input);
+  const ConvShape& s = checked.shape;
+  ConvGradients gradients;
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if (needs.input) {
+      gradients.input = Tensor::empty(input.shape(), input.dtype());
+      plan::run_conv(s, ConvGradInput<T>{grad_output.data<T>(), weight.data<T>(), nullptr, gradients.input.data<T>()});
+    }
+    if (needs.weight) {
+      gradients.weight = Tensor::empty(weight.shape(), weight.dtype());
+      plan::run_conv(s, ConvGradWeight<T>{input.data<T>(), grad_output.data<T>(), gradients.weight.data<T>()});
+    }
+  });
+  if (needs.bias) gradients.bias = grad_bias(grad_output, s);
+  return gradients;
+}
+
+Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvTransposeOptions& options) {
+  check_defined(input, weight, "conv_transpose");
+  const Shape bias_shape = bias.defined() ? bias.shape() : Shape{};
+  const CheckedConv checked = check_conv_transpose(rank, input.shape(), weight.shape(), bias.defined() ? &bias_shape : nullptr, options);
+  check_equal_types(input, weight);
+  if (bias.defined()) check_equal_types(input, bias);
+  Tensor output = Tensor::empty(output_shape(checked.shape, checked.batched), input.dtype());
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    plan::run_conv(shape::adjoint(checked.shape), ConvGradInput<T>{input.data<T>(), weight.data<T>(), data_or_null<T>(bias), output.data<T>()});
+  });
+  return output;
+}
+
+ConvGradients conv_transpose_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight,
+                                      const ConvTransposeOptions& options, const ConvNeeds& needs) {
+  check_defined(input, weight, "conv_transpose_backward");
+  const CheckedConv checked = check_conv_transpose(rank, input.shape(), weight.shape(), nullptr, options);
+  check_equal_types(input, weight);
+  check_grad_output(grad_output, output_shape(checked.shape, checked.batched), input);
+  const ConvShape plain = shape::adjoint(checked.shape);
+  ConvGradients gradients;
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if (needs.input) {
+      gradients.input = Tensor::empty(input.shape(), input.dtype());
+      plan::run_conv(plain, ConvForward<T>{grad_output.data<T>(), weight.data<T>(), nullptr, gradients.input.data<T>()});
+    }
+    if (needs.weight) {
+      gradients.weight = Tensor::empty(weight.shape(), weight.dtype());
+      plan::run_conv(plain, ConvGradWeight<T>{grad_output.data<T>(), input.data<T>(), gradients.weight.data<T>()});
+    }
+  });
+  if (needs.bias) gradients.bias = grad_bias(grad_output, checked.shape);
+  return gradients;
+}
+
+Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) { return conv(1, input, weight, bias, options); }
+Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) { return conv(2, input, weight, bias, options); }
+Tensor conv3d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) { return conv(3, input, weight, bias, options); }
+
+Tensor conv_transpose1d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvTransposeOptions& options) {
+  return conv_transpose(1, input, weight, bias, options);
+}
+Tensor conv_transpose2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvTransposeOptions& options) {
+  return conv_transpose(2, input, weight, bias, options);
+}
+Tensor conv_transpose3d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvTransposeOptions& options) {
+  return conv_transpose(3, input, weight, bias, options);
+}
+
+shape::ConvShape conv_shape(int rank, const Shape& input, const Shape& weight, const ConvOptions& options) {
+  return check_conv(rank, input, weight, nullptr, options).shape;
+}
+
+shape::ConvShape conv_transpose_shape(int rank, const Shape& input, const Shape& weight, const ConvTransposeOptions& options) {
+  return check_conv_transpose(rank, input, weight, nullptr, options).shape;
+}
+
+}  // namespace convoy::ops

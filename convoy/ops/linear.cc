@@ -1,0 +1,248 @@
+#include "convoy/ops/linear.h"
+
+#include <algorithm>
+
+#include "convoy/core/error.h"
+#include "convoy/core/parallel.h"
+#include "convoy/kernels/gemm/gemm.h"
+#include "convoy/ops/elementwise.h"
+#include "convoy/ops/reduce.h"
+
+namespace convoy::ops {
+
+namespace {
+
+using kernels::Gemm;
+
+void run(const Gemm<float>& problem) {
+  Workspace workspace(kernels::gemm_workspace_bytes(problem.rows, problem.columns, problem.depth, num_threads()));
+  kernels::gemm(problem, workspace);
+}
+void run(const Gemm<double>& problem) { kernels::gemm_reference(problem); }
+
+template <class F>
+void with_floating(const Tensor& t, F&& f) {
+  if (t.dtype() == DType::kFloat32) {
+    f(float{});
+  } else {
+    f(double{});
+  }
+}
+
+std::string times(int64_t a, int64_t b) { return std::to_string(a) + "x" + std::to_string(b); }
+
+void check_types(const Tensor& a, const Tensor& b) {
+  for (const Tensor* t : {&a, &b}) {
+    if (!t->defined()) throw Error("expected a tensor, but got an undefined one");
+    if (!is_floating(t->dtype())) throw Error("\"addmm_impl_cpu_\" not implemented for 'Long'", "convert it with to(DType::kFloat32)");
+  }
+  if (a.dtype() != b.dtype()) {
+    throw Error(std::string("expected m1 and m2 to have the same dtype, but got: ") + scalar_type_name(a.dtype()) + " != " + scalar_type_name(b.dtype()),
+                "convert one of them with to()");
+  }
+}
+
+// c (m x n) = a (m x k) b (k x n) for one pair of matrices; transposes are strides.
+template <class T>
+Gemm<T> product(int64_t m, int64_t n, int64_t k, const T* a, bool a_transposed, const T* b, bool b_transposed, T* c) {
+  Gemm<T> g;
+  g.rows = m;
+  g.columns = n;
+  g.depth = k;
+  g.a = a;
+  g.a_row_stride = a_transposed ? 1 : k;
+  g.a_depth_stride = a_transposed ? m : 1;
+  g.b = b;
+  g.b_depth_stride = b_transposed ? 1 : n;
+  g.b_column_stride = b_transposed ? k : 1;
+  g.c = c;
+  return g;
+}
+
+// The rows of a linear layer's input: all axes but the last.
+int64_t rows_of(const Tensor& input) { return input.shape().empty() || input.shape().back() == 0 ? 0 : input.numel() / input.shape().back(); }
+
+void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  check_types(input, weight);
+  if (weight.dim() != 2) {
+    throw ShapeMismatch("linear expects a 2-dimensional weight, but got " + to_string(weight.shape()), "its shape is (out_features, in_features)");
+  }
+  const int64_t in = weight.size(1), out = weight.size(0);
+  if (input.dim() == 0) {
+    throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are 0D and 2D", "give the input an axis of " + std::to_string(in) + " features");
+  }
+  if (input.size(-1) != in) {
+    const int64_t features = input.size(-1);
+    std::string fix = "the layer takes " + std::to_string(in) + " features, the input's last axis has " + std::to_string(features);
+    if (input.dim() > 2) {
+      int64_t flat = 1;
+      for (size_t i = 1; i < input.shape().size(); ++i) flat *= input.shape()[i];
+      if (flat == in) fix += ": flatten(input, 1) gives them";
+      else fix += "; flatten(input, 1) would give " + std::to_string(flat);
+    } else {
+      fix += ": use in_features=" + std::to_string(features);
+    }
+    if (input.dim() == 1) {
+      throw ShapeMismatch("size mismatch, got " + std::to_string(out) + ", " + times(out, in) + "," + std::to_string(features), fix);
+    }
+    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(input.numel() / std::max<int64_t>(features, 1), features) + " and " + times(in, out) + ")", fix);
+  }
+  if (bias.defined()) {
+    check_types(input, bias);
+    if (bias.shape() != Shape{out}) {
+      throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(out) + ") must match the existing size (" +
+                              (bias.dim() > 0 ? std::to_string(bias.shape().back()) : "1") + ") at non-singleton dimension 1.  Target sizes: " +
+                              to_string({rows_of(input), out}) + ".  Tensor sizes: " + to_string(bias.shape()),
+                          "the bias has shape [" + std::to_string(out) + "]");
+    }
+  }
+}
+
+// Leading axes of a matmul, broadcast.
+Shape broadcast_batch(const Tensor& a, const Tensor& b) {
+  const Shape x(a.shape().begin(), a.shape().end() - 2), y(b.shape().begin(), b.shape().end() - 2);
+  Shape batch(std::max(x.size(), y.size()), 1);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const int64_t u = i < x.size() ? x[x.size() - 1 - i] : 1, v = i < y.size() ? y[y.size() - 1 - i] : 1;
+    if (u != v && u != 1 && v != 1) {
+      throw ShapeMismatch("The size of tensor a (" + std::to_string(u) + ") must match the size of tensor b (" + std::to_string(v) +
+                              ") at non-singleton dimension " + std::to_string(batch.size() - 1 - i),
+                          "the shapes are " + to_string(a.shape()) + " and " + to_string(b.shape()));
+    }
+    batch[batch.size() - 1 - i] = u == 1 ? v : u;
+  }
+  return batch;
+}
+
+// matmul of tensors of two or more axes; transposes apply to the last two.
+Tensor batched_product(const Tensor& a, bool a_transposed, const Tensor& b, bool b_transposed) {
+  const int64_t m = a.size(a_transposed ? -1 : -2), k = a.size(a_transposed ? -2 : -1);
+  const int64_t k2 = b.size(b_transposed ? -1 : -2), n = b.size(b_transposed ? -2 : -1);
+  const Shape batch = broadcast_batch(a, b);
+  if (k != k2) {
+    if (a.dim() == 2 && b.dim() == 2) {
+      throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(m, k) + " and " + times(k2, n) + ")",
+                          "the columns of the first must be as many as the rows of the second");
+    }
+    const int64_t count = numel(batch);
+    throw ShapeMismatch("Expected size for first two dimensions of batch2 tensor to be: [" + std::to_string(count) + ", " + std::to_string(k) + "] but got: [" +
+                            std::to_string(count) + ", " + std::to_string(k2) + "].",
+                        "the shapes are " + to_string(a.shape()) + " and " + to_string(b.shape()));
+  }
+  Shape shape = batch;
+  shape.push_back(m);
+  shape.push_back(n);
+  Tensor c = Tensor::empty(shape, a.dtype());
+  const auto offsets = [&](const Tensor& t, int64_t matrix) {
+    // Offset of t's matrix for every index of the broadcast batch.
+    const Shape own(t.shape().begin(), t.shape().end() - 2);
+    std::vector<int64_t> result(static_cast<size_t>(numel(batch)));
+    for (size_t flat = 0; flat < result.size(); ++flat) {
+      auto rest = static_cast<int64_t>(flat);
+      int64_t offset = 0, stride = 1;
+      for (size_t i = 0; i < batch.size(); ++i) {
+        const int64_t size = batch[batch.size() - 1 - i], index = rest % size;
+        rest /= size;
+        if (i < own.size()) {
+          const int64_t own_size = own[own.size() - 1 - i];
+          if (own_size != 1) offset += index * stride;
+          stride *= own_size;
+        }
+      }
+      result[flat] = offset * matrix;
+    }
+    return result;
+  };
+  const std::vector<int64_t> at_a = offsets(a, m * k), at_b = offsets(b, k * n);
+  with_floating(a, [&](auto zero) {
+    using T = decltype(zero);
+    for (size_t i = 0; i < at_a.size(); ++i) {
+      run(product<T>(m, n, k, a.data<T>() + at_a[i], a_transposed, b.data<T>() + at_b[i], b_transposed,
+                     c.data<T>() + static_cast<int64_t>(i) * m * n));
+    }
+  });
+  return c;
+}
+
+Tensor as_matrix(const Tensor& t, bool first) {
+  if (t.dim() > 1) return t;
+  return t.reshape(first ? Shape{1, t.numel()} : Shape{t.numel(), 1});
+}
+
+void check_matmul(const Tensor& a, const Tensor& b) {
+  check_types(a, b);
+  if (a.dim() == 0 || b.dim() == 0) {
+    throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are " + std::to_string(a.dim()) + "D and " + std::to_string(b.dim()) + "D");
+  }
+  if (a.dim() == 1 && b.dim() == 1 && a.numel() != b.numel()) {
+    throw ShapeMismatch("inconsistent tensor size, expected tensor [" + std::to_string(a.numel()) + "] and src [" + std::to_string(b.numel()) +
+                        "] to have the same number of elements, but got " + std::to_string(a.numel()) + " and " + std::to_string(b.numel()) +
+                        " elements respectively");
+  }
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  check_linear(input, weight, bias);
+  Shape shape = input.shape();
+  shape.back() = weight.size(0);
+  Tensor output = Tensor::empty(shape, input.dtype());
+  with_floating(input, [&](auto zero) {
+    using T = decltype(zero);
+    // Without features there is still the bias.
+    const int64_t rows = weight.size(0) == 0 ? 0 : output.numel() / weight.size(0);
+    Gemm<T> g = product<T>(rows, weight.size(0), weight.size(1), input.data<T>(), false, weight.data<T>(), true, output.data<T>());
+    g.start = bias.defined() ? bias.data<T>() : nullptr;
+    run(g);
+  });
+  return output;
+}
+
+LinearGradients linear_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, bool needs_input, bool needs_weight,
+                                bool needs_bias) {
+  check_linear(input, weight, {});
+  Shape expected = input.shape();
+  expected.back() = weight.size(0);
+  if (grad_output.shape() != expected) {
+    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " + to_string(expected));
+  }
+  check_types(grad_output, input);
+  const int64_t in = weight.size(1), out = weight.size(0), rows = in > 0 ? input.numel() / in : out > 0 ? grad_output.numel() / out : 0;
+  LinearGradients gradients;
+  with_floating(input, [&](auto zero) {
+    using T = decltype(zero);
+    if (needs_input) {
+      gradients.input = Tensor::empty(input.shape(), input.dtype());
+      run(product<T>(rows, in, out, grad_output.data<T>(), false, weight.data<T>(), false, gradients.input.data<T>()));
+    }
+    if (needs_weight) {
+      gradients.weight = Tensor::empty(weight.shape(), weight.dtype());
+      run(product<T>(out, in, rows, grad_output.data<T>(), true, input.data<T>(), false, gradients.weight.data<T>()));
+    }
+  });
+  if (needs_bias) gradients.bias = sum(grad_output.reshape({rows, out}), {0});
+  return gradients;
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  check_matmul(a, b);
+  Tensor c = batched_product(as_matrix(a, true), false, as_matrix(b, false), false);
+  Shape shape = c.shape();
+  if (b.dim() == 1) shape.pop_back();
+  if (a.dim() == 1) shape.erase(shape.end() - (b.dim() == 1 ? 1 : 2));
+  return c.reshape(shape);
+}
+
+std::pair<Tensor, Tensor> matmul_backward(const Tensor& grad_output, const Tensor& a, const Tensor& b) {
+  check_matmul(a, b);
+  const Tensor x = as_matrix(a, true), y = as_matrix(b, false);
+  Shape shape = broadcast_batch(x, y);
+  shape.push_back(x.size(-2));
+  shape.push_back(y.size(-1));
+  const Tensor g = grad_output.reshape(shape);
+  const Tensor ga = sum_to(batched_product(g, false, y, true), x.shape()), gb = sum_to(batched_product(x, true, g, false), y.shape());
+  return {ga.reshape(a.shape()), gb.reshape(b.shape())};
+}
+
+}  // namespace convoy::ops
