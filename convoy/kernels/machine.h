@@ -8,20 +8,20 @@ namespace convoy::kernels {
 /// Measured or assumed machine constants.
 struct Machine {
   int threads = 1;
-  double flops_per_second = 0;     // of all threads together, float32 FMA counted as 2
-  double bytes_per_second = 0;     // from the last-level cache or memory, all threads together
+  double flops_per_second = 0;  // of all threads together, float32 FMA counted as 2
+  double bytes_per_second = 0;  // from the last-level cache or memory, all threads together
   size_t l2_bytes = size_t{1} << 20;
 };
 
-/// The instruction set that the kernels use, in words: "AVX-512", "AVX2", "scalar", "NEON". Chosen at the first call from what the processor has,
-/// or by the environment variable CONVOY_SIMD=avx512|avx2|scalar (an unknown or unsupported name is ignored).
+/// The instruction set that the kernels use, in words: "AVX-512", "AVX2", "scalar", "NEON". Chosen at the first call from what the
+/// processor has, or by the environment variable CONVOY_SIMD=avx512|avx2|scalar (an unknown or unsupported name is ignored).
 const char* simd_name();
 
 /// FLOP/s of a register-only FMA loop on `threads` threads, measured now for about `seconds` in all.
 double measure_peak_flops(int threads, double seconds = 0.02);
 
-/// Constants of a typical core with the instruction set in use: what the planner compares algorithms by, since a choice that followed a
-/// measurement or the thread count could change a result's bits from run to run.
+/// Constants of a typical core with the instruction set in use: what the planner compares algorithms by, since a choice that
+/// followed a measurement or the thread count could change a result's bits from run to run.
 const Machine& nominal_machine();
 
 }  // namespace convoy::kernels

@@ -21,14 +21,18 @@ void check_equal_types(const Tensor& input, const Tensor& weight) {
   }
   if (weight.dtype() != input.dtype()) {
     throw Error(std::string("expected scalar type ") + (input.dtype() == DType::kFloat32 ? "Float" : "Double") + " but found " +
-                    (weight.dtype() == DType::kFloat32 ? "Float" : weight.dtype() == DType::kFloat64 ? "Double" : "Long"),
-                std::string("input and weight must have one type: the input is ") + dtype_name(input.dtype()) + ", the weight " + dtype_name(weight.dtype()));
+                    (weight.dtype() == DType::kFloat32   ? "Float"
+                     : weight.dtype() == DType::kFloat64 ? "Double"
+                                                         : "Long"),
+                std::string("input and weight must have one type: the input is ") + dtype_name(input.dtype()) + ", the weight " +
+                    dtype_name(weight.dtype()));
   }
 }
 
 void check_defined(const Tensor& input, const Tensor& weight, const char* name) {
   if (!input.defined() || !weight.defined()) {
-    throw Error(std::string(name) + "(): argument '" + (input.defined() ? "weight" : "input") + "' must be Tensor, not None", "give it a tensor");
+    throw Error(std::string(name) + "(): argument '" + (input.defined() ? "weight" : "input") + "' must be Tensor, not None",
+                "give it a tensor");
   }
 }
 
@@ -61,10 +65,14 @@ std::vector<int64_t> pad_list(const ConvShape& s) {
 
 PadMode pad_mode(PaddingMode mode) {
   switch (mode) {
-    case PaddingMode::kReflect: return PadMode::kReflect;
-    case PaddingMode::kReplicate: return PadMode::kReplicate;
-    case PaddingMode::kCircular: return PadMode::kCircular;
-    case PaddingMode::kZeros: break;
+    case PaddingMode::kReflect:
+      return PadMode::kReflect;
+    case PaddingMode::kReplicate:
+      return PadMode::kReplicate;
+    case PaddingMode::kCircular:
+      return PadMode::kCircular;
+    case PaddingMode::kZeros:
+      break;
   }
   return PadMode::kConstant;
 }
@@ -85,10 +93,12 @@ ModePadding split_padding(int rank, const Tensor& input, const Tensor& weight, c
 
 void check_grad_output(const Tensor& grad_output, const Shape& expected, const Tensor& input) {
   if (grad_output.shape() != expected) {
-    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " + to_string(expected));
+    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " +
+                        to_string(expected));
   }
   if (grad_output.dtype() != input.dtype()) {
-    throw Error(std::string("expected scalar type ") + scalar_type_name(input.dtype()) + " but found " + scalar_type_name(grad_output.dtype()));
+    throw Error(std::string("expected scalar type ") + scalar_type_name(input.dtype()) + " but found " +
+                scalar_type_name(grad_output.dtype()));
   }
 }
 
@@ -122,8 +132,8 @@ Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& b
   return output;
 }
 
-ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight, const ConvOptions& options,
-                            const ConvNeeds& needs) {
+ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight,
+                            const ConvOptions& options, const ConvNeeds& needs) {
   check_defined(input, weight, "conv_backward");
   if (options.padding_mode != PaddingMode::kZeros) {
     const ModePadding mode = split_padding(rank, input, weight, options);
@@ -152,16 +162,19 @@ ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& i
   return gradients;
 }
 
-Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvTransposeOptions& options) {
+Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                      const ConvTransposeOptions& options) {
   check_defined(input, weight, "conv_transpose");
   const Shape bias_shape = bias.defined() ? bias.shape() : Shape{};
-  const CheckedConv checked = check_conv_transpose(rank, input.shape(), weight.shape(), bias.defined() ? &bias_shape : nullptr, options);
+  const CheckedConv checked =
+      check_conv_transpose(rank, input.shape(), weight.shape(), bias.defined() ? &bias_shape : nullptr, options);
   check_equal_types(input, weight);
   if (bias.defined()) check_equal_types(input, bias);
   Tensor output = Tensor::empty(output_shape(checked.shape, checked.batched), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    plan::run_conv(shape::adjoint(checked.shape), ConvGradInput<T>{input.data<T>(), weight.data<T>(), data_or_null<T>(bias), output.data<T>()});
+    plan::run_conv(shape::adjoint(checked.shape),
+                   ConvGradInput<T>{input.data<T>(), weight.data<T>(), data_or_null<T>(bias), output.data<T>()});
   });
   return output;
 }
@@ -189,9 +202,15 @@ ConvGradients conv_transpose_backward(int rank, const Tensor& grad_output, const
   return gradients;
 }
 
-Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) { return conv(1, input, weight, bias, options); }
-Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) { return conv(2, input, weight, bias, options); }
-Tensor conv3d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) { return conv(3, input, weight, bias, options); }
+Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
+  return conv(1, input, weight, bias, options);
+}
+Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
+  return conv(2, input, weight, bias, options);
+}
+Tensor conv3d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
+  return conv(3, input, weight, bias, options);
+}
 
 Tensor conv_transpose1d(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvTransposeOptions& options) {
   return conv_transpose(1, input, weight, bias, options);

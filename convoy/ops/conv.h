@@ -52,24 +52,29 @@ Tensor conv3d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}
 /// The same with the number of spatial axes (1, 2 or 3) as an argument.
 Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
 /// Shapes: grad_output as the output. Errors: as conv, and a grad_output of another shape.
-ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight, const ConvOptions& options = {},
-                            const ConvNeeds& needs = {});
+ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight,
+                            const ConvOptions& options = {}, const ConvNeeds& needs = {});
 
 /// The adjoint of conv: output[i s - p + k d] += weight[k] input[i].
 ///
 /// Shapes: input (N, C, *) or (C, *), weight (C, O / groups, *kernel_size), bias (O) or undefined, output (N, O, *) or (O, *).
 /// Errors: as conv; output_padding not below max(stride, dilation); an output_size that cannot be reached (ValueError).
 /// Source: torch.nn.functional.conv_transpose2d, torch.nn.ConvTranspose2d.forward for output_size.
-Tensor conv_transpose1d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvTransposeOptions& options = {});
-Tensor conv_transpose2d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvTransposeOptions& options = {});
-Tensor conv_transpose3d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvTransposeOptions& options = {});
-Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvTransposeOptions& options = {});
+Tensor conv_transpose1d(const Tensor& input, const Tensor& weight, const Tensor& bias = {},
+                        const ConvTransposeOptions& options = {});
+Tensor conv_transpose2d(const Tensor& input, const Tensor& weight, const Tensor& bias = {},
+                        const ConvTransposeOptions& options = {});
+Tensor conv_transpose3d(const Tensor& input, const Tensor& weight, const Tensor& bias = {},
+                        const ConvTransposeOptions& options = {});
+Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias = {},
+                      const ConvTransposeOptions& options = {});
 ConvGradients conv_transpose_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight,
                                       const ConvTransposeOptions& options = {}, const ConvNeeds& needs = {});
 
 /// The output_padding that makes a transposed convolution of `input_shape` (batched or not) give `output_size`.
 /// Errors: ValueError in the words of torch.nn.modules.conv._ConvTransposeNd._output_padding.
-std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, const Shape& kernel_size, const ConvTransposeOptions& options);
+std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, const Shape& kernel_size,
+                                        const ConvTransposeOptions& options);
 
 /// The shapes of a checked call: what conv and conv_transpose will compute, without computing it (for summaries and plans).
 shape::ConvShape conv_shape(int rank, const Shape& input, const Shape& weight, const ConvOptions& options = {});

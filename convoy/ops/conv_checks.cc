@@ -27,26 +27,29 @@ std::string product_text(int rank, const std::function<std::string(int)>& value)
 void check_rank(int rank, const Shape& input, bool transposed) {
   const auto dims = static_cast<int>(input.size());
   if (dims == rank + 1 || dims == rank + 2) return;
-  std::string fix = conv_name(rank, transposed) + " takes (channels" + (rank == 3 ? ", depth" : "") + (rank >= 2 ? ", height" : "") + ", " +
-                    (rank == 1 ? "length" : "width") + ") or the same with a batch in front";
-  if (dims == rank) fix += ": this input lacks the channel axis, reshape it to (1, 1" + to_string(input).replace(0, 1, dims > 0 ? ", " : "");
+  std::string fix = conv_name(rank, transposed) + " takes (channels" + (rank == 3 ? ", depth" : "") +
+                    (rank >= 2 ? ", height" : "") + ", " + (rank == 1 ? "length" : "width") + ") or the same with a batch in front";
+  if (dims == rank)
+    fix += ": this input lacks the channel axis, reshape it to (1, 1" + to_string(input).replace(0, 1, dims > 0 ? ", " : "");
   if (fix.back() == ']') fix.back() = ')';
   if (dims == rank + 3 && rank < 3) fix += "; for five axes use " + conv_name(3, transposed);
-  throw ShapeMismatch("Expected " + str(rank + 1) + "D (unbatched) or " + str(rank + 2) + "D (batched) input to " + conv_name(rank, transposed) +
-                          ", but got input of size: " + to_string(input),
+  throw ShapeMismatch("Expected " + str(rank + 1) + "D (unbatched) or " + str(rank + 2) + "D (batched) input to " +
+                          conv_name(rank, transposed) + ", but got input of size: " + to_string(input),
                       fix);
 }
 
 void check_groups(int64_t groups) {
   if (groups <= 0) {
-    throw ShapeMismatch("non-positive groups is not supported", "groups is " + str(groups) + ": use 1, or in_channels for a depthwise convolution");
+    throw ShapeMismatch("non-positive groups is not supported",
+                        "groups is " + str(groups) + ": use 1, or in_channels for a depthwise convolution");
   }
 }
 
 void check_weight_has_axes(const Shape& weight) {
   if (weight.size() < 3) {
-    throw ShapeMismatch("weight should have at least three dimensions",
-                        "the weight has shape " + to_string(weight) + ", expected (out_channels, in_channels / groups, *kernel_size)");
+    throw ShapeMismatch(
+        "weight should have at least three dimensions",
+        "the weight has shape " + to_string(weight) + ", expected (out_channels, in_channels / groups, *kernel_size)");
   }
 }
 
@@ -56,8 +59,9 @@ std::vector<int64_t> expand(const IntList& list, const char* name, int rank, con
   const size_t dim = weight.size() - 2;
   if (values.size() == 1) values.assign(dim, values[0]);
   if (values.size() != dim) {
-    throw ShapeMismatch(std::string("expected ") + name + " to be a single integer value or a list of " + str(static_cast<int64_t>(dim)) +
-                            " values to match the convolution dimensions, but got " + name + "=" + to_string(values),
+    throw ShapeMismatch(std::string("expected ") + name + " to be a single integer value or a list of " +
+                            str(static_cast<int64_t>(dim)) + " values to match the convolution dimensions, but got " + name + "=" +
+                            to_string(values),
                         "the weight " + to_string(weight) + " has " + str(static_cast<int64_t>(dim)) + " spatial axes");
   }
   return values;
@@ -72,16 +76,18 @@ void check_weight_rank(int rank, const Shape& input, const Shape& weight, bool b
   Shape seen = input;
   if (!batched) seen.insert(seen.begin(), 1);
   const std::string dims = str(static_cast<int64_t>(weight.size()));
-  throw ShapeMismatch("Expected " + dims + "-dimensional input for " + dims + "-dimensional weight " + to_string(weight) + ", but got " +
-                          str(static_cast<int64_t>(seen.size())) + "-dimensional input of size " + to_string(seen) + " instead",
+  throw ShapeMismatch("Expected " + dims + "-dimensional input for " + dims + "-dimensional weight " + to_string(weight) +
+                          ", but got " + str(static_cast<int64_t>(seen.size())) + "-dimensional input of size " + to_string(seen) +
+                          " instead",
                       conv_name(rank, false) + " takes a weight with " + str(rank + 2) + " axes");
 }
 
 void check_groups_divide(int64_t groups, const Shape& weight) {
   if (weight[0] < groups) {
-    throw ShapeMismatch("Given groups=" + str(groups) + ", expected weight to be at least " + str(groups) +
-                            " at dimension 0, but got weight of size " + to_string(weight) + " instead",
-                        weight[0] == 0 ? "the weight is empty: its first axis must be 1 or more" : "use groups of at most " + str(weight[0]));
+    throw ShapeMismatch(
+        "Given groups=" + str(groups) + ", expected weight to be at least " + str(groups) +
+            " at dimension 0, but got weight of size " + to_string(weight) + " instead",
+        weight[0] == 0 ? "the weight is empty: its first axis must be 1 or more" : "use groups of at most " + str(weight[0]));
   }
   if (weight[0] % groups != 0) {
     std::string fits;
@@ -96,12 +102,13 @@ void check_groups_divide(int64_t groups, const Shape& weight) {
 
 void check_bias(const Shape* bias, int64_t channels, const std::string& given, const Shape& weight) {
   if (bias == nullptr || (bias->size() == 1 && (*bias)[0] == channels)) return;
-  throw ShapeMismatch("Given " + given + "weight of size " + to_string(weight) + ", expected bias to be 1-dimensional with " + str(channels) +
-                          " elements, but got bias of size " + to_string(*bias) + " instead",
+  throw ShapeMismatch("Given " + given + "weight of size " + to_string(weight) + ", expected bias to be 1-dimensional with " +
+                          str(channels) + " elements, but got bias of size " + to_string(*bias) + " instead",
                       "a convolution has one bias per output channel: shape [" + str(channels) + "]");
 }
 
-void set_axes(ConvShape& s, const std::vector<int64_t>& stride, const std::vector<int64_t>& dilation, const Shape& input, const Shape& weight) {
+void set_axes(ConvShape& s, const std::vector<int64_t>& stride, const std::vector<int64_t>& dilation, const Shape& input,
+              const Shape& weight) {
   for (int i = 0; i < s.rank; ++i) {
     const auto at = static_cast<size_t>(i);
     const auto a = static_cast<size_t>(s.first_axis() + i);
@@ -113,11 +120,13 @@ void set_axes(ConvShape& s, const std::vector<int64_t>& stride, const std::vecto
 }
 
 // "[3, 0]" as PyTorch's 2-d code sees a kernel: a 1-d kernel has height 1.
-std::string named_sizes(const ConvShape& s, const char* what, const std::function<int64_t(const shape::Axis&)>& value, const char* separator) {
+std::string named_sizes(const ConvShape& s, const char* what, const std::function<int64_t(const shape::Axis&)>& value,
+                        const char* separator) {
   static constexpr const char* kNames[] = {"depth", "height", "width"};
   std::string text;
   for (int a = s.rank == 3 ? 0 : 1; a < 3; ++a) {
-    text += (text.empty() ? "" : separator) + std::string(what) + "_" + kNames[a] + ": " + str(value(s.axes[static_cast<size_t>(a)]));
+    text +=
+        (text.empty() ? "" : separator) + std::string(what) + "_" + kNames[a] + ": " + str(value(s.axes[static_cast<size_t>(a)]));
   }
   return text;
 }
@@ -130,12 +139,14 @@ void check_kernel_positive(const ConvShape& s, const Shape& weight) {
   const std::string fix = "every kernel size must be 1 or more, the weight has shape " + to_string(weight);
   if (s.rank == 3) {
     if (s.transposed) {
-      throw ShapeMismatch("non-empty 5D (n_output_plane x n_input_plane x kernel_depth x kernel_height x kernel_width) tensor expected for weight, but got: " +
-                              to_string(weight),
-                          fix);
+      throw ShapeMismatch(
+          "non-empty 5D (n_output_plane x n_input_plane x kernel_depth x kernel_height x kernel_width) tensor expected for weight, "
+          "but got: " +
+              to_string(weight),
+          fix);
     }
-    throw ShapeMismatch("kernel size should be greater than zero, but got: " + str(s.axes[0].kernel_size) + " x " + str(s.axes[1].kernel_size) +
-                            " x " + str(s.axes[2].kernel_size) + " (TxHxW)",
+    throw ShapeMismatch("kernel size should be greater than zero, but got: " + str(s.axes[0].kernel_size) + " x " +
+                            str(s.axes[1].kernel_size) + " x " + str(s.axes[2].kernel_size) + " (TxHxW)",
                         fix);
   }
   throw ShapeMismatch("kernel size should be greater than zero, but got " + named_sizes(s, "kernel", kernel_of, " "), fix);
@@ -148,7 +159,8 @@ void check_dilation_positive(const ConvShape& s) {
     seen = named_sizes(s, "dilation", dilation_of, ", ");
   } else {
     seen = "[";
-    for (int a = s.rank == 3 ? 0 : 1; a < 3; ++a) seen += (seen.size() > 1 ? ", " : "") + str(s.axes[static_cast<size_t>(a)].dilation);
+    for (int a = s.rank == 3 ? 0 : 1; a < 3; ++a)
+      seen += (seen.size() > 1 ? ", " : "") + str(s.axes[static_cast<size_t>(a)].dilation);
     seen += "]";
   }
   throw ShapeMismatch("dilation should be greater than zero, but got " + seen, "dilation counts from 1: 1 means no holes");
@@ -189,7 +201,8 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
   if (!options.padding.named() && !options.padding.paired()) padding = expand(options.padding.values(), "padding", rank, weight);
   const std::vector<int64_t> dilation = expand(options.dilation, "dilation", rank, weight);
   if (options.padding.paired() && options.padding.pairs().size() != static_cast<size_t>(rank)) {
-    throw ShapeMismatch("expected " + str(rank) + " begin/end pairs of padding, but got " + str(static_cast<int64_t>(options.padding.pairs().size())),
+    throw ShapeMismatch("expected " + str(rank) + " begin/end pairs of padding, but got " +
+                            str(static_cast<int64_t>(options.padding.pairs().size())),
                         "give one pair per spatial axis, outermost first");
   }
   if (same && std::any_of(stride.begin(), stride.end(), [](int64_t s) { return s != 1; })) {
@@ -215,8 +228,9 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
     } else if (seen[1] % options.groups == 0) {
       fix += "; a layer for it has in_channels=" + str(seen[1]);
     }
-    throw ShapeMismatch("Given groups=" + str(options.groups) + ", weight of size " + to_string(weight) + ", expected input" + to_string(seen) +
-                            " to have " + str(channels.value()) + " channels, but got " + str(seen[1]) + " channels instead",
+    throw ShapeMismatch("Given groups=" + str(options.groups) + ", weight of size " + to_string(weight) + ", expected input" +
+                            to_string(seen) + " to have " + str(channels.value()) + " channels, but got " + str(seen[1]) +
+                            " channels instead",
                         fix);
   }
   check_bias(bias, weight[0], "", weight);
@@ -229,7 +243,9 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
   s.groups = options.groups;
   set_axes(s, stride, dilation, seen, weight);
   // The sizes as PyTorch compares them: with any dilation and kernel, zero included, whose own checks come last.
-  const auto span = [&](int a) { return Checked(s.axes[static_cast<size_t>(a)].dilation) * (Checked(s.axes[static_cast<size_t>(a)].kernel_size) - 1) + 1; };
+  const auto span = [&](int a) {
+    return Checked(s.axes[static_cast<size_t>(a)].dilation) * (Checked(s.axes[static_cast<size_t>(a)].kernel_size) - 1) + 1;
+  };
   bool too_large = false;
   for (int i = 0; i < rank; ++i) {
     const auto at = static_cast<size_t>(i);
@@ -260,9 +276,12 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
       if (missing <= 0) continue;
       const char* axis_name = rank == 1 ? "length" : (rank == 3 && i == 0) ? "depth" : i == rank - 1 ? "width" : "height";
       const auto a = static_cast<size_t>(s.first_axis() + i);
-      fix += (fix.empty() ? "" : "; ") + std::string(axis_name) + " is " + str(missing) + " short: padding=" +
-             str(s.axes[a].pad_begin + (missing + 1) / 2) + " or an input of at least " + str(s.input[a] + missing);
-      if (s.axes[a].dilation > 1) fix += " (kernel " + str(s.axes[a].kernel_size) + " spans " + str(span(static_cast<int>(a)).value()) + " with dilation " + str(s.axes[a].dilation) + ")";
+      fix += (fix.empty() ? "" : "; ") + std::string(axis_name) + " is " + str(missing) +
+             " short: padding=" + str(s.axes[a].pad_begin + (missing + 1) / 2) + " or an input of at least " +
+             str(s.input[a] + missing);
+      if (s.axes[a].dilation > 1)
+        fix += " (kernel " + str(s.axes[a].kernel_size) + " spans " + str(span(static_cast<int>(a)).value()) + " with dilation " +
+               str(s.axes[a].dilation) + ")";
     }
     throw ShapeMismatch("Calculated padded input size per channel: " + product_text(rank, [&](int i) { return str(padded(i)); }) +
                             ". Kernel size: " + product_text(rank, [&](int i) { return str(span(s.first_axis() + i).value()); }) +
@@ -277,7 +296,8 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
   return {*complete, batched};
 }
 
-CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weight, const Shape* bias, const ConvTransposeOptions& options) {
+CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weight, const Shape* bias,
+                                 const ConvTransposeOptions& options) {
   const std::string name = conv_name(rank, true);
   check_rank(rank, input, true);
   const bool batched = input.size() == static_cast<size_t>(rank) + 2;
@@ -288,9 +308,11 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
   const std::vector<int64_t> padding = expand(options.padding, "padding", rank, weight);
   const std::vector<int64_t> dilation = expand(options.dilation, "dilation", rank, weight);
   std::vector<int64_t> output_padding = expand(options.output_padding, "output_padding", rank, weight);
-  if (any_below(padding, 0)) throw ShapeMismatch("negative padding is not supported", "padding is " + to_string(padding) + ", it must be 0 or more");
+  if (any_below(padding, 0))
+    throw ShapeMismatch("negative padding is not supported", "padding is " + to_string(padding) + ", it must be 0 or more");
   if (any_below(output_padding, 0)) {
-    throw ShapeMismatch("negative output_padding is not supported", "output_padding is " + to_string(output_padding) + ", it must be 0 or more");
+    throw ShapeMismatch("negative output_padding is not supported",
+                        "output_padding is " + to_string(output_padding) + ", it must be 0 or more");
   }
   if (any_below(stride, 1)) {
     throw ShapeMismatch("non-positive stride is not supported", "stride is " + to_string(stride) + ", it must be 1 or more");
@@ -299,8 +321,8 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
   check_groups_divide(options.groups, weight);
   const std::string given = "transposed=1, ";
   if (seen[1] != weight[0]) {
-    throw ShapeMismatch("Given " + given + "weight of size " + to_string(weight) + ", expected input" + to_string(seen) + " to have " +
-                            str(weight[0]) + " channels, but got " + str(seen[1]) + " channels instead",
+    throw ShapeMismatch("Given " + given + "weight of size " + to_string(weight) + ", expected input" + to_string(seen) +
+                            " to have " + str(weight[0]) + " channels, but got " + str(seen[1]) + " channels instead",
                         "a transposed convolution's weight is (in_channels, out_channels / groups, *kernel_size)");
   }
   const Checked out_channels = Checked(weight[1]) * options.groups;
@@ -315,7 +337,8 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
   s.out_channels = out_channels.value();
   s.groups = options.groups;
   set_axes(s, stride, dilation, seen, weight);
-  if (!options.output_size.empty()) output_padding = output_padding_for(rank, input, Shape(weight.begin() + 2, weight.end()), options);
+  if (!options.output_size.empty())
+    output_padding = output_padding_for(rank, input, Shape(weight.begin() + 2, weight.end()), options);
   for (int i = 0; i < rank; ++i) {
     const auto at = static_cast<size_t>(i);
     const auto a = static_cast<size_t>(s.first_axis() + i);
@@ -324,7 +347,8 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
   }
   check_positions(s, seen);
   if (weight[1] == 0) {
-    throw ShapeMismatch("non-empty 2D or 4D weight tensor expected, but got: " + to_string(weight), "out_channels must be 1 or more");
+    throw ShapeMismatch("non-empty 2D or 4D weight tensor expected, but got: " + to_string(weight),
+                        "out_channels must be 1 or more");
   }
   check_kernel_positive(s, weight);
   check_dilation_positive(s);
@@ -356,7 +380,9 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
     if (*size >= 1) continue;
     too_small = true;
     const int64_t excess = (1 - *size + 1) / 2;
-    if (fix.empty()) fix = "padding removes border here: use padding of at most " + str(std::max<int64_t>(s.axes[at].pad_begin - excess, 0)) + ", or a larger input";
+    if (fix.empty())
+      fix = "padding removes border here: use padding of at most " + str(std::max<int64_t>(s.axes[at].pad_begin - excess, 0)) +
+            ", or a larger input";
   }
   if (too_small) {
     const auto join = [](const std::vector<std::string>& sizes) {
@@ -373,13 +399,14 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
 
 void check_conv_types(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   if (bias.defined() && bias.dtype() != input.dtype()) {
-    throw Error(std::string("Input type (") + scalar_type_name(input.dtype()) + ") and bias type (" + scalar_type_name(bias.dtype()) +
-                    ") should be the same",
+    throw Error(std::string("Input type (") + scalar_type_name(input.dtype()) + ") and bias type (" +
+                    scalar_type_name(bias.dtype()) + ") should be the same",
                 "convert one of them with to()");
   }
 }
 
-std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, const Shape& kernel_size, const ConvTransposeOptions& options) {
+std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, const Shape& kernel_size,
+                                        const ConvTransposeOptions& options) {
   const auto dims = static_cast<int64_t>(input_shape.size());
   const bool batched = dims == rank + 2;
   const int64_t non_spatial = batched ? 2 : 1;
@@ -396,7 +423,9 @@ std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, cons
     const int64_t p = value(options.padding, i);
     const shape::Axis axis{kernel_size[static_cast<size_t>(i)], value(options.stride, i), value(options.dilation, i), p, p};
     const shape::Result<int64_t> size = shape::transposed_output_size(input_shape[static_cast<size_t>(non_spatial + i)], axis, 0);
-    if (!size) throw ShapeMismatch("output_size cannot be computed for kernel " + str(axis.kernel_size) + ", stride " + str(axis.stride) + ", dilation " + str(axis.dilation));
+    if (!size)
+      throw ShapeMismatch("output_size cannot be computed for kernel " + str(axis.kernel_size) + ", stride " + str(axis.stride) +
+                          ", dilation " + str(axis.dilation));
     least.push_back(*size);
     most.push_back(*size + axis.stride - 1);
   }
@@ -410,8 +439,9 @@ std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, cons
   std::vector<int64_t> output_padding;
   for (size_t i = 0; i < sizes.size(); ++i) {
     if (sizes[i] < least[i] || sizes[i] > most[i]) {
-      throw ValueError("requested an output size of " + tuple(sizes) + ", but valid sizes range from " + to_string(least) + " to " + to_string(most) +
-                           " (for an input of torch.Size(" + to_string(Shape(input_shape.begin() + non_spatial, input_shape.end())) + "))",
+      throw ValueError("requested an output size of " + tuple(sizes) + ", but valid sizes range from " + to_string(least) + " to " +
+                           to_string(most) + " (for an input of torch.Size(" +
+                           to_string(Shape(input_shape.begin() + non_spatial, input_shape.end())) + "))",
                        "each size may exceed the smallest by up to stride - 1");
     }
     output_padding.push_back(sizes[i] - least[i]);

@@ -15,10 +15,11 @@ struct CheckedConv {
   bool batched = true;
 };
 
-/// Throws Error or ShapeMismatch at the first check that fails. `bias` may be null (none). Where the padding mode is not zeros the shape's
-/// padding is that of the mode, still to be applied.
+/// Throws Error or ShapeMismatch at the first check that fails. `bias` may be null (none). Where the padding mode is not zeros the
+/// shape's padding is that of the mode, still to be applied.
 CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const Shape* bias, const ConvOptions& options);
-CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weight, const Shape* bias, const ConvTransposeOptions& options);
+CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weight, const Shape* bias,
+                                 const ConvTransposeOptions& options);
 
 /// Types: floating and equal.
 void check_conv_types(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias);

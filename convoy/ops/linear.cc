@@ -34,10 +34,12 @@ std::string times(int64_t a, int64_t b) { return std::to_string(a) + "x" + std::
 void check_types(const Tensor& a, const Tensor& b) {
   for (const Tensor* t : {&a, &b}) {
     if (!t->defined()) throw Error("expected a tensor, but got an undefined one");
-    if (!is_floating(t->dtype())) throw Error("\"addmm_impl_cpu_\" not implemented for 'Long'", "convert it with to(DType::kFloat32)");
+    if (!is_floating(t->dtype()))
+      throw Error("\"addmm_impl_cpu_\" not implemented for 'Long'", "convert it with to(DType::kFloat32)");
   }
   if (a.dtype() != b.dtype()) {
-    throw Error(std::string("expected m1 and m2 to have the same dtype, but got: ") + scalar_type_name(a.dtype()) + " != " + scalar_type_name(b.dtype()),
+    throw Error(std::string("expected m1 and m2 to have the same dtype, but got: ") + scalar_type_name(a.dtype()) +
+                    " != " + scalar_type_name(b.dtype()),
                 "convert one of them with to()");
   }
 }
@@ -60,16 +62,20 @@ Gemm<T> product(int64_t m, int64_t n, int64_t k, const T* a, bool a_transposed, 
 }
 
 // The rows of a linear layer's input: all axes but the last.
-int64_t rows_of(const Tensor& input) { return input.shape().empty() || input.shape().back() == 0 ? 0 : input.numel() / input.shape().back(); }
+int64_t rows_of(const Tensor& input) {
+  return input.shape().empty() || input.shape().back() == 0 ? 0 : input.numel() / input.shape().back();
+}
 
 void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   check_types(input, weight);
   if (weight.dim() != 2) {
-    throw ShapeMismatch("linear expects a 2-dimensional weight, but got " + to_string(weight.shape()), "its shape is (out_features, in_features)");
+    throw ShapeMismatch("linear expects a 2-dimensional weight, but got " + to_string(weight.shape()),
+                        "its shape is (out_features, in_features)");
   }
   const int64_t in = weight.size(1), out = weight.size(0);
   if (input.dim() == 0) {
-    throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are 0D and 2D", "give the input an axis of " + std::to_string(in) + " features");
+    throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are 0D and 2D",
+                        "give the input an axis of " + std::to_string(in) + " features");
   }
   if (input.size(-1) != in) {
     const int64_t features = input.size(-1);
@@ -77,22 +83,28 @@ void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias)
     if (input.dim() > 2) {
       int64_t flat = 1;
       for (size_t i = 1; i < input.shape().size(); ++i) flat *= input.shape()[i];
-      if (flat == in) fix += ": flatten(input, 1) gives them";
-      else fix += "; flatten(input, 1) would give " + std::to_string(flat);
+      if (flat == in)
+        fix += ": flatten(input, 1) gives them";
+      else
+        fix += "; flatten(input, 1) would give " + std::to_string(flat);
     } else {
       fix += ": use in_features=" + std::to_string(features);
     }
     if (input.dim() == 1) {
-      throw ShapeMismatch("size mismatch, got " + std::to_string(out) + ", " + times(out, in) + "," + std::to_string(features), fix);
+      throw ShapeMismatch("size mismatch, got " + std::to_string(out) + ", " + times(out, in) + "," + std::to_string(features),
+                          fix);
     }
-    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(input.numel() / std::max<int64_t>(features, 1), features) + " and " + times(in, out) + ")", fix);
+    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" +
+                            times(input.numel() / std::max<int64_t>(features, 1), features) + " and " + times(in, out) + ")",
+                        fix);
   }
   if (bias.defined()) {
     check_types(input, bias);
     if (bias.shape() != Shape{out}) {
       throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(out) + ") must match the existing size (" +
-                              (bias.dim() > 0 ? std::to_string(bias.shape().back()) : "1") + ") at non-singleton dimension 1.  Target sizes: " +
-                              to_string({rows_of(input), out}) + ".  Tensor sizes: " + to_string(bias.shape()),
+                              (bias.dim() > 0 ? std::to_string(bias.shape().back()) : "1") +
+                              ") at non-singleton dimension 1.  Target sizes: " + to_string({rows_of(input), out}) +
+                              ".  Tensor sizes: " + to_string(bias.shape()),
                           "the bias has shape [" + std::to_string(out) + "]");
     }
   }
@@ -125,8 +137,8 @@ Tensor batched_product(const Tensor& a, bool a_transposed, const Tensor& b, bool
                           "the columns of the first must be as many as the rows of the second");
     }
     const int64_t count = numel(batch);
-    throw ShapeMismatch("Expected size for first two dimensions of batch2 tensor to be: [" + std::to_string(count) + ", " + std::to_string(k) + "] but got: [" +
-                            std::to_string(count) + ", " + std::to_string(k2) + "].",
+    throw ShapeMismatch("Expected size for first two dimensions of batch2 tensor to be: [" + std::to_string(count) + ", " +
+                            std::to_string(k) + "] but got: [" + std::to_string(count) + ", " + std::to_string(k2) + "].",
                         "the shapes are " + to_string(a.shape()) + " and " + to_string(b.shape()));
   }
   Shape shape = batch;
@@ -172,12 +184,13 @@ Tensor as_matrix(const Tensor& t, bool first) {
 void check_matmul(const Tensor& a, const Tensor& b) {
   check_types(a, b);
   if (a.dim() == 0 || b.dim() == 0) {
-    throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are " + std::to_string(a.dim()) + "D and " + std::to_string(b.dim()) + "D");
+    throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are " + std::to_string(a.dim()) + "D and " +
+                        std::to_string(b.dim()) + "D");
   }
   if (a.dim() == 1 && b.dim() == 1 && a.numel() != b.numel()) {
-    throw ShapeMismatch("inconsistent tensor size, expected tensor [" + std::to_string(a.numel()) + "] and src [" + std::to_string(b.numel()) +
-                        "] to have the same number of elements, but got " + std::to_string(a.numel()) + " and " + std::to_string(b.numel()) +
-                        " elements respectively");
+    throw ShapeMismatch("inconsistent tensor size, expected tensor [" + std::to_string(a.numel()) + "] and src [" +
+                        std::to_string(b.numel()) + "] to have the same number of elements, but got " + std::to_string(a.numel()) +
+                        " and " + std::to_string(b.numel()) + " elements respectively");
   }
 }
 
@@ -199,16 +212,20 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   return output;
 }
 
-LinearGradients linear_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, bool needs_input, bool needs_weight,
-                                bool needs_bias) {
+LinearGradients linear_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, bool needs_input,
+                                bool needs_weight, bool needs_bias) {
   check_linear(input, weight, {});
   Shape expected = input.shape();
   expected.back() = weight.size(0);
   if (grad_output.shape() != expected) {
-    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " + to_string(expected));
+    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " +
+                        to_string(expected));
   }
   check_types(grad_output, input);
-  const int64_t in = weight.size(1), out = weight.size(0), rows = in > 0 ? input.numel() / in : out > 0 ? grad_output.numel() / out : 0;
+  const int64_t in = weight.size(1), out = weight.size(0),
+                rows = in > 0    ? input.numel() / in
+                       : out > 0 ? grad_output.numel() / out
+                                 : 0;
   LinearGradients gradients;
   with_floating(input, [&](auto zero) {
     using T = decltype(zero);
@@ -241,7 +258,8 @@ std::pair<Tensor, Tensor> matmul_backward(const Tensor& grad_output, const Tenso
   shape.push_back(x.size(-2));
   shape.push_back(y.size(-1));
   const Tensor g = grad_output.reshape(shape);
-  const Tensor ga = sum_to(batched_product(g, false, y, true), x.shape()), gb = sum_to(batched_product(x, true, g, false), y.shape());
+  const Tensor ga = sum_to(batched_product(g, false, y, true), x.shape()),
+               gb = sum_to(batched_product(x, true, g, false), y.shape());
   return {ga.reshape(a.shape()), gb.reshape(b.shape())};
 }
 

@@ -19,9 +19,9 @@ class IntList {
  public:
   IntList() = default;
   template <std::integral I>
-  IntList(I value) : values_{static_cast<int64_t>(value)}, single_(true) {}       // NOLINT(google-explicit-constructor)
-  IntList(std::initializer_list<int64_t> values) : values_(values) {}             // NOLINT(google-explicit-constructor)
-  IntList(std::vector<int64_t> values) : values_(std::move(values)) {}            // NOLINT(google-explicit-constructor)
+  IntList(I value) : values_{static_cast<int64_t>(value)}, single_(true) {}  // NOLINT(google-explicit-constructor)
+  IntList(std::initializer_list<int64_t> values) : values_(values) {}        // NOLINT(google-explicit-constructor)
+  IntList(std::vector<int64_t> values) : values_(std::move(values)) {}       // NOLINT(google-explicit-constructor)
 
   bool empty() const { return values_.empty(); }
   /// Given as one number, not as a list of one: PyTorch prints the two differently.
@@ -44,13 +44,13 @@ class Padding {
  public:
   Padding() : values_(0) {}
   template <std::integral I>
-  Padding(I value) : values_(value) {}                                            // NOLINT(google-explicit-constructor)
-  Padding(std::initializer_list<int64_t> values) : values_(values) {}             // NOLINT(google-explicit-constructor)
-  Padding(IntList values) : values_(std::move(values)) {}                         // NOLINT(google-explicit-constructor)
-  Padding(const char* name) : name_(name) {}                                      // NOLINT(google-explicit-constructor)
-  Padding(std::string name) : name_(std::move(name)) {}                           // NOLINT(google-explicit-constructor)
-  Padding(std::initializer_list<shape::PadPair> pairs) : pairs_(pairs) {}         // NOLINT(google-explicit-constructor)
-  Padding(std::vector<shape::PadPair> pairs) : pairs_(std::move(pairs)) {}        // NOLINT(google-explicit-constructor)
+  Padding(I value) : values_(value) {}                                      // NOLINT(google-explicit-constructor)
+  Padding(std::initializer_list<int64_t> values) : values_(values) {}       // NOLINT(google-explicit-constructor)
+  Padding(IntList values) : values_(std::move(values)) {}                   // NOLINT(google-explicit-constructor)
+  Padding(const char* name) : name_(name) {}                                // NOLINT(google-explicit-constructor)
+  Padding(std::string name) : name_(std::move(name)) {}                     // NOLINT(google-explicit-constructor)
+  Padding(std::initializer_list<shape::PadPair> pairs) : pairs_(pairs) {}   // NOLINT(google-explicit-constructor)
+  Padding(std::vector<shape::PadPair> pairs) : pairs_(std::move(pairs)) {}  // NOLINT(google-explicit-constructor)
 
   bool named() const { return !name_.empty(); }
   const std::string& name() const { return name_; }

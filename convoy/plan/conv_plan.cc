@@ -32,8 +32,8 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
 }
 
 template <class Io>
-void run_best(const shape::ConvShape& shape, Direction direction, void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&),
-              const Io& io) {
+void run_best(const shape::ConvShape& shape, Direction direction,
+              void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&), const Io& io) {
   const kernels::ConvKernel* kernel = choose(shape, direction, nullptr);
   Workspace workspace(kernel->workspace_bytes(shape, num_threads()));
   (kernel->*run)(shape, io, workspace);
@@ -41,21 +41,24 @@ void run_best(const shape::ConvShape& shape, Direction direction, void (*kernels
 
 }  // namespace
 
-ConvPlan::ConvPlan(const shape::ConvShape& shape, Direction direction, std::string_view force) : shape_(shape), direction_(direction) {
+ConvPlan::ConvPlan(const shape::ConvShape& shape, Direction direction, std::string_view force)
+    : shape_(shape), direction_(direction) {
   kernel_ = choose(shape, direction, &candidates_);
   if (force.empty()) return;
   std::string names;
   for (const ConvCandidate& candidate : candidates_) {
     if (candidate.kernel->name == force) {
       if (!candidate.rejected.empty()) {
-        throw ValueError("algorithm '" + std::string(force) + "' cannot run this layer: " + candidate.rejected, "the planner takes " + std::string(name()));
+        throw ValueError("algorithm '" + std::string(force) + "' cannot run this layer: " + candidate.rejected,
+                         "the planner takes " + std::string(name()));
       }
       kernel_ = candidate.kernel;
       return;
     }
     names += (names.empty() ? "" : ", ") + std::string(candidate.kernel->name);
   }
-  throw ValueError("there is no algorithm '" + std::string(force) + "' for " + kernels::direction_name(direction), "there are " + names);
+  throw ValueError("there is no algorithm '" + std::string(force) + "' for " + kernels::direction_name(direction),
+                   "there are " + names);
 }
 
 size_t ConvPlan::workspace_bytes() const { return kernel_->workspace_bytes(shape_, num_threads()); }

@@ -16,14 +16,14 @@ using kernels::Direction;
 /// One algorithm as the planner saw it.
 struct ConvCandidate {
   const kernels::ConvKernel* kernel = nullptr;
-  std::string rejected;   // the reason, empty if it can run
-  double seconds = 0;     // predicted on a nominal machine, one sample and thread; 0 if rejected
+  std::string rejected;  // the reason, empty if it can run
+  double seconds = 0;    // predicted on a nominal machine, one sample and thread; 0 if rejected
 };
 
 /// The chosen algorithm for one direction of a plain (not transposed) float32 convolution.
 ///
-/// The choice depends on the shape of one sample and on the instruction set alone, never on the batch, the thread count or a measurement, so
-/// that neither can change a result's bits.
+/// The choice depends on the shape of one sample and on the instruction set alone, never on the batch, the thread count or a
+/// measurement, so that neither can change a result's bits.
 class ConvPlan {
  public:
   /// `force`: the name of the algorithm to take. Errors: ValueError if there is none of that name or it cannot run the shape.

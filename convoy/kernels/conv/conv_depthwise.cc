@@ -1,16 +1,16 @@
-// A band of input rows is copied into the cache with its padding around it; after that no loop asks where the border is. Lanes are output
-// columns. The input gradient is the same correlation of the output's gradient, spread out by the stride, with the kernel flipped.
+// A band of input rows is copied into the cache with its padding around it; after that no loop asks where the border is. Lanes are
+// output columns. The input gradient is the same correlation of the output's gradient, spread out by the stride, with the kernel
+// flipped.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_depthwise.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
-
 #include "convoy/kernels/conv/conv_depthwise.h"
 
 #include <algorithm>
 #include <cstdlib>
 
 #include "convoy/core/parallel.h"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_CONV_DEPTHWISE_BAND
 #define CONVOY_KERNELS_CONV_DEPTHWISE_BAND
@@ -19,8 +19,8 @@ namespace convoy::kernels::depthwise {
 constexpr int64_t kBandFloats = 24 << 10;  // 96 KiB of padded rows: well inside L2, rows of a band in L1
 constexpr int64_t kLanes = 16;             // the most lanes of any target: slack behind every row
 
-// A correlation over planes: out[o] = sum over k of w[k] in[o * step + k * dilation - pad], where the plane `in` is the stored one with
-// spread - 1 zeros between neighbours.
+// A correlation over planes: out[o] = sum over k of w[k] in[o * step + k * dilation - pad], where the plane `in` is the stored one
+// with spread - 1 zeros between neighbours.
 struct Correlation {
   shape::Spatial stored{1, 1, 1};  // sizes of the stored plane
   shape::Spatial spread{1, 1, 1};
@@ -122,8 +122,8 @@ HWY_INLINE hn::Vec<D> LoadStrided(D d, const float* p, int64_t step) {
 }
 
 // One band: out[row][ow] (+)= sum over taps.
-HWY_INLINE void CorrelateBand(const Correlation& c, const float* band, int64_t rows, const float* weight, float start, bool accumulate,
-                              float* out) {
+HWY_INLINE void CorrelateBand(const Correlation& c, const float* band, int64_t rows, const float* weight, float start,
+                              bool accumulate, float* out) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), row_floats = c.row_floats(), in_rows = c.input_rows(rows);
   const int64_t width = c.output[2], step = c.step[2];
@@ -151,8 +151,8 @@ HWY_INLINE void CorrelateBand(const Correlation& c, const float* band, int64_t r
   }
 }
 
-HWY_INLINE void CorrelatePlane(const Correlation& c, const float* plane, const float* weight, float start, bool accumulate, float* band,
-                               float* out) {
+HWY_INLINE void CorrelatePlane(const Correlation& c, const float* plane, const float* weight, float start, bool accumulate,
+                               float* band, float* out) {
   const int64_t rows_per_band = c.band_rows();
   for (int64_t od = 0; od < c.output[0]; ++od) {
     for (int64_t oh = 0; oh < c.output[1]; oh += rows_per_band) {
@@ -218,7 +218,8 @@ HWY_INLINE void WeightTaps(const Correlation& c, const float* from, int64_t rows
 
 HWY_ATTR void DepthwiseGradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
   const Correlation c = depthwise::forward(s);
-  const int64_t multiplier = s.out_channels_per_group(), band_floats = c.band_floats(), rows_per_band = c.band_rows(), taps = s.taps();
+  const int64_t multiplier = s.out_channels_per_group(), band_floats = c.band_floats(), rows_per_band = c.band_rows(),
+                taps = s.taps();
   float* const bands = workspace.take<float>(band_floats * num_threads());
   parallel_for(s.out_channels, [&](int64_t oc, int thread) HWY_ATTR {
     float* const band = bands + thread * band_floats;
@@ -273,18 +274,22 @@ const char* refuse(const ConvShape& s) {
   if (s.output_positions() == 0 || s.input_positions() == 0) return "nothing to compute";
   constexpr int64_t kReach = 1 << 20;  // beyond it the sizes of a band might overflow
   for (const shape::Axis& axis : s.axes) {
-    if (axis.kernel_size > kReach || axis.stride > kReach || axis.dilation > kReach || std::abs(axis.pad_begin) > kReach) return "the kernel reaches too far";
+    if (axis.kernel_size > kReach || axis.stride > kReach || axis.dilation > kReach || std::abs(axis.pad_begin) > kReach)
+      return "the kernel reaches too far";
   }
   const depthwise::Correlation c = correlation(s, kDirection);
-  if (c.columns() > kReach || c.band_floats() > 16 * depthwise::kBandFloats) return "the rows under one kernel do not fit the cache";
-  if (kDirection == Direction::kGradInput && s.axes[0].stride * s.axes[1].stride * s.axes[2].stride > 8) return "the stride would spread the gradient too thin";
+  if (c.columns() > kReach || c.band_floats() > 16 * depthwise::kBandFloats)
+    return "the rows under one kernel do not fit the cache";
+  if (kDirection == Direction::kGradInput && s.axes[0].stride * s.axes[1].stride * s.axes[2].stride > 8)
+    return "the stride would spread the gradient too thin";
   return nullptr;
 }
 
 template <Direction kDirection>
 size_t workspace_bytes(const ConvShape& s, int threads) {
   const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };
-  return floats(correlation(s, kDirection).band_floats() * threads) + (kDirection == Direction::kGradInput ? floats(s.weight_count()) : 0);
+  return floats(correlation(s, kDirection).band_floats() * threads) +
+         (kDirection == Direction::kGradInput ? floats(s.weight_count()) : 0);
 }
 
 // One multiply-add on eight lanes a nanosecond, and the copy of the band.
@@ -293,26 +298,39 @@ double seconds(const ConvShape& s, const Machine& m) {
   const depthwise::Correlation c = correlation(s, kDirection);
   const double vectors = static_cast<double>(s.batch * s.out_channels) * static_cast<double>(c.output[0] * c.output[1]) *
                          static_cast<double>((c.output[2] + 15) / 16) * static_cast<double>(s.taps());
-  const double copied = static_cast<double>(s.batch * s.out_channels) * static_cast<double>(c.row_floats() * c.output[0] * c.output[1]);
+  const double copied =
+      static_cast<double>(s.batch * s.out_channels) * static_cast<double>(c.row_floats() * c.output[0] * c.output[1]);
   return 2e-6 + (vectors * 0.6e-9 * static_cast<double>(std::min<int64_t>(c.step[2], 3)) + copied * 0.1e-9) / m.threads;
 }
 
 }  // namespace
 
-const ConvKernel kConvDepthwiseForward{
-    .name = "conv_depthwise", .direction = Direction::kForward, .refuse = refuse<Direction::kForward>, .seconds = seconds<Direction::kForward>,
-    .workspace_bytes = workspace_bytes<Direction::kForward>,
-    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { HWY_DYNAMIC_DISPATCH(DepthwiseForward)(s, io, w); }};
+const ConvKernel kConvDepthwiseForward{.name = "conv_depthwise",
+                                       .direction = Direction::kForward,
+                                       .refuse = refuse<Direction::kForward>,
+                                       .seconds = seconds<Direction::kForward>,
+                                       .workspace_bytes = workspace_bytes<Direction::kForward>,
+                                       .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+                                         HWY_DYNAMIC_DISPATCH(DepthwiseForward)(s, io, w);
+                                       }};
 
-const ConvKernel kConvDepthwiseGradInput{
-    .name = "conv_depthwise", .direction = Direction::kGradInput, .refuse = refuse<Direction::kGradInput>, .seconds = seconds<Direction::kGradInput>,
-    .workspace_bytes = workspace_bytes<Direction::kGradInput>,
-    .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) { HWY_DYNAMIC_DISPATCH(DepthwiseGradInput)(s, io, w); }};
+const ConvKernel kConvDepthwiseGradInput{.name = "conv_depthwise",
+                                         .direction = Direction::kGradInput,
+                                         .refuse = refuse<Direction::kGradInput>,
+                                         .seconds = seconds<Direction::kGradInput>,
+                                         .workspace_bytes = workspace_bytes<Direction::kGradInput>,
+                                         .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+                                           HWY_DYNAMIC_DISPATCH(DepthwiseGradInput)(s, io, w);
+                                         }};
 
-const ConvKernel kConvDepthwiseGradWeight{
-    .name = "conv_depthwise", .direction = Direction::kGradWeight, .refuse = refuse<Direction::kGradWeight>, .seconds = seconds<Direction::kGradWeight>,
-    .workspace_bytes = workspace_bytes<Direction::kGradWeight>,
-    .grad_weight = [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) { HWY_DYNAMIC_DISPATCH(DepthwiseGradWeight)(s, io, w); }};
+const ConvKernel kConvDepthwiseGradWeight{.name = "conv_depthwise",
+                                          .direction = Direction::kGradWeight,
+                                          .refuse = refuse<Direction::kGradWeight>,
+                                          .seconds = seconds<Direction::kGradWeight>,
+                                          .workspace_bytes = workspace_bytes<Direction::kGradWeight>,
+                                          .grad_weight = [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
+                                            HWY_DYNAMIC_DISPATCH(DepthwiseGradWeight)(s, io, w);
+                                          }};
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

@@ -1,23 +1,23 @@
 // forward:     output[oc][pixel]  = weight[oc][k] columns[k][pixel],                k = (ic, tap)
-// grad_input:  grad[ic][pixel]    = weight'[ic][k] columns'[k][pixel],              k = (oc, tap), once per phase of the stride: the input
+// grad_input:  grad[ic][pixel]    = weight'[ic][k] columns'[k][pixel],              k = (oc, tap), once per phase of the stride:
+// the input
 //              pixels i with the same i mod stride are read through the same taps, so no product with a stuffed zero is computed
 // grad_weight: grad[oc][k]        = sum over pixels of grad_output[oc][pixel] columns[k][pixel]
 //
 // A tile of columns (depth block x pixels) is gathered into the cache of one core, multiplied, and forgotten.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_im2col.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
-
 #include "convoy/kernels/conv/conv_im2col.h"
-#include "convoy/kernels/gemm/gemm_tile-inl.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/gemm/gemm_tile-inl.h"
 #include "convoy/shape/taps.h"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_CONV_IM2COL_GEOMETRY
 #define CONVOY_KERNELS_CONV_IM2COL_GEOMETRY
@@ -67,7 +67,8 @@ inline Columns forward_columns(const ConvShape& s) {
   return c;
 }
 
-// One phase of grad_input: input positions first[a] + stride * j, j < grid[a], and the taps kernel_first[a] + kernel_step[a] * i that reach them.
+// One phase of grad_input: input positions first[a] + stride * j, j < grid[a], and the taps kernel_first[a] + kernel_step[a] * i
+// that reach them.
 struct Phase {
   Columns columns;
   shape::Spatial first{0, 0, 0};
@@ -93,7 +94,8 @@ inline void phase_axis(const ConvShape& s, int a, int64_t index, Phase& p) {
   p.columns.dims[a] = s.output[a];
   p.columns.step[a] = 1;
   p.columns.taps[a] = 0;
-  // Tap k reaches the phase if (index + pad - k dilation) is a multiple of the stride: one k in every stride / gcd(stride, dilation).
+  // Tap k reaches the phase if (index + pad - k dilation) is a multiple of the stride: one k in every stride / gcd(stride,
+  // dilation).
   const int64_t period = axis.stride / gcd(axis.stride, axis.dilation);
   for (int64_t k = 0; k < std::min(axis.kernel_size, period); ++k) {
     const int64_t at = index + axis.pad_begin - k * axis.dilation;
@@ -149,7 +151,8 @@ HWY_INLINE void Gather(const Columns& c, int64_t k_begin, int64_t k_end, int64_t
       const int64_t w = p % c.grid[2], row = p / c.grid[2];
       const int64_t in_panel = (p - p_begin) % panel_width, panel = (p - p_begin) / panel_width;
       const int64_t length = std::min({c.grid[2] - w, panel_width - in_panel, p_end - p});
-      segments[static_cast<size_t>(count++)] = {row / c.grid[1], row % c.grid[1], w, length, panel * depth * panel_width + in_panel};
+      segments[static_cast<size_t>(count++)] = {row / c.grid[1], row % c.grid[1], w, length,
+                                                panel * depth * panel_width + in_panel};
       p += length;
     }
     // The tap as an odometer: dividing k by the extents for every row would cost as much as copying it.
@@ -260,7 +263,9 @@ HWY_ATTR void Im2colForward(const ConvShape& s, const ConvForward<float>& io, Wo
   float* const packed = workspace.take<float>(s.groups * packed_group);
   parallel_for(s.groups * panels, [&](int64_t task) HWY_ATTR {
     const float* weight = io.weight + task / panels * rows * depth;
-    PackWeight(rows, depth, task % panels, [=](int64_t row, int64_t k) { return weight[row * depth + k]; }, packed + task / panels * packed_group);
+    PackWeight(
+        rows, depth, task % panels, [=](int64_t row, int64_t k) { return weight[row * depth + k]; },
+        packed + task / panels * packed_group);
   });
   const int64_t scratch_floats = im2col::kDepth * im2col::kPixels;
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
@@ -301,7 +306,8 @@ HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io
         const int64_t kd = phase.kernel_first[0] + tap / (base.taps[1] * base.taps[2]) * phase.kernel_step[0];
         const int64_t kh = phase.kernel_first[1] + tap / base.taps[2] % base.taps[1] * phase.kernel_step[1];
         const int64_t kw = phase.kernel_first[2] + tap % base.taps[2] * phase.kernel_step[2];
-        return io.weight[((group * outs + oc) * rows + row) * s.taps() + (kd * s.axes[1].kernel_size + kh) * s.axes[2].kernel_size + kw];
+        return io
+            .weight[((group * outs + oc) * rows + row) * s.taps() + (kd * s.axes[1].kernel_size + kh) * s.axes[2].kernel_size + kw];
       };
       PackWeight(rows, depth, task % panels, weight, packed + group * packed_group);
     });
@@ -322,15 +328,16 @@ HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io
         return;
       }
       float* result = results + thread * result_floats;
-      MultiplyTile(c, rows, row, row_end, p_begin, p_end, packed + group * packed_group, bias, scratch + thread * scratch_floats, result,
-                   im2col::kPixels);
+      MultiplyTile(c, rows, row, row_end, p_begin, p_end, packed + group * packed_group, bias, scratch + thread * scratch_floats,
+                   result, im2col::kPixels);
       for (int64_t r = 0; r < row_end - row; ++r) {
         float* plane = planes + r * s.input_positions();
         const float* from = result + r * im2col::kPixels;
         for (int64_t p = p_begin; p < p_end;) {
           const int64_t w = p % c.grid[2], line = p / c.grid[2];
           const int64_t length = std::min(c.grid[2] - w, p_end - p);
-          const int64_t d = phase.first[0] + line / c.grid[1] * s.axes[0].stride, h = phase.first[1] + line % c.grid[1] * s.axes[1].stride;
+          const int64_t d = phase.first[0] + line / c.grid[1] * s.axes[0].stride,
+                        h = phase.first[1] + line % c.grid[1] * s.axes[1].stride;
           float* to = plane + (d * s.input[1] + h) * s.input[2] + phase.first[2] + w * s.axes[2].stride;
           for (int64_t j = 0; j < length; ++j) to[j * s.axes[2].stride] = *from++;
           p += length;
@@ -348,8 +355,8 @@ constexpr int kDotRows = 2, kDotColumns = 4;
 #endif
 
 template <int kR, int kC>
-HWY_INLINE void DotTile(int64_t pixels, const float* HWY_RESTRICT a, int64_t a_stride, const float* HWY_RESTRICT b, int64_t b_stride,
-                        float* HWY_RESTRICT sums, int64_t sums_stride) {
+HWY_INLINE void DotTile(int64_t pixels, const float* HWY_RESTRICT a, int64_t a_stride, const float* HWY_RESTRICT b,
+                        int64_t b_stride, float* HWY_RESTRICT sums, int64_t sums_stride) {
   const hn::ScalableTag<float> d;
   using V = hn::Vec<decltype(d)>;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -379,8 +386,8 @@ HWY_INLINE void DotTile(int64_t pixels, const float* HWY_RESTRICT a, int64_t a_s
 }
 
 template <int kR>
-HWY_INLINE void DotRows(int64_t columns, int64_t pixels, const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* sums,
-                        int64_t sums_stride) {
+HWY_INLINE void DotRows(int64_t columns, int64_t pixels, const float* a, int64_t a_stride, const float* b, int64_t b_stride,
+                        float* sums, int64_t sums_stride) {
   int64_t i = 0;
   for (; i + kDotColumns <= columns; i += kDotColumns) {
     DotTile<kR, kDotColumns>(pixels, a, a_stride, b + i * b_stride, b_stride, sums + i, sums_stride);
@@ -423,7 +430,8 @@ HWY_ATTR void Im2colGradWeight(const ConvShape& s, const ConvGradWeight<float>& 
     float* columns = scratch + thread * scratch_floats;
     for (int64_t chunk = chunks * part / parts; chunk < chunks * (part + 1) / parts; ++chunk) {
       const int64_t n = chunk / chunks_per_image;
-      const int64_t p_begin = chunk % chunks_per_image * im2col::kWeightPixels, p_end = std::min(pixels, p_begin + im2col::kWeightPixels);
+      const int64_t p_begin = chunk % chunks_per_image * im2col::kWeightPixels,
+                    p_end = std::min(pixels, p_begin + im2col::kWeightPixels);
       Columns c = base;
       c.source = io.input + (n * s.in_channels + group * c.channels) * s.input_positions();
       const int64_t width = (p_end - p_begin + 15) / 16 * 16;
@@ -446,17 +454,20 @@ HWY_ATTR size_t Im2colWorkspace(const ConvShape& s, Direction direction, int thr
   const int64_t scratch = im2col::kDepth * im2col::kPixels;
   switch (direction) {
     case Direction::kForward:
-      return floats(s.groups * PackedRows(s.out_channels_per_group()) * s.in_channels_per_group() * s.taps()) + floats(scratch * threads);
+      return floats(s.groups * PackedRows(s.out_channels_per_group()) * s.in_channels_per_group() * s.taps()) +
+             floats(scratch * threads);
     case Direction::kGradInput: {
       const int64_t rows = PackedRows(s.in_channels_per_group());
       const bool strided = im2col::phase_count(s, 0) * im2col::phase_count(s, 1) * im2col::phase_count(s, 2) > 1;
       return floats(s.groups * rows * s.out_channels_per_group() * s.taps()) + floats(scratch * threads) +
              (strided ? floats(rows * im2col::kPixels * threads) : 0);
     }
-    case Direction::kGradWeight: break;
+    case Direction::kGradWeight:
+      break;
   }
   const int64_t parts = WeightParts(s);
-  return (parts > 1 ? floats((parts - 1) * s.weight_count()) : 0) + floats(im2col::kWeightColumns * im2col::kWeightPixels * threads);
+  return (parts > 1 ? floats((parts - 1) * s.weight_count()) : 0) +
+         floats(im2col::kWeightColumns * im2col::kWeightPixels * threads);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -487,7 +498,9 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double positions = static_cast<double>(s.batch) * static_cast<double>(s.output_positions()) * static_cast<double>(s.taps());
   const double in = static_cast<double>(s.in_channels_per_group()), out = static_cast<double>(s.out_channels_per_group());
   const double groups = static_cast<double>(s.groups);
-  const double flops = 2 * positions * groups * (kDirection == Direction::kGradInput ? up(s.in_channels_per_group()) * out : up(s.out_channels_per_group()) * in);
+  const double flops =
+      2 * positions * groups *
+      (kDirection == Direction::kGradInput ? up(s.in_channels_per_group()) * out : up(s.out_channels_per_group()) * in);
   const double gathered = positions * groups * (kDirection == Direction::kGradInput ? out : in);
   const double packed = static_cast<double>(s.weight_count());
   return 2e-6 + flops / (0.8 * m.flops_per_second) + (gathered * 0.25e-9 + packed * 0.5e-9) / m.threads;
@@ -495,20 +508,32 @@ double seconds(const ConvShape& s, const Machine& m) {
 
 }  // namespace
 
-const ConvKernel kConvIm2colForward{
-    .name = "conv_im2col", .direction = Direction::kForward, .refuse = refuse_nothing, .seconds = seconds<Direction::kForward>,
-    .workspace_bytes = workspace_bytes<Direction::kForward>,
-    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { HWY_DYNAMIC_DISPATCH(Im2colForward)(s, io, w); }};
+const ConvKernel kConvIm2colForward{.name = "conv_im2col",
+                                    .direction = Direction::kForward,
+                                    .refuse = refuse_nothing,
+                                    .seconds = seconds<Direction::kForward>,
+                                    .workspace_bytes = workspace_bytes<Direction::kForward>,
+                                    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+                                      HWY_DYNAMIC_DISPATCH(Im2colForward)(s, io, w);
+                                    }};
 
-const ConvKernel kConvIm2colGradInput{
-    .name = "conv_im2col", .direction = Direction::kGradInput, .refuse = refuse_nothing, .seconds = seconds<Direction::kGradInput>,
-    .workspace_bytes = workspace_bytes<Direction::kGradInput>,
-    .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) { HWY_DYNAMIC_DISPATCH(Im2colGradInput)(s, io, w); }};
+const ConvKernel kConvIm2colGradInput{.name = "conv_im2col",
+                                      .direction = Direction::kGradInput,
+                                      .refuse = refuse_nothing,
+                                      .seconds = seconds<Direction::kGradInput>,
+                                      .workspace_bytes = workspace_bytes<Direction::kGradInput>,
+                                      .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+                                        HWY_DYNAMIC_DISPATCH(Im2colGradInput)(s, io, w);
+                                      }};
 
-const ConvKernel kConvIm2colGradWeight{
-    .name = "conv_im2col", .direction = Direction::kGradWeight, .refuse = refuse_nothing, .seconds = seconds<Direction::kGradWeight>,
-    .workspace_bytes = workspace_bytes<Direction::kGradWeight>,
-    .grad_weight = [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) { HWY_DYNAMIC_DISPATCH(Im2colGradWeight)(s, io, w); }};
+const ConvKernel kConvIm2colGradWeight{.name = "conv_im2col",
+                                       .direction = Direction::kGradWeight,
+                                       .refuse = refuse_nothing,
+                                       .seconds = seconds<Direction::kGradWeight>,
+                                       .workspace_bytes = workspace_bytes<Direction::kGradWeight>,
+                                       .grad_weight = [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
+                                         HWY_DYNAMIC_DISPATCH(Im2colGradWeight)(s, io, w);
+                                       }};
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

@@ -44,8 +44,8 @@ struct ConvGradWeight {
   T* grad_weight;
 };
 
-/// One algorithm in one direction for float32. All functions are noexcept and expect a completed, non-transposed shape that `refuse`
-/// accepts.
+/// One algorithm in one direction for float32. All functions are noexcept and expect a completed, non-transposed shape that
+/// `refuse` accepts.
 struct ConvKernel {
   const char* name;
   Direction direction;

@@ -64,7 +64,9 @@ ConvShape random_shape(Random& random) {
     }
     for (int a = s.first_axis(); a < 3; ++a) {
       const auto at = static_cast<size_t>(a);
-      s.input[at] = s.rank == 3 ? 1 + static_cast<int64_t>(random() % 8) : s.rank == 2 ? 1 + static_cast<int64_t>(random() % 21) : 1 + static_cast<int64_t>(random() % 300);
+      s.input[at] = s.rank == 3   ? 1 + static_cast<int64_t>(random() % 8)
+                    : s.rank == 2 ? 1 + static_cast<int64_t>(random() % 21)
+                                  : 1 + static_cast<int64_t>(random() % 300);
       s.axes[at].kernel_size = pick(random, {1, 1, 2, 3, 3, 4, 5, 7});
       s.axes[at].stride = pick(random, {1, 1, 2, 2, 3, 5});
       s.axes[at].dilation = pick(random, {1, 1, 2, 3, 4});
@@ -77,12 +79,12 @@ ConvShape random_shape(Random& random) {
 }
 
 std::string describe(const ConvShape& s) {
-  std::string text = "rank " + std::to_string(s.rank) + " n" + std::to_string(s.batch) + " ic" + std::to_string(s.in_channels) + " oc" +
-                     std::to_string(s.out_channels) + " g" + std::to_string(s.groups);
+  std::string text = "rank " + std::to_string(s.rank) + " n" + std::to_string(s.batch) + " ic" + std::to_string(s.in_channels) +
+                     " oc" + std::to_string(s.out_channels) + " g" + std::to_string(s.groups);
   for (size_t a = 0; a < 3; ++a) {
-    text += " [i" + std::to_string(s.input[a]) + " o" + std::to_string(s.output[a]) + " k" + std::to_string(s.axes[a].kernel_size) + " s" +
-            std::to_string(s.axes[a].stride) + " d" + std::to_string(s.axes[a].dilation) + " p" + std::to_string(s.axes[a].pad_begin) + "," +
-            std::to_string(s.axes[a].pad_end) + "]";
+    text += " [i" + std::to_string(s.input[a]) + " o" + std::to_string(s.output[a]) + " k" + std::to_string(s.axes[a].kernel_size) +
+            " s" + std::to_string(s.axes[a].stride) + " d" + std::to_string(s.axes[a].dilation) + " p" +
+            std::to_string(s.axes[a].pad_begin) + "," + std::to_string(s.axes[a].pad_end) + "]";
   }
   return text;
 }
@@ -101,9 +103,12 @@ struct Problem {
 
 Problem problem(const ConvShape& s, Direction direction) {
   switch (direction) {
-    case Direction::kForward: return {s.input_count(), s.weight_count(), s.out_channels, s.output_count()};
-    case Direction::kGradInput: return {s.output_count(), s.weight_count(), s.in_channels, s.input_count()};
-    case Direction::kGradWeight: break;
+    case Direction::kForward:
+      return {s.input_count(), s.weight_count(), s.out_channels, s.output_count()};
+    case Direction::kGradInput:
+      return {s.output_count(), s.weight_count(), s.in_channels, s.input_count()};
+    case Direction::kGradWeight:
+      break;
   }
   return {s.input_count(), s.output_count(), 0, s.weight_count()};
 }
@@ -111,18 +116,25 @@ Problem problem(const ConvShape& s, Direction direction) {
 template <class T>
 void run_reference(const ConvShape& s, Direction direction, const T* first, const T* second, const T* bias, T* result) {
   switch (direction) {
-    case Direction::kForward: return conv_reference(s, ConvForward<T>{first, second, bias, result});
-    case Direction::kGradInput: return conv_reference(s, ConvGradInput<T>{first, second, bias, result});
-    case Direction::kGradWeight: return conv_reference(s, ConvGradWeight<T>{first, second, result});
+    case Direction::kForward:
+      return conv_reference(s, ConvForward<T>{first, second, bias, result});
+    case Direction::kGradInput:
+      return conv_reference(s, ConvGradInput<T>{first, second, bias, result});
+    case Direction::kGradWeight:
+      return conv_reference(s, ConvGradWeight<T>{first, second, result});
   }
 }
 
-void run_kernel(const ConvKernel& kernel, const ConvShape& s, const float* first, const float* second, const float* bias, float* result) {
+void run_kernel(const ConvKernel& kernel, const ConvShape& s, const float* first, const float* second, const float* bias,
+                float* result) {
   Workspace workspace(kernel.workspace_bytes(s, num_threads()));
   switch (kernel.direction) {
-    case Direction::kForward: return kernel.forward(s, {first, second, bias, result}, workspace);
-    case Direction::kGradInput: return kernel.grad_input(s, {first, second, bias, result}, workspace);
-    case Direction::kGradWeight: return kernel.grad_weight(s, {first, second, result}, workspace);
+    case Direction::kForward:
+      return kernel.forward(s, {first, second, bias, result}, workspace);
+    case Direction::kGradInput:
+      return kernel.grad_input(s, {first, second, bias, result}, workspace);
+    case Direction::kGradWeight:
+      return kernel.grad_weight(s, {first, second, result}, workspace);
   }
 }
 
@@ -138,9 +150,11 @@ TEST_P(ConvKernels, MatchTheReference) {
     const ConvShape s = random_shape(random);
     const bool integers = round % 3 != 0;
     const Problem p = problem(s, direction);
-    const std::vector<float> first = values(random, p.first, integers), second = values(random, p.second, integers), bias = values(random, p.bias, integers);
+    const std::vector<float> first = values(random, p.first, integers), second = values(random, p.second, integers),
+                             bias = values(random, p.bias, integers);
     const bool with_bias = direction != Direction::kGradWeight && round % 2 == 0;
-    const std::vector<double> first_d(first.begin(), first.end()), second_d(second.begin(), second.end()), bias_d(bias.begin(), bias.end());
+    const std::vector<double> first_d(first.begin(), first.end()), second_d(second.begin(), second.end()),
+        bias_d(bias.begin(), bias.end());
     std::vector<double> expected(static_cast<size_t>(p.result)), magnitude(static_cast<size_t>(p.result));
     run_reference(s, direction, first_d.data(), second_d.data(), with_bias ? bias_d.data() : nullptr, expected.data());
     const auto absolute = [](std::vector<double> v) {
@@ -155,7 +169,8 @@ TEST_P(ConvKernels, MatchTheReference) {
       std::vector<float> once;
       for (const int threads : {1, 2, 5}) {
         set_num_threads(threads);
-        GuardedFloats a(first.size(), threads != 2), b(second.size(), threads != 2), c(bias.size(), threads != 2), y(expected.size(), threads != 2);
+        GuardedFloats a(first.size(), threads != 2), b(second.size(), threads != 2), c(bias.size(), threads != 2),
+            y(expected.size(), threads != 2);
         std::copy(first.begin(), first.end(), a.data());
         std::copy(second.begin(), second.end(), b.data());
         std::copy(bias.begin(), bias.end(), c.data());
@@ -195,20 +210,22 @@ TEST_P(ConvKernels, GiveASampleTheSameBitsAloneAndInABatch) {
       ConvShape single = s;
       single.batch = 1;
       run_kernel(*kernel, single, first.data() + p.first / 3 * 2, second.data(), nullptr, one.data());
-      ASSERT_EQ(std::memcmp(one.data(), all.data() + p.result / 3 * 2, one.size() * sizeof(float)), 0) << kernel->name << " " << describe(s);
+      ASSERT_EQ(std::memcmp(one.data(), all.data() + p.result / 3 * 2, one.size() * sizeof(float)), 0)
+          << kernel->name << " " << describe(s);
     }
   }
 }
 
-// F'(x) = Im F(x + ih) / h: the forward reference differentiates itself, so the gradient references have an oracle that shares none of
-// their indexing.
+// F'(x) = Im F(x + ih) / h: the forward reference differentiates itself, so the gradient references have an oracle that shares none
+// of their indexing.
 TEST(ConvReference, GradientsAgreeWithTheComplexStep) {
   using C = std::complex<double>;
   constexpr double kStep = 1e-50;
   Random random(3);
   for (int round = 0; round < 40; ++round) {
     const ConvShape s = random_shape(random);
-    if (s.output_count() * s.in_channels_per_group() * s.taps() > 20000 || s.input_count() > 400 || s.weight_count() > 400) continue;
+    if (s.output_count() * s.in_channels_per_group() * s.taps() > 20000 || s.input_count() > 400 || s.weight_count() > 400)
+      continue;
     const auto doubles = [&](int64_t count) {
       const std::vector<float> v = values(random, count, false);
       return std::vector<double>(v.begin(), v.end());
@@ -238,7 +255,8 @@ TEST_P(ConvKernels, EndWithAReferenceThatRefusesNothing) {
   for (const ConvKernel* kernel : list) EXPECT_EQ(kernel->direction, GetParam());
 }
 
-INSTANTIATE_TEST_SUITE_P(Directions, ConvKernels, testing::Values(Direction::kForward, Direction::kGradInput, Direction::kGradWeight),
+INSTANTIATE_TEST_SUITE_P(Directions, ConvKernels,
+                         testing::Values(Direction::kForward, Direction::kGradInput, Direction::kGradWeight),
                          [](const auto& param) { return direction_name(param.param); });
 
 }  // namespace

@@ -11,9 +11,12 @@ namespace convoy::kernels {
 
 const char* direction_name(Direction direction) {
   switch (direction) {
-    case Direction::kForward: return "forward";
-    case Direction::kGradInput: return "grad_input";
-    case Direction::kGradWeight: return "grad_weight";
+    case Direction::kForward:
+      return "forward";
+    case Direction::kGradInput:
+      return "grad_input";
+    case Direction::kGradWeight:
+      return "grad_weight";
   }
   return "?";
 }
@@ -23,9 +26,12 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
   static constexpr std::array kGradInput{&kConvDepthwiseGradInput, &kConvIm2colGradInput, &kConvReferenceGradInput};
   static constexpr std::array kGradWeight{&kConvDepthwiseGradWeight, &kConvIm2colGradWeight, &kConvReferenceGradWeight};
   switch (direction) {
-    case Direction::kForward: return kForward;
-    case Direction::kGradInput: return kGradInput;
-    case Direction::kGradWeight: break;
+    case Direction::kForward:
+      return kForward;
+    case Direction::kGradInput:
+      return kGradInput;
+    case Direction::kGradWeight:
+      break;
   }
   return kGradWeight;
 }

@@ -8,16 +8,14 @@ namespace convoy::kernels {
 
 template <class T>
 void conv_reference(const ConvShape& s, const ConvForward<T>& io) {
-  parallel_for(s.batch * s.out_channels, [&](int64_t plane) {
-    conv_reference_forward(s, io, plane / s.out_channels, plane % s.out_channels);
-  });
+  parallel_for(s.batch * s.out_channels,
+               [&](int64_t plane) { conv_reference_forward(s, io, plane / s.out_channels, plane % s.out_channels); });
 }
 
 template <class T>
 void conv_reference(const ConvShape& s, const ConvGradInput<T>& io) {
-  parallel_for(s.batch * s.in_channels, [&](int64_t plane) {
-    conv_reference_grad_input(s, io, plane / s.in_channels, plane % s.in_channels);
-  });
+  parallel_for(s.batch * s.in_channels,
+               [&](int64_t plane) { conv_reference_grad_input(s, io, plane / s.in_channels, plane % s.in_channels); });
 }
 
 template <class T>
@@ -43,23 +41,36 @@ size_t no_workspace(const ConvShape&, int) { return 0; }
 
 // About one multiply-add a nanosecond and thread.
 double seconds(const ConvShape& s, const Machine& m) {
-  const double macs = static_cast<double>(s.batch) * static_cast<double>(s.out_channels) * static_cast<double>(s.in_channels_per_group()) *
-                      static_cast<double>(s.output_positions()) * static_cast<double>(s.taps());
+  const double macs = static_cast<double>(s.batch) * static_cast<double>(s.out_channels) *
+                      static_cast<double>(s.in_channels_per_group()) * static_cast<double>(s.output_positions()) *
+                      static_cast<double>(s.taps());
   return 1e-6 + macs * 1e-9 / m.threads;
 }
 
 }  // namespace
 
 const ConvKernel kConvReferenceForward{
-    .name = "conv_reference", .direction = Direction::kForward, .refuse = refuse_nothing, .seconds = seconds, .workspace_bytes = no_workspace,
+    .name = "conv_reference",
+    .direction = Direction::kForward,
+    .refuse = refuse_nothing,
+    .seconds = seconds,
+    .workspace_bytes = no_workspace,
     .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace&) { conv_reference(s, io); }};
 
 const ConvKernel kConvReferenceGradInput{
-    .name = "conv_reference", .direction = Direction::kGradInput, .refuse = refuse_nothing, .seconds = seconds, .workspace_bytes = no_workspace,
+    .name = "conv_reference",
+    .direction = Direction::kGradInput,
+    .refuse = refuse_nothing,
+    .seconds = seconds,
+    .workspace_bytes = no_workspace,
     .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace&) { conv_reference(s, io); }};
 
 const ConvKernel kConvReferenceGradWeight{
-    .name = "conv_reference", .direction = Direction::kGradWeight, .refuse = refuse_nothing, .seconds = seconds, .workspace_bytes = no_workspace,
+    .name = "conv_reference",
+    .direction = Direction::kGradWeight,
+    .refuse = refuse_nothing,
+    .seconds = seconds,
+    .workspace_bytes = no_workspace,
     .grad_weight = [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace&) { conv_reference(s, io); }};
 
 }  // namespace convoy::kernels

@@ -1,5 +1,5 @@
-// Plain loops over the taps: the definition that every other algorithm is tested against, judged by reading it. float and double run it
-// where nothing faster applies; std::complex<double> gives gradients by complex step (F'(x) = Im F(x + ih) / h).
+// Plain loops over the taps: the definition that every other algorithm is tested against, judged by reading it. float and double
+// run it where nothing faster applies; std::complex<double> gives gradients by complex step (F'(x) = Im F(x + ih) / h).
 #pragma once
 
 #include "convoy/kernels/conv/conv_kernel.h"
@@ -9,7 +9,8 @@ namespace convoy::kernels {
 
 namespace reference {
 
-/// Calls f(tap, input_position) for every tap of one channel through which output (od, oh, ow) reads inside the input; both are flat indices.
+/// Calls f(tap, input_position) for every tap of one channel through which output (od, oh, ow) reads inside the input; both are
+/// flat indices.
 template <class F>
 void for_each_tap(const ConvShape& s, int64_t od, int64_t oh, int64_t ow, F&& f) {
   const auto [kd_begin, kd_end] = shape::valid_taps(od, s.input[0], s.axes[0]);
@@ -70,7 +71,8 @@ void conv_reference_forward(const ConvShape& s, const ConvForward<T>& io, int64_
   }
 }
 
-/// One plane of the input gradient: grad_input[n, ic, i] = bias[ic] + sum over oc, tap of weight[oc, ic, tap] grad_output[n, oc, o].
+/// One plane of the input gradient: grad_input[n, ic, i] = bias[ic] + sum over oc, tap of weight[oc, ic, tap] grad_output[n, oc,
+/// o].
 template <class T>
 void conv_reference_grad_input(const ConvShape& s, const ConvGradInput<T>& io, int64_t n, int64_t ic) {
   const int64_t icg = s.in_channels_per_group(), ocg = s.out_channels_per_group();
@@ -93,7 +95,8 @@ void conv_reference_grad_input(const ConvShape& s, const ConvGradInput<T>& io, i
   }
 }
 
-/// The weight gradient of one (oc, ic) pair: grad_weight[oc, ic, tap] = sum over n, o of grad_output[n, oc, o] input[n, ic, position(o, tap)].
+/// The weight gradient of one (oc, ic) pair: grad_weight[oc, ic, tap] = sum over n, o of grad_output[n, oc, o] input[n, ic,
+/// position(o, tap)].
 template <class T>
 void conv_reference_grad_weight(const ConvShape& s, const ConvGradWeight<T>& io, int64_t oc, int64_t ic) {
   const int64_t icg = s.in_channels_per_group();

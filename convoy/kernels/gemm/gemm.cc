@@ -1,15 +1,14 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/gemm/gemm.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
-
 #include "convoy/kernels/gemm/gemm.h"
-#include "convoy/kernels/gemm/gemm_tile-inl.h"
 
 #include <algorithm>
 #include <complex>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/gemm/gemm_tile-inl.h"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_GEMM_BLOCKS
 #define CONVOY_KERNELS_GEMM_BLOCKS
@@ -48,7 +47,8 @@ HWY_ATTR void GemmRun(const Gemm<float>& g, Workspace& workspace) {
   const int64_t scratch_floats = gemm_blocks::kDepth * gemm_blocks::kColumns;
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
   const int64_t column_tasks = (g.columns + gemm_blocks::kColumns - 1) / gemm_blocks::kColumns;
-  const int64_t row_splits = std::clamp<int64_t>(4 * num_threads() / std::max<int64_t>(column_tasks, 1), 1, std::max<int64_t>(g.rows / 32, 1));
+  const int64_t row_splits =
+      std::clamp<int64_t>(4 * num_threads() / std::max<int64_t>(column_tasks, 1), 1, std::max<int64_t>(g.rows / 32, 1));
   const int64_t rows_per_task = GemmPackedRows((g.rows + row_splits - 1) / row_splits);
   const int64_t row_tasks = rows_per_task > 0 ? (g.rows + rows_per_task - 1) / rows_per_task : 0;
   parallel_for(column_tasks * row_tasks, [&](int64_t task, int thread) HWY_ATTR {

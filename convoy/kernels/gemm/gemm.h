@@ -8,8 +8,8 @@
 
 namespace convoy::kernels {
 
-/// c[row][column] = start[column] + sum over k of a(row, k) b(k, column), with a and b read through strides (so either may be transposed)
-/// and c dense. Every element is one chain of multiply-adds in the order of k.
+/// c[row][column] = start[column] + sum over k of a(row, k) b(k, column), with a and b read through strides (so either may be
+/// transposed) and c dense. Every element is one chain of multiply-adds in the order of k.
 template <class T>
 struct Gemm {
   int64_t rows = 0, columns = 0, depth = 0;

@@ -1,6 +1,6 @@
 // The register tile of a matrix product, C (+)= A B, compiled once per instruction set. Rows of C are broadcast from A, columns are
-// vectors of B. Every element of C is one chain of fused multiply-adds in the order of k, whatever the tile, the tail or the lane count,
-// so the result does not depend on how a product is cut into tiles, and AVX2 and AVX-512 give the same bits.
+// vectors of B. Every element of C is one chain of fused multiply-adds in the order of k, whatever the tile, the tail or the lane
+// count, so the result does not depend on how a product is cut into tiles, and AVX2 and AVX-512 give the same bits.
 
 // Per-target include guard, as Highway asks for.
 #if defined(CONVOY_KERNELS_GEMM_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -71,8 +71,8 @@ HWY_INLINE void Tile(int64_t depth, const float* HWY_RESTRICT a, const float* HW
 }
 
 template <int kR>
-HWY_INLINE void TileOfRows(int64_t depth, const float* a, const float* b, int64_t b_stride, const float* start, bool accumulate, float* c,
-                           int64_t c_stride, int64_t columns) {
+HWY_INLINE void TileOfRows(int64_t depth, const float* a, const float* b, int64_t b_stride, const float* start, bool accumulate,
+                           float* c, int64_t c_stride, int64_t columns) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   if (columns > 2 * lanes) {
@@ -84,10 +84,10 @@ HWY_INLINE void TileOfRows(int64_t depth, const float* a, const float* b, int64_
   }
 }
 
-/// c[rows][columns] (+)= A B from packed panels. a: [ceil(rows / kRows)][depth][kRows], b: [ceil(columns / panel)][depth][panel] with
-/// panel = PanelColumns(); what lies beyond rows and columns in a panel is never stored.
-HWY_INLINE void Block(int64_t rows, int64_t columns, int64_t depth, const float* a, const float* b, const float* start, bool accumulate,
-                      float* c, int64_t c_stride) {
+/// c[rows][columns] (+)= A B from packed panels. a: [ceil(rows / kRows)][depth][kRows], b: [ceil(columns / panel)][depth][panel]
+/// with panel = PanelColumns(); what lies beyond rows and columns in a panel is never stored.
+HWY_INLINE void Block(int64_t rows, int64_t columns, int64_t depth, const float* a, const float* b, const float* start,
+                      bool accumulate, float* c, int64_t c_stride) {
   const int64_t panel = PanelColumns();
   for (int64_t column = 0; column < columns; column += panel) {
     const int64_t width = std::min(panel, columns - column);
@@ -98,17 +98,34 @@ HWY_INLINE void Block(int64_t rows, int64_t columns, int64_t depth, const float*
       float* out = c + row * c_stride + column;
       const int64_t height = std::min<int64_t>(kRows, rows - row);
       switch (height) {
-        case 1: TileOfRows<1>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width); break;
-        case 2: TileOfRows<2>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width); break;
-        case 3: TileOfRows<3>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width); break;
-        case 4: TileOfRows<4>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width); break;
+        case 1:
+          TileOfRows<1>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width);
+          break;
+        case 2:
+          TileOfRows<2>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width);
+          break;
+        case 3:
+          TileOfRows<3>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width);
+          break;
+        case 4:
+          TileOfRows<4>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width);
+          break;
 #if HWY_TARGET == HWY_AVX3
-        case 5: TileOfRows<5>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width); break;
-        case 6: TileOfRows<6>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width); break;
-        case 7: TileOfRows<7>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width); break;
-        case 8: TileOfRows<8>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width); break;
+        case 5:
+          TileOfRows<5>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width);
+          break;
+        case 6:
+          TileOfRows<6>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width);
+          break;
+        case 7:
+          TileOfRows<7>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width);
+          break;
+        case 8:
+          TileOfRows<8>(depth, a_panel, b_panel, panel, begin, accumulate, out, c_stride, width);
+          break;
 #endif
-        default: break;
+        default:
+          break;
       }
     }
   }
