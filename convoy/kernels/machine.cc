@@ -1,6 +1,10 @@
 // The peak is measured with the kernels' own instructions, so that fractions of it mean something on this machine, now.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/machine.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
 #include "convoy/kernels/machine.h"
 
 #include <algorithm>
@@ -10,8 +14,6 @@
 #include <vector>
 
 #include "convoy/core/parallel.h"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {

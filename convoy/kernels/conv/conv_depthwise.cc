@@ -3,14 +3,16 @@
 // flipped.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_depthwise.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
 #include "convoy/kernels/conv/conv_depthwise.h"
 
 #include <algorithm>
 #include <cstdlib>
 
 #include "convoy/core/parallel.h"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_CONV_DEPTHWISE_BAND
 #define CONVOY_KERNELS_CONV_DEPTHWISE_BAND

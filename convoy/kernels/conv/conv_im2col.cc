@@ -7,17 +7,19 @@
 // A tile of columns (depth block x pixels) is gathered into the cache of one core, multiplied, and forgotten.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_im2col.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
 #include "convoy/kernels/conv/conv_im2col.h"
+#include "convoy/kernels/gemm/gemm_tile-inl.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "convoy/core/parallel.h"
-#include "convoy/kernels/gemm/gemm_tile-inl.h"
 #include "convoy/shape/taps.h"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_CONV_IM2COL_GEOMETRY
 #define CONVOY_KERNELS_CONV_IM2COL_GEOMETRY

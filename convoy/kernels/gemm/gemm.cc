@@ -1,14 +1,16 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/gemm/gemm.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
 #include "convoy/kernels/gemm/gemm.h"
+#include "convoy/kernels/gemm/gemm_tile-inl.h"
 
 #include <algorithm>
 #include <complex>
 
 #include "convoy/core/parallel.h"
-#include "convoy/kernels/gemm/gemm_tile-inl.h"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_GEMM_BLOCKS
 #define CONVOY_KERNELS_GEMM_BLOCKS
