@@ -1,27 +1,15 @@
 // Elementwise functions: activations and arithmetic.
 #pragma once
 
-#include <cstdint>
-
+#include "convoy/core/elementwise.h"
 #include "convoy/core/tensor.h"
 
 namespace convoy {
 
-enum class Activation : uint8_t {
-  kRelu, kRelu6, kLeakyRelu, kElu, kSilu, kGelu, kHardswish, kHardsigmoid, kSigmoid, kTanh, kSoftplus, kMish, kHardtanh
-};
-
-/// Up to two parameters: leaky_relu's negative_slope; elu's alpha; softplus' beta and threshold; hardtanh's min_val and max_val.
-struct ActivationOptions {
-  double a = 0, b = 0;
-};
-
-enum class Arithmetic : uint8_t { kAdd, kSub, kMul, kDiv };
-
 namespace ops {
 
-/// Any shape, float32 or float64. Source: torch.nn.functional.relu, relu6, leaky_relu, elu, silu, gelu (erf), hardswish, hardsigmoid,
-/// sigmoid, tanh, softplus, mish, hardtanh of PyTorch 1.13.
+/// Any shape, float32 or float64. Source: torch.nn.functional.relu, relu6, leaky_relu, elu, silu, gelu (erf), hardswish,
+/// hardsigmoid, sigmoid, tanh, softplus, mish, hardtanh of PyTorch 1.13.
 Tensor activation(Activation kind, const Tensor& input, const ActivationOptions& options = {});
 Tensor activation_backward(Activation kind, const Tensor& grad_output, const Tensor& input, const ActivationOptions& options = {});
 
@@ -39,9 +27,12 @@ Tensor softplus(const Tensor& input, double beta = 1.0, double threshold = 20.0)
 Tensor mish(const Tensor& input);
 Tensor hardtanh(const Tensor& input, double min_val = -1.0, double max_val = 1.0);
 
-/// Shapes: broadcast as in PyTorch. Types: equal (float32, float64 or int64).
-/// Errors: "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1".
+/// Shapes: broadcast as in PyTorch. Types: equal (float32, float64 or int64; the quotient of int64 is float32).
+/// Errors: "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1";
+/// "expected scalar type float but found double".
 Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b);
+/// The shape that two shapes broadcast to. Errors: as arithmetic.
+Shape broadcast_shape(const Shape& a, const Shape& b);
 /// Sums `gradient` over the axes along which `shape` was broadcast to it.
 Tensor sum_to(const Tensor& gradient, const Shape& shape);
 Tensor add(const Tensor& a, const Tensor& b);

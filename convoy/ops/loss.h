@@ -1,6 +1,7 @@
 // Losses, forward and backward.
 #pragma once
 
+#include "convoy/core/elementwise.h"
 #include "convoy/core/tensor.h"
 #include "convoy/ops/options.h"
 
@@ -12,20 +13,21 @@ struct ClassLossOptions {
   double label_smoothing = 0;  // cross_entropy only
 };
 
-enum class PairLoss : uint8_t { kMse, kL1, kSmoothL1, kBceWithLogits };
-
 namespace ops {
 
 /// input (N, C) or (C) or (N, C, *), target int64 (N), () or (N, *): log-probabilities for nll_loss, logits for cross_entropy.
 /// Errors: PyTorch's words ("Target 9 is out of bounds."). Source: torch.nn.functional.nll_loss, cross_entropy.
 Tensor nll_loss(const Tensor& input, const Tensor& target, const ClassLossOptions& options = {});
-Tensor nll_loss_backward(const Tensor& grad_output, const Tensor& input, const Tensor& target, const ClassLossOptions& options = {});
+Tensor nll_loss_backward(const Tensor& grad_output, const Tensor& input, const Tensor& target,
+                         const ClassLossOptions& options = {});
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const ClassLossOptions& options = {});
-Tensor cross_entropy_backward(const Tensor& grad_output, const Tensor& input, const Tensor& target, const ClassLossOptions& options = {});
+Tensor cross_entropy_backward(const Tensor& grad_output, const Tensor& input, const Tensor& target,
+                              const ClassLossOptions& options = {});
 
 /// Losses between two tensors of broadcastable shapes. `beta` is smooth_l1_loss'.
 /// Source: torch.nn.functional.mse_loss, l1_loss, smooth_l1_loss, binary_cross_entropy_with_logits.
-Tensor pair_loss(PairLoss kind, const Tensor& input, const Tensor& target, Reduction reduction = Reduction::kMean, double beta = 1.0);
+Tensor pair_loss(PairLoss kind, const Tensor& input, const Tensor& target, Reduction reduction = Reduction::kMean,
+                 double beta = 1.0);
 /// Gradient with respect to input (the target's is not computed).
 Tensor pair_loss_backward(PairLoss kind, const Tensor& grad_output, const Tensor& input, const Tensor& target,
                           Reduction reduction = Reduction::kMean, double beta = 1.0);

@@ -1,0 +1,190 @@
+// clang-format off: this include repeats the file, once per SIMD target
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/elementwise/activation.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// clang-format on
+
+#include "convoy/core/parallel.h"
+#include "convoy/kernels/elementwise/activation.h"
+#include "convoy/kernels/elementwise/activation_reference.h"
+#include "convoy/kernels/elementwise/loops-inl.h"
+#include "convoy/kernels/elementwise/math-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// A NaN fails every comparison, so each select below names what a NaN must not take first.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Clamp(D d, V x, float low, float high) {
+  const V lowest = hn::Set(d, low), highest = hn::Set(d, high);
+  const V y = hn::IfThenElse(hn::Lt(x, lowest), lowest, x);
+  return hn::IfThenElse(hn::Gt(y, highest), highest, y);
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GradSilu(D d, V g, V x) {
+  const V one = hn::Set(d, 1.0f), s = Sigmoid(d, x);
+  return hn::Mul(hn::Mul(g, s), hn::MulAdd(x, hn::Sub(one, s), one));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GradGelu(D d, V g, V x) {
+  V density;
+  const V cdf = NormalCdf(d, x, density);
+  return hn::Mul(g, hn::MulAdd(hn::Mul(x, density), hn::Set(d, 0.39894228f), cdf));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GradHardswish(D d, V g, V x) {
+  const V middle = hn::Mul(g, hn::MulAdd(x, hn::Set(d, 1.0f / 3), hn::Set(d, 0.5f)));
+  const V y = hn::IfThenElse(hn::Le(x, hn::Set(d, 3.0f)), middle, g);
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -3.0f)), y);
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GradMish(D d, V g, V x) {
+  const V t = TanhLog1pExp(d, x);
+  return hn::Mul(g, hn::MulAdd(hn::Mul(x, Sigmoid(d, x)), hn::NegMulAdd(t, t, hn::Set(d, 1.0f)), t));
+}
+
+void Forward(Activation kind, float a, float b, const float* x, float* y, int64_t count) {
+  const auto map = [&](const auto& f) { Map(f, x, y, count); };
+  switch (kind) {
+    case Activation::kRelu:
+      return map([](auto d, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v); });
+    case Activation::kRelu6:
+      return map([](auto d, auto v) HWY_ATTR { return Clamp(d, v, 0.0f, 6.0f); });
+    case Activation::kLeakyRelu:
+      return map([a](auto d, auto v) HWY_ATTR { return hn::IfThenElse(hn::Gt(v, hn::Zero(d)), v, hn::Mul(v, hn::Set(d, a))); });
+    case Activation::kElu:
+      return map([a](auto d, auto v)
+                     HWY_ATTR { return hn::IfThenElse(hn::Le(v, hn::Zero(d)), hn::Mul(hn::Set(d, a), AnyExpm1(d, v)), v); });
+    case Activation::kSilu:
+      return map([](auto d, auto v) HWY_ATTR { return hn::Mul(v, Sigmoid(d, v)); });
+    case Activation::kGelu:
+      return map([](auto d, auto v) HWY_ATTR {
+        auto density = v;
+        return hn::Mul(v, NormalCdf(d, v, density));
+      });
+    case Activation::kHardswish:
+      return map([](auto d, auto v) HWY_ATTR {
+        return hn::Div(hn::Mul(v, Clamp(d, hn::Add(v, hn::Set(d, 3.0f)), 0.0f, 6.0f)), hn::Set(d, 6.0f));
+      });
+    case Activation::kHardsigmoid:
+      return map([](auto d, auto v)
+                     HWY_ATTR { return hn::Div(Clamp(d, hn::Add(v, hn::Set(d, 3.0f)), 0.0f, 6.0f), hn::Set(d, 6.0f)); });
+    case Activation::kSigmoid:
+      return map([](auto d, auto v) HWY_ATTR { return Sigmoid(d, v); });
+    case Activation::kTanh:
+      return map([](auto d, auto v) HWY_ATTR { return AnyTanh(d, v); });
+    case Activation::kSoftplus:
+      return map([a, b](auto d, auto v) HWY_ATTR {
+        const auto scaled = hn::Mul(v, hn::Set(d, a));
+        return hn::IfThenElse(hn::Gt(scaled, hn::Set(d, b)), v, hn::Div(Log1pExp(d, scaled), hn::Set(d, a)));
+      });
+    case Activation::kMish:
+      return map([](auto d, auto v) HWY_ATTR { return hn::Mul(v, TanhLog1pExp(d, v)); });
+    case Activation::kHardtanh:
+      return map([a, b](auto d, auto v) HWY_ATTR { return Clamp(d, v, a, b); });
+  }
+}
+
+void Backward(Activation kind, float a, float b, const float* g, const float* x, float* grad, int64_t count) {
+  const auto map = [&](const auto& f) { Map(f, g, x, grad, count); };
+  switch (kind) {
+    case Activation::kRelu:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), dy); });
+    case Activation::kRelu6:
+      a = 0.0f;
+      b = 6.0f;
+      [[fallthrough]];
+    case Activation::kHardtanh:
+      return map([a, b](auto d, auto dy, auto v)
+                     HWY_ATTR { return hn::IfThenZeroElse(hn::Or(hn::Le(v, hn::Set(d, a)), hn::Ge(v, hn::Set(d, b))), dy); });
+    case Activation::kLeakyRelu:
+      return map([a](auto d, auto dy, auto v)
+                     HWY_ATTR { return hn::IfThenElse(hn::Gt(v, hn::Zero(d)), dy, hn::Mul(dy, hn::Set(d, a))); });
+    case Activation::kElu:
+      return map([a](auto d, auto dy, auto v) HWY_ATTR {
+        return hn::IfThenElse(hn::Le(v, hn::Zero(d)), hn::Mul(hn::Mul(dy, hn::Set(d, a)), AnyExp(d, v)), dy);
+      });
+    case Activation::kSilu:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradSilu(d, dy, v); });
+    case Activation::kGelu:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradGelu(d, dy, v); });
+    case Activation::kHardswish:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradHardswish(d, dy, v); });
+    case Activation::kHardsigmoid:
+      return map([](auto d, auto dy, auto v) HWY_ATTR {
+        const auto inside = hn::And(hn::Gt(v, hn::Set(d, -3.0f)), hn::Lt(v, hn::Set(d, 3.0f)));
+        return hn::IfThenElseZero(inside, hn::Mul(dy, hn::Set(d, 1.0f / 6)));
+      });
+    case Activation::kSigmoid:
+      return map([](auto d, auto dy, auto v) HWY_ATTR {
+        const auto s = Sigmoid(d, v);
+        return hn::Mul(dy, hn::Mul(hn::Sub(hn::Set(d, 1.0f), s), s));
+      });
+    case Activation::kTanh:
+      return map([](auto d, auto dy, auto v) HWY_ATTR {
+        const auto t = AnyTanh(d, v);
+        return hn::Mul(dy, hn::NegMulAdd(t, t, hn::Set(d, 1.0f)));
+      });
+    case Activation::kSoftplus:
+      return map([a, b](auto d, auto dy, auto v) HWY_ATTR {
+        const auto scaled = hn::Mul(v, hn::Set(d, a));
+        return hn::IfThenElse(hn::Gt(scaled, hn::Set(d, b)), dy, hn::Mul(dy, Sigmoid(d, scaled)));
+      });
+    case Activation::kMish:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradMish(d, dy, v); });
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(Forward);
+HWY_EXPORT(Backward);
+
+namespace {
+// 128 KiB per array: long enough to hide the cost of a task, short enough to share out a layer.
+constexpr int64_t kGrain = 32768;
+}  // namespace
+
+void activation(Activation kind, const ActivationOptions& options, const float* input, float* output, int64_t count) noexcept {
+  const auto f = HWY_DYNAMIC_DISPATCH(Forward);
+  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+    f(kind, static_cast<float>(options.a), static_cast<float>(options.b), input + begin, output + begin, end - begin);
+  });
+}
+
+void activation(Activation kind, const ActivationOptions& options, const double* input, double* output, int64_t count) noexcept {
+  parallel_ranges(count, kGrain / 8, [&](int64_t begin, int64_t end) {
+    reference::activation(kind, options, input + begin, output + begin, end - begin);
+  });
+}
+
+void activation_backward(Activation kind, const ActivationOptions& options, const float* grad_output, const float* input,
+                         float* grad_input, int64_t count) noexcept {
+  const auto f = HWY_DYNAMIC_DISPATCH(Backward);
+  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+    f(kind, static_cast<float>(options.a), static_cast<float>(options.b), grad_output + begin, input + begin, grad_input + begin,
+      end - begin);
+  });
+}
+
+void activation_backward(Activation kind, const ActivationOptions& options, const double* grad_output, const double* input,
+                         double* grad_input, int64_t count) noexcept {
+  parallel_ranges(count, kGrain / 8, [&](int64_t begin, int64_t end) {
+    reference::activation_backward(kind, options, grad_output + begin, input + begin, grad_input + begin, end - begin);
+  });
+}
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE

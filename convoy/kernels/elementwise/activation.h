@@ -1,0 +1,21 @@
+// Activations over arrays of `count` values, in parallel. float runs in SIMD, double the reference. The bits of a value depend on
+// that value alone: not on its position, the count or the threads. Output and input may be the same array. NaN stays NaN.
+#pragma once
+
+#include <cstdint>
+
+#include "convoy/core/elementwise.h"
+
+namespace convoy::kernels {
+
+/// output[i] = f(input[i]).
+void activation(Activation kind, const ActivationOptions& options, const float* input, float* output, int64_t count) noexcept;
+void activation(Activation kind, const ActivationOptions& options, const double* input, double* output, int64_t count) noexcept;
+
+/// grad_input[i] = grad_output[i] * f'(input[i]), with PyTorch's choice of f' at the kinks.
+void activation_backward(Activation kind, const ActivationOptions& options, const float* grad_output, const float* input,
+                         float* grad_input, int64_t count) noexcept;
+void activation_backward(Activation kind, const ActivationOptions& options, const double* grad_output, const double* input,
+                         double* grad_input, int64_t count) noexcept;
+
+}  // namespace convoy::kernels

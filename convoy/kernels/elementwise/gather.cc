@@ -1,0 +1,111 @@
+#include "convoy/kernels/elementwise/gather.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "convoy/core/parallel.h"
+
+namespace convoy::kernels {
+
+namespace {
+
+constexpr int64_t kGrain = 16384;  // elements per task
+constexpr int64_t kSquare = 16;    // a square of 16 x 16 values touches whole cache lines on both sides
+
+struct Axis {
+  int64_t size, stride;  // of the input
+};
+
+// Rows of the last axis; `before` are the axes outside it.
+template <class T>
+void gather_rows(const std::vector<Axis>& axes, const T* input, T* output) {
+  const Axis last = axes.back();
+  const size_t before = axes.size() - 1;
+  int64_t rows = 1;
+  for (size_t axis = 0; axis < before; ++axis) rows *= axes[axis].size;
+  parallel_ranges(rows, std::max<int64_t>(1, kGrain / last.size), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      int64_t from = 0, rest = r;
+      for (size_t axis = before; axis-- > 0; rest /= axes[axis].size) from += rest % axes[axis].size * axes[axis].stride;
+      const T* in = input + from;
+      T* out = output + r * last.size;
+      if (last.stride == 1) {
+        std::copy(in, in + last.size, out);
+      } else {
+        for (int64_t i = 0; i < last.size; ++i) out[i] = in[i * last.stride];
+      }
+    }
+  });
+}
+
+// The last two axes are swapped in the input (their strides are s and 1 the other way round): squares keep both sides in the cache.
+template <class T>
+void gather_transposed(const std::vector<Axis>& axes, const T* input, T* output) {
+  const Axis across = axes[axes.size() - 2], down = axes.back();  // across.stride == 1
+  const size_t before = axes.size() - 2;
+  int64_t planes = 1;
+  for (size_t axis = 0; axis < before; ++axis) planes *= axes[axis].size;
+  const int64_t bands = (across.size + kSquare - 1) / kSquare;
+  parallel_ranges(planes * bands, std::max<int64_t>(1, kGrain / (kSquare * down.size)), [&](int64_t begin, int64_t end) {
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const int64_t plane = unit / bands, a0 = unit % bands * kSquare, a1 = std::min(a0 + kSquare, across.size);
+      int64_t from = 0, rest = plane;
+      for (size_t axis = before; axis-- > 0; rest /= axes[axis].size) from += rest % axes[axis].size * axes[axis].stride;
+      const T* in = input + from;
+      T* out = output + plane * across.size * down.size;
+      for (int64_t d0 = 0; d0 < down.size; d0 += kSquare) {
+        const int64_t d1 = std::min(d0 + kSquare, down.size);
+        for (int64_t a = a0; a < a1; ++a) {
+          for (int64_t i = d0; i < d1; ++i) out[a * down.size + i] = in[i * down.stride + a];
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void gather_typed(const std::vector<Axis>& axes, const T* input, T* output) {
+  if (axes.size() >= 2 && axes[axes.size() - 2].stride == 1 && axes.back().stride > 1) {
+    gather_transposed(axes, input, output);
+  } else {
+    gather_rows(axes, input, output);
+  }
+}
+
+}  // namespace
+
+void gather(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, size_t element_size, const void* input,
+            void* output) {
+  std::vector<Axis> axes;
+  for (size_t axis = 0; axis < sizes.size(); ++axis) {
+    if (sizes[axis] == 0) return;
+    if (sizes[axis] == 1) continue;
+    if (!axes.empty() && axes.back().stride == strides[axis] * sizes[axis]) {
+      axes.back() = {axes.back().size * sizes[axis], strides[axis]};
+    } else {
+      axes.push_back({sizes[axis], strides[axis]});
+    }
+  }
+  if (axes.empty()) axes.push_back({1, 1});
+  if (element_size == 4) {
+    gather_typed(axes, static_cast<const uint32_t*>(input), static_cast<uint32_t*>(output));
+  } else {
+    gather_typed(axes, static_cast<const uint64_t*>(input), static_cast<uint64_t*>(output));
+  }
+}
+
+void copy_rows(const void* input, size_t input_step, void* output, size_t output_step, size_t bytes, int64_t rows) noexcept {
+  if (bytes == 0) return;
+  const auto* in = static_cast<const char*>(input);
+  auto* out = static_cast<char*>(output);
+  constexpr size_t kBytes = size_t{1} << 17;  // per task
+  const int64_t pieces = static_cast<int64_t>((bytes + kBytes - 1) / kBytes);
+  parallel_ranges(rows * pieces, static_cast<int64_t>(std::max<size_t>(1, kBytes / bytes)), [&](int64_t begin, int64_t end) {
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const size_t row = static_cast<size_t>(unit / pieces), from = static_cast<size_t>(unit % pieces) * kBytes;
+      std::memcpy(out + row * output_step + from, in + row * input_step + from, std::min(kBytes, bytes - from));
+    }
+  });
+}
+
+}  // namespace convoy::kernels

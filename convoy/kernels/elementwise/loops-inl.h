@@ -1,0 +1,61 @@
+// Loops that apply a vector function to arrays. The rest of an array runs through the same instructions on a padded copy, so that a
+// value's bits do not depend on its place. Included once per SIMD target.
+#if defined(CONVOY_KERNELS_ELEMENTWISE_LOOPS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_ELEMENTWISE_LOOPS_INL_H_
+#undef CONVOY_KERNELS_ELEMENTWISE_LOOPS_INL_H_
+#else
+#define CONVOY_KERNELS_ELEMENTWISE_LOOPS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Loads and stores of the last n < Lanes(d) values; the other lanes are `fill`.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V LoadPart(D d, const float* from, int64_t n, float fill = 0.0f) {
+  HWY_ALIGN float padded[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(hn::Set(d, fill), d, padded);
+  std::copy(from, from + n, padded);
+  return hn::Load(d, padded);
+}
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE void StorePart(V v, D d, float* to, int64_t n) {
+  HWY_ALIGN float padded[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(v, d, padded);
+  std::copy(padded, padded + n, to);
+}
+
+// output[i] = f(d, input[i]).
+template <class F>
+HWY_INLINE void Map(const F& f, const float* input, float* output, int64_t count) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) hn::StoreU(f(d, hn::LoadU(d, input + i)), d, output + i);
+  if (i < count) StorePart(f(d, LoadPart(d, input + i, count - i)), d, output + i, count - i);
+}
+
+// output[i] = f(d, a[i], b[i]).
+template <class F>
+HWY_INLINE void Map(const F& f, const float* a, const float* b, float* output, int64_t count) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, output + i);
+  if (i < count) {
+    StorePart(f(d, LoadPart(d, a + i, count - i), LoadPart(d, b + i, count - i)), d, output + i, count - i);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // per target

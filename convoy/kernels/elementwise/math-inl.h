@@ -1,0 +1,105 @@
+// Transcendental functions on vectors of float, with NaN and infinities as in the C library: "any" argument. Included once per SIMD
+// target.
+#if defined(CONVOY_KERNELS_ELEMENTWISE_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_ELEMENTWISE_MATH_INL_H_
+#undef CONVOY_KERNELS_ELEMENTWISE_MATH_INL_H_
+#else
+#define CONVOY_KERNELS_ELEMENTWISE_MATH_INL_H_
+#endif
+
+#include <cstdint>
+
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Highway's Exp wants finite arguments up to 104 and returns 0 for NaN.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AnyExp(D d, V x) {
+  const V most = hn::Set(d, 104.0f), least = hn::Set(d, -105.0f);
+  V z = hn::IfThenElse(hn::Lt(x, most), x, most);
+  z = hn::IfThenElse(hn::Lt(z, least), least, z);
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, z));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AnyExpm1(D d, V x) {
+  const V most = hn::Set(d, 104.0f), least = hn::Set(d, -105.0f);
+  V z = hn::IfThenElse(hn::Lt(x, most), x, most);
+  z = hn::IfThenElse(hn::Lt(z, least), least, z);
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Expm1(d, z));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AnyTanh(D d, V x) {
+  const V limit = hn::Set(d, 20.0f);
+  const V z = hn::IfThenElse(hn::Gt(hn::Abs(x), limit), hn::CopySign(limit, x), x);
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Tanh(d, z));
+}
+
+// log(1 + x) for x in [0, 1] or NaN.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AnyLog1p(D d, V x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Log1p(d, x));
+}
+
+// log(x) for x > 0, 0 (gives -inf), +inf or NaN.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AnyLog(D d, V x) {
+  const V infinity = hn::Div(hn::Set(d, 1.0f), hn::Zero(d));
+  V y = hn::Log(d, x);
+  y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Neg(infinity), y);
+  return hn::IfThenElse(hn::Or(hn::IsNaN(x), hn::Eq(x, infinity)), x, y);
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Sigmoid(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, AnyExp(d, hn::Neg(x))));
+}
+
+// log(1 + exp(x)) without overflow.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Log1pExp(D d, V x) {
+  const V positive = hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);
+  return hn::Add(positive, AnyLog1p(d, AnyExp(d, hn::Neg(hn::Abs(x)))));
+}
+
+// tanh(log(1 + exp(x))) = e (e + 2) / (e (e + 2) + 2) with e = exp(x); 1 to the last bit from x = 20 on.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V TanhLog1pExp(D d, V x) {
+  const V two = hn::Set(d, 2.0f), most = hn::Set(d, 20.0f);
+  const V e = AnyExp(d, hn::IfThenElse(hn::Gt(x, most), most, x));
+  const V n = hn::Mul(e, hn::Add(e, two));
+  return hn::Div(n, hn::Add(n, two));
+}
+
+// The standard normal distribution function, and exp(-x^2 / 2). For a = |x|, 1 - cdf(a) = exp(-a^2 / 2) t P(t), t = 1 / (1 + 0.21
+// a): P is a relative minimax fit on [0, 14.5] (2e-8), t being the variable in which erfcx is nearly a polynomial.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V NormalCdf(D d, V x, V& exponential) {
+  const V one = hn::Set(d, 1.0f), a = hn::Abs(x);
+  exponential = AnyExp(d, hn::Mul(hn::Mul(a, a), hn::Set(d, -0.5f)));
+  const V t = hn::Div(one, hn::MulAdd(a, hn::Set(d, 0.21f), one));
+  V p = hn::Set(d, -0.071295291f);
+  p = hn::MulAdd(p, t, hn::Set(d, 0.28180674f));
+  p = hn::MulAdd(p, t, hn::Set(d, -0.32649741f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.34499106f));
+  p = hn::MulAdd(p, t, hn::Set(d, -0.09077543f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.12347323f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.069569483f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.085012473f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.083715148f));
+  const V tail = hn::Mul(hn::Mul(p, t), exponential);
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // per target

@@ -1,0 +1,42 @@
+// The sum of an array of floats in double. Included once per SIMD target.
+#if defined(CONVOY_KERNELS_REDUCE_SUM_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_REDUCE_SUM_INL_H_
+#undef CONVOY_KERNELS_REDUCE_SUM_INL_H_
+#else
+#define CONVOY_KERNELS_REDUCE_SUM_INL_H_
+#endif
+
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Four chains of additions, enough to keep up with the loads; a double holds the sum of 2^29 floats of like size without loss.
+HWY_INLINE double SumToDouble(const float* x, int64_t n) {
+  const hn::ScalableTag<double> dd;
+  const hn::Rebind<float, decltype(dd)> df;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(dd));
+  const auto load = [&](const float* p) HWY_ATTR { return hn::PromoteTo(dd, hn::LoadU(df, p)); };
+  auto s0 = hn::Zero(dd), s1 = s0, s2 = s0, s3 = s0;
+  int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    s0 = hn::Add(s0, load(x + i));
+    s1 = hn::Add(s1, load(x + i + lanes));
+    s2 = hn::Add(s2, load(x + i + 2 * lanes));
+    s3 = hn::Add(s3, load(x + i + 3 * lanes));
+  }
+  for (; i + lanes <= n; i += lanes) s0 = hn::Add(s0, load(x + i));
+  double sum = hn::GetLane(hn::SumOfLanes(dd, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+  for (; i < n; ++i) sum += static_cast<double>(x[i]);
+  return sum;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // per target

@@ -1,0 +1,20 @@
+// Axis numbers as PyTorch takes them.
+#pragma once
+
+#include <cstdint>
+
+#include "convoy/core/tensor.h"
+
+namespace convoy::ops {
+
+/// The axis counted from the front; a scalar has the axes -1 and 0. Throws Error:
+/// "Dimension out of range (expected to be in range of [-2, 1], but got 2)".
+int64_t wrap_dim(int64_t dim, int64_t rank);
+
+/// A shape seen from one axis: the elements before it, its size, the elements behind it.
+struct AxisView {
+  int64_t outer = 1, n = 1, inner = 1;
+};
+AxisView view_axis(const Shape& shape, int64_t dim);
+
+}  // namespace convoy::ops

@@ -1,0 +1,241 @@
+#include "convoy/ops/elementwise.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "convoy/core/error.h"
+#include "convoy/kernels/elementwise/activation.h"
+#include "convoy/kernels/elementwise/arithmetic.h"
+#include "convoy/ops/reduce.h"
+
+namespace convoy {
+
+namespace {
+
+// The function's name in PyTorch's refusal of a type.
+const char* kernel_name(Activation kind) {
+  switch (kind) {
+    case Activation::kRelu:
+      return "relu_cpu";
+    case Activation::kRelu6:
+    case Activation::kHardtanh:
+      return "hardtanh_cpu";
+    case Activation::kLeakyRelu:
+      return "leaky_relu_cpu";
+    case Activation::kElu:
+      return "elu_cpu";
+    case Activation::kSilu:
+      return "silu_cpu";
+    case Activation::kGelu:
+      return "GeluKernelImpl";
+    case Activation::kHardswish:
+      return "hardswish_cpu";
+    case Activation::kHardsigmoid:
+      return "hardsigmoid_cpu";
+    case Activation::kSigmoid:
+      return "sigmoid_cpu";
+    case Activation::kTanh:
+      return "tanh_cpu";
+    case Activation::kSoftplus:
+      return "softplus_cpu";
+    case Activation::kMish:
+      return "mish_cpu";
+  }
+  return "activation";
+}
+
+void check_floating(const Tensor& input, const char* name) {
+  if (!is_floating(input.dtype())) {
+    throw Error(std::string("\"") + name + "\" not implemented for 'Long'", "convert it first: input.to(DType::kFloat32)");
+  }
+}
+
+void check_same_type(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype()) {
+    throw Error(std::string("expected scalar type ") + scalar_type_name(a.dtype()) + " but found " + scalar_type_name(b.dtype()),
+                std::string("the operands are ") + dtype_name(a.dtype()) + " and " + dtype_name(b.dtype()) +
+                    ": convert one with to(DType)");
+  }
+}
+
+// Runs f<T>() for the tensor's floating type.
+template <class F>
+void with_floating(const Tensor& t, F&& f) {
+  if (t.dtype() == DType::kFloat32) {
+    f(float{});
+  } else {
+    f(double{});
+  }
+}
+
+}  // namespace
+
+namespace ops {
+
+Tensor activation(Activation kind, const Tensor& input, const ActivationOptions& options) {
+  check_floating(input, kernel_name(kind));
+  Tensor output = Tensor::empty(input.shape(), input.dtype());
+  with_floating(input, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::activation(kind, options, input.data<T>(), output.data<T>(), input.numel());
+  });
+  return output;
+}
+
+Tensor activation_backward(Activation kind, const Tensor& grad_output, const Tensor& input, const ActivationOptions& options) {
+  check_floating(input, kernel_name(kind));
+  check_same_type(grad_output, input);
+  if (grad_output.shape() != input.shape()) {
+    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", expected the input's " +
+                        to_string(input.shape()));
+  }
+  Tensor grad_input = Tensor::empty(input.shape(), input.dtype());
+  with_floating(input, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::activation_backward(kind, options, grad_output.data<T>(), input.data<T>(), grad_input.data<T>(), input.numel());
+  });
+  return grad_input;
+}
+
+Tensor relu(const Tensor& input) { return activation(Activation::kRelu, input); }
+Tensor relu6(const Tensor& input) { return activation(Activation::kRelu6, input); }
+Tensor leaky_relu(const Tensor& input, double negative_slope) {
+  return activation(Activation::kLeakyRelu, input, {negative_slope, 0});
+}
+Tensor elu(const Tensor& input, double alpha) { return activation(Activation::kElu, input, {alpha, 0}); }
+Tensor silu(const Tensor& input) { return activation(Activation::kSilu, input); }
+Tensor gelu(const Tensor& input) { return activation(Activation::kGelu, input); }
+Tensor hardswish(const Tensor& input) { return activation(Activation::kHardswish, input); }
+Tensor hardsigmoid(const Tensor& input) { return activation(Activation::kHardsigmoid, input); }
+Tensor sigmoid(const Tensor& input) { return activation(Activation::kSigmoid, input); }
+Tensor tanh(const Tensor& input) { return activation(Activation::kTanh, input); }
+Tensor softplus(const Tensor& input, double beta, double threshold) {
+  return activation(Activation::kSoftplus, input, {beta, threshold});
+}
+Tensor mish(const Tensor& input) { return activation(Activation::kMish, input); }
+Tensor hardtanh(const Tensor& input, double min_val, double max_val) {
+  return activation(Activation::kHardtanh, input, {min_val, max_val});
+}
+
+Shape broadcast_shape(const Shape& a, const Shape& b) {
+  const size_t rank = std::max(a.size(), b.size());
+  Shape shape(rank);
+  for (size_t back = 1; back <= rank; ++back) {
+    const int64_t an = back <= a.size() ? a[a.size() - back] : 1;
+    const int64_t bn = back <= b.size() ? b[b.size() - back] : 1;
+    if (an != bn && an != 1 && bn != 1) {
+      throw ShapeMismatch(
+          "The size of tensor a (" + std::to_string(an) + ") must match the size of tensor b (" + std::to_string(bn) +
+              ") at non-singleton dimension " + std::to_string(rank - back),
+          "the shapes are " + to_string(a) + " and " + to_string(b) + ": aligned at the last axis, sizes must be equal or 1");
+    }
+    shape[rank - back] = an == 1 ? bn : an;
+  }
+  return shape;
+}
+
+Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b) {
+  check_same_type(a, b);
+  const Shape shape = broadcast_shape(a.shape(), b.shape());
+  if (a.dtype() == DType::kInt64 && kind == Arithmetic::kDiv) return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32));
+  Tensor output = Tensor::empty(shape, a.dtype());
+  const kernels::Broadcast loop = kernels::make_broadcast(a.shape(), b.shape());
+  if (a.dtype() == DType::kInt64) {
+    kernels::arithmetic(kind, loop, a.data<int64_t>(), b.data<int64_t>(), output.data<int64_t>());
+  } else {
+    with_floating(a, [&](auto zero) {
+      using T = decltype(zero);
+      kernels::arithmetic(kind, loop, a.data<T>(), b.data<T>(), output.data<T>());
+    });
+  }
+  return output;
+}
+
+Tensor sum_to(const Tensor& gradient, const Shape& shape) {
+  if (gradient.shape() == shape) return gradient;
+  const int64_t extra = gradient.dim() - static_cast<int64_t>(shape.size());
+  std::vector<int64_t> dims;
+  for (int64_t axis = 0; axis < gradient.dim(); ++axis) {
+    const int64_t size = gradient.shape()[static_cast<size_t>(axis)];
+    const int64_t wanted = axis < extra ? 1 : shape[static_cast<size_t>(axis - extra)];
+    if (extra < 0 || (wanted != size && wanted != 1)) {
+      throw ShapeMismatch("size {" + to_string(shape) + "} is not expandable to size {" + to_string(gradient.shape()) + "}.");
+    }
+    if (axis < extra || wanted != size) dims.push_back(axis);
+  }
+  if (extra < 0)
+    throw ShapeMismatch("size {" + to_string(shape) + "} is not expandable to size {" + to_string(gradient.shape()) + "}.");
+  return (dims.empty() ? gradient : sum(gradient, dims, true)).reshape(shape);
+}
+
+Tensor add(const Tensor& a, const Tensor& b) { return arithmetic(Arithmetic::kAdd, a, b); }
+Tensor sub(const Tensor& a, const Tensor& b) { return arithmetic(Arithmetic::kSub, a, b); }
+Tensor mul(const Tensor& a, const Tensor& b) { return arithmetic(Arithmetic::kMul, a, b); }
+Tensor div(const Tensor& a, const Tensor& b) { return arithmetic(Arithmetic::kDiv, a, b); }
+Tensor square(const Tensor& input) { return mul(input, input); }
+
+Tensor sqrt(const Tensor& input) {
+  if (!is_floating(input.dtype())) return sqrt(input.to(DType::kFloat32));
+  Tensor output = Tensor::empty(input.shape(), input.dtype());
+  with_floating(input, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::sqrt(input.data<T>(), output.data<T>(), input.numel());
+  });
+  return output;
+}
+
+Tensor affine(const Tensor& input, double scale, double shift) {
+  if (!is_floating(input.dtype())) return affine(input.to(DType::kFloat32), scale, shift);
+  if (shift == 0) return mul(input, Tensor::scalar(scale, input.dtype()));  // adding 0 would lose the sign of -0
+  Tensor output = Tensor::empty(input.shape(), input.dtype());
+  with_floating(input, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::affine(input.data<T>(), scale, shift, output.data<T>(), input.numel());
+  });
+  return output;
+}
+
+void add_(Tensor& target, const Tensor& values, double scale) {
+  check_same_type(target, values);
+  check_floating(target, "add_");
+  if (target.shape() != values.shape()) {
+    const Shape shape = broadcast_shape(target.shape(), values.shape());
+    if (shape != target.shape()) {
+      throw ShapeMismatch(
+          "output with shape " + to_string(target.shape()) + " doesn't match the broadcast shape " + to_string(shape),
+          "the values have shape " + to_string(values.shape()));
+    }
+    return add_(target, expand(values, shape), scale);
+  }
+  with_floating(target, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::add_scaled(target.data<T>(), values.data<T>(), scale, target.numel());
+  });
+}
+
+}  // namespace ops
+
+Tensor operator+(const Tensor& a, const Tensor& b) { return ops::add(a, b); }
+Tensor operator-(const Tensor& a, const Tensor& b) { return ops::sub(a, b); }
+Tensor operator*(const Tensor& a, const Tensor& b) { return ops::mul(a, b); }
+Tensor operator/(const Tensor& a, const Tensor& b) { return ops::div(a, b); }
+Tensor operator*(double scale, const Tensor& a) { return ops::affine(a, scale, 0.0); }
+Tensor operator*(const Tensor& a, double scale) { return ops::affine(a, scale, 0.0); }
+Tensor operator+(const Tensor& a, double shift) { return ops::affine(a, 1.0, shift); }
+Tensor operator-(const Tensor& a, double shift) { return ops::affine(a, 1.0, -shift); }
+Tensor operator-(const Tensor& a) { return ops::affine(a, -1.0, 0.0); }
+Tensor& operator+=(Tensor& a, const Tensor& b) {
+  ops::add_(a, b);
+  return a;
+}
+Tensor& operator-=(Tensor& a, const Tensor& b) {
+  ops::add_(a, b, -1.0);
+  return a;
+}
+Tensor& operator*=(Tensor& a, double scale) {
+  a.copy_(ops::affine(a, scale, 0.0));
+  return a;
+}
+
+}  // namespace convoy

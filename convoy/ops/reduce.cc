@@ -1,0 +1,343 @@
+#include "convoy/ops/reduce.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "convoy/core/error.h"
+#include "convoy/kernels/elementwise/gather.h"
+#include "convoy/kernels/reduce/softmax.h"
+#include "convoy/kernels/reduce/sum.h"
+#include "convoy/ops/dims.h"
+
+namespace convoy::ops {
+
+namespace {
+
+// Per axis, whether it is reduced. No axes at all means all of them.
+std::vector<bool> reduced_axes(const Tensor& input, const std::vector<int64_t>& dims) {
+  const size_t axes = std::max<size_t>(input.shape().size(), 1);
+  std::vector<bool> reduced(axes, dims.empty());
+  for (const int64_t dim : dims) {
+    const auto at = static_cast<size_t>(wrap_dim(dim, input.dim()));
+    if (reduced[at]) throw Error("dim " + std::to_string(at) + " appears multiple times in the list of dims");
+    reduced[at] = true;
+  }
+  return reduced;
+}
+
+Shape reduced_shape(const Shape& shape, const std::vector<bool>& reduced, bool keepdim) {
+  Shape result;
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    if (!reduced[axis]) {
+      result.push_back(shape[axis]);
+    } else if (keepdim) {
+      result.push_back(1);
+    }
+  }
+  return result;
+}
+
+template <class T, class Sum>
+Tensor sum_one_group(const Tensor& input, int64_t outer, int64_t n, int64_t inner) {
+  Tensor output = Tensor::empty({outer, inner}, dtype_of<Sum>::value);
+  const kernels::SumBlocks blocks = kernels::sum_blocks(n, inner);
+  Tensor partial = Tensor::empty({blocks.count == 1 ? 0 : outer * blocks.count * inner}, dtype_of<Sum>::value);
+  kernels::sum_axis(input.data<T>(), outer, n, inner, output.data<Sum>(), partial.data<Sum>());
+  return output;
+}
+
+// The sums in double (int64 for int64), one group of neighbouring reduced axes after another from the last.
+template <class T, class Sum>
+Tensor sum_groups(const Tensor& input, const std::vector<bool>& reduced) {
+  const Shape& shape = input.shape();
+  Tensor values = input;
+  bool summed = false;
+  int64_t inner = 1;
+  for (size_t axis = shape.size(); axis > 0;) {
+    if (!reduced[axis - 1]) {
+      inner *= shape[--axis];
+      continue;
+    }
+    int64_t n = 1, outer = 1;
+    while (axis > 0 && reduced[axis - 1]) n *= shape[--axis];
+    for (size_t before = 0; before < axis; ++before) outer *= shape[before];
+    values = summed ? sum_one_group<Sum, Sum>(values, outer, n, inner) : sum_one_group<T, Sum>(values, outer, n, inner);
+    summed = true;
+  }
+  return summed ? values : sum_one_group<T, Sum>(input, 1, 1, input.numel());  // a scalar, or axes that are all kept
+}
+
+Tensor sum_or_mean(const Tensor& input, const std::vector<int64_t>& dims, bool keepdim, bool mean) {
+  const std::vector<bool> reduced = reduced_axes(input, dims);
+  const Shape shape = reduced_shape(input.shape(), reduced, keepdim);
+  if (input.dtype() == DType::kInt64) return sum_groups<int64_t, int64_t>(input, reduced).reshape(shape);
+  Tensor sums =
+      input.dtype() == DType::kFloat32 ? sum_groups<float, double>(input, reduced) : sum_groups<double, double>(input, reduced);
+  if (mean) {
+    double count = 1;
+    for (size_t axis = 0; axis < input.shape().size(); ++axis) {
+      if (reduced[axis]) count *= static_cast<double>(input.shape()[axis]);
+    }
+    auto* p = sums.data<double>();
+    for (int64_t i = 0; i < sums.numel(); ++i) p[i] /= count;
+  }
+  return sums.to(input.dtype()).reshape(shape);
+}
+
+void check_mean(const Tensor& input) {
+  if (!is_floating(input.dtype())) {
+    throw Error("mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: Long",
+                "convert it first: input.to(DType::kFloat32)");
+  }
+}
+
+// Softmax, its logarithm and their backward passes share their checks and their axis.
+struct SoftmaxCall {
+  kernels::SoftmaxAxis axis;
+
+  SoftmaxCall(const Tensor& input, int64_t dim, bool logarithm) {
+    const int64_t at = wrap_dim(dim, input.dim());
+    if (!is_floating(input.dtype())) {
+      throw Error(std::string("\"") + (logarithm ? "log_" : "") + "softmax_lastdim_kernel_impl\" not implemented for 'Long'",
+                  "convert it first: input.to(DType::kFloat32)");
+    }
+    const AxisView view = view_axis(input.shape(), at);
+    axis = {view.outer, view.n, view.inner};
+  }
+};
+
+Tensor softmax_forward(const Tensor& input, int64_t dim, bool logarithm) {
+  const SoftmaxCall call(input, dim, logarithm);
+  Tensor output = Tensor::empty(input.shape(), input.dtype());
+  if (input.dtype() == DType::kFloat32) {
+    kernels::softmax(call.axis, logarithm, input.data<float>(), output.data<float>());
+  } else {
+    kernels::softmax(call.axis, logarithm, input.data<double>(), output.data<double>());
+  }
+  return output;
+}
+
+Tensor softmax_gradient(const Tensor& grad_output, const Tensor& output, int64_t dim, bool logarithm) {
+  const SoftmaxCall call(output, dim, logarithm);
+  if (grad_output.shape() != output.shape() || grad_output.dtype() != output.dtype()) {
+    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", expected the output's " +
+                        to_string(output.shape()));
+  }
+  Tensor grad_input = Tensor::empty(output.shape(), output.dtype());
+  if (output.dtype() == DType::kFloat32) {
+    kernels::softmax_backward(call.axis, logarithm, grad_output.data<float>(), output.data<float>(), grad_input.data<float>());
+  } else {
+    kernels::softmax_backward(call.axis, logarithm, grad_output.data<double>(), output.data<double>(), grad_input.data<double>());
+  }
+  return grad_input;
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& input) { return sum(input, {}); }
+Tensor mean(const Tensor& input) { return mean(input, {}); }
+
+Tensor sum(const Tensor& input, const std::vector<int64_t>& dims, bool keepdim) { return sum_or_mean(input, dims, keepdim, false); }
+
+Tensor mean(const Tensor& input, const std::vector<int64_t>& dims, bool keepdim) {
+  check_mean(input);
+  return sum_or_mean(input, dims, keepdim, true);
+}
+
+Tensor argmax(const Tensor& input, int64_t dim) {
+  const int64_t at = wrap_dim(dim, input.dim());
+  const AxisView view = view_axis(input.shape(), at);
+  if (view.n == 0) {
+    throw Error("argmax(): Expected reduction dim " + std::to_string(at) + " to have non-zero size.",
+                "the shape is " + to_string(input.shape()));
+  }
+  Shape shape = input.shape();
+  if (!shape.empty()) shape.erase(shape.begin() + at);
+  Tensor output = Tensor::empty(shape, DType::kInt64);
+  const auto run = [&](auto zero) {
+    using T = decltype(zero);
+    kernels::argmax_axis<T>(input.data<T>(), view.outer, view.n, view.inner, output.data<int64_t>());
+  };
+  switch (input.dtype()) {
+    case DType::kFloat32:
+      run(float{});
+      break;
+    case DType::kFloat64:
+      run(double{});
+      break;
+    case DType::kInt64:
+      run(int64_t{});
+      break;
+  }
+  return output;
+}
+
+Tensor softmax(const Tensor& input, int64_t dim) { return softmax_forward(input, dim, false); }
+Tensor log_softmax(const Tensor& input, int64_t dim) { return softmax_forward(input, dim, true); }
+Tensor softmax_backward(const Tensor& grad_output, const Tensor& output, int64_t dim) {
+  return softmax_gradient(grad_output, output, dim, false);
+}
+Tensor log_softmax_backward(const Tensor& grad_output, const Tensor& output, int64_t dim) {
+  return softmax_gradient(grad_output, output, dim, true);
+}
+
+Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
+  if (tensors.empty()) throw Error("torch.cat(): expected a non-empty list of Tensors");
+  // As in PyTorch, an empty tensor of one axis is passed over whatever the others' shapes are.
+  const auto skipped = [](const Tensor& t) { return t.shape() == Shape{0}; };
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i].dim() == 0) {
+      throw Error("zero-dimensional tensor (at position " + std::to_string(i) + ") cannot be concatenated",
+                  "reshape it to {1} first");
+    }
+  }
+  const auto first = std::find_if_not(tensors.begin(), tensors.end(), skipped);
+  if (first == tensors.end()) return tensors.front();
+  const Tensor& model = *first;
+  const auto at = static_cast<size_t>(wrap_dim(dim, model.dim()));
+  Shape shape = model.shape();
+  shape[at] = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Tensor& t = tensors[i];
+    if (skipped(t)) continue;
+    if (t.dim() != model.dim()) {
+      throw ShapeMismatch("Tensors must have same number of dimensions: got " + std::to_string(model.dim()) + " and " +
+                          std::to_string(t.dim()));
+    }
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      if (axis != at && t.shape()[axis] != model.shape()[axis]) {
+        throw ShapeMismatch("Sizes of tensors must match except in dimension " + std::to_string(at) + ". Expected size " +
+                                std::to_string(model.shape()[axis]) + " but got size " + std::to_string(t.shape()[axis]) +
+                                " for tensor number " + std::to_string(i) + " in the list.",
+                            "the shapes are " + to_string(model.shape()) + " and " + to_string(t.shape()));
+      }
+    }
+    if (t.dtype() != model.dtype()) {
+      throw Error(
+          std::string("expected scalar type ") + scalar_type_name(model.dtype()) + " but found " + scalar_type_name(t.dtype()),
+          "convert tensor number " + std::to_string(i) + " with to(DType)");
+    }
+    shape[at] += t.shape()[at];
+  }
+  Tensor output = Tensor::empty(shape, model.dtype());
+  const AxisView view = view_axis(shape, static_cast<int64_t>(at));
+  const size_t element = element_size(model.dtype()), step = static_cast<size_t>(view.n * view.inner) * element;
+  auto* to = static_cast<char*>(output.raw_data());
+  for (const Tensor& t : tensors) {
+    if (skipped(t)) continue;
+    const size_t bytes = static_cast<size_t>(t.shape()[at] * view.inner) * element;
+    kernels::copy_rows(t.raw_data(), bytes, to, step, bytes, view.outer);
+    to += bytes;
+  }
+  return output;
+}
+
+Tensor narrow(const Tensor& input, int64_t dim, int64_t start, int64_t length) {
+  if (input.dim() == 0) throw Error("narrow() cannot be applied to a 0-dim tensor.");
+  const int64_t at = wrap_dim(dim, input.dim());
+  const AxisView view = view_axis(input.shape(), at);
+  if (start < -view.n || start > view.n) {
+    throw Error("Dimension out of range (expected to be in range of [" + std::to_string(-view.n) + ", " +
+                    std::to_string(view.n - 1) + "], but got " + std::to_string(start) + ")",
+                "start counts entries of axis " + std::to_string(at) + ", which has " + std::to_string(view.n));
+  }
+  if (start < 0) start += view.n;
+  if (length < 0 || length > view.n - start) {
+    throw Error("start (" + std::to_string(start) + ") + length (" + std::to_string(length) + ") exceeds dimension size (" +
+                    std::to_string(view.n) + ").",
+                "length can be 0 to " + std::to_string(view.n - start) + " here");
+  }
+  Shape shape = input.shape();
+  shape[static_cast<size_t>(at)] = length;
+  Tensor output = Tensor::empty(shape, input.dtype());
+  const size_t run = static_cast<size_t>(view.inner) * element_size(input.dtype());
+  const auto* from = static_cast<const char*>(input.raw_data()) + static_cast<size_t>(start) * run;
+  const size_t bytes = static_cast<size_t>(length) * run;
+  kernels::copy_rows(from, static_cast<size_t>(view.n) * run, output.raw_data(), bytes, bytes, view.outer);
+  return output;
+}
+
+Tensor flatten(const Tensor& input, int64_t start_dim, int64_t end_dim) {
+  const int64_t first = wrap_dim(start_dim, input.dim()), last = wrap_dim(end_dim, input.dim());
+  if (first > last) {
+    throw Error("flatten() has invalid args: start_dim cannot come after end_dim",
+                "start_dim is axis " + std::to_string(first) + ", end_dim is axis " + std::to_string(last));
+  }
+  if (input.dim() == 0) return input.reshape({1});
+  Shape shape;
+  int64_t joined = 1;
+  for (int64_t axis = 0; axis < input.dim(); ++axis) {
+    const int64_t n = input.shape()[static_cast<size_t>(axis)];
+    if (axis < first || axis > last) {
+      shape.push_back(n);
+      continue;
+    }
+    joined *= n;
+    if (axis == last) shape.push_back(joined);
+  }
+  return input.reshape(shape);
+}
+
+Tensor permute(const Tensor& input, const std::vector<int64_t>& order) {
+  if (static_cast<int64_t>(order.size()) != input.dim()) {
+    throw Error(
+        "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of "
+        "dimensions i.e. input.dim() = " +
+            std::to_string(input.dim()) + " is not equal to len(dims) = " + std::to_string(order.size()),
+        "name each of the axes 0 to " + std::to_string(input.dim() - 1) + " once");
+  }
+  std::vector<int64_t> steps(order.size());
+  int64_t step = 1;
+  for (size_t axis = order.size(); axis-- > 0; step *= input.shape()[axis]) steps[axis] = step;
+  Shape shape;
+  std::vector<int64_t> strides;
+  std::vector<bool> seen(order.size());
+  for (const int64_t dim : order) {
+    const auto axis = static_cast<size_t>(wrap_dim(dim, input.dim()));
+    if (seen[axis]) throw Error("permute(): duplicate dims are not allowed.", "axis " + std::to_string(axis) + " is named twice");
+    seen[axis] = true;
+    shape.push_back(input.shape()[axis]);
+    strides.push_back(steps[axis]);
+  }
+  Tensor output = Tensor::empty(shape, input.dtype());
+  kernels::gather(shape, strides, element_size(input.dtype()), input.raw_data(), output.raw_data());
+  return output;
+}
+
+Tensor expand(const Tensor& input, const Shape& shape) {
+  if (shape.size() < input.shape().size()) {
+    const char* type = input.dtype() == DType::kFloat32 ? "Float" : input.dtype() == DType::kFloat64 ? "Double" : "Long";
+    throw ShapeMismatch(std::string("expand(torch.") + type + "Tensor{" + to_string(input.shape()) + "}, size=" + to_string(shape) +
+                        "): the number of sizes provided (" + std::to_string(shape.size()) +
+                        ") must be greater or equal to the number of dimensions in the tensor (" + std::to_string(input.dim()) +
+                        ")");
+  }
+  const size_t extra = shape.size() - input.shape().size();
+  Shape result = shape;
+  std::vector<int64_t> strides(shape.size(), 0);
+  int64_t step = 1;
+  for (size_t axis = shape.size(); axis-- > 0;) {
+    if (axis < extra) {
+      if (shape[axis] < 0) {
+        throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(shape[axis]) +
+                            ") isn't allowed in a leading, non-existing dimension " + std::to_string(axis));
+      }
+      continue;
+    }
+    const int64_t size = input.shape()[axis - extra];
+    if (shape[axis] == -1) result[axis] = size;
+    if (result[axis] != size && size != 1) {
+      throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(shape[axis]) + ") must match the existing size (" +
+                          std::to_string(size) + ") at non-singleton dimension " + std::to_string(axis) +
+                          ".  Target sizes: " + to_string(shape) + ".  Tensor sizes: " + to_string(input.shape()));
+    }
+    if (size != 1) strides[axis] = step;
+    step *= size;
+  }
+  Tensor output = Tensor::empty(result, input.dtype());
+  kernels::gather(result, strides, element_size(input.dtype()), input.raw_data(), output.raw_data());
+  return output;
+}
+
+}  // namespace convoy::ops
