@@ -14,10 +14,10 @@ enum class Outcome : uint8_t { kPassed, kRefusedAsExpected, kFailed };
 struct CaseResult {
   std::string name, op;
   Outcome outcome = Outcome::kFailed;
-  bool exact_text = false;      // refused with PyTorch's complete message
-  double error_ratio = 0;       // largest |got - stored| / atol over all tensors of the case (0 when bit for bit)
-  double largest_error = 0;     // largest |got - stored|
-  std::string reason;           // why it failed, empty otherwise
+  bool exact_text = false;   // refused with PyTorch's complete message
+  double error_ratio = 0;    // largest |got - stored| / atol over all tensors of the case (0 when bit for bit)
+  double largest_error = 0;  // largest |got - stored|
+  std::string reason;        // why it failed, empty otherwise
 };
 
 struct OpSummary {
