@@ -31,15 +31,19 @@ struct ShapesOptions {
   uint64_t seed = 1;
 };
 
-/// Ten kinds of shapes (circle, square, triangle, ...) drawn in grey with random place, size, angle, brightness and noise: (1, 28, 28).
-/// The same seed gives the same bits on every machine (integer and IEEE arithmetic only).
+/// Ten kinds of shapes drawn in grey, light on dark or dark on light, with random place, size, angle, brightness and noise: circle,
+/// ring, square, triangle, plus, star, moon, heart, arrow, bars. No two of them are turned versions of each other. Image i shows
+/// kind i % 10, so every beginning of a set is balanced. Values are k / 255, k whole, so that an 8-bit PNG keeps them. The same
+/// seed gives the same bits on every machine and for any number of threads (integers and IEEE + - * / sqrt only), and a longer set
+/// begins with the shorter one. Shapes: images (train or test, 1, image_size, image_size). Errors: ValueError for negative counts
+/// and for an image_size outside 8 to 1024.
 Split drawn_shapes(const ShapesOptions& options = {});
 
 /// MNIST's IDX files (train-images-idx3-ubyte, ...; also .gz) in a folder; values / 255.
 Split idx_folder(const std::string& folder);
 
-/// One folder per class holding PNG or JPEG files; with train/ and test/ subfolders if there are any, else every fifth image is for testing.
-/// All images are brought to image_size (0: that of the first) and `channels`.
+/// One folder per class holding PNG or JPEG files; with train/ and test/ subfolders if there are any, else every fifth image is for
+/// testing. All images are brought to image_size (0: that of the first) and `channels`.
 Split image_folder(const std::string& folder, int64_t image_size = 0, int channels = 0);
 
 /// Splits "shapes", "idx:DIR" or "folder:DIR". Errors: ValueError that lists the forms.
@@ -50,13 +54,16 @@ struct Batch {
   Tensor labels;  // (B)
 };
 
-/// Deals a data set out in batches. Shuffling draws one permutation per epoch from a generator of its own.
+/// Deals a data set out in batches, each a copy of its images and labels. With shuffle every epoch has an order of its own, which
+/// depends on the seed and the epoch's number alone, so that an interrupted run can be resumed. Epoch 0 is ready after
+/// construction. Errors: ValueError for a batch_size below 1, for images and labels that do not belong together, for a negative
+/// epoch, and for a batch that does not exist.
 class Loader {
  public:
   Loader(Dataset dataset, int64_t batch_size, bool shuffle = false, uint64_t seed = 0, bool drop_last = false);
 
+  /// Batches per epoch; the last may be smaller, or is left out with drop_last.
   int64_t batches() const;
-  /// Starts an epoch: the order depends on the seed and the epoch number alone, so an interrupted run can be resumed.
   void start_epoch(int64_t epoch);
   Batch batch(int64_t index) const;
   const Dataset& dataset() const { return dataset_; }
@@ -66,7 +73,7 @@ class Loader {
   int64_t batch_size_;
   bool shuffle_, drop_last_;
   uint64_t seed_;
-  std::vector<int64_t> order_;
+  std::vector<int64_t> order_;  // empty: as stored
 };
 
 }  // namespace convoy::data
