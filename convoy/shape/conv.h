@@ -35,7 +35,7 @@ struct ConvShape {
   int64_t groups = 1;
   Spatial input{1, 1, 1};
   Spatial output{1, 1, 1};
-  std::array<Axis, kMaxSpatialRank> axes{};
+  std::array<Axis, kMaxSpatialRank> axes;  // GCC 12 may zero these for `axes{}` after a chained braced assignment in a lambda
   Spatial output_padding{0, 0, 0};
 
   constexpr int first_axis() const { return kMaxSpatialRank - rank; }

@@ -18,7 +18,7 @@ struct PoolShape {
   int64_t channels = 1;
   Spatial input{1, 1, 1};
   Spatial output{1, 1, 1};
-  std::array<Axis, kMaxSpatialRank> axes{};
+  std::array<Axis, kMaxSpatialRank> axes;  // GCC 12 may zero these for `axes{}` after a chained braced assignment in a lambda
   bool ceil_mode = false;
 
   constexpr int first_axis() const { return kMaxSpatialRank - rank; }
