@@ -1,0 +1,76 @@
+#include "convoy/plan/conv_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "convoy/core/error.h"
+#include "convoy/core/parallel.h"
+#include "convoy/plan/measure.h"
+
+namespace convoy::plan {
+namespace {
+
+shape::ConvShape layer(int64_t in, int64_t out, int64_t groups, int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
+  shape::ConvShape s;
+  s.in_channels = in;
+  s.out_channels = out;
+  s.groups = groups;
+  for (size_t a = 1; a < 3; ++a) {
+    s.input[a] = size;
+    s.axes[a] = {kernel, stride, 1, padding, padding};
+  }
+  return *shape::complete(s);
+}
+
+TEST(ConvPlan, ChoosesByShape) {
+  EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kForward).name(), "conv_im2col");
+  EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_im2col");
+  EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
+  EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(), "conv_depthwise");
+  EXPECT_STREQ(ConvPlan(layer(240, 240, 240, 28, 5, 1, 2), Direction::kGradWeight).name(), "conv_depthwise");
+}
+
+TEST(ConvPlan, SaysWhyAnAlgorithmWasRejected) {
+  const ConvPlan plan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kForward);
+  ASSERT_GE(plan.candidates().size(), 3u);
+  bool found = false;
+  for (const ConvCandidate& candidate : plan.candidates()) {
+    if (std::string_view(candidate.kernel->name) != "conv_depthwise") continue;
+    found = true;
+    EXPECT_EQ(candidate.rejected, "needs one input channel per group");
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST(ConvPlan, IgnoresBatchAndThreads) {
+  for (const Direction direction : {Direction::kForward, Direction::kGradInput, Direction::kGradWeight}) {
+    shape::ConvShape s = layer(8, 8, 8, 20, 3, 1, 1);
+    const std::string alone = ConvPlan(s, direction).name();
+    s.batch = 64;
+    set_num_threads(7);
+    EXPECT_EQ(alone, ConvPlan(s, direction).name());
+    set_num_threads(0);
+  }
+}
+
+TEST(ConvPlan, TakesTheAlgorithmAskedFor) {
+  const shape::ConvShape s = layer(3, 8, 1, 9, 3, 1, 1);
+  EXPECT_STREQ(ConvPlan(s, Direction::kForward, "conv_reference").name(), "conv_reference");
+  EXPECT_THROW(ConvPlan(s, Direction::kForward, "conv_depthwise"), ValueError);
+  EXPECT_THROW(ConvPlan(s, Direction::kForward, "nothing"), ValueError);
+}
+
+TEST(Measure, CountsTransposedLayersByTheirInput) {
+  shape::ConvShape s = layer(3, 8, 1, 5, 2, 2, 0);
+  s.transposed = true;
+  s = *shape::complete(s);
+  EXPECT_EQ(multiply_adds(s), 3 * 8 * 25 * 4);
+  const Measurement m = measure_conv(s, Direction::kForward, {}, 0.001);
+  EXPECT_EQ(m.plan.direction(), Direction::kGradInput);
+  EXPECT_GE(m.runs, 5);
+  EXPECT_GT(m.min_seconds, 0);
+  EXPECT_LE(m.min_seconds, m.median_seconds);
+  EXPECT_GT(m.peak_flops, 1e9);
+}
+
+}  // namespace
+}  // namespace convoy::plan
