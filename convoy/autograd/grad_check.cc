@@ -142,8 +142,8 @@ GradCheckReport grad_check(const Function& function, const std::vector<Variable>
       if (!identical(gradients[i], again[i]) && report.text.empty()) {
         fail(
             "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different "
-            "values, "
-            "although analytical gradient matches numerical gradient. The first difference is in the gradient of input " +
+            "values. "
+            "The first difference is in the gradient of input " +
             std::to_string(i) + " of output" + position(row, shape) + ".");
       }
     }
