@@ -1,5 +1,7 @@
 #include "convoy/ops/conv.h"
 
+#include <algorithm>
+
 #include "convoy/core/error.h"
 #include "convoy/ops/conv_checks.h"
 #include "convoy/ops/pad.h"
@@ -53,12 +55,12 @@ void with_floating(DType dtype, F&& f) {
   }
 }
 
-// F.pad's list for a convolution's padding: last axis first.
-std::vector<int64_t> pad_list(const ConvShape& s) {
+// F.pad's list of begin/end pairs, outermost axis first: the last axis first.
+std::vector<int64_t> pad_list(const std::vector<shape::PadPair>& pairs) {
   std::vector<int64_t> list;
-  for (int a = 2; a >= s.first_axis(); --a) {
-    list.push_back(s.axes[static_cast<size_t>(a)].pad_begin);
-    list.push_back(s.axes[static_cast<size_t>(a)].pad_end);
+  for (auto pair = pairs.rbegin(); pair != pairs.rend(); ++pair) {
+    list.push_back(pair->begin);
+    list.push_back(pair->end);
   }
   return list;
 }
@@ -83,12 +85,27 @@ struct ModePadding {
   ConvOptions inner;
 };
 
+// PyTorch's layers pad before the convolution sees its input, so what pad() refuses precedes what the convolution would. Names and lists
+// of a wrong length or sign are the convolution's to judge.
 ModePadding split_padding(int rank, const Tensor& input, const Tensor& weight, const ConvOptions& options) {
-  ConvOptions checked = options;
-  checked.padding_mode = PaddingMode::kZeros;
-  ModePadding result{pad_list(check_conv(rank, input.shape(), weight.shape(), nullptr, checked).shape), checked};
-  result.inner.padding = 0;
-  return result;
+  ConvOptions inner = options;
+  inner.padding_mode = PaddingMode::kZeros;
+  std::vector<shape::PadPair> pairs = options.padding.pairs();
+  if (!options.padding.named() && !options.padding.paired()) {
+    for (const int64_t p : options.padding.values().expand(rank)) pairs.push_back({p, p});
+  }
+  const bool plain = std::all_of(pairs.begin(), pairs.end(), [](const shape::PadPair& p) { return p.begin >= 0 && p.end >= 0; });
+  const bool fits = input.dim() == rank + 1 || input.dim() == rank + 2;
+  if (options.padding.named() || !plain || !fits || pairs.size() != static_cast<size_t>(rank)) {
+    const ConvShape s = check_conv(rank, input.shape(), weight.shape(), nullptr, inner).shape;
+    pairs.clear();
+    for (int a = s.first_axis(); a < 3; ++a) {
+      const shape::Axis& axis = s.axes[static_cast<size_t>(a)];
+      pairs.push_back({axis.pad_begin, axis.pad_end});
+    }
+  }
+  inner.padding = 0;
+  return {pad_list(pairs), inner};
 }
 
 void check_grad_output(const Tensor& grad_output, const Shape& expected, const Tensor& input) {
