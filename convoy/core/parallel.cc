@@ -78,7 +78,9 @@ struct Job {
 
 thread_local bool inside_task = false;
 
-// Persistent workers. Between jobs a worker spins for some microseconds (the next layer usually follows at once), then sleeps.
+// Persistent workers. Between jobs a worker spins for some microseconds (the next layer usually follows at once), then sleeps. The caller
+// never waits for a worker that has not started: on a busy machine that takes milliseconds, and a small job is done long before. So a job
+// is open while tasks are left; workers enter it one by one, and the caller closes it and waits for those inside.
 // OpenMP was the alternative: it spins for milliseconds, ignores container quotas and cannot be checked by ThreadSanitizer
 // (docs/adr/0001-own-thread-pool.md).
 class Pool {
@@ -92,11 +94,12 @@ class Pool {
     if (pid_ != getpid()) forget_workers();  // a forked child has none of its parent's threads
     grow(job.threads - 1);
     job_ = &job;
-    pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    inside_.store(0, std::memory_order_release);
     generation_.fetch_add(1, std::memory_order_release);
     generation_.notify_all();
     job.work(0);
-    for (int spin = 0; pending_.load(std::memory_order_acquire) != 0;) {
+    inside_.fetch_or(kClosed, std::memory_order_acq_rel);
+    for (int spin = 0; inside_.load(std::memory_order_acquire) != kClosed;) {
       if (++spin < kSpins) {
         pause_cpu();
       } else {
@@ -108,6 +111,16 @@ class Pool {
 
  private:
   static constexpr int kSpins = 20000;  // about 0.3 ms on a 3 GHz machine
+  static constexpr uint32_t kClosed = uint32_t{1} << 31;
+
+  // Counts this worker in, unless the job is closed. Only then may job_ be read.
+  bool enter() {
+    uint32_t inside = inside_.load(std::memory_order_acquire);
+    while ((inside & kClosed) == 0) {
+      if (inside_.compare_exchange_weak(inside, inside + 1, std::memory_order_acq_rel, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
 
   void grow(int count) {
     while (static_cast<int>(workers_.size()) < count) {
@@ -134,8 +147,9 @@ class Pool {
       }
       seen = now;
       if (stopping_.load(std::memory_order_acquire)) return;
+      if (!enter()) continue;
       if (thread < job_->threads) job_->work(thread);
-      pending_.fetch_sub(1, std::memory_order_release);
+      inside_.fetch_sub(1, std::memory_order_release);
     }
   }
 
@@ -160,7 +174,7 @@ class Pool {
   std::vector<std::thread> workers_;
   Job* job_ = nullptr;
   std::atomic<uint32_t> generation_{0};
-  std::atomic<int> pending_{0};
+  std::atomic<uint32_t> inside_{kClosed};  // workers inside the job, and kClosed
   std::atomic<bool> stopping_{false};
   pid_t pid_ = getpid();
 };
