@@ -1,0 +1,70 @@
+#include "cli/session.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace convoy::cli {
+
+namespace {
+
+// False if the stream is closed or broken; errno says why.
+bool write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(descriptor, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
+}
+
+// Every line after the first is set under the first one's words.
+std::string indented(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    result += c;
+    if (c == '\n') result += "       ";
+  }
+  return result;
+}
+
+}  // namespace
+
+void Session::configure(const CommonOptions& options) {
+  options_ = options;
+  out_ = report::Style(report::inspect_terminal(STDOUT_FILENO, options.color, options.ascii));
+  err_ = report::Style(report::inspect_terminal(STDERR_FILENO, options.color, options.ascii));
+}
+
+void Session::write_out(std::string_view text) {
+  if (write_all(STDOUT_FILENO, text)) return;
+  if (errno == EPIPE) throw BrokenPipe();
+  throw FileError("standard output: " + std::string(std::strerror(errno)), "give it a place that can be written to");
+}
+
+void Session::write_err(std::string_view text) { (void)write_all(STDERR_FILENO, err_.shown(text)); }
+
+void Session::print(std::string_view text) {
+  if (!options_.json) write_out(out_.shown(text));
+}
+
+void Session::document(const report::Json& document) {
+  if (options_.json) write_out(document.text() + "\n");
+}
+
+void Session::warn(std::string_view text) { write_err("convoy: " + err_.yellow("warning:") + " " + indented(text) + "\n"); }
+
+void Session::interrupted(std::string_view finished) {
+  write_err("convoy: " + err_.yellow("interrupted:") + " " + indented(finished) + "\n");
+}
+
+void Session::error(std::string_view reason, std::string_view fix, int exit_code) {
+  std::string text = "convoy: " + err_.red("error:") + " " + indented(reason) + "\n";
+  if (!fix.empty()) text += "       " + indented(fix) + "\n";
+  write_err(text);
+  document(report::Json::object({{"schema", "convoy.error/1"}, {"error", reason}, {"fix", fix}, {"exit_code", exit_code}}));
+}
+
+}  // namespace convoy::cli
