@@ -20,6 +20,7 @@
 #include "convoy/nn/module.h"
 #include "convoy/nn/norm.h"
 #include "convoy/nn/pad.h"
+#include "convoy/nn/parse.h"
 #include "convoy/nn/pool.h"
 #include "convoy/nn/resize.h"
 #include "convoy/optim/optimizer.h"

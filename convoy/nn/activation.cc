@@ -1,5 +1,7 @@
 #include "convoy/nn/activation.h"
 
+#include <cmath>
+
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
 
@@ -22,7 +24,17 @@ int64_t softmax_dim(const SoftmaxOptions& options, const Variable& input) {
 
 Variable PlainActivation::forward(const Variable& input) { return activation(kind_, input); }
 
-Variable GELU::forward(const Variable& input) { return gelu(input); }
+GELU::GELU(GELUOptions options) : options_(std::move(options)) {
+  if (options_.approximate != "none" && options_.approximate != "tanh") {
+    throw ValueError("approximate argument must be either none or tanh.", "approximate is '" + options_.approximate + "'");
+  }
+}
+
+Variable GELU::forward(const Variable& input) {
+  if (options_.approximate == "none") return gelu(input);
+  const Variable inner = std::sqrt(2 / M_PI) * (input + 0.044715 * (input * square(input)));
+  return 0.5 * (input + input * tanh(inner));
+}
 
 std::string LeakyReLU::extra_repr() const {
   return "negative_slope=" + python_text(options_.negative_slope) + inplace_text(options_.inplace);

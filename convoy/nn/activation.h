@@ -69,12 +69,22 @@ class Tanh : public PlainActivation {
   Tanh() : PlainActivation("Tanh", Activation::kTanh, {}, false) {}
 };
 
-/// The exact form x Phi(x). Source: torch.nn.GELU(approximate="none").
+struct GELUOptions {
+  std::string approximate = "none";
+};
+
+/// x Phi(x); approximate = "tanh": x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+/// Errors: ValueError "approximate argument must be either none or tanh." Source: torch.nn.GELU.
 class GELU : public Module {
  public:
+  explicit GELU(GELUOptions options = {});
   std::string type() const override { return "GELU"; }
-  std::string extra_repr() const override { return "approximate='none'"; }
+  std::string extra_repr() const override { return "approximate='" + options_.approximate + "'"; }
   Variable forward(const Variable& input) override;
+  const GELUOptions& options() const { return options_; }
+
+ private:
+  GELUOptions options_;
 };
 
 struct LeakyReLUOptions {

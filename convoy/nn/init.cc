@@ -92,6 +92,10 @@ void default_weight_and_bias(Tensor weight, Tensor bias, Generator* generator) {
   kaiming_uniform_(weight, std::sqrt(5.0), FanMode::kFanIn, "leaky_relu", generator);
   if (!bias.defined()) return;
   const int64_t fan_in = fan(weight).in;
+  if (fan_in == 0 && weight.dim() > 2) {  // a convolution without inputs; PyTorch draws nothing for it
+    zeros_(bias);
+    return;
+  }
   const double bound = fan_in > 0 ? 1 / std::sqrt(static_cast<double>(fan_in)) : 0;
   init::uniform_(bias, -bound, bound, generator);
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/nn/error_context.h"
 
 namespace convoy::nn {
 
@@ -40,35 +41,15 @@ void check_name(const std::string& kind, const std::string& name) {
   if (name.find('.') != std::string::npos) throw ValueError(kind + " name can't contain \".\", got: " + name);
 }
 
-// Runs `body`; an error in it also says in which layer it happened.
-template <class Body>
-Variable in_layer(const std::string& name, const Module& layer, Body&& body) {
-  const auto fix = [&](const Error& e) {
-    const std::string text = layer.repr();
-    const std::string where = "in layer (" + name + "): " + text.substr(0, text.find('\n'));
-    return e.fix().empty() ? where : e.fix() + "\n" + where;
-  };
-  try {
-    return body();
-  } catch (const ShapeMismatch& e) {
-    throw ShapeMismatch(e.reason(), fix(e));
-  } catch (const ValueError& e) {
-    throw ValueError(e.reason(), fix(e));
-  } catch (const FileError&) {
-    throw;
-  } catch (const Error& e) {
-    throw Error(e.reason(), fix(e));
-  }
-}
-
 }  // namespace
 
-std::string Module::repr() const {
+std::string Module::printed(bool complete) const {
   std::vector<std::string> lines;
-  const std::string extra = extra_repr();
+  std::string extra = extra_repr();
+  if (complete && !unprinted().empty()) extra += (extra.empty() ? "" : ", ") + unprinted();
   if (!extra.empty()) lines = lines_of(extra);
   if (lines.size() == 1 && children().empty()) return type() + "(" + lines[0] + ")";
-  for (const auto& [name, child] : children()) lines.push_back("(" + name + "): " + indented(child->repr()));
+  for (const auto& [name, child] : children()) lines.push_back("(" + name + "): " + indented(child->printed(complete)));
   std::string text = type() + "(";
   for (const std::string& line : lines) text += "\n  " + line;
   return text + (lines.empty() ? ")" : "\n)");
@@ -238,7 +219,11 @@ void Module::register_child(std::string name, std::shared_ptr<Module> child) {
 Variable Sequential::forward(const Variable& input) {
   Variable value = input;
   for (const auto& [name, layer] : children()) {
-    value = in_layer(name, *layer, [&] { return layer->forward(value); });
+    value = with_context([&] { return layer->forward(value); },
+                         [&](const Error&) {
+                           const std::string text = layer->repr();
+                           return "in layer (" + name + "): " + text.substr(0, text.find('\n'));
+                         });
   }
   return value;
 }

@@ -35,8 +35,12 @@ class Module {
   virtual Variable forward(const Variable& input) = 0;
   Variable operator()(const Variable& input) { return forward(input); }
 
+  /// Options that PyTorch does not print, if they are not the default: "ceil_mode=True".
+  virtual std::string unprinted() const { return {}; }
   /// The printed form, equal to Python's print(module).
-  std::string repr() const;
+  std::string repr() const { return printed(false); }
+  /// repr() with the options that PyTorch does not print: parse() (nn/parse.h) builds the same network from it.
+  std::string definition() const { return printed(true); }
 
   /// This module's own, then its children's, in registration order. A parameter that appears twice (a layer used twice) is listed
   /// once.
@@ -92,6 +96,7 @@ class Module {
   };
   struct Loading;
 
+  std::string printed(bool complete) const;
   void collect_load(const StateDict& state, const std::string& prefix, Loading& loading) const;
 
   std::shared_ptr<State> state_;

@@ -122,6 +122,15 @@ std::string AvgPool::extra_repr() const {
          ", stride=" + tuple_text(o.stride.empty() ? o.kernel_size : o.stride, rank_) + ", padding=" + tuple_text(o.padding, rank_);
 }
 
+std::string AvgPool::unprinted() const {
+  const AvgPoolOptions& o = options_;
+  std::string text;
+  if (o.ceil_mode) text += ", ceil_mode=True";
+  if (!o.count_include_pad) text += ", count_include_pad=False";
+  if (o.divisor_override) text += ", divisor_override=" + std::to_string(*o.divisor_override);
+  return text.empty() ? text : text.substr(2);
+}
+
 Variable AvgPool::forward(const Variable& input) { return avg_pool(rank_, input, options_); }
 
 LPPool::LPPool(int rank, LPPoolOptions options) : rank_(rank), options_(std::move(options)) {

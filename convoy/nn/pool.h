@@ -50,6 +50,7 @@ class AvgPool : public Module {
  public:
   std::string type() const override { return ranked("AvgPool", rank_); }
   std::string extra_repr() const override;
+  std::string unprinted() const override;
   Variable forward(const Variable& input) override;
 
   const AvgPoolOptions& options() const { return options_; }

@@ -61,7 +61,8 @@ InterpolateMode parse_interpolate_mode(std::string_view name) {
   throw ValueError("mode '" + std::string(name) + "' is not supported", "known are nearest, bilinear and bicubic");
 }
 
-Upsample::Upsample(const char* type, UpsampleOptions options) : type_(type), options_(std::move(options)) {
+Upsample::Upsample(const char* type, UpsampleOptions options, bool chooses_mode)
+    : type_(type), options_(std::move(options)), chooses_mode_(chooses_mode) {
   const UpsampleOptions& o = options_;
   if (!o.size.empty() && !o.scale_factor.empty())
     throw ValueError("only one of size or scale_factor should be defined", "leave one of them out");
@@ -86,6 +87,10 @@ std::string Upsample::extra_repr() const {
   const std::string what =
       options_.scale_factor.empty() ? "size=" + python_text(options_.size) : "scale_factor=" + scale_text(options_.scale_factor);
   return what + ", mode=" + interpolate_mode_name(options_.mode);
+}
+
+std::string Upsample::unprinted() const {
+  return chooses_mode_ && options_.align_corners ? "align_corners=" + python_bool(*options_.align_corners) : "";
 }
 
 Variable Upsample::forward(const Variable& input) {

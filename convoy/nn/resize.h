@@ -84,18 +84,21 @@ InterpolateMode parse_interpolate_mode(std::string_view name);
 /// PyTorch samples at 1 / scale_factor and rounds the size down, which is not supported. Source: torch.nn.Upsample.
 class Upsample : public Module {
  public:
-  explicit Upsample(UpsampleOptions options) : Upsample("Upsample", std::move(options)) {}
+  explicit Upsample(UpsampleOptions options) : Upsample("Upsample", std::move(options), true) {}
   std::string type() const override { return type_; }
   std::string extra_repr() const override;
+  std::string unprinted() const override;
   Variable forward(const Variable& input) override;
   const UpsampleOptions& options() const { return options_; }
 
  protected:
-  Upsample(const char* type, UpsampleOptions options);
+  /// The other classes fix mode and align_corners.
+  Upsample(const char* type, UpsampleOptions options, bool chooses_mode);
 
  private:
   const char* type_;
   UpsampleOptions options_;
+  bool chooses_mode_;
 };
 
 /// Arguments of UpsamplingNearest2d and UpsamplingBilinear2d: one of them.
@@ -108,17 +111,19 @@ struct UpsamplingOptions {
 class UpsamplingNearest2d : public Upsample {
  public:
   explicit UpsamplingNearest2d(UpsamplingOptions o)
-      : Upsample("UpsamplingNearest2d", {.size = std::move(o.size), .scale_factor = std::move(o.scale_factor)}) {}
+      : Upsample("UpsamplingNearest2d", {.size = std::move(o.size), .scale_factor = std::move(o.scale_factor)}, false) {}
 };
 
 /// Corners aligned. Source: torch.nn.UpsamplingBilinear2d.
 class UpsamplingBilinear2d : public Upsample {
  public:
   explicit UpsamplingBilinear2d(UpsamplingOptions o)
-      : Upsample("UpsamplingBilinear2d", {.size = std::move(o.size),
-                                          .scale_factor = std::move(o.scale_factor),
-                                          .mode = InterpolateMode::kBilinear,
-                                          .align_corners = true}) {}
+      : Upsample("UpsamplingBilinear2d",
+                 {.size = std::move(o.size),
+                  .scale_factor = std::move(o.scale_factor),
+                  .mode = InterpolateMode::kBilinear,
+                  .align_corners = true},
+                 false) {}
 };
 
 }  // namespace convoy::nn

@@ -1,8 +1,8 @@
-#include "convoy/report/suggest.h"
+#include "convoy/core/suggest.h"
 
 #include <gtest/gtest.h>
 
-namespace convoy::report {
+namespace convoy {
 namespace {
 
 TEST(Suggest, CountsEdits) {
@@ -29,4 +29,4 @@ TEST(Suggest, NamesTheNearestOrNothing) {
 }
 
 }  // namespace
-}  // namespace convoy::report
+}  // namespace convoy

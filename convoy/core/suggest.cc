@@ -1,10 +1,10 @@
-#include "convoy/report/suggest.h"
+#include "convoy/core/suggest.h"
 
 #include <algorithm>
 #include <cctype>
 #include <vector>
 
-namespace convoy::report {
+namespace convoy {
 
 namespace {
 
@@ -67,4 +67,4 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return best.empty() ? best : "; did you mean '" + best + "'?";
 }
 
-}  // namespace convoy::report
+}  // namespace convoy

@@ -1,0 +1,499 @@
+#include "convoy/nn/layer_list.h"
+
+#include <algorithm>
+
+#include "convoy/core/error.h"
+#include "convoy/core/suggest.h"
+#include "convoy/io/file.h"
+#include "convoy/nn/activation.h"
+#include "convoy/nn/conv.h"
+#include "convoy/nn/dropout.h"
+#include "convoy/nn/linear.h"
+#include "convoy/nn/norm.h"
+#include "convoy/nn/pad.h"
+#include "convoy/nn/pool.h"
+
+namespace convoy::nn {
+
+namespace {
+
+using Kind = OptionValue::Kind;
+using shape::Checked;
+
+std::string option_names(const LayerRow& row) {
+  std::string text;
+  for (const char* name : row.options) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text.empty() ? "none" : text;
+}
+
+Checked product(const std::vector<int64_t>& values, Checked count) {
+  for (const int64_t v : values) count = count * v;
+  return count;
+}
+
+ConvLayerOptions conv_options(const PrintedOptions& o) {
+  return {.in_channels = o.integer("in_channels"),
+          .out_channels = o.integer("out_channels"),
+          .kernel_size = o.sizes("kernel_size"),
+          .stride = o.sizes("stride", 1),
+          .padding = o.padding("padding"),
+          .dilation = o.sizes("dilation", 1),
+          .groups = o.integer("groups", 1),
+          .bias = o.flag("bias", true),
+          .padding_mode = parse_padding_mode(o.word("padding_mode", "zeros"))};
+}
+
+ConvTransposeLayerOptions conv_transpose_options(const PrintedOptions& o) {
+  return {.in_channels = o.integer("in_channels"),
+          .out_channels = o.integer("out_channels"),
+          .kernel_size = o.sizes("kernel_size"),
+          .stride = o.sizes("stride", 1),
+          .padding = o.padding("padding"),
+          .output_padding = o.sizes("output_padding", 0),
+          .groups = o.integer("groups", 1),
+          .bias = o.flag("bias", true),
+          .dilation = o.sizes("dilation", 1),
+          .padding_mode = parse_padding_mode(o.word("padding_mode", "zeros"))};
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_conv(const PrintedOptions& o) {
+  return std::make_shared<Layer>(conv_options(o));
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_conv_transpose(const PrintedOptions& o) {
+  return std::make_shared<Layer>(conv_transpose_options(o));
+}
+
+// An upper bound if groups are wrong: the constructor says so afterwards.
+template <int rank>
+Checked conv_values(const PrintedOptions& o) {
+  const int64_t in = o.integer("in_channels"), out = o.integer("out_channels");
+  const int64_t groups = std::max<int64_t>(o.integer("groups", 1), 1);
+  return product(o.sizes("kernel_size").expand(rank), Checked(in / groups) * out) + out;
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_max_pool(const PrintedOptions& o) {
+  o.only("return_indices", "False");
+  return std::make_shared<Layer>(MaxPoolOptions{.kernel_size = o.sizes("kernel_size"),
+                                                .stride = o.sizes("stride"),
+                                                .padding = o.sizes("padding", 0),
+                                                .dilation = o.sizes("dilation", 1),
+                                                .ceil_mode = o.flag("ceil_mode", false)});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_avg_pool(const PrintedOptions& o) {
+  return std::make_shared<Layer>(AvgPoolOptions{.kernel_size = o.sizes("kernel_size"),
+                                                .stride = o.sizes("stride"),
+                                                .padding = o.sizes("padding", 0),
+                                                .ceil_mode = o.flag("ceil_mode", false),
+                                                .count_include_pad = o.flag("count_include_pad", true),
+                                                .divisor_override = o.optional_integer("divisor_override")});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_lp_pool(const PrintedOptions& o) {
+  return std::make_shared<Layer>(LPPoolOptions{.norm_type = o.number("norm_type", 0),
+                                               .kernel_size = o.sizes("kernel_size"),
+                                               .stride = o.sizes("stride"),
+                                               .ceil_mode = o.flag("ceil_mode", false)});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_adaptive_avg_pool(const PrintedOptions& o) {
+  return std::make_shared<Layer>(AdaptivePoolOptions{.output_size = o.output_size("output_size")});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_adaptive_max_pool(const PrintedOptions& o) {
+  o.only("return_indices", "False");
+  return std::make_shared<Layer>(AdaptivePoolOptions{.output_size = o.output_size("output_size")});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_batch_norm(const PrintedOptions& o) {
+  return std::make_shared<Layer>(BatchNormLayerOptions{.num_features = o.integer("num_features"),
+                                                       .eps = o.number("eps", 1e-5),
+                                                       .momentum = o.optional_number("momentum", 0.1),
+                                                       .affine = o.flag("affine", true),
+                                                       .track_running_stats = o.flag("track_running_stats", true)});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_instance_norm(const PrintedOptions& o) {
+  return std::make_shared<Layer>(InstanceNormLayerOptions{.num_features = o.integer("num_features"),
+                                                          .eps = o.number("eps", 1e-5),
+                                                          .momentum = o.optional_number("momentum", 0.1),
+                                                          .affine = o.flag("affine", false),
+                                                          .track_running_stats = o.flag("track_running_stats", false)});
+}
+
+Checked norm_values(const PrintedOptions& o) { return Checked(4) * o.integer("num_features"); }
+
+template <class Layer>
+std::shared_ptr<Module> build_inplace(const PrintedOptions& o) {
+  return std::make_shared<Layer>(InplaceOptions{.inplace = o.flag("inplace", false)});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_plain(const PrintedOptions&) {
+  return std::make_shared<Layer>();
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_softmax(const PrintedOptions& o) {
+  return std::make_shared<Layer>(SoftmaxOptions{.dim = o.optional_integer("dim")});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_dropout(const PrintedOptions& o) {
+  return std::make_shared<Layer>(DropoutOptions{.p = o.number("p", 0.5), .inplace = o.flag("inplace", false)});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_pad(const PrintedOptions& o) {
+  return std::make_shared<Layer>(PadLayerOptions{.padding = o.sizes("padding")});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_constant_pad(const PrintedOptions& o) {
+  return std::make_shared<Layer>(ConstantPadOptions{.padding = o.sizes("padding"), .value = o.number("value", 0.0)});
+}
+
+template <class Layer>
+std::shared_ptr<Module> build_upsampling(const PrintedOptions& o) {
+  o.only("mode", std::is_same_v<Layer, UpsamplingNearest2d> ? "nearest" : "bilinear");
+  return std::make_shared<Layer>(UpsamplingOptions{.size = o.sizes("size"), .scale_factor = o.scale_factor("scale_factor")});
+}
+
+std::shared_ptr<Module> build_upsample(const PrintedOptions& o) {
+  o.only("recompute_scale_factor", "None");
+  UpsampleOptions options{.size = o.sizes("size"),
+                          .scale_factor = o.scale_factor("scale_factor"),
+                          .mode = parse_interpolate_mode(o.word("mode", "nearest"))};
+  if (const std::string corners = o.word("align_corners", "None"); corners != "None")
+    options.align_corners = o.flag("align_corners", false);
+  return std::make_shared<Upsample>(std::move(options));
+}
+
+std::shared_ptr<Module> build_linear(const PrintedOptions& o) {
+  return std::make_shared<Linear>(LinearOptions{
+      .in_features = o.integer("in_features"), .out_features = o.integer("out_features"), .bias = o.flag("bias", true)});
+}
+
+Checked linear_values(const PrintedOptions& o) {
+  return Checked(o.integer("in_features")) * o.integer("out_features") + o.integer("out_features");
+}
+
+std::shared_ptr<Module> build_flatten(const PrintedOptions& o) {
+  return std::make_shared<Flatten>(FlattenOptions{.start_dim = o.integer("start_dim", 1), .end_dim = o.integer("end_dim", -1)});
+}
+
+std::shared_ptr<Module> build_unflatten(const PrintedOptions& o) {
+  return std::make_shared<Unflatten>(UnflattenOptions{.dim = o.integer("dim"), .unflattened_size = o.list("unflattened_size")});
+}
+
+std::shared_ptr<Module> build_gelu(const PrintedOptions& o) {
+  return std::make_shared<GELU>(GELUOptions{.approximate = o.word("approximate", "none")});
+}
+
+std::shared_ptr<Module> build_leaky_relu(const PrintedOptions& o) {
+  return std::make_shared<LeakyReLU>(
+      LeakyReLUOptions{.negative_slope = o.number("negative_slope", 1e-2), .inplace = o.flag("inplace", false)});
+}
+
+std::shared_ptr<Module> build_elu(const PrintedOptions& o) {
+  return std::make_shared<ELU>(ELUOptions{.alpha = o.number("alpha", 1.0), .inplace = o.flag("inplace", false)});
+}
+
+std::shared_ptr<Module> build_softplus(const PrintedOptions& o) {
+  return std::make_shared<Softplus>(SoftplusOptions{.beta = o.number("beta", 1), .threshold = o.number("threshold", 20)});
+}
+
+std::shared_ptr<Module> build_hardtanh(const PrintedOptions& o) {
+  return std::make_shared<Hardtanh>(HardtanhOptions{
+      .min_val = o.number("min_val", -1.0), .max_val = o.number("max_val", 1.0), .inplace = o.flag("inplace", false)});
+}
+
+std::shared_ptr<Module> build_pixel_shuffle(const PrintedOptions& o) {
+  return std::make_shared<PixelShuffle>(PixelShuffleOptions{.upscale_factor = o.integer("upscale_factor")});
+}
+
+std::shared_ptr<Module> build_pixel_unshuffle(const PrintedOptions& o) {
+  return std::make_shared<PixelUnshuffle>(PixelUnshuffleOptions{.downscale_factor = o.integer("downscale_factor")});
+}
+
+std::shared_ptr<Module> build_group_norm(const PrintedOptions& o) {
+  return std::make_shared<GroupNorm>(GroupNormOptions{.num_groups = o.integer("num_groups"),
+                                                      .num_channels = o.integer("num_channels"),
+                                                      .eps = o.number("eps", 1e-5),
+                                                      .affine = o.flag("affine", true)});
+}
+
+Checked group_norm_values(const PrintedOptions& o) { return Checked(2) * o.integer("num_channels"); }
+
+std::shared_ptr<Module> build_layer_norm(const PrintedOptions& o) {
+  return std::make_shared<LayerNorm>(LayerNormOptions{.normalized_shape = o.sizes("normalized_shape"),
+                                                      .eps = o.number("eps", 1e-5),
+                                                      .elementwise_affine = o.flag("elementwise_affine", true)});
+}
+
+Checked layer_norm_values(const PrintedOptions& o) { return product(o.sizes("normalized_shape").values(), 2); }
+
+std::vector<LayerRow> make_list() {
+  using Names = std::vector<const char*>;
+  const Names conv = {"in_channels", "out_channels", "kernel_size", "stride",      "padding",
+                      "dilation",    "groups",       "bias",        "padding_mode"};
+  const Names conv_transpose = {"in_channels",    "out_channels", "kernel_size", "stride",   "padding",
+                                "output_padding", "groups",       "bias",        "dilation", "padding_mode"};
+  const Names max_pool = {"kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"};
+  const Names avg_pool1d = {"kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"};
+  const Names avg_pool = {"kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"};
+  const Names lp_pool = {"norm_type", "kernel_size", "stride", "ceil_mode"};
+  const Names adaptive = {"output_size"};
+  const Names adaptive_max = {"output_size", "return_indices"};
+  const Names norm = {"num_features", "eps", "momentum", "affine", "track_running_stats"};
+  const Names inplace = {"inplace"};
+  const Names padding = {"padding"};
+  const Names constant = {"padding", "value"};
+  return {
+      {"Conv1d", conv, 3, build_conv<Conv1d>, conv_values<1>},
+      {"Conv2d", conv, 3, build_conv<Conv2d>, conv_values<2>},
+      {"Conv3d", conv, 3, build_conv<Conv3d>, conv_values<3>},
+      {"ConvTranspose1d", conv_transpose, 3, build_conv_transpose<ConvTranspose1d>, conv_values<1>},
+      {"ConvTranspose2d", conv_transpose, 3, build_conv_transpose<ConvTranspose2d>, conv_values<2>},
+      {"ConvTranspose3d", conv_transpose, 3, build_conv_transpose<ConvTranspose3d>, conv_values<3>},
+      {"MaxPool1d", max_pool, 1, build_max_pool<MaxPool1d>, nullptr},
+      {"MaxPool2d", max_pool, 1, build_max_pool<MaxPool2d>, nullptr},
+      {"MaxPool3d", max_pool, 1, build_max_pool<MaxPool3d>, nullptr},
+      {"AvgPool1d", avg_pool1d, 1, build_avg_pool<AvgPool1d>, nullptr},
+      {"AvgPool2d", avg_pool, 1, build_avg_pool<AvgPool2d>, nullptr},
+      {"AvgPool3d", avg_pool, 1, build_avg_pool<AvgPool3d>, nullptr},
+      {"LPPool1d", lp_pool, 2, build_lp_pool<LPPool1d>, nullptr},
+      {"LPPool2d", lp_pool, 2, build_lp_pool<LPPool2d>, nullptr},
+      {"AdaptiveAvgPool1d", adaptive, 1, build_adaptive_avg_pool<AdaptiveAvgPool1d>, nullptr},
+      {"AdaptiveAvgPool2d", adaptive, 1, build_adaptive_avg_pool<AdaptiveAvgPool2d>, nullptr},
+      {"AdaptiveAvgPool3d", adaptive, 1, build_adaptive_avg_pool<AdaptiveAvgPool3d>, nullptr},
+      {"AdaptiveMaxPool1d", adaptive_max, 1, build_adaptive_max_pool<AdaptiveMaxPool1d>, nullptr},
+      {"AdaptiveMaxPool2d", adaptive_max, 1, build_adaptive_max_pool<AdaptiveMaxPool2d>, nullptr},
+      {"AdaptiveMaxPool3d", adaptive_max, 1, build_adaptive_max_pool<AdaptiveMaxPool3d>, nullptr},
+      {"BatchNorm1d", norm, 1, build_batch_norm<BatchNorm1d>, norm_values},
+      {"BatchNorm2d", norm, 1, build_batch_norm<BatchNorm2d>, norm_values},
+      {"BatchNorm3d", norm, 1, build_batch_norm<BatchNorm3d>, norm_values},
+      {"InstanceNorm1d", norm, 1, build_instance_norm<InstanceNorm1d>, norm_values},
+      {"InstanceNorm2d", norm, 1, build_instance_norm<InstanceNorm2d>, norm_values},
+      {"InstanceNorm3d", norm, 1, build_instance_norm<InstanceNorm3d>, norm_values},
+      {"GroupNorm", {"num_groups", "num_channels", "eps", "affine"}, 2, build_group_norm, group_norm_values},
+      {"LayerNorm", {"normalized_shape", "eps", "elementwise_affine"}, 1, build_layer_norm, layer_norm_values},
+      {"Linear", {"in_features", "out_features", "bias"}, 2, build_linear, linear_values},
+      {"Flatten", {"start_dim", "end_dim"}, 0, build_flatten, nullptr},
+      {"Unflatten", {"dim", "unflattened_size"}, 2, build_unflatten, nullptr},
+      {"Identity", {}, 0, build_plain<Identity>, nullptr},
+      {"ReLU", inplace, 0, build_inplace<ReLU>, nullptr},
+      {"ReLU6", inplace, 0, build_inplace<ReLU6>, nullptr},
+      {"LeakyReLU", {"negative_slope", "inplace"}, 0, build_leaky_relu, nullptr},
+      {"ELU", {"alpha", "inplace"}, 0, build_elu, nullptr},
+      {"SiLU", inplace, 0, build_inplace<SiLU>, nullptr},
+      {"GELU", {"approximate"}, 0, build_gelu, nullptr},
+      {"Mish", inplace, 0, build_inplace<Mish>, nullptr},
+      {"Hardswish", inplace, 0, build_inplace<Hardswish>, nullptr},
+      {"Hardsigmoid", inplace, 0, build_inplace<Hardsigmoid>, nullptr},
+      {"Hardtanh", {"min_val", "max_val", "inplace"}, 0, build_hardtanh, nullptr},
+      {"Sigmoid", {}, 0, build_plain<Sigmoid>, nullptr},
+      {"Tanh", {}, 0, build_plain<Tanh>, nullptr},
+      {"Softplus", {"beta", "threshold"}, 0, build_softplus, nullptr},
+      {"Softmax", {"dim"}, 0, build_softmax<Softmax>, nullptr},
+      {"LogSoftmax", {"dim"}, 0, build_softmax<LogSoftmax>, nullptr},
+      {"Dropout", {"p", "inplace"}, 0, build_dropout<Dropout>, nullptr},
+      {"Dropout2d", {"p", "inplace"}, 0, build_dropout<Dropout2d>, nullptr},
+      {"ZeroPad2d", padding, 1, build_pad<ZeroPad2d>, nullptr},
+      {"ConstantPad1d", constant, 2, build_constant_pad<ConstantPad1d>, nullptr},
+      {"ConstantPad2d", constant, 2, build_constant_pad<ConstantPad2d>, nullptr},
+      {"ConstantPad3d", constant, 2, build_constant_pad<ConstantPad3d>, nullptr},
+      {"ReflectionPad1d", padding, 1, build_pad<ReflectionPad1d>, nullptr},
+      {"ReflectionPad2d", padding, 1, build_pad<ReflectionPad2d>, nullptr},
+      {"ReflectionPad3d", padding, 1, build_pad<ReflectionPad3d>, nullptr},
+      {"ReplicationPad1d", padding, 1, build_pad<ReplicationPad1d>, nullptr},
+      {"ReplicationPad2d", padding, 1, build_pad<ReplicationPad2d>, nullptr},
+      {"ReplicationPad3d", padding, 1, build_pad<ReplicationPad3d>, nullptr},
+      {"PixelShuffle", {"upscale_factor"}, 1, build_pixel_shuffle, nullptr},
+      {"PixelUnshuffle", {"downscale_factor"}, 1, build_pixel_unshuffle, nullptr},
+      {"Upsample", {"size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"}, 0, build_upsample, nullptr},
+      {"UpsamplingNearest2d", {"size", "scale_factor", "mode"}, 0, build_upsampling<UpsamplingNearest2d>, nullptr},
+      {"UpsamplingBilinear2d", {"size", "scale_factor", "mode"}, 0, build_upsampling<UpsamplingBilinear2d>, nullptr},
+  };
+}
+
+}  // namespace
+
+std::span<const LayerRow> layer_list() {
+  static const std::vector<LayerRow> list = make_list();
+  return list;
+}
+
+const LayerRow* find_layer(std::string_view type) {
+  for (const LayerRow& row : layer_list()) {
+    if (type == row.type) return &row;
+  }
+  return nullptr;
+}
+
+PrintedOptions::PrintedOptions(const PrintedModule& module, const LayerRow& row) : module_(module) {
+  size_t next = 0;
+  bool named = false;
+  for (const PrintedModule::Option& option : module.options) {
+    const std::string where = nn::to_string(option.at) + ": " + module.type;
+    if (option.name.empty()) {
+      if (named)
+        throw ValueError(where + ": a value without a name follows one with a name", "name this one too: " + option_names(row));
+      if (next == row.options.size()) {
+        throw ValueError(where + " takes at most " + std::to_string(row.options.size()) +
+                             " options, but got another one: " + io::quote(option.value.text),
+                         "its options are: " + option_names(row));
+      }
+      values_.emplace_back(row.options[next++], &option.value);
+      continue;
+    }
+    named = true;
+    const auto known = std::find_if(row.options.begin(), row.options.end(), [&](const char* name) { return option.name == name; });
+    if (known == row.options.end()) {
+      const std::vector<std::string> names(row.options.begin(), row.options.end());
+      throw ValueError(where + " has no option " + io::quote(option.name) + did_you_mean(option.name, names),
+                       "its options are: " + option_names(row));
+    }
+    if (find(*known) != nullptr) throw ValueError(where + " got " + io::quote(option.name) + " twice", "leave one of them out");
+    values_.emplace_back(*known, &option.value);
+  }
+  for (size_t i = 0; i < row.required; ++i) {
+    if (find(row.options[i]) != nullptr) continue;
+    throw ValueError(nn::to_string(module.at) + ": " + module.type + ".__init__() missing 1 required positional argument: '" +
+                         row.options[i] + "'",
+                     "its options are: " + option_names(row));
+  }
+}
+
+const OptionValue* PrintedOptions::find(const char* name) const {
+  for (const auto& [known, value] : values_) {
+    if (known == name) return value;
+  }
+  return nullptr;
+}
+
+void PrintedOptions::refuse(const char* name, const OptionValue& value, const std::string& accepted) const {
+  throw ValueError(nn::to_string(value.at) + ": " + module_.type + ": " + name + " is " + io::quote(value.text),
+                   std::string(name) + " takes " + accepted);
+}
+
+int64_t PrintedOptions::integer_of(const char* name, const OptionValue& value, const char* accepted) const {
+  if (value.kind != Kind::kInteger) refuse(name, value, accepted);
+  return value.integer;
+}
+
+int64_t PrintedOptions::integer(const char* name, int64_t otherwise) const {
+  const OptionValue* value = find(name);
+  return value == nullptr ? otherwise : integer_of(name, *value, "an integer");
+}
+
+std::optional<int64_t> PrintedOptions::optional_integer(const char* name) const {
+  const OptionValue* value = find(name);
+  if (value == nullptr || value->kind == Kind::kNone) return std::nullopt;
+  return integer_of(name, *value, "an integer or None");
+}
+
+bool PrintedOptions::flag(const char* name, bool otherwise) const {
+  const OptionValue* value = find(name);
+  if (value == nullptr) return otherwise;
+  if (value->kind != Kind::kBool) refuse(name, *value, "True or False");
+  return value->integer != 0;
+}
+
+Number PrintedOptions::number(const char* name, Number otherwise) const {
+  const OptionValue* value = find(name);
+  if (value == nullptr) return otherwise;
+  if (value->kind == Kind::kInteger) return value->integer;
+  if (value->kind != Kind::kFloat) refuse(name, *value, "a number");
+  return value->number;
+}
+
+std::optional<Number> PrintedOptions::optional_number(const char* name, std::optional<Number> otherwise) const {
+  const OptionValue* value = find(name);
+  if (value != nullptr && value->kind == Kind::kNone) return std::nullopt;
+  return value == nullptr ? otherwise : number(name, 0);
+}
+
+IntList PrintedOptions::sizes(const char* name, IntList otherwise) const {
+  const OptionValue* value = find(name);
+  if (value == nullptr || value->kind == Kind::kNone) return otherwise;
+  constexpr const char* kAccepted = "an integer or a tuple of integers";
+  if (value->kind != Kind::kTuple) return integer_of(name, *value, kAccepted);
+  std::vector<int64_t> values;
+  for (const OptionValue& item : value->items) {
+    if (item.kind != Kind::kInteger) refuse(name, *value, kAccepted);
+    values.push_back(item.integer);
+  }
+  if (values.empty()) refuse(name, *value, kAccepted);
+  return values;
+}
+
+std::vector<int64_t> PrintedOptions::list(const char* name) const { return sizes(name).values(); }
+
+OutputSize PrintedOptions::output_size(const char* name) const {
+  const OptionValue* value = find(name);
+  constexpr const char* kAccepted = "an integer, None or a tuple of these";
+  if (value == nullptr) return {};
+  if (value->kind == Kind::kNone) return std::nullopt;
+  if (value->kind != Kind::kTuple) return integer_of(name, *value, kAccepted);
+  AdaptiveSize sizes;
+  for (const OptionValue& item : value->items) {
+    if (item.kind == Kind::kNone) {
+      sizes.emplace_back(std::nullopt);
+    } else {
+      if (item.kind != Kind::kInteger) refuse(name, *value, kAccepted);
+      sizes.emplace_back(item.integer);
+    }
+  }
+  if (sizes.empty()) refuse(name, *value, kAccepted);
+  return sizes;
+}
+
+Padding PrintedOptions::padding(const char* name) const {
+  const OptionValue* value = find(name);
+  if (value == nullptr) return 0;
+  if (value->kind == Kind::kWord) return value->text;
+  if (value->kind != Kind::kTuple || value->items.empty() || value->items[0].kind != Kind::kTuple) return sizes(name, 0);
+  std::vector<shape::PadPair> pairs;
+  for (const OptionValue& item : value->items) {
+    const bool pair = item.kind == Kind::kTuple && item.items.size() == 2 && item.items[0].kind == Kind::kInteger &&
+                      item.items[1].kind == Kind::kInteger;
+    if (!pair) refuse(name, *value, "an integer, a tuple of integers, begin/end pairs like ((1, 0), (2, 2)), same or valid");
+    pairs.push_back({item.items[0].integer, item.items[1].integer});
+  }
+  return pairs;
+}
+
+ScaleFactor PrintedOptions::scale_factor(const char* name) const {
+  const OptionValue* value = find(name);
+  if (value == nullptr || value->kind == Kind::kNone) return {};
+  if (value->kind != Kind::kTuple) return number(name, 0).value();
+  std::vector<double> factors;
+  for (const OptionValue& item : value->items) {
+    if (item.kind != Kind::kInteger && item.kind != Kind::kFloat) refuse(name, *value, "a number or a tuple of numbers");
+    factors.push_back(item.number);
+  }
+  return factors;
+}
+
+std::string PrintedOptions::word(const char* name, const char* otherwise) const {
+  const OptionValue* value = find(name);
+  return value == nullptr ? otherwise : value->text;
+}
+
+void PrintedOptions::only(const char* name, const char* value) const {
+  const OptionValue* given = find(name);
+  if (given != nullptr && given->text != value) refuse(name, *given, std::string(value) + " only");
+}
+
+}  // namespace convoy::nn
