@@ -7,6 +7,7 @@
 #include "convoy/core/error.h"
 #include "convoy/kernels/elementwise/activation.h"
 #include "convoy/kernels/elementwise/arithmetic.h"
+#include "convoy/ops/checks.h"
 #include "convoy/ops/reduce.h"
 
 namespace convoy {
@@ -45,20 +46,6 @@ const char* kernel_name(Activation kind) {
   return "activation";
 }
 
-void check_floating(const Tensor& input, const char* name) {
-  if (!is_floating(input.dtype())) {
-    throw Error(std::string("\"") + name + "\" not implemented for 'Long'", "convert it first: input.to(DType::kFloat32)");
-  }
-}
-
-void check_same_type(const Tensor& a, const Tensor& b) {
-  if (a.dtype() != b.dtype()) {
-    throw Error(std::string("expected scalar type ") + scalar_type_name(a.dtype()) + " but found " + scalar_type_name(b.dtype()),
-                std::string("the operands are ") + dtype_name(a.dtype()) + " and " + dtype_name(b.dtype()) +
-                    ": convert one with to(DType)");
-  }
-}
-
 // Runs f<T>() for the tensor's floating type.
 template <class F>
 void with_floating(const Tensor& t, F&& f) {
@@ -85,11 +72,7 @@ Tensor activation(Activation kind, const Tensor& input, const ActivationOptions&
 
 Tensor activation_backward(Activation kind, const Tensor& grad_output, const Tensor& input, const ActivationOptions& options) {
   check_floating(input, kernel_name(kind));
-  check_same_type(grad_output, input);
-  if (grad_output.shape() != input.shape()) {
-    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", expected the input's " +
-                        to_string(input.shape()));
-  }
+  check_gradient(grad_output, input);
   Tensor grad_input = Tensor::empty(input.shape(), input.dtype());
   with_floating(input, [&](auto zero) {
     using T = decltype(zero);
@@ -136,7 +119,7 @@ Shape broadcast_shape(const Shape& a, const Shape& b) {
 }
 
 Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b) {
-  check_same_type(a, b);
+  check_type(b, a.dtype());
   const Shape shape = broadcast_shape(a.shape(), b.shape());
   if (a.dtype() == DType::kInt64 && kind == Arithmetic::kDiv) return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32));
   Tensor output = Tensor::empty(shape, a.dtype());
@@ -197,7 +180,7 @@ Tensor affine(const Tensor& input, double scale, double shift) {
 }
 
 void add_(Tensor& target, const Tensor& values, double scale) {
-  check_same_type(target, values);
+  check_type(values, target.dtype());
   check_floating(target, "add_");
   if (target.shape() != values.shape()) {
     const Shape shape = broadcast_shape(target.shape(), values.shape());

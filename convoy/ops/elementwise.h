@@ -29,7 +29,7 @@ Tensor hardtanh(const Tensor& input, double min_val = -1.0, double max_val = 1.0
 
 /// Shapes: broadcast as in PyTorch. Types: equal (float32, float64 or int64; the quotient of int64 is float32).
 /// Errors: "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1";
-/// "expected scalar type float but found double".
+/// "expected scalar type Float but found Double".
 Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b);
 /// The shape that two shapes broadcast to. Errors: as arithmetic.
 Shape broadcast_shape(const Shape& a, const Shape& b);

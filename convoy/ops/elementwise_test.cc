@@ -111,7 +111,7 @@ TEST(ElementwiseTest, SaysPyTorchsWords) {
               z({5, 1, 3}) + z({4, 4, 3, 1});
             }),
             "The size of tensor a (5) must match the size of tensor b (4) at non-singleton dimension 1");
-  EXPECT_EQ(reason([&] { z({3}) + Tensor::zeros({3}, DType::kFloat64); }), "expected scalar type float but found double");
+  EXPECT_EQ(reason([&] { z({3}) + Tensor::zeros({3}, DType::kFloat64); }), "expected scalar type Float but found Double");
   Tensor t = z({3});
   EXPECT_EQ(reason([&] { t += z({2, 3}); }), "output with shape [3] doesn't match the broadcast shape [2, 3]");
   EXPECT_EQ(reason([&] { ops::gelu(Tensor::arange(3, DType::kInt64)); }), "\"GeluKernelImpl\" not implemented for 'Long'");

@@ -11,7 +11,8 @@ struct BatchNormOptions {
   double eps = 1e-5;
 };
 
-/// What the backward pass needs again: per channel (batch_norm), or per group.
+/// What the backward pass needs again. mean and inv_std are float64 whatever the input's type: (C) for batch_norm, (N, groups) for
+/// group_norm and instance_norm, the leading sizes for layer_norm.
 struct NormResult {
   Tensor output;
   Tensor mean, inv_std;
@@ -27,18 +28,36 @@ namespace ops {
 /// running statistics otherwise. In training, running_mean and running_var, where defined, are updated in place:
 /// r = (1 - momentum) r + momentum * batch value, with the unbiased variance.
 ///
+/// A variance of 0 with eps 0 gives NaN. A batch without values leaves the running statistics alone.
+///
 /// Shapes: input (N, C) or (N, C, *), the others (C) or undefined.
 /// Errors: PyTorch's checks and words ("running_mean should contain 4 elements not 3", "Expected more than 1 value per channel when
-/// training, got input size torch.Size([1, 3, 1, 1])"). Source: torch.nn.functional.batch_norm.
+/// training, got input size torch.Size([1, 3, 1, 1])", "running_mean must be defined in evaluation mode").
+/// Source: torch.nn.functional.batch_norm.
 NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_var, const Tensor& weight, const Tensor& bias,
                       const BatchNormOptions& options);
 NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const NormResult& forward,
                                   bool training);
 
-/// Source: torch.nn.functional.group_norm, layer_norm, instance_norm.
+/// y = (x - mean) / sqrt(var + eps) * weight + bias with the statistics of each sample's channel groups.
+///
+/// Shapes: input (N, C, *), weight and bias (C) or undefined.
+/// Errors: "Expected number of channels in input to be divisible by num_groups, but got input of shape [4, 6, 5] and num_groups=4";
+/// "Expected num groups to be greater than 0, got 0". Source: torch.nn.functional.group_norm.
 NormResult group_norm(const Tensor& input, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps = 1e-5);
 NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input, int64_t num_groups, const Tensor& weight,
                                   const NormResult& forward);
+
+/// The statistics of each sample's channel alone: group_norm with C groups; its backward pass is group_norm_backward's.
+///
+/// Errors: "Expected more than 1 spatial element when training, got input size torch.Size([2, 3, 1, 1])"; "weight should contain 6
+/// elements not 4" (both counted over the batch). Source: torch.nn.functional.instance_norm without running statistics.
+NormResult instance_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, double eps = 1e-5);
+
+/// The statistics of each run over the trailing axes, whose sizes are normalized_shape; weight and bias have that shape.
+///
+/// Errors: "Given normalized_shape=[3, 5], expected input with shape [*, 3, 5], but got input of size[2, 3, 4]".
+/// Source: torch.nn.functional.layer_norm.
 NormResult layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias, double eps = 1e-5);
 NormGradients layer_norm_backward(const Tensor& grad_output, const Tensor& input, const Shape& normalized_shape, const Tensor& weight,
                                   const NormResult& forward);

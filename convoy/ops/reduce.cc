@@ -8,6 +8,7 @@
 #include "convoy/kernels/elementwise/gather.h"
 #include "convoy/kernels/reduce/softmax.h"
 #include "convoy/kernels/reduce/sum.h"
+#include "convoy/ops/checks.h"
 #include "convoy/ops/dims.h"
 
 namespace convoy::ops {
@@ -120,10 +121,7 @@ Tensor softmax_forward(const Tensor& input, int64_t dim, bool logarithm) {
 
 Tensor softmax_gradient(const Tensor& grad_output, const Tensor& output, int64_t dim, bool logarithm) {
   const SoftmaxCall call(output, dim, logarithm);
-  if (grad_output.shape() != output.shape() || grad_output.dtype() != output.dtype()) {
-    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", expected the output's " +
-                        to_string(output.shape()));
-  }
+  check_gradient(grad_output, output);
   Tensor grad_input = Tensor::empty(output.shape(), output.dtype());
   if (output.dtype() == DType::kFloat32) {
     kernels::softmax_backward(call.axis, logarithm, grad_output.data<float>(), output.data<float>(), grad_input.data<float>());
@@ -213,11 +211,7 @@ Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
                             "the shapes are " + to_string(model.shape()) + " and " + to_string(t.shape()));
       }
     }
-    if (t.dtype() != model.dtype()) {
-      throw Error(
-          std::string("expected scalar type ") + scalar_type_name(model.dtype()) + " but found " + scalar_type_name(t.dtype()),
-          "convert tensor number " + std::to_string(i) + " with to(DType)");
-    }
+    check_type(t, model.dtype());
     shape[at] += t.shape()[at];
   }
   Tensor output = Tensor::empty(shape, model.dtype());
@@ -307,9 +301,8 @@ Tensor permute(const Tensor& input, const std::vector<int64_t>& order) {
 
 Tensor expand(const Tensor& input, const Shape& shape) {
   if (shape.size() < input.shape().size()) {
-    const char* type = input.dtype() == DType::kFloat32 ? "Float" : input.dtype() == DType::kFloat64 ? "Double" : "Long";
-    throw ShapeMismatch(std::string("expand(torch.") + type + "Tensor{" + to_string(input.shape()) + "}, size=" + to_string(shape) +
-                        "): the number of sizes provided (" + std::to_string(shape.size()) +
+    throw ShapeMismatch(std::string("expand(torch.") + type_word(input.dtype()) + "Tensor{" + to_string(input.shape()) +
+                        "}, size=" + to_string(shape) + "): the number of sizes provided (" + std::to_string(shape.size()) +
                         ") must be greater or equal to the number of dimensions in the tensor (" + std::to_string(input.dim()) +
                         ")");
   }

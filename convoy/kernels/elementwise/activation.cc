@@ -1,11 +1,10 @@
-// clang-format off: this include repeats the file, once per SIMD target
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/elementwise/activation.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
-// clang-format on
+
+#include "convoy/kernels/elementwise/activation.h"
 
 #include "convoy/core/parallel.h"
-#include "convoy/kernels/elementwise/activation.h"
 #include "convoy/kernels/elementwise/activation_reference.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/elementwise/math-inl.h"

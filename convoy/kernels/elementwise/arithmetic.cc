@@ -1,15 +1,14 @@
-// clang-format off: this include repeats the file, once per SIMD target
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/elementwise/arithmetic.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
-// clang-format on
+
+#include "convoy/kernels/elementwise/arithmetic.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
 #include "convoy/core/parallel.h"
-#include "convoy/kernels/elementwise/arithmetic.h"
 #include "convoy/kernels/elementwise/arithmetic_reference.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "hwy/highway.h"

@@ -1,8 +1,8 @@
-// clang-format off: this include repeats the file, once per SIMD target
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/reduce/softmax.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
-// clang-format on
+
+#include "convoy/kernels/reduce/softmax.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +12,6 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/elementwise/math-inl.h"
-#include "convoy/kernels/reduce/softmax.h"
 #include "convoy/kernels/reduce/softmax_reference.h"
 #include "convoy/kernels/reduce/sum-inl.h"
 #include "hwy/highway.h"

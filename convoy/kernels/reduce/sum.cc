@@ -1,15 +1,14 @@
-// clang-format off: this include repeats the file, once per SIMD target
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/reduce/sum.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
-// clang-format on
+
+#include "convoy/kernels/reduce/sum.h"
 
 #include <algorithm>
 #include <cstdint>
 
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/reduce/sum-inl.h"
-#include "convoy/kernels/reduce/sum.h"
 #include "convoy/kernels/reduce/sum_reference.h"
 #include "hwy/highway.h"
 

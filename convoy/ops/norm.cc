@@ -1,0 +1,465 @@
+#include "convoy/ops/norm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "convoy/core/error.h"
+#include "convoy/kernels/norm/norm.h"
+#include "convoy/kernels/reduce/sum.h"
+#include "convoy/ops/checks.h"
+
+namespace convoy::ops {
+
+namespace {
+
+using kernels::Moments;
+using kernels::NormGroups;
+using kernels::NormPlanes;
+
+// (N, C, *) as (batch, channels, length).
+struct Channels {
+  int64_t batch = 1, channels = 0, length = 1;
+
+  explicit Channels(const Tensor& input) {
+    const Shape& shape = input.shape();
+    if (!shape.empty()) batch = shape[0];
+    if (shape.size() > 1) channels = shape[1];
+    for (size_t axis = 2; axis < shape.size(); ++axis) length *= shape[axis];
+  }
+};
+
+template <class F>
+void with_floating(DType dtype, F&& f) {
+  if (dtype == DType::kFloat32) {
+    f(float{});
+  } else {
+    f(double{});
+  }
+}
+
+double value_or(const Tensor& t, int64_t i, double otherwise) { return t.defined() ? t.at(i) : otherwise; }
+
+// Per-channel coefficients, computed in double and used in the input's type. (input - center) * scale + shift with a center that is
+// the mean rounded to the type: the subtraction is then exact where it matters, and the shift makes up for the rounding.
+struct Coefficients {
+  Tensor center, scale, shift;
+
+  Coefficients(int64_t count, DType dtype)
+      : center(Tensor::empty({count}, dtype)), scale(Tensor::empty({count}, dtype)), shift(Tensor::empty({count}, dtype)) {}
+
+  void set(int64_t i, double mean, double factor, double offset) {
+    with_floating(center.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const T c = static_cast<T>(mean);
+      center.data<T>()[i] = c;
+      scale.data<T>()[i] = static_cast<T>(factor);
+      shift.data<T>()[i] = static_cast<T>(offset + (static_cast<double>(c) - mean) * factor);
+    });
+  }
+};
+
+std::vector<Moments> moments(const Tensor& input, const NormGroups& layout) {
+  std::vector<Moments> result(static_cast<size_t>(layout.groups));
+  std::vector<Moments> partial(static_cast<size_t>(layout.groups * kernels::moments_parts(layout)));
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::moments(layout, input.data<T>(), partial.data(), result.data());
+  });
+  return result;
+}
+
+Tensor normalize_planes(const Tensor& input, const NormPlanes& layout, const Coefficients& c) {
+  Tensor output = Tensor::empty(input.shape(), input.dtype());
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::normalize_planes(layout, input.data<T>(), c.center.data<T>(), c.scale.data<T>(), c.shift.data<T>(), output.data<T>());
+  });
+  return output;
+}
+
+// Per plane the sums of the gradient and of gradient * (input - mean).
+struct PlaneSums {
+  Tensor grad, product;
+
+  PlaneSums(const Tensor& grad_output, const Tensor& input, const NormPlanes& layout, const Tensor& mean)
+      : grad(Tensor::empty({layout.planes}, DType::kFloat64)), product(Tensor::empty({layout.planes}, DType::kFloat64)) {
+    with_floating(input.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      kernels::plane_sums(layout, grad_output.data<T>(), input.data<T>(), mean.data<double>(), grad.data<double>(),
+                          product.data<double>());
+    });
+  }
+};
+
+// Sums of `count` columns over `rows` rows.
+Tensor column_sums(const Tensor& rows_of_sums, int64_t rows, int64_t count) {
+  Tensor sums = Tensor::empty({count}, DType::kFloat64);
+  const kernels::SumBlocks blocks = kernels::sum_blocks(rows, count);
+  Tensor partial = Tensor::empty({blocks.count == 1 ? 0 : blocks.count * count}, DType::kFloat64);
+  kernels::sum_axis(rows_of_sums.data<double>(), 1, rows, count, sums.data<double>(), partial.data<double>());
+  return sums;
+}
+
+void check_statistics(const Tensor& t, const char* name, int64_t count, DType dtype) {
+  if (!t.defined()) return;
+  if (t.numel() != count) {
+    throw ShapeMismatch(
+        std::string(name) + " should contain " + std::to_string(count) + " elements not " + std::to_string(t.numel()),
+        std::string("one per channel (axis 1 of the input): ") + name + " has shape " + to_string(t.shape()));
+  }
+  if (t.dtype() != dtype) {
+    throw Error(std::string("mixed dtype (CPU): expect parameter to have scalar type of ") + type_word(dtype),
+                std::string(name) + " is " + dtype_name(t.dtype()) + ": convert it with to(DType)");
+  }
+}
+
+void check_forward_result(const NormResult& forward, int64_t count) {
+  for (const Tensor* t : {&forward.mean, &forward.inv_std}) {
+    if (!t->defined() || t->numel() != count) {
+      throw ShapeMismatch(std::string(t == &forward.mean ? "mean" : "inv_std") + " should contain " + std::to_string(count) +
+                              " elements not " + std::to_string(t->defined() ? t->numel() : 0),
+                          "pass the result of the forward call on the same input");
+    }
+  }
+}
+
+[[noreturn]] void refuse_one_value(const std::string& what, const std::string& shape, const char* fix) {
+  throw ValueError("Expected more than 1 " + what + " when training, got input size " + shape, fix);
+}
+
+// r = (1 - momentum) r + momentum * value.
+void update(Tensor& running, int64_t i, double value, double momentum) {
+  if (!running.defined()) return;
+  with_floating(running.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T& r = running.data<T>()[i];
+    r = static_cast<T>((1.0 - momentum) * static_cast<double>(r) + momentum * value);
+  });
+}
+
+// Groups of channels: what group_norm and instance_norm share.
+NormResult normalize_groups(const Tensor& input, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {
+  const Channels in(input);
+  const int64_t per_group = in.channels / num_groups, n = per_group * in.length;
+  NormResult result;
+  result.mean = Tensor::zeros({in.batch, num_groups}, DType::kFloat64);
+  result.inv_std = Tensor::zeros({in.batch, num_groups}, DType::kFloat64);
+  if (input.numel() == 0) {
+    result.output = Tensor::empty(input.shape(), input.dtype());
+    return result;
+  }
+  const std::vector<Moments> stats = moments(input, {in.batch * num_groups, 1, n, n, 0});
+  Coefficients c(in.batch * in.channels, input.dtype());
+  for (int64_t g = 0; g < in.batch * num_groups; ++g) {
+    const Moments& m = stats[static_cast<size_t>(g)];
+    const double mean = m.mean(), inv_std = 1.0 / std::sqrt(m.squares / m.count + eps);
+    result.mean.data<double>()[g] = mean;
+    result.inv_std.data<double>()[g] = inv_std;
+    for (int64_t i = g * per_group; i < (g + 1) * per_group; ++i) {
+      const int64_t channel = i % in.channels;
+      c.set(i, mean, inv_std * value_or(weight, channel, 1.0), value_or(bias, channel, 0.0));
+    }
+  }
+  result.output = normalize_planes(input, {in.batch * in.channels, in.length, in.batch * in.channels}, c);
+  return result;
+}
+
+}  // namespace
+
+NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_var, const Tensor& weight, const Tensor& bias,
+                      const BatchNormOptions& options) {
+  const Channels in(input);
+  const int64_t count = in.batch * in.length;
+  if (options.training && count == 1) {
+    refuse_one_value("value per channel", "torch.Size(" + to_string(input.shape()) + ")",
+                     "one value has no variance: use a larger batch, or eval mode with running statistics");
+  }
+  if (input.dim() < 2 && !running_mean.defined() && !running_var.defined()) {
+    throw ValueError("expected 2D or 3D input (got " + std::to_string(input.dim()) + "D input)",
+                     "channels are axis 1: (N, C) or (N, C, *)");
+  }
+  check_floating(input, "batch_norm");
+  check_statistics(running_mean, "running_mean", in.channels, input.dtype());
+  if (!running_mean.defined() && !options.training) {
+    throw Error("running_mean must be defined in evaluation mode", "pass the running statistics, or set training");
+  }
+  check_statistics(running_var, "running_var", in.channels, input.dtype());
+  if (!running_var.defined() && !options.training) {
+    throw Error("running_var must be defined in evaluation mode", "pass the running statistics, or set training");
+  }
+  check_statistics(weight, "weight", in.channels, input.dtype());
+  check_statistics(bias, "bias", in.channels, input.dtype());
+
+  NormResult result;
+  result.mean = Tensor::zeros({in.channels}, DType::kFloat64);
+  result.inv_std = Tensor::zeros({in.channels}, DType::kFloat64);
+  if (options.training && count == 0) {
+    result.output = Tensor::empty(input.shape(), input.dtype());
+    return result;
+  }
+  auto* mean = result.mean.data<double>();
+  auto* inv_std = result.inv_std.data<double>();
+  if (options.training) {
+    const std::vector<Moments> stats = moments(input, {in.channels, in.batch, in.length, in.length, in.channels * in.length});
+    for (int64_t c = 0; c < in.channels; ++c) {
+      const Moments& m = stats[static_cast<size_t>(c)];
+      mean[c] = m.mean();
+      inv_std[c] = 1.0 / std::sqrt(m.squares / m.count + options.eps);
+      update(running_mean, c, mean[c], options.momentum);
+      update(running_var, c, m.squares / (m.count - 1.0), options.momentum);
+    }
+  } else {
+    for (int64_t c = 0; c < in.channels; ++c) {
+      mean[c] = running_mean.at(c);
+      inv_std[c] = 1.0 / std::sqrt(running_var.at(c) + options.eps);
+    }
+  }
+  Coefficients c(in.channels, input.dtype());
+  for (int64_t i = 0; i < in.channels; ++i) c.set(i, mean[i], inv_std[i] * value_or(weight, i, 1.0), value_or(bias, i, 0.0));
+  result.output = normalize_planes(input, {in.batch * in.channels, in.length, in.channels}, c);
+  return result;
+}
+
+NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const NormResult& forward,
+                                  bool training) {
+  const Channels in(input);
+  check_floating(input, "batch_norm_backward");
+  check_gradient(grad_output, input);
+  check_statistics(weight, "weight", in.channels, input.dtype());
+  check_forward_result(forward, in.channels);
+  const NormPlanes layout{in.batch * in.channels, in.length, std::max<int64_t>(1, in.channels)};
+  const PlaneSums planes(grad_output, input, layout, forward.mean);
+  const Tensor grad_sum = column_sums(planes.grad, in.batch, in.channels),
+               product_sum = column_sums(planes.product, in.batch, in.channels);
+  const auto* mean = forward.mean.data<double>();
+  const auto* inv_std = forward.inv_std.data<double>();
+  const double count = static_cast<double>(in.batch * in.length);
+  Tensor grad_weight = Tensor::empty({in.channels}, DType::kFloat64);
+  // grad_input = grad * a + (input - mean) * b + c, without b and c where the statistics are constants.
+  Tensor a = Tensor::empty({in.channels}, input.dtype());
+  Coefficients bc(in.channels, input.dtype());
+  for (int64_t i = 0; i < in.channels; ++i) {
+    const double scale = inv_std[i] * value_or(weight, i, 1.0), product = product_sum.at(i) * inv_std[i];
+    grad_weight.data<double>()[i] = product;
+    with_floating(input.dtype(), [&](auto zero) { a.data<decltype(zero)>()[i] = static_cast<decltype(zero)>(scale); });
+    if (training) {
+      bc.set(i, mean[i], -scale * inv_std[i] * product / count, -scale * grad_sum.at(i) / count);
+    } else {
+      bc.set(i, 0.0, scale, 0.0);
+    }
+  }
+  NormGradients gradients;
+  gradients.input = Tensor::empty(input.shape(), input.dtype());
+  gradients.weight = grad_weight.to(input.dtype());
+  gradients.bias = grad_sum.to(input.dtype());
+  if (input.numel() == 0) return gradients;
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if (training) {
+      kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<T>(), a.data<T>(), bc.scale.data<T>(),
+                           bc.shift.data<T>(), gradients.input.data<T>());
+    } else {
+      kernels::normalize_planes(layout, grad_output.data<T>(), bc.center.data<T>(), bc.scale.data<T>(), bc.shift.data<T>(),
+                                gradients.input.data<T>());
+    }
+  });
+  return gradients;
+}
+
+NormResult group_norm(const Tensor& input, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {
+  if (num_groups <= 0)
+    throw Error("Expected num groups to be greater than 0, got " + std::to_string(num_groups), "use a divisor of the channels");
+  const int64_t channels = input.size(1);
+  const Channels in(input);
+  if (in.batch * channels / num_groups * in.length == 1) {
+    refuse_one_value("value per channel", to_string(input.shape()),
+                     "one value has no variance: use fewer groups or a larger input");
+  }
+  if (channels % num_groups != 0) {
+    throw ShapeMismatch("Expected number of channels in input to be divisible by num_groups, but got input of shape " +
+                            to_string(input.shape()) + " and num_groups=" + std::to_string(num_groups),
+                        "num_groups has to divide " + std::to_string(channels));
+  }
+  for (const Tensor* t : {&weight, &bias}) {
+    if (t->defined() && t->shape() != Shape{channels}) {
+      const char* name = t == &weight ? "weight" : "bias";
+      throw ShapeMismatch(std::string("Expected ") + name +
+                              " to be a vector of size equal to the number of channels in input, but got " + name + " of shape " +
+                              to_string(t->shape()) + " and input of shape " + to_string(input.shape()),
+                          std::string(name) + " needs the shape [" + std::to_string(channels) + "]");
+    }
+  }
+  check_floating(input, "GroupNormKernelImpl");
+  check_type(weight, input.dtype());
+  check_type(bias, input.dtype());
+  return normalize_groups(input, num_groups, weight, bias, eps);
+}
+
+NormResult instance_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, double eps) {
+  const Channels in(input);
+  if (in.length == 1) {
+    refuse_one_value("spatial element", "torch.Size(" + to_string(input.shape()) + ")",
+                     "one value has no variance: normalise before the last pooling, or use group_norm over several channels");
+  }
+  for (const Tensor* t : {&weight, &bias}) {
+    if (t->defined() && t->numel() != in.channels) {
+      throw ShapeMismatch(std::string(t == &weight ? "weight" : "bias") + " should contain " +
+                              std::to_string(in.batch * in.channels) + " elements not " + std::to_string(in.batch * t->numel()),
+                          "one per channel: " + std::to_string(in.channels) + ", not " + std::to_string(t->numel()));
+    }
+  }
+  check_floating(input, "batch_norm");
+  check_type(weight, input.dtype());
+  check_type(bias, input.dtype());
+  return normalize_groups(input, std::max<int64_t>(1, in.channels), weight, bias, eps);
+}
+
+NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input, int64_t num_groups, const Tensor& weight,
+                                  const NormResult& forward) {
+  const Channels in(input);
+  num_groups = std::max<int64_t>(1, num_groups);
+  check_floating(input, "GroupNormBackward");
+  check_gradient(grad_output, input);
+  if (in.channels % num_groups != 0) {
+    throw ShapeMismatch("Expected number of channels in input to be divisible by num_groups, but got input of shape " +
+                        to_string(input.shape()) + " and num_groups=" + std::to_string(num_groups));
+  }
+  check_statistics(weight, "weight", in.channels, input.dtype());
+  check_forward_result(forward, in.batch * num_groups);
+  const int64_t planes = in.batch * in.channels, per_group = in.channels / num_groups;
+  const auto* mean = forward.mean.data<double>();
+  const auto* inv_std = forward.inv_std.data<double>();
+  Tensor plane_mean = Tensor::empty({planes}, DType::kFloat64);
+  for (int64_t p = 0; p < planes; ++p) plane_mean.data<double>()[p] = mean[p / per_group];
+  const NormPlanes layout{planes, in.length, std::max<int64_t>(1, planes)};
+  PlaneSums sums(grad_output, input, layout, plane_mean);
+  const double count = static_cast<double>(per_group * in.length);
+  Tensor a = Tensor::empty({planes}, input.dtype());
+  Coefficients bc(planes, input.dtype());
+  auto* product = sums.product.data<double>();
+  for (int64_t g = 0; g < in.batch * num_groups; ++g) {
+    double grad_sum = 0, product_sum = 0;  // with the weights, over the group
+    for (int64_t p = g * per_group; p < (g + 1) * per_group; ++p) {
+      const double w = value_or(weight, p % in.channels, 1.0);
+      product[p] *= inv_std[g];
+      grad_sum += w * sums.grad.at(p);
+      product_sum += w * product[p];
+    }
+    for (int64_t p = g * per_group; p < (g + 1) * per_group; ++p) {
+      const double scale = inv_std[g] * value_or(weight, p % in.channels, 1.0);
+      with_floating(input.dtype(), [&](auto zero) { a.data<decltype(zero)>()[p] = static_cast<decltype(zero)>(scale); });
+      bc.set(p, mean[g], -inv_std[g] * inv_std[g] * product_sum / count, -inv_std[g] * grad_sum / count);
+    }
+  }
+  NormGradients gradients;
+  gradients.weight = column_sums(sums.product, in.batch, in.channels).to(input.dtype());
+  gradients.bias = column_sums(sums.grad, in.batch, in.channels).to(input.dtype());
+  gradients.input = Tensor::empty(input.shape(), input.dtype());
+  if (input.numel() == 0) return gradients;
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<T>(), a.data<T>(), bc.scale.data<T>(),
+                         bc.shift.data<T>(), gradients.input.data<T>());
+  });
+  return gradients;
+}
+
+namespace {
+
+// Checks layer_norm's shapes; the number of rows, or for an empty row length the product of the leading sizes.
+struct Rows {
+  int64_t rows = 1, length = 1;
+
+  Rows(const Tensor& input, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias) {
+    if (normalized_shape.empty()) {
+      throw Error(
+          "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalized_shape "
+          "= []",
+          "name the sizes of the trailing axes to normalise over, for example the last: {" +
+              (input.dim() > 0 ? std::to_string(input.shape().back()) : std::string("C")) + "}");
+    }
+    for (const Tensor* t : {&weight, &bias}) {
+      if (t->defined() && t->shape() != normalized_shape) {
+        const char* name = t == &weight ? "weight" : "bias";
+        throw ShapeMismatch(std::string("Expected ") + name + " to be of same shape as normalized_shape, but got " + name +
+                            " of shape " + to_string(t->shape()) + " and normalized_shape = " + to_string(normalized_shape));
+      }
+    }
+    const Shape& shape = input.shape();
+    if (shape.size() < normalized_shape.size() || !std::equal(normalized_shape.rbegin(), normalized_shape.rend(), shape.rbegin())) {
+      std::string expected = "[*";
+      for (const int64_t n : normalized_shape) expected += ", " + std::to_string(n);
+      throw ShapeMismatch("Given normalized_shape=" + to_string(normalized_shape) + ", expected input with shape " + expected +
+                              "], but got input of size" + to_string(shape),
+                          "normalized_shape has to be the input's last sizes");
+    }
+    const size_t leading = shape.size() - normalized_shape.size();
+    for (size_t axis = 0; axis < shape.size(); ++axis) (axis < leading ? rows : length) *= shape[axis];
+  }
+};
+
+}  // namespace
+
+NormResult layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias, double eps) {
+  const Rows in(input, normalized_shape, weight, bias);
+  check_floating(input, "LayerNormKernelImpl");
+  check_type(weight, input.dtype());
+  check_type(bias, input.dtype());
+  const Shape leading(input.shape().begin(), input.shape().end() - static_cast<int64_t>(normalized_shape.size()));
+  NormResult result;
+  result.mean = Tensor::zeros(leading, DType::kFloat64);
+  result.inv_std = Tensor::zeros(leading, DType::kFloat64);
+  result.output = Tensor::empty(input.shape(), input.dtype());
+  if (input.numel() == 0) return result;
+  const std::vector<Moments> stats = moments(input, {in.rows, 1, in.length, in.length, 0});
+  Coefficients c(in.rows, input.dtype());
+  for (int64_t r = 0; r < in.rows; ++r) {
+    const Moments& m = stats[static_cast<size_t>(r)];
+    const double mean = m.mean(), inv_std = 1.0 / std::sqrt(m.squares / m.count + eps);
+    result.mean.data<double>()[r] = mean;
+    result.inv_std.data<double>()[r] = inv_std;
+    c.set(r, mean, inv_std, 0.0);
+  }
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::normalize_rows<T>(in.rows, in.length, input.data<T>(), c.center.data<T>(), c.scale.data<T>(), c.shift.data<T>(),
+                               weight.defined() ? weight.data<T>() : nullptr, bias.defined() ? bias.data<T>() : nullptr,
+                               result.output.data<T>());
+  });
+  return result;
+}
+
+NormGradients layer_norm_backward(const Tensor& grad_output, const Tensor& input, const Shape& normalized_shape,
+                                  const Tensor& weight, const NormResult& forward) {
+  const Rows in(input, normalized_shape, weight, {});
+  check_floating(input, "LayerNormBackwardKernelImpl");
+  check_gradient(grad_output, input);
+  check_type(weight, input.dtype());
+  check_forward_result(forward, in.rows);
+  NormGradients gradients;
+  gradients.input = Tensor::empty(input.shape(), input.dtype());
+  if (input.numel() == 0) {
+    gradients.weight = Tensor::zeros(normalized_shape, input.dtype());
+    gradients.bias = Tensor::zeros(normalized_shape, input.dtype());
+    return gradients;
+  }
+  const kernels::SumBlocks blocks = kernels::sum_blocks(in.rows, in.length);
+  Tensor product = Tensor::empty({blocks.count, in.length}, DType::kFloat64),
+         grad = Tensor::empty({blocks.count, in.length}, DType::kFloat64);
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto* mean = forward.mean.data<double>();
+    const auto* inv_std = forward.inv_std.data<double>();
+    kernels::grad_rows<T>(in.rows, in.length, grad_output.data<T>(), input.data<T>(), mean, inv_std,
+                          weight.defined() ? weight.data<T>() : nullptr, gradients.input.data<T>());
+    kernels::column_sums(in.rows, in.length, blocks.rows, grad_output.data<T>(), input.data<T>(), mean, inv_std,
+                         grad.data<double>(), product.data<double>());
+  });
+  gradients.weight = column_sums(product, blocks.count, in.length).to(input.dtype()).reshape(normalized_shape);
+  gradients.bias = column_sums(grad, blocks.count, in.length).to(input.dtype()).reshape(normalized_shape);
+  return gradients;
+}
+
+}  // namespace convoy::ops
