@@ -62,7 +62,8 @@ Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const Ma
 Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& indices);
 
 /// (avg_pool(x^p) k)^(1/p) with PyTorch's sign rules. rank 1 or 2. Source: torch.nn.functional.lp_pool2d.
-Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& kernel_size, const IntList& stride = {}, bool ceil_mode = false);
+Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& kernel_size, const IntList& stride = {},
+               bool ceil_mode = false);
 Tensor lp_pool_backward(int rank, const Tensor& grad_output, const Tensor& input, double norm_type, const IntList& kernel_size,
                         const IntList& stride = {}, bool ceil_mode = false);
 

@@ -1,0 +1,296 @@
+// Max and average pooling: PyTorch 1.13's checks in its order and words, then the kernels.
+#include "convoy/ops/pool.h"
+
+#include <algorithm>
+#include <concepts>
+#include <string>
+
+#include "convoy/core/error.h"
+#include "convoy/kernels/pool/pool.h"
+#include "convoy/ops/pool_checks.h"
+#include "convoy/shape/pool.h"
+
+namespace convoy::ops {
+
+namespace {
+
+using pool_checks::text;
+using shape::Axis;
+using shape::PoolShape;
+
+// The two families word their refusals differently, and each rank again.
+struct Words {
+  std::string name;  // "max_pool2d"
+  bool max = true;
+  int rank = 2;
+
+  // What is said when a list has the wrong length.
+  std::string list_refusal(const char* what) const {
+    const std::string tuple = rank == 2 ? "a tuple of two ints" : "a tuple of three ints";
+    const std::string argument = what;
+    std::string how;
+    if (argument == "stride") {
+      how = !max && rank == 3 ? "must be omitted, a single int, or " : "must either be omitted, a single int, or ";
+    } else if (!max && rank == 3) {
+      how = "must be a single int, or ";
+    } else if (argument == "kernel_size" || !max) {
+      how = "must either be a single int, or ";
+    } else if (argument == "padding") {
+      how = "must be either be a single int, or ";
+    } else {
+      how = "must be either a single int, or ";
+    }
+    return name + ": " + argument + " " + how + tuple;
+  }
+};
+
+// "kH: 3 kW: 0": one value per axis as PyTorch prints them; rank 1 is a rank 2 of height 1 there.
+std::string per_axis(const std::array<Axis, 3>& axes, int rank, const char* prefix, int64_t Axis::*value) {
+  constexpr const char* kAxes[] = {"T", "H", "W"};
+  std::string line;
+  for (size_t a = rank == 3 ? 0 : 1; a < 3; ++a)
+    line += (line.empty() ? "" : " ") + (prefix + (kAxes[a] + (": " + text(axes[a].*value))));
+  return line;
+}
+
+std::vector<int64_t> expand(const Words& words, const char* what, const IntList& list) {
+  std::vector<int64_t> values = list.expand(words.rank);
+  if (static_cast<int>(values.size()) == words.rank) return values;
+  const std::string fix =
+      std::string(what) + " has " + text(list.values().size()) + " values, give one number or " + text(words.rank);
+  if (words.rank == 1) {
+    throw Error(words.name + "() argument '" + what + "' should contain one int (got " + text(list.values().size()) + ")", fix);
+  }
+  throw Error(words.list_refusal(what), fix);
+}
+
+void check_ranks(const Words& words, const Shape& input) {
+  const auto dim = static_cast<int>(input.size());
+  if (dim == words.rank + 1 || dim == words.rank + 2) return;
+  const std::string fix = words.name + " expects an input (N, C, *) or (C, *) with " + text(words.rank) +
+                          (words.rank == 1 ? " axis" : " axes") + " behind the channels, got " + to_string(input);
+  if (words.rank == 1) {
+    throw Error("Expected 2 to 3 dimensions, but got " + text(dim) +
+                    "-dimensional tensor for argument #1 'self' (while checking arguments for " + words.name + ")",
+                fix);
+  }
+  if (words.max || words.rank == 3) {
+    throw Error("non-empty " + text(words.rank + 1) + "D or " + text(words.rank + 2) + "D (batch mode) tensor expected for input",
+                fix);
+  }
+  if (dim == 0) throw Error("Dimension specified as -3 but tensor has no dimensions", fix);
+  if (dim < 3)
+    throw Error("Dimension out of range (expected to be in range of [" + text(-dim) + ", " + text(dim - 1) + "], but got -3)", fix);
+  // avg_pool2d finds too many axes only among its last checks.
+}
+
+// Stride not zero, padding neither negative nor above half the kernel; axis by axis, outermost first.
+void check_axis(const Axis& axis) {
+  if (axis.stride == 0) throw Error("stride should not be zero", "use a stride of at least 1; left out, it is the kernel_size");
+  if (axis.pad_begin < 0)
+    throw Error("pad must be non-negative, but got pad: " + text(axis.pad_begin), "use padding 0 or more; crop with a slice");
+  if (axis.pad_begin > axis.kernel_size / 2) {
+    const int64_t most = std::max<int64_t>(axis.kernel_size / 2, 0);
+    throw Error("pad should be at most half of kernel size, but got pad=" + text(axis.pad_begin) +
+                    " and kernel_size=" + text(axis.kernel_size),
+                "kernel_size " + text(axis.kernel_size) + " takes padding " + (most == 0 ? "0" : "0 to " + text(most)) +
+                    (axis.pad_begin <= INT64_MAX / 2
+                         ? ", padding " + text(axis.pad_begin) + " needs a kernel_size of at least " + text(2 * axis.pad_begin)
+                         : ""));
+  }
+}
+
+void check_not_empty(const Words& words, const Shape& input) {
+  const auto dim = static_cast<int>(input.size());
+  const bool batched = dim == words.rank + 2;
+  const std::string fix = "only the batch may be empty";
+  if (words.rank == 3) {
+    for (size_t a = batched ? 1 : 0; a < input.size(); ++a) {
+      if (input[a] > 0) continue;
+      throw Error((words.max ? "max_pool3d_with_indices_out_cpu_template()" : "avg_pool3d()") +
+                      std::string(": Expected input's non-batch dimensions to have positive length, but input has a shape of ") +
+                      to_string(input) + " and non-batch dimension " + text(input[a]) + " has length zero!",
+                  fix);
+    }
+    return;
+  }
+  bool valid = dim == words.rank + 1 || batched;
+  for (size_t a = batched ? 1 : 0; a < input.size(); ++a) valid = valid && input[a] != 0;
+  if (valid) return;
+  throw Error("Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:" +
+                  to_string(pool_checks::with_height(input, words.rank)),
+              dim == words.rank + 1 || batched ? fix : "avg_pool2d expects (N, C, H, W) or (C, H, W), got " + text(dim) + " axes");
+}
+
+// Everything that max_pool and avg_pool check after their argument lists; returns the completed shape.
+PoolShape check_windows(const Words& words, const Shape& input, PoolShape s) {
+  const auto first = static_cast<size_t>(s.first_axis());
+  for (size_t a = first; a < 3; ++a) check_axis(s.axes[a]);
+  const auto any_below_one = [&](int64_t Axis::*value) {
+    return std::any_of(s.axes.begin(), s.axes.end(), [&](const Axis& axis) { return axis.*value < 1; });
+  };
+  if (any_below_one(&Axis::kernel_size)) {
+    throw Error("kernel size should be greater than zero, but got " + per_axis(s.axes, s.rank, "k", &Axis::kernel_size),
+                "use a kernel_size of at least 1");
+  }
+  if (any_below_one(&Axis::stride)) {
+    throw Error("stride should be greater than zero, but got " + per_axis(s.axes, s.rank, "d", &Axis::stride),
+                "use a stride of at least 1");
+  }
+  if (any_below_one(&Axis::dilation)) {
+    throw Error("dilation should be greater than zero, but got " + per_axis(s.axes, s.rank, "dilation", &Axis::dilation),
+                "use a dilation of at least 1; 1 leaves no holes");
+  }
+  check_not_empty(words, input);
+  if (!words.max && s.rank == 3) {
+    bool smaller = false;
+    for (size_t a = 0; a < 3; ++a) smaller = smaller || s.input[a] < s.axes[a].kernel_size;
+    if (smaller) {
+      throw ShapeMismatch("input image (T: " + text(s.input[0]) + " H: " + text(s.input[1]) + " W: " + text(s.input[2]) +
+                              ") smaller than kernel size (" + per_axis(s.axes, 3, "k", &Axis::kernel_size) + ")",
+                          "avg_pool3d wants a kernel_size of at most the input, without its padding: (" +
+                              text(std::min(s.input[0], s.axes[0].kernel_size)) + ", " +
+                              text(std::min(s.input[1], s.axes[1].kernel_size)) + ", " +
+                              text(std::min(s.input[2], s.axes[2].kernel_size)) + ") works");
+    }
+  }
+  const shape::Result<PoolShape> completed = shape::complete(s);
+  if (!completed) throw Error("integer out of range", "the sizes of this pooling do not fit 64 bits");
+  s = *completed;
+  for (size_t a = first; a < 3; ++a) {
+    if (s.output[a] >= 1) continue;
+    const Axis& axis = s.axes[a];
+    const int64_t window = *shape::effective_kernel_size(axis.kernel_size, axis.dilation);
+    throw ShapeMismatch(
+        "Given input size: " + pool_checks::sizes(s.channels, s.input, s.rank) +
+            ". Calculated output size: " + pool_checks::sizes(s.channels, s.output, s.rank) + ". Output size is too small",
+        "along the " + pool_checks::axis_name(a) + " a window of " + text(window) +
+            (axis.dilation > 1 ? " (kernel_size " + text(axis.kernel_size) + ", dilation " + text(axis.dilation) + ")" : "") +
+            " does not fit into " + text(s.input[a]) + " + 2 x " + text(axis.pad_begin) +
+            ": use a smaller kernel_size or a larger input");
+  }
+  return s;
+}
+
+PoolShape pool_shape(const Words& words, const Shape& input, const std::vector<int64_t>& kernel_size,
+                     const std::vector<int64_t>& stride, const std::vector<int64_t>& padding,
+                     const std::vector<int64_t>& dilation) {
+  PoolShape s;
+  s.rank = words.rank;
+  const auto dim = static_cast<int>(input.size());
+  const auto rank = static_cast<size_t>(words.rank);
+  s.batch = dim > words.rank + 1 ? input[0] : 1;
+  s.channels = input[input.size() - rank - 1];
+  for (size_t i = 0; i < rank; ++i) {
+    const size_t a = 3 - rank + i;
+    s.input[a] = input[input.size() - rank + i];
+    s.axes[a] = {.kernel_size = kernel_size[i],
+                 .stride = stride[i],
+                 .dilation = dilation[i],
+                 .pad_begin = padding[i],
+                 .pad_end = padding[i]};
+  }
+  return s;
+}
+
+PoolShape check_max_pool(int rank, const Shape& input, DType dtype, const MaxPoolOptions& options) {
+  const Words words{"max_pool" + text(rank) + "d", true, rank};
+  if (rank == 1) check_ranks(words, input);
+  const auto kernel_size = expand(words, "kernel_size", options.kernel_size);
+  const auto stride = options.stride.empty() ? kernel_size : expand(words, "stride", options.stride);
+  const auto padding = expand(words, "padding", options.padding);
+  const auto dilation = expand(words, "dilation", options.dilation);
+  check_ranks(words, input);
+  PoolShape s = pool_shape(words, input, kernel_size, stride, padding, dilation);
+  s.ceil_mode = options.ceil_mode;
+  s = check_windows(words, input, s);
+  pool_checks::check_floating(dtype, rank == 3 ? "max_pool3d_with_indices_cpu" : "max_pool2d");
+  return s;
+}
+
+PoolShape check_avg_pool(int rank, const Shape& input, DType dtype, const AvgPoolOptions& options) {
+  const Words words{"avg_pool" + text(rank) + "d", false, rank};
+  if (rank == 1) check_ranks(words, input);
+  const auto kernel_size = expand(words, "kernel_size", options.kernel_size);
+  const auto stride = options.stride.empty() ? kernel_size : expand(words, "stride", options.stride);
+  const auto padding = expand(words, "padding", options.padding);
+  if (rank == 1 && options.divisor_override) {
+    throw Error("avg_pool1d() got an unexpected keyword argument 'divisor_override'",
+                "avg_pool2d and avg_pool3d take it; add an axis of size 1");
+  }
+  if (rank == 3) check_ranks(words, input);
+  if (options.divisor_override == 0)
+    throw Error("divisor must be not zero", "leave divisor_override out to divide by the window's size");
+  check_ranks(words, input);
+  PoolShape s = pool_shape(words, input, kernel_size, stride, padding, std::vector<int64_t>(kernel_size.size(), 1));
+  s.ceil_mode = options.ceil_mode;
+  s = check_windows(words, input, s);
+  pool_checks::check_floating(dtype, rank == 3 ? "avg_pool3d" : "avg_pool2d");
+  return s;
+}
+
+void check_rank(int rank) {
+  if (rank < 1 || rank > 3) throw Error("pooling has 1, 2 or 3 spatial axes", "rank is " + text(rank));
+}
+
+}  // namespace
+
+MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& options) {
+  check_rank(rank);
+  const PoolShape s = check_max_pool(rank, input.shape(), input.dtype(), options);
+  const Shape output = pool_checks::output_shape(input.shape(), rank, s.output);
+  MaxPoolResult result{Tensor::empty(output, input.dtype()), Tensor::empty(output, DType::kInt64)};
+  pool_checks::with_floating(input.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::max_pool<T>(s, input.data<T>(), result.output.data<T>(), result.indices.data<int64_t>());
+  });
+  return result;
+}
+
+Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indices, const Shape& input_shape) {
+  check_rank(rank);
+  if (grad_output.shape() != indices.shape()) {
+    throw ShapeMismatch(
+        "grad_output has shape " + to_string(grad_output.shape()) + ", indices has shape " + to_string(indices.shape()),
+        "both are the shape of the pooled output");
+  }
+  const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "grad_output", input_shape, "the input");
+  pool_checks::check_floating(grad_output.dtype(), "max_pool" + text(std::max(rank, 2)) + "d_backward");
+  pool_checks::check_indices(planes, indices, [&](int64_t index) {
+    throw Error("Found an invalid max index: " + text(index) + " (input volumes are of size " + text(planes.positions) + ")",
+                "an index is a position in the unpadded plane: 0 to " + text(planes.positions - 1));
+  });
+  Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
+  pool_checks::with_floating(grad_output.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::scatter_add<T>(planes, grad_output.data<T>(), indices.data<int64_t>(), grad_input.data<T>());
+  });
+  return grad_input;
+}
+
+Tensor avg_pool(int rank, const Tensor& input, const AvgPoolOptions& options) {
+  check_rank(rank);
+  const PoolShape s = check_avg_pool(rank, input.shape(), input.dtype(), options);
+  const kernels::AvgDivisor divisor{options.count_include_pad, options.divisor_override.value_or(0)};
+  Tensor output = Tensor::empty(pool_checks::output_shape(input.shape(), rank, s.output), input.dtype());
+  pool_checks::with_floating(input.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::avg_pool<T>(s, divisor, input.data<T>(), output.data<T>());
+  });
+  return output;
+}
+
+Tensor avg_pool_backward(int rank, const Tensor& grad_output, const Shape& input_shape, const AvgPoolOptions& options) {
+  check_rank(rank);
+  const PoolShape s = check_avg_pool(rank, input_shape, grad_output.dtype(), options);
+  pool_checks::check_grad_shape(grad_output.shape(), pool_checks::output_shape(input_shape, rank, s.output));
+  const kernels::AvgDivisor divisor{options.count_include_pad, options.divisor_override.value_or(0)};
+  Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
+  pool_checks::with_floating(grad_output.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::avg_pool_backward<T>(s, divisor, grad_output.data<T>(), grad_input.data<T>());
+  });
+  return grad_input;
+}
+
+}  // namespace convoy::ops

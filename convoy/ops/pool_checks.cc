@@ -1,0 +1,76 @@
+#include "convoy/ops/pool_checks.h"
+
+#include <algorithm>
+
+#include "convoy/core/error.h"
+
+namespace convoy::ops::pool_checks {
+
+std::string axis_name(size_t axis) {
+  constexpr const char* kNames[] = {"depth", "height", "width"};
+  return kNames[axis];
+}
+
+Shape with_height(Shape shape, int rank) {
+  if (rank == 1 && !shape.empty()) shape.insert(shape.end() - 1, 1);
+  return shape;
+}
+
+std::string sizes(int64_t channels, const shape::Spatial& spatial, int rank) {
+  std::string line = "(" + text(channels);
+  for (size_t a = rank == 3 ? 0 : 1; a < 3; ++a) line += "x" + text(spatial[a]);
+  return line + ")";
+}
+
+Shape output_shape(const Shape& input, int rank, const shape::Spatial& spatial) {
+  Shape shape = input;
+  for (size_t i = 0; i < static_cast<size_t>(rank); ++i) shape[shape.size() - 1 - i] = spatial[2 - i];
+  return shape;
+}
+
+void check_floating(DType dtype, const std::string& name) {
+  if (!is_floating(dtype)) throw Error("\"" + name + "\" not implemented for 'Long'", "convert the input to float32 or float64");
+}
+
+void check_grad_shape(const Shape& grad_output, const Shape& output) {
+  if (grad_output == output) return;
+  throw ShapeMismatch("grad_output has shape " + to_string(grad_output) + ", the output has shape " + to_string(output),
+                      "give a gradient of shape " + to_string(output));
+}
+
+kernels::IndexedPlanes indexed_planes(int rank, const Tensor& indices, const char* small, const Shape& large_shape,
+                                      const char* large) {
+  const Shape& shape = indices.shape();
+  if (indices.dtype() != DType::kInt64) {
+    throw Error(
+        "elements in indices should be type int64 but got: " + std::string(indices.dtype() == DType::kFloat32 ? "Float" : "Double"),
+        "pass the indices that max pooling returned");
+  }
+  const auto spatial = static_cast<size_t>(rank);
+  const bool ranks_fit = (shape.size() == spatial + 1 || shape.size() == spatial + 2) && shape.size() == large_shape.size();
+  const size_t leading = ranks_fit ? shape.size() - spatial : 0;
+  if (!ranks_fit || !std::equal(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(leading), large_shape.begin())) {
+    throw ShapeMismatch(
+        std::string(small) + " has shape " + to_string(shape) + ", " + large + " has shape " + to_string(large_shape),
+        "both are (N, C, *) or (C, *) with " + text(rank) + (rank == 1 ? " axis" : " axes") + " behind C and the same N and C");
+  }
+  static_cast<void>(numel(large_shape));  // refuses what cannot be counted
+  kernels::IndexedPlanes planes{1, 1, 1};
+  for (size_t a = 0; a < shape.size(); ++a) {
+    if (a < leading) {
+      planes.planes *= shape[a];
+    } else {
+      planes.values *= shape[a];
+      planes.positions *= large_shape[a];
+    }
+  }
+  return planes;
+}
+
+void check_indices(const kernels::IndexedPlanes& planes, const Tensor& indices, const std::function<void(int64_t)>& refuse) {
+  const int64_t* values = indices.data<int64_t>();
+  const int64_t at = kernels::find_invalid_index(planes, values);
+  if (at >= 0) refuse(values[at]);
+}
+
+}  // namespace convoy::ops::pool_checks
