@@ -1,6 +1,7 @@
 // NumPy's npy and npz files.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,13 +10,22 @@
 
 namespace convoy::io {
 
-/// Reads float32, float64, int64 (also int32, uint8, bool and float16, converted), C or Fortran order, either byte order.
-/// Errors: FileError naming path and field.
+/// Reads float32, float64 and int64; float16 becomes float32, the other integers up to 32 bits and bool become int64, all without
+/// loss. C or Fortran order, either byte order, format versions 1 to 3.
+/// Errors: FileError "PATH: ..." naming what does not fit: magic, version, header, type, shape, length.
+/// Source: numpy.lib.format, NumPy 1.24.
 Tensor read_npy(const std::string& path);
+Tensor parse_npy(const void* bytes, size_t size, const std::string& name);
+/// Errors: ValueError for an undefined tensor; FileError if the file cannot be written.
 void write_npy(const std::string& path, const Tensor& tensor);
 
-/// An npz archive (zip, stored or deflated). Names are without ".npy".
+/// The arrays of an npz archive (a zip of npy files, stored or deflated), in the order of its directory; names are without ".npy".
+/// Errors: FileError naming path and entry: also for wrong checksums, repeated names, entries that overlap, encryption.
 std::vector<std::pair<std::string, Tensor>> read_npz(const std::string& path);
+std::vector<std::pair<std::string, Tensor>> parse_npz(const void* bytes, size_t size, const std::string& name);
+/// Writes an npz archive as numpy.savez does: stored, not deflated. The same tensors give the same bytes.
+/// Errors: ValueError for names that repeat and for 4 GiB or more, which the plain zip format cannot hold; FileError if the file
+/// cannot be written.
 void write_npz(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& tensors);
 
 }  // namespace convoy::io

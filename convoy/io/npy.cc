@@ -1,0 +1,274 @@
+#include "convoy/io/npy.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "convoy/core/error.h"
+#include "convoy/io/elements.h"
+#include "convoy/io/file.h"
+#include "convoy/io/npy_format.h"
+#include "convoy/shape/checked.h"
+
+namespace convoy::io {
+
+namespace {
+
+constexpr std::string_view kMagic("\x93NUMPY", 6);
+constexpr uint32_t kHeaderLimit = 1 << 20;
+constexpr size_t kMostAxes = 64;
+
+struct Header {
+  std::string type;
+  bool fortran_order = false;
+  Shape shape;
+};
+
+// Reads the Python literal {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } and nothing else.
+class HeaderReader {
+ public:
+  HeaderReader(std::string_view text, const std::string& path) : text_(text), path_(path) {}
+
+  Header read() {
+    Header header;
+    std::vector<std::string> seen;
+    expect('{');
+    while (!accept('}')) {
+      const std::string key = quoted_text();
+      expect(':');
+      if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail("has " + quote(key) + " twice");
+      seen.push_back(key);
+      if (key == "descr") {
+        header.type = type();
+      } else if (key == "fortran_order") {
+        header.fortran_order = truth();
+      } else if (key == "shape") {
+        header.shape = sizes();
+      } else {
+        fail("has the unknown key " + quote(key));
+      }
+      if (!accept(',')) {
+        expect('}');
+        break;
+      }
+    }
+    for (const char* key : {"descr", "fortran_order", "shape"}) {
+      if (std::find(seen.begin(), seen.end(), key) == seen.end()) fail(std::string("has no '") + key + "'");
+    }
+    skip_space();
+    if (at_ != text_.size()) fail("goes on after its end");
+    return header;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { throw FileError(path_ + ": the npy header " + what); }
+
+  void skip_space() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+  }
+  bool accept(char c) {
+    skip_space();
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  void expect(char c) {
+    if (!accept(c)) fail(std::string("should have '") + c + "' at character " + std::to_string(at_));
+  }
+  std::string quoted_text() {
+    skip_space();
+    const char mark = at_ < text_.size() ? text_[at_] : '\0';
+    if (mark != '\'' && mark != '"') fail("should have text in quotes at character " + std::to_string(at_));
+    const size_t end = text_.find(mark, at_ + 1);
+    if (end == std::string_view::npos) fail("has a text without end at character " + std::to_string(at_));
+    const std::string text(text_.substr(at_ + 1, end - at_ - 1));
+    at_ = end + 1;
+    return text;
+  }
+  std::string type() {
+    skip_space();
+    if (at_ < text_.size() && text_[at_] == '[') {
+      throw FileError(path_ + ": is an array of records, which cannot be read", "save each field as an array of its own");
+    }
+    return quoted_text();
+  }
+  bool truth() {
+    skip_space();
+    for (const std::string_view word : {"True", "False"}) {
+      if (text_.substr(at_, word.size()) == word) {
+        at_ += word.size();
+        return word == "True";
+      }
+    }
+    fail("should have True or False at character " + std::to_string(at_));
+  }
+  Shape sizes() {
+    Shape shape;
+    expect('(');
+    while (!accept(')')) {
+      if (shape.size() == kMostAxes) fail("has a shape of more than " + std::to_string(kMostAxes) + " axes");
+      shape.push_back(size());
+      accept('L');  // as Python 2 wrote long numbers
+      if (!accept(',')) {
+        expect(')');
+        break;
+      }
+    }
+    return shape;
+  }
+  int64_t size() {
+    skip_space();
+    const size_t begin = at_;
+    shape::Checked value = 0;
+    while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') value = value * 10 + (text_[at_++] - '0');
+    if (at_ == begin) fail("should have a size from 0 at character " + std::to_string(at_));
+    if (!value.ok()) fail("has the size " + quote(text_.substr(begin, at_ - begin)) + ", which is too large");
+    return value.value();
+  }
+
+  std::string_view text_;
+  const std::string& path_;
+  size_t at_ = 0;
+};
+
+struct Type {
+  Element element;
+  bool big_endian;
+};
+
+Type element_type(const std::string& path, const std::string& text) {
+  struct Row {
+    std::string_view name;
+    Element element;
+  };
+  constexpr Row kRows[] = {{"f4", Element::kF32}, {"f8", Element::kF64}, {"f2", Element::kF16}, {"i8", Element::kI64},
+                           {"i4", Element::kI32}, {"i2", Element::kI16}, {"i1", Element::kI8},  {"u4", Element::kU32},
+                           {"u2", Element::kU16}, {"u1", Element::kU8},  {"b1", Element::kBool}};
+  std::string_view name = text;
+  const char order = name.empty() ? '\0' : name[0];
+  if (order == '<' || order == '>' || order == '=' || order == '|') name.remove_prefix(1);
+  for (const Row& row : kRows) {
+    if (row.name == name) return {row.element, order == '>'};
+  }
+  throw FileError(path + ": has the type " + quote(text) + ", which cannot be read",
+                  "float16, float32, float64, bool, int8 to int64 and uint8 to uint32 can: in NumPy, array.astype(\"float32\")");
+}
+
+// Values in the order of the reversed shape to row-major order.
+template <class T>
+void from_fortran_order(const T* from, const Shape& shape, T* to) {
+  const size_t axes = shape.size();
+  std::vector<int64_t> stride(axes), index(axes);
+  int64_t count = 1;
+  for (size_t i = 0; i < axes; ++i) {
+    stride[i] = count;
+    count *= shape[i];
+  }
+  int64_t at = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    to[i] = from[at];
+    for (size_t axis = axes; axis-- > 0;) {
+      at += stride[axis];
+      if (++index[axis] < shape[axis]) break;
+      at -= stride[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+}  // namespace
+
+Tensor read_npy_source(const ByteSource& source) {
+  const std::string& path = source.name();
+  std::array<uint8_t, 12> start{};
+  source.read(0, start.data(), static_cast<size_t>(std::min<uint64_t>(source.size(), start.size())));
+  if (std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0) throw FileError(path + ": is not an npy file");
+  const int major = start[6];
+  if (major < 1 || major > 3 || start[7] != 0) {
+    throw FileError(path + ": has npy version " + std::to_string(major) + "." + std::to_string(start[7]),
+                    "1.0, 2.0 and 3.0 can be read");
+  }
+  const uint64_t text_begin = major == 1 ? 10 : 12;
+  uint32_t length = start[8] | static_cast<uint32_t>(start[9]) << 8;
+  if (major > 1) length |= static_cast<uint32_t>(start[10]) << 16 | static_cast<uint32_t>(start[11]) << 24;
+  if (source.size() < text_begin || length > source.size() - text_begin) {
+    throw FileError(path + ": truncated: the npy header should take " + std::to_string(length) + " bytes, but the file has only " +
+                    std::to_string(source.size()));
+  }
+  if (length > kHeaderLimit) {
+    throw FileError(path + ": the npy header takes " + std::to_string(length) + " bytes, more than the limit of " +
+                    std::to_string(kHeaderLimit));
+  }
+  std::string text(length, '\0');
+  source.read(text_begin, text.data(), text.size());
+  const Header header = HeaderReader(text, path).read();
+  const Type type = element_type(path, header.type);
+
+  shape::Checked count = 1, span = 16;  // span: what Tensor can address, a size of 0 counted as 1
+  for (const int64_t n : header.shape) {
+    count = count * n;
+    span = span * std::max<int64_t>(n, 1);
+  }
+  if (!span.ok()) throw FileError(path + ": the shape " + to_string(header.shape) + " has more elements than 64 bits can count");
+  const uint64_t needed = static_cast<uint64_t>(count.value()) * bytes_of(type.element);
+  const uint64_t values_begin = text_begin + length;
+  const uint64_t has = source.size() - values_begin;
+  if (needed != has) {
+    throw FileError(path + (needed > has ? ": truncated" : ": too long") + ": shape " + to_string(header.shape) + " of type " +
+                    quote(header.type) + " needs " + std::to_string(needed) + " bytes, but " + std::to_string(has) +
+                    " follow the header");
+  }
+
+  Shape stored = header.shape;
+  const bool reorder = header.fortran_order && stored.size() > 1;
+  if (reorder) std::reverse(stored.begin(), stored.end());
+  Tensor values = Tensor::empty(stored, dtype_of_element(type.element));
+  read_elements(source, values_begin, type.element, type.big_endian, values);
+  if (!reorder) return values;
+  Tensor ordered = Tensor::empty(header.shape, values.dtype());
+  switch (values.dtype()) {
+    case DType::kFloat32:
+      from_fortran_order(values.data<float>(), header.shape, ordered.data<float>());
+      break;
+    case DType::kFloat64:
+      from_fortran_order(values.data<double>(), header.shape, ordered.data<double>());
+      break;
+    case DType::kInt64:
+      from_fortran_order(values.data<int64_t>(), header.shape, ordered.data<int64_t>());
+      break;
+  }
+  return ordered;
+}
+
+std::string npy_header(const Tensor& tensor) {
+  std::string text = "{'descr': '";
+  text += tensor.dtype() == DType::kFloat32 ? "<f4" : tensor.dtype() == DType::kFloat64 ? "<f8" : "<i8";
+  text += "', 'fortran_order': False, 'shape': (";
+  for (int64_t axis = 0; axis < tensor.dim(); ++axis) text += (axis > 0 ? ", " : "") + std::to_string(tensor.size(axis));
+  text += tensor.dim() == 1 ? ",), }" : "), }";
+  constexpr size_t kStart = 10, kAlignment = 64;  // so that the values can be mapped
+  text.resize((kStart + text.size() + 1 + kAlignment - 1) / kAlignment * kAlignment - kStart, ' ');
+  text.back() = '\n';
+  std::string header(kMagic);
+  header += {'\x01', '\x00', static_cast<char>(text.size() & 255), static_cast<char>(text.size() >> 8)};
+  return header + text;
+}
+
+Tensor read_npy(const std::string& path) { return read_npy_source(ByteSource::open(path)); }
+
+Tensor parse_npy(const void* bytes, size_t size, const std::string& name) {
+  return read_npy_source(ByteSource::memory(bytes, size, name));
+}
+
+void write_npy(const std::string& path, const Tensor& tensor) {
+  if (!tensor.defined()) throw ValueError(path + ": cannot write an undefined tensor");
+  const std::string header = npy_header(tensor);
+  OutputFile file(path);
+  file.write(header.data(), header.size());
+  file.write(tensor.raw_data(), tensor.nbytes());
+  file.commit();
+}
+
+}  // namespace convoy::io
