@@ -2,11 +2,12 @@
 
 namespace convoy::cli {
 
+Command bench_command();
 Command help_command();
 
 const std::vector<Command>& all_commands() {
   // A new command is one file cmd_<name>.cc that defines <name>_command(), declared above and listed here.
-  static const std::vector<Command> commands{help_command()};
+  static const std::vector<Command> commands{bench_command(), help_command()};
   return commands;
 }
 
