@@ -238,12 +238,12 @@ NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input
   const double count = static_cast<double>(in.batch * in.length);
   Tensor grad_weight = Tensor::empty({in.channels}, DType::kFloat64);
   // grad_input = grad * a + (input - mean) * b + c, without b and c where the statistics are constants.
-  Tensor a = Tensor::empty({in.channels}, input.dtype());
-  Coefficients bc(in.channels, input.dtype());
+  Tensor a = Tensor::empty({in.channels}, DType::kFloat64);
+  Coefficients bc(in.channels, training ? DType::kFloat64 : input.dtype());
   for (int64_t i = 0; i < in.channels; ++i) {
     const double scale = inv_std[i] * value_or(weight, i, 1.0), product = product_sum.at(i) * inv_std[i];
     grad_weight.data<double>()[i] = product;
-    with_floating(input.dtype(), [&](auto zero) { a.data<decltype(zero)>()[i] = static_cast<decltype(zero)>(scale); });
+    a.data<double>()[i] = scale;
     if (training) {
       bc.set(i, mean[i], -scale * inv_std[i] * product / count, -scale * grad_sum.at(i) / count);
     } else {
@@ -258,8 +258,8 @@ NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (training) {
-      kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<T>(), a.data<T>(), bc.scale.data<T>(),
-                           bc.shift.data<T>(), gradients.input.data<T>());
+      kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<double>(), a.data<double>(),
+                           bc.scale.data<double>(), bc.shift.data<double>(), gradients.input.data<T>());
     } else {
       kernels::normalize_planes(layout, grad_output.data<T>(), bc.center.data<T>(), bc.scale.data<T>(), bc.shift.data<T>(),
                                 gradients.input.data<T>());
@@ -336,8 +336,8 @@ NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input
   const NormPlanes layout{planes, in.length, std::max<int64_t>(1, planes)};
   PlaneSums sums(grad_output, input, layout, plane_mean);
   const double count = static_cast<double>(per_group * in.length);
-  Tensor a = Tensor::empty({planes}, input.dtype());
-  Coefficients bc(planes, input.dtype());
+  Tensor a = Tensor::empty({planes}, DType::kFloat64);
+  Coefficients bc(planes, DType::kFloat64);
   auto* product = sums.product.data<double>();
   for (int64_t g = 0; g < in.batch * num_groups; ++g) {
     double grad_sum = 0, product_sum = 0;  // with the weights, over the group
@@ -349,7 +349,7 @@ NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input
     }
     for (int64_t p = g * per_group; p < (g + 1) * per_group; ++p) {
       const double scale = inv_std[g] * value_or(weight, p % in.channels, 1.0);
-      with_floating(input.dtype(), [&](auto zero) { a.data<decltype(zero)>()[p] = static_cast<decltype(zero)>(scale); });
+      a.data<double>()[p] = scale;
       bc.set(p, mean[g], -inv_std[g] * inv_std[g] * product_sum / count, -inv_std[g] * grad_sum / count);
     }
   }
@@ -360,8 +360,8 @@ NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input
   if (input.numel() == 0) return gradients;
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<T>(), a.data<T>(), bc.scale.data<T>(),
-                         bc.shift.data<T>(), gradients.input.data<T>());
+    kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<double>(), a.data<double>(),
+                         bc.scale.data<double>(), bc.shift.data<double>(), gradients.input.data<T>());
   });
   return gradients;
 }

@@ -5,6 +5,7 @@
 #include "convoy/kernels/norm/norm.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -127,12 +128,20 @@ void SumRun(const float* grad, const float* x, int64_t n, double mean, double* g
   *product_sum = p;
 }
 
-void GradRun(const float* grad, const float* x, int64_t n, float center, float a, float b, float c, float* grad_input) {
-  Map(
-      [=](auto d, auto g, auto v) HWY_ATTR {
-        return hn::MulAdd(g, hn::Set(d, a), hn::MulAdd(hn::Sub(v, hn::Set(d, center)), hn::Set(d, b), hn::Set(d, c)));
+void GradRun(const float* grad, const float* x, int64_t n, double center, double a, double b, double c, float* grad_input) {
+  const hn::ScalableTag<double> dd;
+  const hn::Rebind<float, decltype(dd)> df;
+  const auto centers = hn::Set(dd, center), as = hn::Set(dd, a), bs = hn::Set(dd, b), cs = hn::Set(dd, c);
+  ForDoubles(
+      n,
+      [&](int64_t i) HWY_ATTR {
+        const auto sum = hn::MulAdd(LoadDouble(grad + i), as, hn::MulAdd(hn::Sub(LoadDouble(x + i), centers), bs, cs));
+        hn::StoreU(hn::DemoteTo(df, sum), df, grad_input + i);
       },
-      grad, x, grad_input, n);
+      [&](int64_t i) HWY_ATTR {
+        grad_input[i] =
+            static_cast<float>(std::fma(static_cast<double>(grad[i]), a, std::fma(static_cast<double>(x[i]) - center, b, c)));
+      });
 }
 
 void NormalizeRow(const float* x, int64_t n, float center, float scale, float shift, const float* weight, const float* bias,
@@ -166,10 +175,7 @@ void GradRow(const float* grad, const float* x, int64_t n, double mean, double i
   double v_sum = 0, product_sum = 0;
   SumRun(v, x, n, mean, &v_sum, &product_sum);
   const double count = static_cast<double>(n), slope = product_sum * inv_std * inv_std / count;
-  const float center = static_cast<float>(mean);
-  const double shift = (static_cast<double>(center) - mean) * -slope - v_sum / count;
-  GradRun(v, x, n, center, static_cast<float>(inv_std), static_cast<float>(-slope * inv_std), static_cast<float>(shift * inv_std),
-          grad_input);
+  GradRun(v, x, n, mean, inv_std, -slope * inv_std, -v_sum / count * inv_std, grad_input);
 }
 
 void AddRow(const float* grad, const float* x, int64_t n, double mean, double inv_std, double* grad_sum, double* product_sum) {
@@ -336,8 +342,8 @@ void plane_sums(const NormPlanes& layout, const T* grad, const T* input, const d
 }
 
 template <class T>
-void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const T* center, const T* a, const T* b, const T* c,
-                 T* grad_input) noexcept {
+void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const double* center, const double* a, const double* b,
+                 const double* c, T* grad_input) noexcept {
   for_each_plane_run(layout, [&](int64_t plane, int64_t count, int64_t at) {
     for (int64_t p = plane; p < plane + count; ++p, ++at) {
       const T *g = grad + p * layout.length, *x = input + p * layout.length;
@@ -403,12 +409,13 @@ void column_sums(int64_t rows, int64_t length, int64_t block_rows, const T* grad
   });
 }
 
-#define CONVOY_FOR_TYPE(T)                                                                                                 \
-  template void normalize_planes(const NormPlanes&, const T*, const T*, const T*, const T*, T*) noexcept;                  \
-  template void plane_sums(const NormPlanes&, const T*, const T*, const double*, double*, double*) noexcept;               \
-  template void grad_planes(const NormPlanes&, const T*, const T*, const T*, const T*, const T*, const T*, T*) noexcept;   \
-  template void normalize_rows(int64_t, int64_t, const T*, const T*, const T*, const T*, const T*, const T*, T*) noexcept; \
-  template void grad_rows(int64_t, int64_t, const T*, const T*, const double*, const double*, const T*, T*) noexcept;      \
+#define CONVOY_FOR_TYPE(T)                                                                                                     \
+  template void normalize_planes(const NormPlanes&, const T*, const T*, const T*, const T*, T*) noexcept;                      \
+  template void plane_sums(const NormPlanes&, const T*, const T*, const double*, double*, double*) noexcept;                   \
+  template void grad_planes(const NormPlanes&, const T*, const T*, const double*, const double*, const double*, const double*, \
+                            T*) noexcept;                                                                                      \
+  template void normalize_rows(int64_t, int64_t, const T*, const T*, const T*, const T*, const T*, const T*, T*) noexcept;     \
+  template void grad_rows(int64_t, int64_t, const T*, const T*, const double*, const double*, const T*, T*) noexcept;          \
   template void column_sums(int64_t, int64_t, int64_t, const T*, const T*, const double*, const double*, double*, double*) noexcept;
 CONVOY_FOR_TYPE(float)
 CONVOY_FOR_TYPE(double)

@@ -51,10 +51,10 @@ template <class T>
 void plane_sums(const NormPlanes& layout, const T* grad, const T* input, const double* mean, double* grad_sum,
                 double* product_sum) noexcept;
 
-/// grad_input = grad * a + (input - center) * b + c.
+/// grad_input = grad * a + (input - center) * b + c, summed in double: over a few values the terms cancel almost completely.
 template <class T>
-void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const T* center, const T* a, const T* b, const T* c,
-                 T* grad_input) noexcept;
+void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const double* center, const double* a, const double* b,
+                 const double* c, T* grad_input) noexcept;
 
 /// Rows of `length` values, output = ((input - center) * scale + shift) * weight + bias with center, scale and shift per row,
 /// weight and bias (either may be null) per column.

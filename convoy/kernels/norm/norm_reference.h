@@ -33,8 +33,10 @@ void sums(const T* grad, const T* x, int64_t n, double mean, double& grad_sum, d
 }
 
 template <class T>
-void grad_plane(const T* grad, const T* x, int64_t n, T center, T a, T b, T c, T* grad_input) {
-  for (int64_t i = 0; i < n; ++i) grad_input[i] = grad[i] * a + (x[i] - center) * b + c;
+void grad_plane(const T* grad, const T* x, int64_t n, double center, double a, double b, double c, T* grad_input) {
+  for (int64_t i = 0; i < n; ++i) {
+    grad_input[i] = static_cast<T>(static_cast<double>(grad[i]) * a + (static_cast<double>(x[i]) - center) * b + c);
+  }
 }
 
 template <class T>
