@@ -123,18 +123,23 @@ HWY_INLINE hn::Vec<D> LoadStrided(D d, const float* p, int64_t step) {
   return hn::Load(d, lanes);
 }
 
+// Taps that one chain of sums may hold; a larger kernel is summed row by row, since a long chain drifts.
+constexpr int64_t kChain = 64;
+
 // One band: out[row][ow] (+)= sum over taps.
 HWY_INLINE void CorrelateBand(const Correlation& c, const float* band, int64_t rows, const float* weight, float start,
                               bool accumulate, float* out) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), row_floats = c.row_floats(), in_rows = c.input_rows(rows);
   const int64_t width = c.output[2], step = c.step[2];
+  const bool row_by_row = c.kernel[0] * c.kernel[1] * c.kernel[2] > kChain;
   for (int64_t r = 0; r < rows; ++r) {
     float* to = out + r * width;
     for (int64_t w = 0; w < width; w += lanes) {
       const int64_t count = std::min(lanes, width - w);
       const auto mask = hn::FirstN(d, static_cast<size_t>(count));
       auto sum = accumulate ? hn::MaskedLoad(mask, d, to + w) : hn::Set(d, start);
+      auto rows_sum = hn::Zero(d);
       const float* tap = weight;
       for (int64_t kd = 0; kd < c.kernel[0]; ++kd) {
         for (int64_t kh = 0; kh < c.kernel[1]; ++kh) {
@@ -142,12 +147,17 @@ HWY_INLINE void CorrelateBand(const Correlation& c, const float* band, int64_t r
           for (int64_t kw = 0; kw < c.kernel[2]; ++kw) {
             sum = hn::MulAdd(hn::Set(d, *tap++), LoadStrided(d, from + kw * c.dilation[2], step), sum);
           }
+          if (row_by_row) {
+            rows_sum = hn::Add(rows_sum, sum);
+            sum = hn::Zero(d);
+          }
         }
       }
+      const auto result = row_by_row ? rows_sum : sum;
       if (count == lanes) {
-        hn::StoreU(sum, d, to + w);
+        hn::StoreU(result, d, to + w);
       } else {
-        hn::BlendedStore(sum, mask, d, to + w);
+        hn::BlendedStore(result, mask, d, to + w);
       }
     }
   }

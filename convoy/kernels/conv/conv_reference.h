@@ -1,6 +1,9 @@
 // Plain loops over the taps: the definition that every other algorithm is tested against, judged by reading it. float and double
-// run it where nothing faster applies; std::complex<double> gives gradients by complex step (F'(x) = Im F(x + ih) / h).
+// run it where nothing faster applies; std::complex<double> gives gradients by complex step (F'(x) = Im F(x + ih) / h). Sums of
+// float are kept in double: one chain of them may be as long as the problem has taps.
 #pragma once
+
+#include <type_traits>
 
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/shape/taps.h"
@@ -8,6 +11,9 @@
 namespace convoy::kernels {
 
 namespace reference {
+
+template <class T>
+using Sum = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
 /// Calls f(tap, input_position) for every tap of one channel through which output (od, oh, ow) reads inside the input; both are
 /// flat indices.
@@ -59,13 +65,13 @@ void conv_reference_forward(const ConvShape& s, const ConvForward<T>& io, int64_
   for (int64_t od = 0; od < s.output[0]; ++od) {
     for (int64_t oh = 0; oh < s.output[1]; ++oh) {
       for (int64_t ow = 0; ow < s.output[2]; ++ow) {
-        T sum = io.bias != nullptr ? io.bias[oc] : T(0);
+        reference::Sum<T> sum = io.bias != nullptr ? io.bias[oc] : T(0);
         for (int64_t ic = 0; ic < icg; ++ic) {
           reference::for_each_tap(s, od, oh, ow, [&](int64_t tap, int64_t at) {
-            sum += weight[ic * s.taps() + tap] * input[ic * s.input_positions() + at];
+            sum += reference::Sum<T>(weight[ic * s.taps() + tap]) * reference::Sum<T>(input[ic * s.input_positions() + at]);
           });
         }
-        *output++ = sum;
+        *output++ = static_cast<T>(sum);
       }
     }
   }
@@ -83,13 +89,14 @@ void conv_reference_grad_input(const ConvShape& s, const ConvGradInput<T>& io, i
   for (int64_t id = 0; id < s.input[0]; ++id) {
     for (int64_t ih = 0; ih < s.input[1]; ++ih) {
       for (int64_t iw = 0; iw < s.input[2]; ++iw) {
-        T sum = io.bias != nullptr ? io.bias[ic] : T(0);
+        reference::Sum<T> sum = io.bias != nullptr ? io.bias[ic] : T(0);
         for (int64_t oc = 0; oc < ocg; ++oc) {
           reference::for_each_use(s, id, ih, iw, [&](int64_t tap, int64_t at) {
-            sum += weight[oc * icg * s.taps() + tap] * grad_output[oc * s.output_positions() + at];
+            sum += reference::Sum<T>(weight[oc * icg * s.taps() + tap]) *
+                   reference::Sum<T>(grad_output[oc * s.output_positions() + at]);
           });
         }
-        *grad_input++ = sum;
+        *grad_input++ = static_cast<T>(sum);
       }
     }
   }
