@@ -39,14 +39,22 @@ struct ShapesOptions {
 /// and for an image_size outside 8 to 1024.
 Split drawn_shapes(const ShapesOptions& options = {});
 
-/// MNIST's IDX files (train-images-idx3-ubyte, ...; also .gz) in a folder; values / 255.
+/// MNIST's four IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; also
+/// with a dot before idx, with .gz, in a subfolder raw). Values are v / 255, classes are called by their number. Shapes: images (N,
+/// 1, H, W). Errors: FileError naming the file: missing, not IDX, of other dimensions, truncated, too long, or not as many labels
+/// as images.
 Split idx_folder(const std::string& folder);
 
-/// One folder per class holding PNG or JPEG files; with train/ and test/ subfolders if there are any, else every fifth image is for
-/// testing. All images are brought to image_size (0: that of the first) and `channels`.
+/// One folder per class holding PNG or JPEG files; with train/ and test/ (or val/) subfolders if there are any, else every fifth
+/// image of a class is for testing. Classes and images are taken in the order of their names; other files are passed over. All
+/// images are brought to image_size x image_size (0: the size of the first) and to `channels` (1: grey, 3: RGB, 0: RGB if any image
+/// is coloured).
+/// Shapes: images (N, channels, image_size, image_size).
+/// Errors: FileError that lists what was found if there are fewer than two classes, a class without images, or a class to test that
+/// is not trained; FileError of the first image that cannot be read; ValueError for other sizes or channels.
 Split image_folder(const std::string& folder, int64_t image_size = 0, int channels = 0);
 
-/// Splits "shapes", "idx:DIR" or "folder:DIR". Errors: ValueError that lists the forms.
+/// Opens "shapes", "idx:DIR" or "folder:DIR". Errors: ValueError that lists the forms, and those of the functions above.
 Split open_dataset(const std::string& text);
 
 struct Batch {

@@ -1,0 +1,33 @@
+#include "convoy/data/folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "convoy/core/error.h"
+
+namespace convoy::data {
+
+namespace fs = std::filesystem;
+
+void check_folder(const std::string& folder) {
+  std::error_code failed;
+  const fs::file_status status = fs::status(folder, failed);
+  if (fs::is_directory(status)) return;
+  if (!fs::exists(status)) throw FileError((folder.empty() ? "\"\"" : folder) + ": no such folder");
+  throw FileError(folder + ": is not a folder");
+}
+
+std::vector<std::string> list_folder(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
+    std::string name = at->path().filename().string();
+    if (name[0] != '.') names.push_back(std::move(name));
+  }
+  if (failed) throw FileError(folder + ": cannot read: " + failed.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace convoy::data
