@@ -56,8 +56,6 @@ Variable group_norm(const Variable& input, int64_t num_groups, const Variable& w
                     double eps = 1e-5);
 Variable layer_norm(const Variable& input, const Shape& normalized_shape, const Variable& weight = {}, const Variable& bias = {},
                     double eps = 1e-5);
-/// Each channel of each sample by its own statistics. Errors: ValueError "Expected more than 1 spatial element when training, got
-/// input size torch.Size([1, 3, 1, 1])". Source: torch.nn.functional.instance_norm with use_input_stats.
 Variable instance_norm(const Variable& input, const Variable& weight = {}, const Variable& bias = {}, double eps = 1e-5);
 
 // Elementwise (ops/elementwise.h).

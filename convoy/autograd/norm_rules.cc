@@ -1,5 +1,4 @@
 #include "convoy/autograd/functions.h"
-#include "convoy/core/error.h"
 
 namespace convoy {
 
@@ -42,14 +41,12 @@ Variable layer_norm(const Variable& input, const Shape& normalized_shape, const 
 }
 
 Variable instance_norm(const Variable& input, const Variable& weight, const Variable& bias, double eps) {
-  int64_t spatial = 1;
-  for (int64_t axis = 2; axis < input.dim(); ++axis) spatial *= input.size(axis);
-  if (spatial == 1) {
-    throw ValueError(
-        "Expected more than 1 spatial element when training, got input size torch.Size(" + to_string(input.shape()) + ")",
-        "one value has no variance: normalise before the last pooling, or use group_norm over several channels");
-  }
-  return group_norm(input, input.size(1), weight, bias, eps);
+  NormResult result = ops::instance_norm(input.data(), weight.data(), bias.data(), eps);
+  Tensor output = take_output(result);
+  return record(std::move(output), {input, weight, bias},
+                [x = input.data(), w = weight.data(), result, channels = input.size(1)](const Tensor& grad_output) {
+                  return as_list(ops::group_norm_backward(grad_output, x, channels, w, result));
+                });
 }
 
 }  // namespace convoy
