@@ -4,6 +4,11 @@
 
 namespace convoy::ops {
 
+void check_defined(const Tensor& tensor, const char* function, const char* argument) {
+  if (!tensor.defined())
+    throw Error(std::string(function) + "(): argument '" + argument + "' must be Tensor, not None", "give it a tensor");
+}
+
 void check_floating(const Tensor& input, const char* name) {
   if (!is_floating(input.dtype())) {
     throw Error(std::string("\"") + name + "\" not implemented for 'Long'", "convert it first: input.to(DType::kFloat32)");

@@ -20,6 +20,9 @@ inline const char* type_word(DType dtype) {
   return "?";
 }
 
+/// Throws Error for an undefined tensor: "expand(): argument 'input' must be Tensor, not None".
+void check_defined(const Tensor& tensor, const char* function, const char* argument);
+
 /// Throws Error: "\"NAME\" not implemented for 'Long'".
 void check_floating(const Tensor& input, const char* name);
 

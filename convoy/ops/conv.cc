@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/ops/checks.h"
 #include "convoy/ops/conv_checks.h"
 #include "convoy/ops/pad.h"
 #include "convoy/ops/reduce.h"
@@ -28,13 +29,6 @@ void check_equal_types(const Tensor& input, const Tensor& weight) {
                                                          : "Long"),
                 std::string("input and weight must have one type: the input is ") + dtype_name(input.dtype()) + ", the weight " +
                     dtype_name(weight.dtype()));
-  }
-}
-
-void check_defined(const Tensor& input, const Tensor& weight, const char* name) {
-  if (!input.defined() || !weight.defined()) {
-    throw Error(std::string(name) + "(): argument '" + (input.defined() ? "weight" : "input") + "' must be Tensor, not None",
-                "give it a tensor");
   }
 }
 
@@ -85,8 +79,8 @@ struct ModePadding {
   ConvOptions inner;
 };
 
-// PyTorch's layers pad before the convolution sees its input, so what pad() refuses precedes what the convolution would. Names and lists
-// of a wrong length or sign are the convolution's to judge.
+// PyTorch's layers pad before the convolution sees its input, so what pad() refuses precedes what the convolution would. Names and
+// lists of a wrong length or sign are the convolution's to judge.
 ModePadding split_padding(int rank, const Tensor& input, const Tensor& weight, const ConvOptions& options) {
   ConvOptions inner = options;
   inner.padding_mode = PaddingMode::kZeros;
@@ -132,7 +126,8 @@ const T* data_or_null(const Tensor& t) {
 }  // namespace
 
 Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
-  check_defined(input, weight, "conv");
+  check_defined(input, "conv", "input");
+  check_defined(weight, "conv", "weight");
   check_conv_types(rank, input, weight, bias);
   if (options.padding_mode != PaddingMode::kZeros) {
     const ModePadding mode = split_padding(rank, input, weight, options);
@@ -151,7 +146,8 @@ Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& b
 
 ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight,
                             const ConvOptions& options, const ConvNeeds& needs) {
-  check_defined(input, weight, "conv_backward");
+  check_defined(input, "conv_backward", "input");
+  check_defined(weight, "conv_backward", "weight");
   if (options.padding_mode != PaddingMode::kZeros) {
     const ModePadding mode = split_padding(rank, input, weight, options);
     const Tensor padded = pad(input, mode.padding, pad_mode(options.padding_mode));
@@ -181,7 +177,8 @@ ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& i
 
 Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias,
                       const ConvTransposeOptions& options) {
-  check_defined(input, weight, "conv_transpose");
+  check_defined(input, "conv_transpose", "input");
+  check_defined(weight, "conv_transpose", "weight");
   const Shape bias_shape = bias.defined() ? bias.shape() : Shape{};
   const CheckedConv checked =
       check_conv_transpose(rank, input.shape(), weight.shape(), bias.defined() ? &bias_shape : nullptr, options);
@@ -198,7 +195,8 @@ Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const
 
 ConvGradients conv_transpose_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight,
                                       const ConvTransposeOptions& options, const ConvNeeds& needs) {
-  check_defined(input, weight, "conv_transpose_backward");
+  check_defined(input, "conv_transpose_backward", "input");
+  check_defined(weight, "conv_transpose_backward", "weight");
   const CheckedConv checked = check_conv_transpose(rank, input.shape(), weight.shape(), nullptr, options);
   check_equal_types(input, weight);
   check_grad_output(grad_output, output_shape(checked.shape, checked.batched), input);

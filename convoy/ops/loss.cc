@@ -223,6 +223,8 @@ struct Pair {
   PairLoss kind;
 
   Pair(PairLoss wanted, const Tensor& x, const Tensor& t, double beta) : kind(wanted) {
+    check_defined(x, "loss", "input");
+    check_defined(t, "loss", "target");
     if (kind == PairLoss::kBceWithLogits && x.shape() != t.shape()) {
       throw ValueError("Target size (torch.Size(" + to_string(t.shape()) + ")) must be the same as input size (torch.Size(" +
                            to_string(x.shape()) + "))",

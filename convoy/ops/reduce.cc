@@ -300,6 +300,7 @@ Tensor permute(const Tensor& input, const std::vector<int64_t>& order) {
 }
 
 Tensor expand(const Tensor& input, const Shape& shape) {
+  check_defined(input, "expand", "input");
   if (shape.size() < input.shape().size()) {
     throw ShapeMismatch(std::string("expand(torch.") + type_word(input.dtype()) + "Tensor{" + to_string(input.shape()) +
                         "}, size=" + to_string(shape) + "): the number of sizes provided (" + std::to_string(shape.size()) +
