@@ -15,19 +15,25 @@ constexpr bool is_floating(DType dtype) { return dtype != DType::kInt64; }
 /// "float32", "float64", "int64": the names of torch.dtype.
 constexpr const char* dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return "float32";
-    case DType::kFloat64: return "float64";
-    case DType::kInt64: return "int64";
+    case DType::kFloat32:
+      return "float32";
+    case DType::kFloat64:
+      return "float64";
+    case DType::kInt64:
+      return "int64";
   }
   return "?";
 }
 
-/// "float", "double", "long": the words of PyTorch's messages.
+/// "float", "double", "long int": the words of PyTorch's messages.
 constexpr const char* scalar_type_name(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return "float";
-    case DType::kFloat64: return "double";
-    case DType::kInt64: return "long int";
+    case DType::kFloat32:
+      return "float";
+    case DType::kFloat64:
+      return "double";
+    case DType::kInt64:
+      return "long int";
   }
   return "?";
 }

@@ -60,7 +60,8 @@ void pause_cpu() {
 #endif
 }
 
-// A job is one parallel_for. Workers and the caller take task numbers from `next` until they are used up.
+// A job is one parallel_for. Workers and the caller take task numbers from `next` until they are used up. A task that throws ends
+// the program: the caller's stack holds the job, so it may not be left before all workers are done.
 struct Job {
   detail::TaskFunction function = nullptr;
   void* context = nullptr;
@@ -68,7 +69,7 @@ struct Job {
   int threads = 1;
   std::atomic<int64_t> next{0};
 
-  void work(int thread) {
+  void work(int thread) noexcept {
     for (int64_t task = next.fetch_add(1, std::memory_order_relaxed); task < tasks;
          task = next.fetch_add(1, std::memory_order_relaxed)) {
       function(context, task, thread);
@@ -78,9 +79,9 @@ struct Job {
 
 thread_local bool inside_task = false;
 
-// Persistent workers. Between jobs a worker spins for some microseconds (the next layer usually follows at once), then sleeps. The caller
-// never waits for a worker that has not started: on a busy machine that takes milliseconds, and a small job is done long before. So a job
-// is open while tasks are left; workers enter it one by one, and the caller closes it and waits for those inside.
+// Persistent workers. Between jobs a worker spins for some microseconds (the next layer usually follows at once), then sleeps. The
+// caller never waits for a worker that has not started: on a busy machine that takes milliseconds, and a small job is done long
+// before. So a job is open while tasks are left; workers enter it one by one, and the caller closes it and waits for those inside.
 // OpenMP was the alternative: it spins for milliseconds, ignores container quotas and cannot be checked by ThreadSanitizer
 // (docs/adr/0001-own-thread-pool.md).
 class Pool {
@@ -164,8 +165,11 @@ class Pool {
     for (std::thread& worker : workers_) worker.join();
   }
 
+  // The handles of threads that did not come along into a forked child name nothing: they can be neither joined nor detached, and
+  // destroying them ends the program. So they are kept for good.
   void forget_workers() {
-    for (std::thread& worker : workers_) worker.detach();
+    static auto* const lost = new std::vector<std::thread>;
+    for (std::thread& worker : workers_) lost->push_back(std::move(worker));
     workers_.clear();
     pid_ = getpid();
   }
@@ -204,8 +208,9 @@ int num_threads() { return thread_setting().load(std::memory_order_relaxed); }
 
 void set_num_threads(int threads) {
   if (threads < 0 || threads > kMostThreads) {
-    throw ValueError("set_num_threads expects a positive integer", "the thread count is " + std::to_string(threads) + ", use 1 to " +
-                                                                       std::to_string(kMostThreads) + ", or 0 for the default");
+    throw ValueError(
+        "set_num_threads expects a positive integer",
+        "the thread count is " + std::to_string(threads) + ", use 1 to " + std::to_string(kMostThreads) + ", or 0 for the default");
   }
   thread_setting() = threads == 0 ? default_threads() : threads;
 }

@@ -1,8 +1,10 @@
 #include "convoy/core/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
+#include <sstream>
+#include <string>
 
 #include "convoy/core/error.h"
 
@@ -14,6 +16,13 @@ constexpr int kOffset = 397;
 constexpr double kTwoPi = 6.283185307179586476925286766559;
 
 Generator& chosen(Generator* generator) { return generator != nullptr ? *generator : default_generator(); }
+
+// A number as a C++ stream writes it, which is how PyTorch's messages do.
+std::string number(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
 
 // normal_fill of PyTorch: uniform values, then Box-Muller over each block of 16 (cosines in the first eight, sines in the last).
 template <class T>
@@ -68,8 +77,10 @@ void Generator::manual_seed(uint64_t seed) {
 uint32_t Generator::next32() {
   if (index_ == kWords) {
     for (int i = 0; i < kWords; ++i) {
-      const uint32_t y = (words_[static_cast<size_t>(i)] & 0x80000000u) | (words_[static_cast<size_t>((i + 1) % kWords)] & 0x7fffffffu);
-      words_[static_cast<size_t>(i)] = words_[static_cast<size_t>((i + kOffset) % kWords)] ^ (y >> 1) ^ ((y & 1u) != 0 ? 0x9908b0dfu : 0u);
+      const uint32_t y =
+          (words_[static_cast<size_t>(i)] & 0x80000000u) | (words_[static_cast<size_t>((i + 1) % kWords)] & 0x7fffffffu);
+      words_[static_cast<size_t>(i)] =
+          words_[static_cast<size_t>((i + kOffset) % kWords)] ^ (y >> 1) ^ ((y & 1u) != 0 ? 0x9908b0dfu : 0u);
     }
     index_ = 0;
   }
@@ -112,7 +123,8 @@ double Generator::normal() {
 
 int64_t Generator::below(int64_t n) {
   if (n < 1) throw ValueError("below expects n >= 1, but got " + std::to_string(n));
-  return n > 0xffffffffLL ? static_cast<int64_t>(next64() % static_cast<uint64_t>(n)) : static_cast<int64_t>(next32() % static_cast<uint64_t>(n));
+  return n > 0xffffffffLL ? static_cast<int64_t>(next64() % static_cast<uint64_t>(n))
+                          : static_cast<int64_t>(next32() % static_cast<uint64_t>(n));
 }
 
 std::vector<int64_t> Generator::state() const {
@@ -127,7 +139,9 @@ std::vector<int64_t> Generator::state() const {
 }
 
 void Generator::set_state(const std::vector<int64_t>& s) {
-  const bool legal = s.size() == kWords + 4 && s[kWords] >= 0 && s[kWords] <= kWords;
+  const auto is_word = [](int64_t w) { return w >= 0 && w <= 0xffffffffLL; };
+  const bool legal = s.size() == kWords + 4 && s[kWords] >= 0 && s[kWords] <= kWords &&
+                     (s[kWords + 2] == 0 || s[kWords + 2] == 1) && std::all_of(s.begin(), s.begin() + kWords, is_word);
   if (!legal) throw ValueError("the generator state does not have the form that state() gives", "it should be 628 integers");
   for (size_t i = 0; i < kWords; ++i) words_[i] = static_cast<uint32_t>(s[i]);
   index_ = static_cast<int>(s[kWords]);
@@ -144,6 +158,9 @@ Generator& default_generator() {
 void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
 
 void uniform_(Tensor& tensor, double low, double high, Generator* generator) {
+  if (!(low <= high)) {
+    throw Error("uniform_ expects to return a [from, to) range, but found from=" + number(low) + " > to=" + number(high));
+  }
   Generator& g = chosen(generator);
   if (tensor.dtype() == DType::kFloat64) {
     double* p = tensor.data<double>();
@@ -156,6 +173,7 @@ void uniform_(Tensor& tensor, double low, double high, Generator* generator) {
 }
 
 void normal_(Tensor& tensor, double mean, double std, Generator* generator) {
+  if (!(std >= 0)) throw Error("normal expects std >= 0.0, but found std " + number(std));
   Generator& g = chosen(generator);
   if (tensor.dtype() == DType::kFloat64) {
     fill_normal(tensor.data<double>(), tensor.numel(), mean, std, g);

@@ -53,7 +53,8 @@ Tensor randn(Shape shape, DType dtype = DType::kFloat32, Generator* generator = 
 /// A random permutation of 0 .. n - 1, int64, equal to torch.randperm.
 Tensor randperm(int64_t n, Generator* generator = nullptr);
 
-/// Fills with U[low, high), as Tensor.uniform_.
+/// Fills with U[low, high), as Tensor.uniform_, or N(mean, std^2), as Tensor.normal_. Floating types only.
+/// Errors: "uniform_ expects to return a [from, to) range, but found from=3 > to=1"; "normal expects std >= 0.0, but found std -1".
 void uniform_(Tensor& tensor, double low, double high, Generator* generator = nullptr);
 void normal_(Tensor& tensor, double mean, double std, Generator* generator = nullptr);
 

@@ -1,5 +1,8 @@
 #include "convoy/core/storage.h"
 
+#include <pthread.h>
+
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -8,7 +11,15 @@
 
 #include "convoy/core/error.h"
 
+#if defined(__has_feature)  // clang's way of saying it
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define CONVOY_SANITIZED 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CONVOY_SANITIZED 1
+#endif
+#ifdef CONVOY_SANITIZED
 #define CONVOY_CACHE_MEMORY 0  // so that every use after the end is seen
 #else
 #define CONVOY_CACHE_MEMORY 1
@@ -50,6 +61,9 @@ class Cache {
     return true;
   }
 
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+
   void clear() noexcept {
     const std::lock_guard lock(mutex_);
     for (auto& [bytes, blocks] : free_) {
@@ -66,7 +80,11 @@ class Cache {
 };
 
 Cache& cache() {
-  static Cache* const instance = new Cache;  // never destroyed: tensors of static storage duration may outlive any order
+  static Cache* const instance = [] {
+    // A child forked while another thread holds the lock would wait for it for ever.
+    pthread_atfork([] { cache().lock(); }, [] { cache().unlock(); }, [] { cache().unlock(); });
+    return new Cache;  // never destroyed: tensors of static storage duration may outlive any order
+  }();
   return *instance;
 }
 

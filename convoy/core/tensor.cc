@@ -15,9 +15,12 @@ namespace {
 template <class F>
 decltype(auto) with_type(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::kFloat32: return f(float{});
-    case DType::kFloat64: return f(double{});
-    case DType::kInt64: break;
+    case DType::kFloat32:
+      return f(float{});
+    case DType::kFloat64:
+      return f(double{});
+    case DType::kInt64:
+      break;
   }
   return f(int64_t{});
 }
@@ -45,7 +48,8 @@ int64_t numel(const Shape& shape) {
     bytes = bytes * std::max<int64_t>(n, 1);
   }
   if (!count.ok() || !bytes.ok()) {
-    throw Error("numel: integer multiplication overflow", "the shape " + to_string(shape) + " has more elements than 64 bits can count");
+    throw Error("numel: integer multiplication overflow",
+                "the shape " + to_string(shape) + " has more elements than 64 bits can count");
   }
   return count.value();
 }
@@ -101,6 +105,7 @@ Tensor Tensor::from(std::initializer_list<float> values, Shape shape) { return f
 Tensor Tensor::scalar(double value, DType dtype) { return full({}, value, dtype); }
 
 int64_t Tensor::size(int64_t axis) const {
+  if (shape_.empty()) throw Error("Dimension specified as " + std::to_string(axis) + " but tensor has no dimensions");
   const int64_t at = axis < 0 ? axis + dim() : axis;
   if (at < 0 || at >= dim()) {
     throw Error("Dimension out of range (expected to be in range of [" + std::to_string(-dim()) + ", " + std::to_string(dim() - 1) +
@@ -117,8 +122,9 @@ template <class T>
 const T* Tensor::data() const {
   if (!defined()) throw Error("the tensor is undefined", "give it values first, for example Tensor::zeros({2, 3})");
   if (dtype_ != dtype_of<T>::value) {
-    throw Error(std::string("expected scalar type ") + scalar_type_name(dtype_of<T>::value) + " but found " + scalar_type_name(dtype_),
-                std::string("convert it with to(DType), it holds ") + dtype_name(dtype_));
+    throw Error(
+        std::string("expected scalar type ") + scalar_type_name(dtype_of<T>::value) + " but found " + scalar_type_name(dtype_),
+        std::string("convert it with to(DType), it holds ") + dtype_name(dtype_));
   }
   return static_cast<const T*>(data_);
 }
@@ -204,6 +210,11 @@ Tensor Tensor::slice(int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::select(int64_t i) const {
+  if (dim() == 0) throw Error("select() cannot be applied to a 0-dim tensor.");
+  if (i < 0 || i >= shape_[0]) {
+    throw Error("select(): index " + std::to_string(i) + " out of range for tensor of size " + to_string(shape_) +
+                " at dimension 0");
+  }
   Tensor t = slice(i, i + 1);
   t.shape_.erase(t.shape_.begin());
   return t;
@@ -230,8 +241,8 @@ Tensor Tensor::to(DType dtype) const {
 
 void Tensor::copy_(const Tensor& source) {
   if (source.shape_ != shape_ || source.dtype_ != dtype_) {
-    throw Error("cannot copy a " + std::string(dtype_name(source.dtype_)) + " tensor of shape " + to_string(source.shape_) + " into a " +
-                dtype_name(dtype_) + " tensor of shape " + to_string(shape_));
+    throw Error("cannot copy a " + std::string(dtype_name(source.dtype_)) + " tensor of shape " + to_string(source.shape_) +
+                " into a " + dtype_name(dtype_) + " tensor of shape " + to_string(shape_));
   }
   if (numel_ > 0) std::memmove(data_, source.data_, nbytes());
 }
