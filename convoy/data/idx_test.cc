@@ -7,6 +7,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/data/dataset.h"
+#include "tests/mutation.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::data {
@@ -91,6 +92,12 @@ TEST(Idx, EveryTruncationIsRefused) {
   for (const std::string& whole : {plain, gzipped(plain)}) {
     for (size_t n = 0; n < whole.size(); ++n) EXPECT_THROW(parse(whole.substr(0, n), 3), FileError) << n;
   }
+}
+
+TEST(Idx, DamagedFilesGiveValuesOrAFileError) {
+  const std::string images = idx({3, 4, 5}, std::string(60, 'x')), none = idx({0, 4, 5}, "");
+  testing::expect_values_or_file_error("f", {images, none, gzipped(images), gzipped(none)},
+                                       [](const std::string& bytes) { parse(bytes, 3); });
 }
 
 void write_mnist(const TemporaryFolder& folder, const std::string& separator, bool packed, const std::string& where = "") {

@@ -7,6 +7,7 @@
 #include <jpeglib.h>
 // clang-format on
 #include <png.h>
+#include <zlib.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "tests/mutation.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::io {
@@ -82,6 +84,7 @@ struct JpegSpec {
   bool progressive = false;
   int quality = 95;
   bool subsample = false;
+  bool arithmetic = false;
   bool two_scans = false;  // grey: DC, then all of AC
 };
 
@@ -101,6 +104,7 @@ std::string jpeg_of(const JpegSpec& spec, const std::vector<uint8_t>& values) {
   jpeg_set_quality(&info, spec.quality, TRUE);
   if (!spec.subsample && spec.components == 3) info.comp_info[0].h_samp_factor = info.comp_info[0].v_samp_factor = 1;
   if (spec.progressive) jpeg_simple_progression(&info);
+  info.arith_code = spec.arithmetic ? TRUE : FALSE;
   static const jpeg_scan_info kTwoScans[] = {{1, {0}, 0, 0, 0, 0}, {1, {0}, 1, 63, 0, 0}};
   if (spec.two_scans) {
     info.scan_info = kTwoScans;
@@ -318,6 +322,11 @@ TEST(Jpeg, RefusesEndlessScans) {
   EXPECT_TRUE(contains(error_of([&] { decode(many + "\xff\xd9"); }), "broken JPEG: more than 100 scans"));
 }
 
+TEST(Jpeg, RefusesArithmeticCoding) {
+  const std::string jpeg = jpeg_of({.components = 1, .arithmetic = true}, std::vector<uint8_t>(256));
+  EXPECT_TRUE(contains(error_of([&] { decode(jpeg); }), "p.img: is a JPEG with arithmetic coding"));
+}
+
 TEST(ReadImage, EveryTruncationIsRefused) {
   Generator g(8);
   std::vector<uint8_t> noise(12 * 12 * 3);
@@ -354,6 +363,61 @@ TEST(ReadImage, FlippedBitsGiveAnErrorOrAnImage) {
     }
     EXPECT_GT(refused, 0);
   }
+}
+
+// Gives the chunks of a PNG their checksums, so that damage reaches what lies behind them.
+void repair_checksums(std::string& png) {
+  const auto get32 = [&](size_t at) {
+    uint32_t value = 0;
+    for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(png[at + i]);
+    return value;
+  };
+  for (size_t at = 8; at + 12 <= png.size();) {
+    const size_t length = get32(at);
+    if (length > png.size() - at - 12) return;
+    const uLong checksum = crc32(0, reinterpret_cast<const Bytef*>(png.data()) + at + 4, static_cast<uInt>(length + 4));
+    put32(png, at + 8 + length, static_cast<uint32_t>(checksum));
+    at += length + 12;
+  }
+}
+
+TEST(Png, DamagedFilesGiveValuesOrAFileError) {
+  Generator g(10);
+  std::vector<uint8_t> noise(9 * 9 * 8);
+  for (uint8_t& v : noise) v = static_cast<uint8_t>(g.next32());
+  std::vector<std::string> files;
+  for (const int interlace : {PNG_INTERLACE_NONE, PNG_INTERLACE_ADAM7}) {
+    files.push_back(png_of({.width = 9, .height = 9, .interlace = interlace}, noise));
+    files.push_back(png_of({.width = 9, .height = 9, .depth = 16, .type = PNG_COLOR_TYPE_RGBA, .interlace = interlace}, noise));
+    files.push_back(png_of({.width = 9,
+                            .height = 9,
+                            .depth = 1,
+                            .type = PNG_COLOR_TYPE_PALETTE,
+                            .interlace = interlace,
+                            .palette = {{1, 2, 3}, {4, 5, 6}},
+                            .transparent = true},
+                           noise));
+    files.push_back(png_of({.width = 9, .height = 9, .depth = 2, .interlace = interlace}, noise));
+  }
+  testing::expect_values_or_file_error(
+      "p.img", files, [](const std::string& bytes) { decode(bytes, 1); },
+      [](std::string& bytes, testing::Mutator& mutator) {
+        if (mutator.below(4) != 0) repair_checksums(bytes);
+      });
+}
+
+TEST(Jpeg, DamagedFilesGiveValuesOrAFileError) {
+  Generator g(11);
+  std::vector<uint8_t> noise(20 * 20 * 4);
+  for (uint8_t& v : noise) v = static_cast<uint8_t>(g.next32());
+  std::vector<std::string> files;
+  for (const bool progressive : {false, true}) {
+    for (const int components : {1, 3, 4}) {
+      files.push_back(jpeg_of(
+          {.width = 20, .height = 20, .components = components, .progressive = progressive, .subsample = progressive}, noise));
+    }
+  }
+  testing::expect_values_or_file_error("p.img", files, [](const std::string& bytes) { decode(bytes, 3); });
 }
 
 TEST(WritePng, RefusesOtherShapesAndPlaces) {

@@ -42,7 +42,6 @@ void on_message(j_common_ptr info, int level) {
     case JWRN_JPEG_EOF:
     case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
-    case JWRN_ARITH_BAD_CODE:
     case JWRN_BOGUS_PROGRESSION:
     case JWRN_MUST_RESYNC:
       stop(info);
@@ -97,10 +96,12 @@ Tensor decode_jpeg(const ImageBytes& file) {
   jpeg_decompress_struct& info = reader.info;
   if (!guarded(reader.jump, [&] { start(reader, file); })) fail(file, reader);
   check_image_size(file, info.image_width, info.image_height);
-  // A block of 8 x 8 values takes a bit at least, unless its coding is arithmetic: what claims more pixels is broken, and is
-  // refused before memory is asked for.
+  // The library decodes nothing into an image without end where arithmetic coding is used; hardly anything writes it.
+  if (info.arith_code != FALSE)
+    throw FileError(file.name + ": is a JPEG with arithmetic coding", "save it with Huffman coding, as is usual");
+  // A block of 8 x 8 values takes a bit at least: what claims more pixels is broken, and is refused before memory is asked for.
   const uint64_t pixels = uint64_t{info.image_width} * info.image_height;
-  if (info.arith_code == FALSE && pixels / (64 * 8) > file.size) {
+  if (pixels / (64 * 8) > file.size) {
     throw FileError(file.name + ": broken JPEG: " + std::to_string(file.size) + " bytes cannot hold " +
                     std::to_string(info.image_width) + " x " + std::to_string(info.image_height) + " pixels");
   }

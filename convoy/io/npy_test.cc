@@ -9,6 +9,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "tests/mutation.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::io {
@@ -364,6 +365,25 @@ TEST(Npz, EveryTruncationIsRefused) {
     EXPECT_EQ(unzip(whole).size(), 2U);
     for (size_t n = 0; n < whole.size(); ++n) EXPECT_THROW(unzip(whole.substr(0, n)), FileError) << n;
   }
+}
+
+TEST(Npy, DamagedFilesGiveValuesOrAFileError) {
+  testing::expect_values_or_file_error(
+      "a.npy",
+      {npy(header_of("<f4", "(2, 3)", "True"), std::string(24, 'x')), npy(header_of(">i2", "(5,)"), std::string(10, 'y'), 2),
+       npy(header_of("|b1", "(1, 0, 2)")), npy(header_of("<f2", "()"), "zz", 3)},
+      [](const std::string& bytes) { parse(bytes); });
+}
+
+TEST(Npz, DamagedFilesGiveValuesOrAFileError) {
+  const std::string a = npy(header_of("<f4", "(2,)"), bytes_of_values<float>({1, 2}));
+  const std::string b = npy(header_of("|u1", "(300,)"), std::string(300, '\x07'));
+  testing::expect_values_or_file_error(
+      "a.npz",
+      {zip({{.name = "a.npy", .content = a}, {.name = "b.npy", .content = b, .deflate = true}}),
+       zip({{.name = "a.npy", .content = a, .zip64 = true}, {.name = "b.npy", .content = b, .deflate = true, .zip64 = true}}, true),
+       zip({}, false, "comment")},
+      [](const std::string& bytes) { unzip(bytes); });
 }
 
 }  // namespace

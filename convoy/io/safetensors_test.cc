@@ -8,6 +8,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "tests/mutation.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::io {
@@ -323,6 +324,27 @@ TEST(SafeTensors, ReplacesAFileThroughALinkAndKeepsItsPermissions) {
   EXPECT_EQ(read_safetensors(target).tensors.size(), 1U);
   EXPECT_EQ(std::filesystem::status(target).permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+TEST(SafeTensors, DamagedFilesGiveValuesOrAFileError) {
+  const TemporaryFolder folder;
+  SafeTensors in;
+  in.tensors.emplace_back("conv.weight", Tensor::arange(12).reshape({3, 4}));
+  in.tensors.emplace_back("steps", Tensor::arange(3, DType::kInt64));
+  in.tensors.emplace_back("empty", Tensor::empty({0, 2}));
+  in.metadata = {{"format", "pt"}};
+  write_safetensors(folder.path("m"), in);
+  const std::vector<std::string> files = {
+      folder.read("m"), one("\"dtype\":\"F16\",\"shape\":[2,2],\"data_offsets\":[0,8]", 8),
+      one("\"dtype\":\"BOOL\",\"shape\":[3],\"data_offsets\":[0,3],\"note\":{\"x\":[1,{\"y\":null}]}", 3)};
+  testing::expect_values_or_file_error(
+      "m.safetensors", files, [](const std::string& bytes) { parse(bytes); },
+      [](std::string& bytes, testing::Mutator& mutator) {  // mostly with a length that leads to the end of the header
+        const size_t end = bytes.rfind('}');
+        if (mutator.below(4) == 0 || end == std::string::npos || end < 8) return;
+        const uint64_t length = end + 1 - 8;
+        std::memcpy(bytes.data(), &length, sizeof length);
+      });
 }
 
 }  // namespace
