@@ -31,7 +31,7 @@ struct ShapesOptions {
   uint64_t seed = 1;
 };
 
-/// Ten kinds of shapes drawn in grey, light on dark or dark on light, with random place, size, angle, brightness and noise: circle,
+/// Ten kinds of shapes drawn in grey, light on dark, with random place, size, angle, brightness and noise: circle,
 /// ring, square, triangle, plus, star, moon, heart, arrow, bars. No two of them are turned versions of each other. Image i shows
 /// kind i % 10, so every beginning of a set is balanced. Values are k / 255, k whole, so that an 8-bit PNG keeps them. The same
 /// seed gives the same bits on every machine and for any number of threads (integers and IEEE + - * / sqrt only), and a longer set
