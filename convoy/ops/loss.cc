@@ -120,10 +120,9 @@ Tensor class_loss(const Tensor& log_p, const Tensor& target, const ClassLossOpti
   return reduce(losses, options.reduction, count, log_p.dtype());
 }
 
-Tensor class_loss_backward(const Tensor& grad_output, const Tensor& input, const Tensor& target, const ClassLossOptions& options,
-                           double smoothing) {
+Tensor class_loss_backward(const Tensor& grad_output, const Tensor& input, const Tensor& target, const ClassLossOptions& options) {
   check_loss_gradient(grad_output, options.reduction, target.shape(), input.dtype());
-  const kernels::NllLayout layout = layout_of(input, options, smoothing);
+  const kernels::NllLayout layout = layout_of(input, options, 0.0);
   const double count = options.reduction == Reduction::kMean ? counted(target, options.ignore_index) : 0;
   Tensor grad_input = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {
@@ -177,7 +176,7 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const ClassLossOption
 Tensor nll_loss_backward(const Tensor& grad_output, const Tensor& input, const Tensor& target, const ClassLossOptions& options) {
   check_classes(input, target, options.ignore_index);
   check_floating(input, "nll_loss_out_frame");
-  return class_loss_backward(grad_output, input, target, options, 0.0);
+  return class_loss_backward(grad_output, input, target, options);
 }
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const ClassLossOptions& options) {
@@ -198,13 +197,21 @@ Tensor cross_entropy_backward(const Tensor& grad_output, const Tensor& input, co
                               const ClassLossOptions& options) {
   const bool probabilities = has_probabilities(input, target);
   check_cross_entropy(input, target, options, probabilities);
-  const int64_t dim = input.dim() == 1 ? 0 : 1;
-  const Tensor log_p = log_softmax(input, dim);
-  if (!probabilities) {
-    return log_softmax_backward(class_loss_backward(grad_output, input, target, options, options.label_smoothing), log_p, dim);
-  }
-  const kernels::NllLayout layout = layout_of(input, options, options.label_smoothing);
   check_loss_gradient(grad_output, options.reduction, without_classes(input.shape()), input.dtype());
+  const int64_t dim = input.dim() == 1 ? 0 : 1;
+  const kernels::NllLayout layout = layout_of(input, options, options.label_smoothing);
+  if (!probabilities) {
+    const double count = options.reduction == Reduction::kMean ? counted(target, options.ignore_index) : 0;
+    Tensor gradient = softmax(input, dim);
+    with_floating(input.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      kernels::cross_entropy_backward<T>(layout, target.data<int64_t>(), grad_output.data<T>(),
+                                         options.reduction == Reduction::kNone, gradient_scale(options.reduction, count),
+                                         gradient.data<T>());
+    });
+    return gradient;
+  }
+  const Tensor log_p = log_softmax(input, dim);
   Tensor grad_log_p = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -249,7 +256,7 @@ Tensor pair_loss(PairLoss kind, const Tensor& input, const Tensor& target, Reduc
   Tensor losses = Tensor::empty(pair.input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::pair_loss<T>(pair.kind, beta, pair.input.data<T>(), pair.target.data<T>(), losses.data<T>(), losses.numel());
+    kernels::pair_loss(pair.kind, beta, pair.input.data<T>(), pair.target.data<T>(), losses.data<T>(), losses.numel());
   });
   switch (reduction) {
     case Reduction::kNone:
@@ -269,9 +276,9 @@ Tensor pair_loss_backward(PairLoss kind, const Tensor& grad_output, const Tensor
   Tensor grad_input = Tensor::empty(pair.input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::pair_loss_backward<T>(
-        pair.kind, beta, pair.input.data<T>(), pair.target.data<T>(), grad_output.data<T>(), reduction == Reduction::kNone,
-        gradient_scale(reduction, static_cast<double>(grad_input.numel())), grad_input.data<T>(), grad_input.numel());
+    kernels::pair_loss_backward(pair.kind, beta, pair.input.data<T>(), pair.target.data<T>(), grad_output.data<T>(),
+                                reduction == Reduction::kNone, gradient_scale(reduction, static_cast<double>(grad_input.numel())),
+                                grad_input.data<T>(), grad_input.numel());
   });
   return sum_to(grad_input, input.shape());
 }

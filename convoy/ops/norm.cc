@@ -14,6 +14,7 @@ namespace convoy::ops {
 
 namespace {
 
+using kernels::GradSums;
 using kernels::Moments;
 using kernels::NormGroups;
 using kernels::NormPlanes;
@@ -79,19 +80,16 @@ Tensor normalize_planes(const Tensor& input, const NormPlanes& layout, const Coe
   return output;
 }
 
-// Per plane the sums of the gradient and of gradient * (input - mean).
-struct PlaneSums {
-  Tensor grad, product;
-
-  PlaneSums(const Tensor& grad_output, const Tensor& input, const NormPlanes& layout, const Tensor& mean)
-      : grad(Tensor::empty({layout.planes}, DType::kFloat64)), product(Tensor::empty({layout.planes}, DType::kFloat64)) {
-    with_floating(input.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      kernels::plane_sums(layout, grad_output.data<T>(), input.data<T>(), mean.data<double>(), grad.data<double>(),
-                          product.data<double>());
-    });
-  }
-};
+// Per group the sums of the gradient and of gradient * (input - mean).
+std::vector<GradSums> grad_sums(const Tensor& grad_output, const Tensor& input, const NormGroups& layout, const Tensor& mean) {
+  std::vector<GradSums> result(static_cast<size_t>(layout.groups));
+  std::vector<GradSums> partial(static_cast<size_t>(layout.groups * kernels::moments_parts(layout)));
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::grad_sums(layout, grad_output.data<T>(), input.data<T>(), mean.data<double>(), partial.data(), result.data());
+  });
+  return result;
+}
 
 // Sums of `count` columns over `rows` rows.
 Tensor column_sums(const Tensor& rows_of_sums, int64_t rows, int64_t count) {
@@ -230,22 +228,23 @@ NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input
   check_statistics(weight, "weight", in.channels, input.dtype());
   check_forward_result(forward, in.channels);
   const NormPlanes layout{in.batch * in.channels, in.length, std::max<int64_t>(1, in.channels)};
-  const PlaneSums planes(grad_output, input, layout, forward.mean);
-  const Tensor grad_sum = column_sums(planes.grad, in.batch, in.channels),
-               product_sum = column_sums(planes.product, in.batch, in.channels);
+  const std::vector<GradSums> sums =
+      grad_sums(grad_output, input, {in.channels, in.batch, in.length, in.length, in.channels * in.length}, forward.mean);
   const auto* mean = forward.mean.data<double>();
   const auto* inv_std = forward.inv_std.data<double>();
   const double count = static_cast<double>(in.batch * in.length);
-  Tensor grad_weight = Tensor::empty({in.channels}, DType::kFloat64);
+  Tensor grad_weight = Tensor::empty({in.channels}, DType::kFloat64), grad_bias = Tensor::empty({in.channels}, DType::kFloat64);
   // grad_input = grad * a + (input - mean) * b + c, without b and c where the statistics are constants.
   Tensor a = Tensor::empty({in.channels}, DType::kFloat64);
   Coefficients bc(in.channels, training ? DType::kFloat64 : input.dtype());
   for (int64_t i = 0; i < in.channels; ++i) {
-    const double scale = inv_std[i] * value_or(weight, i, 1.0), product = product_sum.at(i) * inv_std[i];
+    const GradSums& sum = sums[static_cast<size_t>(i)];
+    const double scale = inv_std[i] * value_or(weight, i, 1.0), product = sum.product * inv_std[i];
     grad_weight.data<double>()[i] = product;
+    grad_bias.data<double>()[i] = sum.grad;
     a.data<double>()[i] = scale;
     if (training) {
-      bc.set(i, mean[i], -scale * inv_std[i] * product / count, -scale * grad_sum.at(i) / count);
+      bc.set(i, mean[i], -scale * inv_std[i] * product / count, -scale * sum.grad / count);
     } else {
       bc.set(i, 0.0, scale, 0.0);
     }
@@ -253,7 +252,7 @@ NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input
   NormGradients gradients;
   gradients.input = Tensor::empty(input.shape(), input.dtype());
   gradients.weight = grad_weight.to(input.dtype());
-  gradients.bias = grad_sum.to(input.dtype());
+  gradients.bias = grad_bias.to(input.dtype());
   if (input.numel() == 0) return gradients;
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -332,20 +331,23 @@ NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input
   const auto* mean = forward.mean.data<double>();
   const auto* inv_std = forward.inv_std.data<double>();
   Tensor plane_mean = Tensor::empty({planes}, DType::kFloat64);
+  Tensor grad_weight = Tensor::zeros({in.channels}, DType::kFloat64), grad_bias = Tensor::zeros({in.channels}, DType::kFloat64);
   for (int64_t p = 0; p < planes; ++p) plane_mean.data<double>()[p] = mean[p / per_group];
   const NormPlanes layout{planes, in.length, std::max<int64_t>(1, planes)};
-  PlaneSums sums(grad_output, input, layout, plane_mean);
+  const std::vector<GradSums> sums = grad_sums(grad_output, input, {planes, 1, in.length, in.length, 0}, plane_mean);
   const double count = static_cast<double>(per_group * in.length);
   Tensor a = Tensor::empty({planes}, DType::kFloat64);
   Coefficients bc(planes, DType::kFloat64);
-  auto* product = sums.product.data<double>();
   for (int64_t g = 0; g < in.batch * num_groups; ++g) {
     double grad_sum = 0, product_sum = 0;  // with the weights, over the group
     for (int64_t p = g * per_group; p < (g + 1) * per_group; ++p) {
-      const double w = value_or(weight, p % in.channels, 1.0);
-      product[p] *= inv_std[g];
-      grad_sum += w * sums.grad.at(p);
-      product_sum += w * product[p];
+      const int64_t channel = p % in.channels;
+      const double w = value_or(weight, channel, 1.0), grad = sums[static_cast<size_t>(p)].grad;
+      const double product = sums[static_cast<size_t>(p)].product * inv_std[g];
+      grad_sum += w * grad;
+      product_sum += w * product;
+      grad_bias.data<double>()[channel] += grad;
+      grad_weight.data<double>()[channel] += product;
     }
     for (int64_t p = g * per_group; p < (g + 1) * per_group; ++p) {
       const double scale = inv_std[g] * value_or(weight, p % in.channels, 1.0);
@@ -354,8 +356,8 @@ NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input
     }
   }
   NormGradients gradients;
-  gradients.weight = column_sums(sums.product, in.batch, in.channels).to(input.dtype());
-  gradients.bias = column_sums(sums.grad, in.batch, in.channels).to(input.dtype());
+  gradients.weight = grad_weight.to(input.dtype());
+  gradients.bias = grad_bias.to(input.dtype());
   gradients.input = Tensor::empty(input.shape(), input.dtype());
   if (input.numel() == 0) return gradients;
   with_floating(input.dtype(), [&](auto zero) {

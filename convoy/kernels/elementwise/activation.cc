@@ -45,8 +45,9 @@ HWY_INLINE V GradHardswish(D d, V g, V x) {
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V GradMish(D d, V g, V x) {
-  const V t = TanhLog1pExp(d, x);
-  return hn::Mul(g, hn::MulAdd(hn::Mul(x, Sigmoid(d, x)), hn::NegMulAdd(t, t, hn::Set(d, 1.0f)), t));
+  V e;
+  const V one = hn::Set(d, 1.0f), t = TanhLog1pExp(d, x, e), sigmoid = hn::Div(e, hn::Add(e, one));
+  return hn::Mul(g, hn::MulAdd(hn::Mul(x, sigmoid), hn::NegMulAdd(t, t, one), t));
 }
 
 void Forward(Activation kind, float a, float b, const float* x, float* y, int64_t count) {
@@ -85,7 +86,10 @@ void Forward(Activation kind, float a, float b, const float* x, float* y, int64_
         return hn::IfThenElse(hn::Gt(scaled, hn::Set(d, b)), v, hn::Div(Log1pExp(d, scaled), hn::Set(d, a)));
       });
     case Activation::kMish:
-      return map([](auto d, auto v) HWY_ATTR { return hn::Mul(v, TanhLog1pExp(d, v)); });
+      return map([](auto d, auto v) HWY_ATTR {
+        auto e = v;
+        return hn::Mul(v, TanhLog1pExp(d, v, e));
+      });
     case Activation::kHardtanh:
       return map([a, b](auto d, auto v) HWY_ATTR { return Clamp(d, v, a, b); });
   }

@@ -10,7 +10,7 @@ namespace convoy::kernels {
 namespace {
 
 constexpr int64_t kGrain = 16384;  // elements per task
-constexpr int64_t kSquare = 16;    // a square of 16 x 16 values touches whole cache lines on both sides
+constexpr int64_t kSquare = 32;    // a square of 32 x 32 values: two cache lines per row on either side
 
 struct Axis {
   int64_t size, stride;  // of the input
@@ -38,6 +38,22 @@ void gather_rows(const std::vector<Axis>& axes, const T* input, T* output) {
   });
 }
 
+// out[a * out_step + i] = in[i * in_step + a]. Lines a power of two apart share a cache set: through a square of its own, each line
+// is touched once on either side.
+template <class T>
+void copy_square(const T* in, int64_t in_step, T* out, int64_t out_step, int64_t rows, int64_t columns) {
+  T square[kSquare][kSquare];
+  for (int64_t i = 0; i < rows; ++i) std::copy(in + i * in_step, in + i * in_step + columns, square[i]);
+  for (int64_t a = 0; a < columns; ++a) {
+    T* to = out + a * out_step;
+    if (rows == kSquare) {
+      for (int64_t i = 0; i < kSquare; ++i) to[i] = square[i][a];
+    } else {
+      for (int64_t i = 0; i < rows; ++i) to[i] = square[i][a];
+    }
+  }
+}
+
 // The last two axes are swapped in the input (their strides are s and 1 the other way round): squares keep both sides in the cache.
 template <class T>
 void gather_transposed(const std::vector<Axis>& axes, const T* input, T* output) {
@@ -55,9 +71,7 @@ void gather_transposed(const std::vector<Axis>& axes, const T* input, T* output)
       T* out = output + plane * across.size * down.size;
       for (int64_t d0 = 0; d0 < down.size; d0 += kSquare) {
         const int64_t d1 = std::min(d0 + kSquare, down.size);
-        for (int64_t a = a0; a < a1; ++a) {
-          for (int64_t i = d0; i < d1; ++i) out[a * down.size + i] = in[i * down.stride + a];
-        }
+        copy_square(in + d0 * down.stride + a0, down.stride, out + a0 * down.size + d0, down.size, d1 - d0, a1 - a0);
       }
     }
   });

@@ -1,63 +1,121 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/elementwise/pair_loss.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
 #include "convoy/kernels/elementwise/pair_loss.h"
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/elementwise/loops-inl.h"
+#include "convoy/kernels/elementwise/math-inl.h"
 #include "convoy/kernels/elementwise/pair_loss_reference.h"
+#include "hwy/highway.h"
 
+HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
-namespace {
-
-constexpr int64_t kGrain = 8192;
-
-// Calls f with the kind as a constant, so that a loop's branch is taken outside it.
-template <class F>
-void with_kind(PairLoss kind, const F& f) {
+void Losses(PairLoss kind, float beta, const float* input, const float* target, float* losses, int64_t count) {
+  const auto map = [&](const auto& f) { Map(f, input, target, losses, count); };
   switch (kind) {
     case PairLoss::kMse:
-      return f([] { return PairLoss::kMse; });
+      return map([](auto, auto x, auto t) HWY_ATTR {
+        const auto difference = hn::Sub(x, t);
+        return hn::Mul(difference, difference);
+      });
     case PairLoss::kL1:
-      return f([] { return PairLoss::kL1; });
+      return map([](auto, auto x, auto t) HWY_ATTR { return hn::Abs(hn::Sub(x, t)); });
     case PairLoss::kSmoothL1:
-      return f([] { return PairLoss::kSmoothL1; });
+      return map([beta](auto d, auto x, auto t) HWY_ATTR {
+        const auto magnitude = hn::Abs(hn::Sub(x, t));
+        const auto near = hn::Div(hn::Mul(hn::Mul(magnitude, magnitude), hn::Set(d, 0.5f)), hn::Set(d, beta));
+        return hn::IfThenElse(hn::Lt(magnitude, hn::Set(d, beta)), near, hn::Sub(magnitude, hn::Set(d, 0.5f * beta)));
+      });
     case PairLoss::kBceWithLogits:
-      return f([] { return PairLoss::kBceWithLogits; });
+      return map([](auto d, auto x, auto t)
+                     HWY_ATTR { return hn::MulAdd(hn::Sub(hn::Set(d, 1.0f), t), x, Log1pExp(d, hn::Neg(x))); });
   }
 }
 
+// The slopes times `factor`.
+void Slopes(PairLoss kind, float beta, const float* input, const float* target, float factor, float* slopes, int64_t count) {
+  const auto map = [&](const auto& f) {
+    Map([&](auto d, auto x, auto t) HWY_ATTR { return hn::Mul(f(d, x, t), hn::Set(d, factor)); }, input, target, slopes, count);
+  };
+  switch (kind) {
+    case PairLoss::kMse:
+      return map([](auto, auto x, auto t) HWY_ATTR {
+        const auto difference = hn::Sub(x, t);
+        return hn::Add(difference, difference);
+      });
+    case PairLoss::kL1:
+      return map([](auto d, auto x, auto t) HWY_ATTR {
+        const auto difference = hn::Sub(x, t), one = hn::Set(d, 1.0f);
+        const auto below = hn::IfThenElseZero(hn::Lt(difference, hn::Zero(d)), hn::Neg(one));
+        return hn::IfThenElse(hn::Gt(difference, hn::Zero(d)), one, below);
+      });
+    case PairLoss::kSmoothL1:
+      return map([beta](auto d, auto x, auto t) HWY_ATTR {
+        const auto difference = hn::Sub(x, t), one = hn::Set(d, 1.0f), limit = hn::Set(d, beta);
+        const auto near = hn::IfThenElse(hn::Ge(difference, limit), one, hn::Div(difference, limit));
+        return hn::IfThenElse(hn::Le(difference, hn::Neg(limit)), hn::Neg(one), near);
+      });
+    case PairLoss::kBceWithLogits:
+      return map([](auto d, auto x, auto t) HWY_ATTR { return hn::Sub(Sigmoid(d, x), t); });
+  }
+}
+
+void Multiply(float* values, const float* by, int64_t count) {
+  Map([](auto, auto v, auto w) HWY_ATTR { return hn::Mul(v, w); }, values, by, values, count);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(Losses);
+HWY_EXPORT(Slopes);
+HWY_EXPORT(Multiply);
+
+namespace {
+constexpr int64_t kGrain = 16384;
 }  // namespace
 
-template <class T>
-void pair_loss(PairLoss kind, double beta, const T* input, const T* target, T* losses, int64_t count) noexcept {
-  with_kind(kind, [&](auto constant) {
-    parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) losses[i] = reference::pair_loss(constant(), beta, input[i], target[i]);
-    });
+void pair_loss(PairLoss kind, double beta, const float* input, const float* target, float* losses, int64_t count) noexcept {
+  const auto f = HWY_DYNAMIC_DISPATCH(Losses);
+  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+    f(kind, static_cast<float>(beta), input + begin, target + begin, losses + begin, end - begin);
   });
 }
 
-template <class T>
-void pair_loss_backward(PairLoss kind, double beta, const T* input, const T* target, const T* weight, bool per_value, double scale,
-                        T* grad_input, int64_t count) noexcept {
-  with_kind(kind, [&](auto constant) {
-    parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
-      if (per_value) {
-        for (int64_t i = begin; i < end; ++i) {
-          grad_input[i] = reference::pair_loss_slope(constant(), beta, input[i], target[i]) * (weight[i] * static_cast<T>(scale));
-        }
-      } else {
-        const T factor = static_cast<T>(static_cast<double>(weight[0]) * scale);
-        for (int64_t i = begin; i < end; ++i)
-          grad_input[i] = reference::pair_loss_slope(constant(), beta, input[i], target[i]) * factor;
-      }
-    });
+void pair_loss(PairLoss kind, double beta, const double* input, const double* target, double* losses, int64_t count) noexcept {
+  parallel_ranges(count, kGrain / 8, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) losses[i] = reference::pair_loss(kind, beta, input[i], target[i]);
   });
 }
 
-#define CONVOY_FOR_TYPE(T)                                                             \
-  template void pair_loss(PairLoss, double, const T*, const T*, T*, int64_t) noexcept; \
-  template void pair_loss_backward(PairLoss, double, const T*, const T*, const T*, bool, double, T*, int64_t) noexcept;
-CONVOY_FOR_TYPE(float)
-CONVOY_FOR_TYPE(double)
-#undef CONVOY_FOR_TYPE
+void pair_loss_backward(PairLoss kind, double beta, const float* input, const float* target, const float* weight, bool per_value,
+                        double scale, float* grad_input, int64_t count) noexcept {
+  const auto slopes = HWY_DYNAMIC_DISPATCH(Slopes);
+  const auto multiply = HWY_DYNAMIC_DISPATCH(Multiply);
+  const float factor = static_cast<float>(per_value ? scale : scale * static_cast<double>(weight[0]));
+  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+    slopes(kind, static_cast<float>(beta), input + begin, target + begin, factor, grad_input + begin, end - begin);
+    if (per_value) multiply(grad_input + begin, weight + begin, end - begin);
+  });
+}
+
+void pair_loss_backward(PairLoss kind, double beta, const double* input, const double* target, const double* weight, bool per_value,
+                        double scale, double* grad_input, int64_t count) noexcept {
+  parallel_ranges(count, kGrain / 8, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      grad_input[i] = reference::pair_loss_slope(kind, beta, input[i], target[i]) * (weight[per_value ? i : 0] * scale);
+    }
+  });
+}
 
 }  // namespace convoy::kernels
+#endif  // HWY_ONCE

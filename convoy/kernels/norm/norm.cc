@@ -56,10 +56,9 @@ void RunMoments(const float* x, int64_t n, double* sum, double* squares) {
   *squares = total;
 }
 
-// The moments of `columns` neighbouring columns over `rows` rows, `step` values apart.
-void ColumnMoments(const float* x, int64_t rows, int64_t step, int64_t columns, double* sums, double* squares) {
+// The moments of `columns` neighbouring columns over `rows` rows, `step` values apart; `means` is scratch.
+void ColumnMoments(const float* x, int64_t rows, int64_t step, int64_t columns, double* sums, double* squares, double* means) {
   const hn::ScalableTag<double> dd;
-  const double count = static_cast<double>(rows);
   std::fill(sums, sums + columns, 0.0);
   std::fill(squares, squares + columns, 0.0);
   for (int64_t r = 0; r < rows; ++r) {
@@ -68,17 +67,40 @@ void ColumnMoments(const float* x, int64_t rows, int64_t step, int64_t columns, 
         columns, [&](int64_t i) HWY_ATTR { hn::StoreU(hn::Add(hn::LoadU(dd, sums + i), LoadDouble(row + i)), dd, sums + i); },
         [&](int64_t i) HWY_ATTR { sums[i] += static_cast<double>(row[i]); });
   }
+  for (int64_t i = 0; i < columns; ++i) means[i] = sums[i] / static_cast<double>(rows);
   for (int64_t r = 0; r < rows; ++r) {
     const float* row = x + r * step;
     ForDoubles(
         columns,
         [&](int64_t i) HWY_ATTR {
-          const auto deviation = hn::Sub(LoadDouble(row + i), hn::Div(hn::LoadU(dd, sums + i), hn::Set(dd, count)));
+          const auto deviation = hn::Sub(LoadDouble(row + i), hn::LoadU(dd, means + i));
           hn::StoreU(hn::MulAdd(deviation, deviation, hn::LoadU(dd, squares + i)), dd, squares + i);
         },
         [&](int64_t i) HWY_ATTR {
-          const double deviation = static_cast<double>(row[i]) - sums[i] / count;
+          const double deviation = static_cast<double>(row[i]) - means[i];
           squares[i] += deviation * deviation;
+        });
+  }
+}
+
+// The sums of the gradient and of gradient * (x - mean) of neighbouring columns.
+void ColumnGradSums(const float* grad, const float* x, int64_t rows, int64_t step, int64_t columns, const double* means,
+                    double* grad_sum, double* product_sum) {
+  const hn::ScalableTag<double> dd;
+  std::fill(grad_sum, grad_sum + columns, 0.0);
+  std::fill(product_sum, product_sum + columns, 0.0);
+  for (int64_t r = 0; r < rows; ++r) {
+    const float *g_row = grad + r * step, *x_row = x + r * step;
+    ForDoubles(
+        columns,
+        [&](int64_t i) HWY_ATTR {
+          const auto g = LoadDouble(g_row + i), deviation = hn::Sub(LoadDouble(x_row + i), hn::LoadU(dd, means + i));
+          hn::StoreU(hn::Add(hn::LoadU(dd, grad_sum + i), g), dd, grad_sum + i);
+          hn::StoreU(hn::MulAdd(g, deviation, hn::LoadU(dd, product_sum + i)), dd, product_sum + i);
+        },
+        [&](int64_t i) HWY_ATTR {
+          grad_sum[i] += static_cast<double>(g_row[i]);
+          product_sum[i] += static_cast<double>(g_row[i]) * (static_cast<double>(x_row[i]) - means[i]);
         });
   }
 }
@@ -94,15 +116,9 @@ void NormalizeEach(const float* x, int64_t n, const float* center, const float* 
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t i = 0; i < n; i += lanes) {
     const int64_t m = std::min(lanes, n - i);
-    if (m == lanes) {
-      hn::StoreU(
-          hn::MulAdd(hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, center + i)), hn::LoadU(d, scale + i), hn::LoadU(d, shift + i)), d,
-          y + i);
-    } else {
-      StorePart(hn::MulAdd(hn::Sub(LoadPart(d, x + i, m), LoadPart(d, center + i, m)), LoadPart(d, scale + i, m),
-                           LoadPart(d, shift + i, m)),
-                d, y + i, m);
-    }
+    const auto load = [&](const float* p) HWY_ATTR { return m == lanes ? hn::LoadU(d, p + i) : LoadPart(d, p + i, m); };
+    const auto v = hn::MulAdd(hn::Sub(load(x), load(center)), load(scale), load(shift));
+    m == lanes ? hn::StoreU(v, d, y + i) : StorePart(v, d, y + i, m);
   }
 }
 
@@ -141,6 +157,23 @@ void GradRun(const float* grad, const float* x, int64_t n, double center, double
       [&](int64_t i) HWY_ATTR {
         grad_input[i] =
             static_cast<float>(std::fma(static_cast<double>(grad[i]), a, std::fma(static_cast<double>(x[i]) - center, b, c)));
+      });
+}
+
+void GradEach(const float* grad, const float* x, int64_t n, const double* center, const double* a, const double* b, const double* c,
+              float* grad_input) {
+  const hn::ScalableTag<double> dd;
+  const hn::Rebind<float, decltype(dd)> df;
+  ForDoubles(
+      n,
+      [&](int64_t i) HWY_ATTR {
+        const auto rest =
+            hn::MulAdd(hn::Sub(LoadDouble(x + i), hn::LoadU(dd, center + i)), hn::LoadU(dd, b + i), hn::LoadU(dd, c + i));
+        hn::StoreU(hn::DemoteTo(df, hn::MulAdd(LoadDouble(grad + i), hn::LoadU(dd, a + i), rest)), df, grad_input + i);
+      },
+      [&](int64_t i) HWY_ATTR {
+        grad_input[i] = static_cast<float>(
+            std::fma(static_cast<double>(grad[i]), a[i], std::fma(static_cast<double>(x[i]) - center[i], b[i], c[i])));
       });
 }
 
@@ -204,10 +237,12 @@ namespace convoy::kernels {
 
 HWY_EXPORT(RunMoments);
 HWY_EXPORT(ColumnMoments);
+HWY_EXPORT(ColumnGradSums);
 HWY_EXPORT(NormalizeRun);
 HWY_EXPORT(NormalizeEach);
 HWY_EXPORT(SumRun);
 HWY_EXPORT(GradRun);
+HWY_EXPORT(GradEach);
 HWY_EXPORT(NormalizeRow);
 HWY_EXPORT(GradRow);
 HWY_EXPORT(AddRow);
@@ -234,6 +269,19 @@ Moments run_moments(const double* x, int64_t n) {
   return m;
 }
 
+void run_grad_sums(const float* grad, const float* x, int64_t n, double mean, GradSums& sums) {
+  GradSums run;
+  HWY_DYNAMIC_DISPATCH(SumRun)(grad, x, n, mean, &run.grad, &run.product);
+  sums.grad += run.grad;
+  sums.product += run.product;
+}
+void run_grad_sums(const double* grad, const double* x, int64_t n, double mean, GradSums& sums) {
+  GradSums run;
+  reference::sums(grad, x, n, mean, run.grad, run.product);
+  sums.grad += run.grad;
+  sums.product += run.product;
+}
+
 // A part is a range of segments; a segment is a piece of a run of at most kPart values.
 struct Parts {
   int64_t per_plane, segments, per_part, count;
@@ -241,34 +289,55 @@ struct Parts {
   explicit Parts(const NormGroups& layout) {
     per_plane = (layout.length + kPart - 1) / kPart;
     segments = layout.planes * per_plane;
-    per_part = std::max<int64_t>(1, kPart / std::max<int64_t>(1, layout.length));
+    // Groups that are neighbouring columns share rows, so their parts are short.
+    per_part = columns(layout) ? kRun / 4 : std::max<int64_t>(1, kPart / std::max<int64_t>(1, layout.length));
     count = std::max<int64_t>(1, (segments + per_part - 1) / per_part);
   }
+
+  static bool columns(const NormGroups& layout) { return layout.length == 1 && layout.group_step == 1 && layout.planes > 1; }
 };
 
-template <class T>
-void group_moments(const NormGroups& layout, const T* input, Moments* partial, Moments* result) {
-  const Parts parts(layout);
+// part(group, first segment, last segment) gives a Result, add joins them.
+template <class Result, class Part, class Add>
+void sum_parts(const NormGroups& layout, const Parts& parts, Result* partial, Result* result, const Part& part, const Add& add) {
   const int64_t part_values = std::min(layout.length, kPart) * std::min(parts.per_part, parts.segments);
   parallel_ranges(layout.groups * parts.count, per_task(part_values), [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t first = unit % parts.count * parts.per_part, last = std::min(first + parts.per_part, parts.segments);
-      const T* group = input + unit / parts.count * layout.group_step;
-      Moments sum;
-      for (int64_t segment = first; segment < last; ++segment) {
-        const int64_t from = segment % parts.per_plane * kPart, to = std::min(from + kPart, layout.length);
-        const T* plane = group + segment / parts.per_plane * layout.plane_step;
-        for (int64_t i = from; i < to; i += kRun) sum.add(run_moments(plane + i, std::min(kRun, to - i)));
-      }
-      partial[unit] = sum;
+      const int64_t first = unit % parts.count * parts.per_part;
+      partial[unit] = part(unit / parts.count, first, std::min(first + parts.per_part, parts.segments));
     }
   });
+  add_parts(layout, parts, partial, result, add);
+}
+
+template <class Result, class Add>
+void add_parts(const NormGroups& layout, const Parts& parts, const Result* partial, Result* result, const Add& add) {
   parallel_ranges(layout.groups, per_task(parts.count), [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
-      Moments sum;
-      for (int64_t part = 0; part < parts.count; ++part) sum.add(partial[g * parts.count + part]);
+      Result sum;
+      for (int64_t part = 0; part < parts.count; ++part) add(sum, partial[g * parts.count + part]);
       result[g] = sum;
     }
+  });
+}
+
+// Calls f(offset into the group, count) for runs of at most `most` values that cover the segments.
+template <class F>
+void for_each_run(const NormGroups& layout, const Parts& parts, int64_t first, int64_t last, const F& f) {
+  for (int64_t segment = first; segment < last; ++segment) {
+    const int64_t from = segment % parts.per_plane * kPart, to = std::min(from + kPart, layout.length);
+    const int64_t plane = segment / parts.per_plane * layout.plane_step;
+    for (int64_t i = from; i < to; i += kRun) f(plane + i, std::min(kRun, to - i));
+  }
+}
+
+// Calls f(first column, columns, part, first row, rows) for tiles of neighbouring columns.
+template <class F>
+void for_each_tile(const NormGroups& layout, const Parts& parts, const F& f) {
+  const int64_t tiles = (layout.groups + kColumns - 1) / kColumns;
+  parallel_for(tiles * parts.count, [&](int64_t unit) {
+    const int64_t part = unit / tiles, column = unit % tiles * kColumns, row = part * parts.per_part;
+    f(column, std::min(kColumns, layout.groups - column), part, row, std::min(parts.per_part, layout.planes - row));
   });
 }
 
@@ -289,18 +358,64 @@ void for_each_plane_run(const NormPlanes& layout, const F& f) {
 
 int64_t moments_parts(const NormGroups& layout) noexcept { return Parts(layout).count; }
 
-void moments(const NormGroups& layout, const float* input, Moments* partial, Moments* result) noexcept {
-  if (layout.length != 1 || layout.group_step != 1) return group_moments(layout, input, partial, result);
-  // Groups are neighbouring columns.
-  parallel_ranges(layout.groups, kColumns, [&](int64_t begin, int64_t end) {
-    double sums[kColumns], squares[kColumns];
-    HWY_DYNAMIC_DISPATCH(ColumnMoments)(input + begin, layout.planes, layout.plane_step, end - begin, sums, squares);
-    for (int64_t g = begin; g < end; ++g) result[g] = {static_cast<double>(layout.planes), sums[g - begin], squares[g - begin]};
-  });
+template <class T>
+void moments(const NormGroups& layout, const T* input, Moments* partial, Moments* result) noexcept {
+  const Parts parts(layout);
+  const auto add = [](Moments& sum, const Moments& part) { sum.add(part); };
+  if constexpr (std::is_same_v<T, float>) {
+    if (Parts::columns(layout)) {
+      for_each_tile(layout, parts, [&](int64_t column, int64_t columns, int64_t part, int64_t row, int64_t rows) {
+        double sums[kColumns], squares[kColumns], means[kColumns];
+        HWY_DYNAMIC_DISPATCH(ColumnMoments)
+        (input + row * layout.plane_step + column, rows, layout.plane_step, columns, sums, squares, means);
+        for (int64_t c = 0; c < columns; ++c) {
+          partial[(column + c) * parts.count + part] = {static_cast<double>(rows), sums[c], squares[c]};
+        }
+      });
+      return add_parts(layout, parts, partial, result, add);
+    }
+  }
+  sum_parts(
+      layout, parts, partial, result,
+      [&](int64_t group, int64_t first, int64_t last) {
+        Moments sum;
+        for_each_run(layout, parts, first, last,
+                     [&](int64_t at, int64_t n) { sum.add(run_moments(input + group * layout.group_step + at, n)); });
+        return sum;
+      },
+      add);
 }
 
-void moments(const NormGroups& layout, const double* input, Moments* partial, Moments* result) noexcept {
-  group_moments(layout, input, partial, result);
+template <class T>
+void grad_sums(const NormGroups& layout, const T* grad, const T* input, const double* mean, GradSums* partial,
+               GradSums* result) noexcept {
+  const Parts parts(layout);
+  const auto add = [](GradSums& sum, const GradSums& part) {
+    sum.grad += part.grad;
+    sum.product += part.product;
+  };
+  if constexpr (std::is_same_v<T, float>) {
+    if (Parts::columns(layout)) {
+      for_each_tile(layout, parts, [&](int64_t column, int64_t columns, int64_t part, int64_t row, int64_t rows) {
+        double grads[kColumns], products[kColumns];
+        const int64_t at = row * layout.plane_step + column;
+        HWY_DYNAMIC_DISPATCH(ColumnGradSums)
+        (grad + at, input + at, rows, layout.plane_step, columns, mean + column, grads, products);
+        for (int64_t c = 0; c < columns; ++c) partial[(column + c) * parts.count + part] = {grads[c], products[c]};
+      });
+      return add_parts(layout, parts, partial, result, add);
+    }
+  }
+  sum_parts(
+      layout, parts, partial, result,
+      [&](int64_t group, int64_t first, int64_t last) {
+        GradSums sums;
+        for_each_run(layout, parts, first, last, [&](int64_t at, int64_t n) {
+          run_grad_sums(grad + group * layout.group_step + at, input + group * layout.group_step + at, n, mean[group], sums);
+        });
+        return sums;
+      },
+      add);
 }
 
 template <class T>
@@ -323,28 +438,15 @@ void normalize_planes(const NormPlanes& layout, const T* input, const T* center,
 }
 
 template <class T>
-void plane_sums(const NormPlanes& layout, const T* grad, const T* input, const double* mean, double* grad_sum,
-                double* product_sum) noexcept {
-  if (layout.length == 0) {
-    std::fill(grad_sum, grad_sum + layout.planes, 0.0);
-    std::fill(product_sum, product_sum + layout.planes, 0.0);
-  }
-  for_each_plane_run(layout, [&](int64_t plane, int64_t count, int64_t at) {
-    for (int64_t p = plane; p < plane + count; ++p, ++at) {
-      const T *g = grad + p * layout.length, *x = input + p * layout.length;
-      if constexpr (std::is_same_v<T, float>) {
-        HWY_DYNAMIC_DISPATCH(SumRun)(g, x, layout.length, mean[at], grad_sum + p, product_sum + p);
-      } else {
-        reference::sums(g, x, layout.length, mean[at], grad_sum[p], product_sum[p]);
-      }
-    }
-  });
-}
-
-template <class T>
 void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const double* center, const double* a, const double* b,
                  const double* c, T* grad_input) noexcept {
   for_each_plane_run(layout, [&](int64_t plane, int64_t count, int64_t at) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (layout.length == 1) {
+        return HWY_DYNAMIC_DISPATCH(GradEach)(grad + plane, input + plane, count, center + at, a + at, b + at, c + at,
+                                              grad_input + plane);
+      }
+    }
     for (int64_t p = plane; p < plane + count; ++p, ++at) {
       const T *g = grad + p * layout.length, *x = input + p * layout.length;
       T* out = grad_input + p * layout.length;
@@ -410,8 +512,9 @@ void column_sums(int64_t rows, int64_t length, int64_t block_rows, const T* grad
 }
 
 #define CONVOY_FOR_TYPE(T)                                                                                                     \
+  template void moments(const NormGroups&, const T*, Moments*, Moments*) noexcept;                                             \
+  template void grad_sums(const NormGroups&, const T*, const T*, const double*, GradSums*, GradSums*) noexcept;                \
   template void normalize_planes(const NormPlanes&, const T*, const T*, const T*, const T*, T*) noexcept;                      \
-  template void plane_sums(const NormPlanes&, const T*, const T*, const double*, double*, double*) noexcept;                   \
   template void grad_planes(const NormPlanes&, const T*, const T*, const double*, const double*, const double*, const double*, \
                             T*) noexcept;                                                                                      \
   template void normalize_rows(int64_t, int64_t, const T*, const T*, const T*, const T*, const T*, const T*, T*) noexcept;     \

@@ -33,8 +33,18 @@ struct NormGroups {
 
 /// The moments of each group. `partial` has room for moments_parts(layout) * groups entries.
 int64_t moments_parts(const NormGroups& layout) noexcept;
-void moments(const NormGroups& layout, const float* input, Moments* partial, Moments* result) noexcept;
-void moments(const NormGroups& layout, const double* input, Moments* partial, Moments* result) noexcept;
+template <class T>
+void moments(const NormGroups& layout, const T* input, Moments* partial, Moments* result) noexcept;
+
+/// Sums of a gradient and of gradient * (input - mean).
+struct GradSums {
+  double grad = 0, product = 0;
+};
+
+/// The sums of each group, whose mean is mean[group]. `partial` has room for moments_parts(layout) * groups entries.
+template <class T>
+void grad_sums(const NormGroups& layout, const T* grad, const T* input, const double* mean, GradSums* partial,
+               GradSums* result) noexcept;
 
 /// Planes of `length` values, one after another; plane p has coefficient number p % period.
 struct NormPlanes {
@@ -45,11 +55,6 @@ struct NormPlanes {
 template <class T>
 void normalize_planes(const NormPlanes& layout, const T* input, const T* center, const T* scale, const T* shift,
                       T* output) noexcept;
-
-/// Per plane the sums of grad and of grad * (input - mean).
-template <class T>
-void plane_sums(const NormPlanes& layout, const T* grad, const T* input, const double* mean, double* grad_sum,
-                double* product_sum) noexcept;
 
 /// grad_input = grad * a + (input - center) * b + c, summed in double: over a few values the terms cancel almost completely.
 template <class T>

@@ -16,10 +16,15 @@ struct NllLayout {
 template <class T>
 void nll(const NllLayout& layout, const T* log_p, const int64_t* target, double* losses) noexcept;
 
-/// grad_input: each sample's gradient of its loss times weight[sample] (per_sample) or weight[0].
+/// grad_input: the gradient for log_p without smoothing: -scale * weight[sample] (per_sample) or -scale * weight[0] at the target.
 template <class T>
 void nll_backward(const NllLayout& layout, const int64_t* target, const T* weight, bool per_sample, double scale,
                   T* grad_input) noexcept;
+
+/// The gradient for the logits of nll on log_softmax, in place of `gradient`, which holds their softmax.
+template <class T>
+void cross_entropy_backward(const NllLayout& layout, const int64_t* target, const T* weight, bool per_sample, double scale,
+                            T* gradient) noexcept;
 
 /// The same with probabilities for labels: losses = -sum over classes of ((1 - smoothing) p + smoothing / classes) log_p.
 template <class T>

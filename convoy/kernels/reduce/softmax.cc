@@ -16,6 +16,16 @@
 #include "convoy/kernels/reduce/sum-inl.h"
 #include "hwy/highway.h"
 
+#ifndef CONVOY_KERNELS_REDUCE_SOFTMAX_CONSTANTS_
+#define CONVOY_KERNELS_REDUCE_SOFTMAX_CONSTANTS_
+namespace convoy::kernels {
+namespace {
+constexpr int64_t kGrain = 8192;   // values per task
+constexpr int64_t kColumns = 256;  // slices per tile, a multiple of every vector length
+}  // namespace
+}  // namespace convoy::kernels
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
@@ -62,76 +72,93 @@ void SoftmaxBackwardRow(bool logarithm, const float* g, const float* y, float* g
   }
 }
 
-// A vector of neighbouring slices, n values `stride` apart each. Sums are added up in runs of 32, and the runs among themselves.
-template <class D, class Load>
-HWY_INLINE hn::Vec<D> SumInRuns(D d, int64_t n, const Load& load) {
-  auto sum = hn::Zero(d);
-  for (int64_t i = 0; i < n; i += 32) {
-    auto run = hn::Zero(d);
-    for (int64_t j = i; j < std::min(i + 32, n); ++j) run = hn::Add(run, load(j));
-    sum = hn::Add(sum, run);
-  }
-  return sum;
-}
+// A tile of up to kColumns neighbouring slices, `stride` values from row to row, is worked through row by row, so that memory is
+// read in order. In the tile's arrays the lanes behind the last slice hold something, and nothing is read from them.
+struct Tile {
+  int64_t n, stride, columns;
+};
 
-template <class D, class Load, class Store>
-HWY_INLINE void SoftmaxVector(D d, bool logarithm, int64_t n, const Load& load, const Store& store) {
-  auto most = load(0);
-  for (int64_t i = 1; i < n; ++i) most = MaxOrNaN(most, load(i));
-  if (logarithm) {
-    const auto log_sum = AnyLog(d, SumInRuns(d, n, [&](int64_t i) HWY_ATTR { return AnyExp(d, hn::Sub(load(i), most)); }));
-    for (int64_t i = 0; i < n; ++i) store(i, hn::Sub(hn::Sub(load(i), most), log_sum));
-  } else {
-    const auto sum = SumInRuns(d, n, [&](int64_t i) HWY_ATTR { return AnyExp(d, hn::Sub(load(i), most)); });
-    for (int64_t i = 0; i < n; ++i) store(i, hn::Div(AnyExp(d, hn::Sub(load(i), most)), sum));
-  }
-}
-
-template <class D, class LoadG, class LoadY, class Store>
-HWY_INLINE void SoftmaxBackwardVector(D d, bool logarithm, int64_t n, const LoadG& g, const LoadY& y, const Store& store) {
-  if (logarithm) {
-    const auto sum = SumInRuns(d, n, g);
-    for (int64_t i = 0; i < n; ++i) store(i, hn::Sub(g(i), hn::Mul(AnyExp(d, y(i)), sum)));
-  } else {
-    const auto sum = SumInRuns(d, n, [&](int64_t i) HWY_ATTR { return hn::Mul(g(i), y(i)); });
-    for (int64_t i = 0; i < n; ++i) store(i, hn::Mul(y(i), hn::Sub(g(i), sum)));
-  }
-}
-
-// `columns` neighbouring slices.
-void SoftmaxColumns(bool logarithm, const float* x, float* y, int64_t n, int64_t stride, int64_t columns) {
+// Calls f(offset into a tile array, load, store) for the vectors of a row; the last goes through a padded copy.
+template <class F>
+HWY_INLINE void ForRow(const Tile& tile, const F& f) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t c = 0;
-  for (; c + lanes <= columns; c += lanes) {
-    SoftmaxVector(
-        d, logarithm, n, [&](int64_t i) HWY_ATTR { return hn::LoadU(d, x + i * stride + c); },
-        [&](int64_t i, auto v) HWY_ATTR { hn::StoreU(v, d, y + i * stride + c); });
+  for (; c + lanes <= tile.columns; c += lanes) {
+    f(
+        c, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p + c); },
+        [&](auto v, float* p) HWY_ATTR { hn::StoreU(v, d, p + c); });
   }
-  const int64_t rest = columns - c;
+  const int64_t rest = tile.columns - c;
   if (rest == 0) return;
-  SoftmaxVector(
-      d, logarithm, n, [&](int64_t i) HWY_ATTR { return LoadPart(d, x + i * stride + c, rest); },
-      [&](int64_t i, auto v) HWY_ATTR { StorePart(v, d, y + i * stride + c, rest); });
+  f(
+      c, [&](const float* p) HWY_ATTR { return LoadPart(d, p + c, rest); },
+      [&](auto v, float* p) HWY_ATTR { StorePart(v, d, p + c, rest); });
+}
+
+// sums[c] over the rows of value(row, c, load), added up in runs of 32 rows and the runs among themselves.
+template <class Value>
+HWY_INLINE void SumTile(const Tile& tile, float* sums, const Value& value) {
+  const hn::ScalableTag<float> d;
+  HWY_ALIGN float run[kColumns];
+  std::fill(sums, sums + kColumns, 0.0f);
+  for (int64_t begin = 0; begin < tile.n; begin += 32) {
+    std::fill(run, run + kColumns, 0.0f);
+    for (int64_t row = begin; row < std::min(begin + 32, tile.n); ++row) {
+      ForRow(tile, [&](int64_t c, const auto& load, const auto& store)
+                       HWY_ATTR { hn::Store(hn::Add(hn::Load(d, run + c), value(row, c, load, store)), d, run + c); });
+    }
+    for (int64_t c = 0; c < kColumns; c += static_cast<int64_t>(hn::Lanes(d))) {
+      hn::Store(hn::Add(hn::Load(d, sums + c), hn::Load(d, run + c)), d, sums + c);
+    }
+  }
+}
+
+void SoftmaxColumns(bool logarithm, const float* x, float* y, int64_t n, int64_t stride, int64_t columns) {
+  const hn::ScalableTag<float> d;
+  const Tile tile{n, stride, columns};
+  HWY_ALIGN float most[kColumns], sums[kColumns];
+  std::fill(most, most + kColumns, -std::numeric_limits<float>::infinity());
+  for (int64_t row = 0; row < n; ++row) {
+    ForRow(tile, [&](int64_t c, const auto& load, const auto&)
+                     HWY_ATTR { hn::Store(MaxOrNaN(hn::Load(d, most + c), load(x + row * stride)), d, most + c); });
+  }
+  SumTile(tile, sums, [&](int64_t row, int64_t c, const auto& load, const auto& store) HWY_ATTR {
+    const auto e = AnyExp(d, hn::Sub(load(x + row * stride), hn::Load(d, most + c)));
+    if (!logarithm) store(e, y + row * stride);
+    return e;
+  });
+  for (int64_t c = 0; c < kColumns; c += static_cast<int64_t>(hn::Lanes(d))) {
+    const auto sum = hn::Load(d, sums + c);
+    hn::Store(logarithm ? AnyLog(d, sum) : hn::Div(hn::Set(d, 1.0f), sum), d, sums + c);
+  }
+  for (int64_t row = 0; row < n; ++row) {
+    ForRow(tile, [&](int64_t c, const auto& load, const auto& store) HWY_ATTR {
+      const auto s = hn::Load(d, sums + c);
+      if (logarithm) {
+        store(hn::Sub(hn::Sub(load(x + row * stride), hn::Load(d, most + c)), s), y + row * stride);
+      } else {
+        store(hn::Mul(load(y + row * stride), s), y + row * stride);
+      }
+    });
+  }
 }
 
 void SoftmaxBackwardColumns(bool logarithm, const float* g, const float* y, float* grad, int64_t n, int64_t stride,
                             int64_t columns) {
   const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t c = 0;
-  for (; c + lanes <= columns; c += lanes) {
-    SoftmaxBackwardVector(
-        d, logarithm, n, [&](int64_t i) HWY_ATTR { return hn::LoadU(d, g + i * stride + c); },
-        [&](int64_t i) HWY_ATTR { return hn::LoadU(d, y + i * stride + c); },
-        [&](int64_t i, auto v) HWY_ATTR { hn::StoreU(v, d, grad + i * stride + c); });
+  const Tile tile{n, stride, columns};
+  HWY_ALIGN float sums[kColumns];
+  SumTile(tile, sums, [&](int64_t row, int64_t, const auto& load, const auto&) HWY_ATTR {
+    const auto v = load(g + row * stride);
+    return logarithm ? v : hn::Mul(v, load(y + row * stride));
+  });
+  for (int64_t row = 0; row < n; ++row) {
+    ForRow(tile, [&](int64_t c, const auto& load, const auto& store) HWY_ATTR {
+      const auto s = hn::Load(d, sums + c), dy = load(g + row * stride), v = load(y + row * stride);
+      store(logarithm ? hn::Sub(dy, hn::Mul(AnyExp(d, v), s)) : hn::Mul(v, hn::Sub(dy, s)), grad + row * stride);
+    });
   }
-  const int64_t rest = columns - c;
-  if (rest == 0) return;
-  SoftmaxBackwardVector(
-      d, logarithm, n, [&](int64_t i) HWY_ATTR { return LoadPart(d, g + i * stride + c, rest); },
-      [&](int64_t i) HWY_ATTR { return LoadPart(d, y + i * stride + c, rest); },
-      [&](int64_t i, auto v) HWY_ATTR { StorePart(v, d, grad + i * stride + c, rest); });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -147,9 +174,6 @@ HWY_EXPORT(SoftmaxColumns);
 HWY_EXPORT(SoftmaxBackwardColumns);
 
 namespace {
-
-constexpr int64_t kGrain = 8192;   // values per task
-constexpr int64_t kColumns = 128;  // slices per task, a multiple of every vector length
 
 // Calls columns(offset, count) for groups of neighbouring slices.
 template <class Columns>
