@@ -309,5 +309,117 @@ TEST(Pooling, ExtremeArguments) {
             1);
 }
 
+TEST(MaxUnpool, PutsValuesBack) {
+  const Tensor x = counting({1, 1, 4, 4});
+  const auto pooled = ops::max_pool(2, x, {.kernel_size = 2});
+  const Tensor y = ops::max_unpool(2, pooled.output, pooled.indices, {.kernel_size = 2});
+  EXPECT_EQ(y.to_vector<float>(), (Floats{0, 0, 0, 0, 0, 5, 0, 7, 0, 0, 0, 0, 0, 13, 0, 15}));
+  EXPECT_TRUE(identical(ops::max_unpool_backward(2, x, pooled.indices), pooled.output));
+  EXPECT_EQ(ops::max_unpool(1, Tensor::ones({1, 2, 3}), Tensor::zeros({1, 2, 3}, DType::kInt64), {.kernel_size = 2}, {7}).shape(),
+            (Shape{1, 2, 7}));
+  // Length 0 is legal: nothing is put anywhere, so no index can be valid unless there is none.
+  EXPECT_EQ(ops::max_unpool(1, Tensor::zeros({0, 1, 1}), Tensor::zeros({0, 1, 1}, DType::kInt64),
+                            {.kernel_size = 2, .stride = 2, .padding = 1})
+                .shape(),
+            (Shape{0, 1, 0}));
+}
+
+TEST(MaxUnpool, RefusesInPyTorchsWords) {
+  const auto unpool = [](int rank, const Shape& shape, int64_t index, const MaxPoolOptions& o, const Ints& size = {}) {
+    Tensor indices = Tensor::zeros(shape, DType::kInt64);
+    if (indices.numel() > 0) indices.data<int64_t>()[indices.numel() - 1] = index;
+    return refusal([&] { ops::max_unpool(rank, Tensor::ones(shape), indices, o, size); });
+  };
+  EXPECT_EQ(unpool(2, {1, 1, 2, 2}, 18, {.kernel_size = 2}), "Found an invalid max index: 18 (output volumes are of size 4x4");
+  EXPECT_EQ(unpool(2, {1, 1, 2, 2}, -1, {.kernel_size = 2}), "Found an invalid max index: -1 (output volumes are of size 4x4");
+  EXPECT_EQ(unpool(2, {1, 1, 2, 2}, 4294967299, {.kernel_size = 2}),
+            "Found an invalid max index: 4294967299 (output volumes are of size 4x4");
+  EXPECT_EQ(unpool(1, {1, 2, 3}, 1000000, {.kernel_size = 2}),
+            "Found an invalid max index: 1000000 (output volumes are of size 6x1");
+  EXPECT_EQ(unpool(3, {1, 2, 2, 2, 2}, -2, {.kernel_size = 2}), "Found an invalid max index: -2 (output volumes are of size 4x4x4");
+  EXPECT_EQ(unpool(2, {1, 1, 2, 2}, 0, {.kernel_size = 2}, {8, 8}),
+            "invalid output_size \"(8, 8)\" (dim 0 must be between 2 and 6)");
+  EXPECT_EQ(unpool(2, {1, 1, 2, 2}, 0, {.kernel_size = 2}, {4, 4, 4}),
+            "output_size should be a sequence containing 2 or 4 elements, but it has a length of '3'");
+  EXPECT_EQ(unpool(2, {2, 2}, 0, {.kernel_size = 2}),
+            "Input to max_unpooling2d should be a 3d or 4d Tensor, but got a tensor with 2 dimensions.");
+  EXPECT_EQ(unpool(2, {1, 0, 2, 2}, 0, {.kernel_size = 2}),
+            "max_unpooling2d_forward_out_cpu(): Expected input to have non-zero size for non-batch dimensions, but got [1, 0, 2, "
+            "2] with dimension 1 "
+            "being empty.");
+  EXPECT_EQ(unpool(2, {1, 1, 2, 2}, 0, {.kernel_size = 2, .padding = 9}), "numel: integer multiplication overflow");
+  EXPECT_EQ(unpool(3, {1, 1, 2, 2, 2}, 0, {.kernel_size = 2, .stride = 0}),
+            "strides should be greater than zero, but got stride: [0, 0, 0]");
+  EXPECT_EQ(refusal([] {
+              ops::max_unpool(2, Tensor::ones({1, 1, 2, 2}), Tensor::zeros({1, 1, 2, 3}, DType::kInt64), {.kernel_size = 2});
+            }),
+            "Expected shape of indices to be same as that of the input tensor ([1, 1, 2, 2]) but got indices tensor with shape: "
+            "[1, 1, 2, 3]");
+  EXPECT_EQ(refusal([] {
+              ops::max_unpool(2, Tensor::ones({1, 1, 2, 2}), Tensor::zeros({1, 1, 2, 2}), {.kernel_size = 2});
+            }),
+            "elements in indices should be type int64 but got: Float");
+  EXPECT_NE(refusal([] {
+              ops::max_unpool_backward(2, Tensor::ones({1, 1, 2, 2}), Tensor::full({1, 1, 1, 1}, 4, DType::kInt64));
+            }),
+            "accepted");
+  EXPECT_NE(refusal([] {
+              ops::max_unpool_backward(2, Tensor::ones({1, 2, 2, 2}), Tensor::zeros({1, 1, 1, 1}, DType::kInt64));
+            }),
+            "accepted");
+  for (const int64_t v : {kMin, kMax}) {
+    EXPECT_NE(unpool(2, {1, 1, 2, 2}, 0, {.kernel_size = 2, .stride = v}), "accepted");
+    EXPECT_NE(unpool(2, {1, 1, 2, 2}, 0, {.kernel_size = v}), "accepted");
+    EXPECT_NE(unpool(2, {1, 1, 2, 2}, 0, {.kernel_size = 2, .padding = v}), "accepted");
+    EXPECT_NE(unpool(2, {1, 1, 2, 2}, v, {.kernel_size = 2}), "accepted");
+  }
+}
+
+TEST(LpPool, PyTorchsRules) {
+  const Tensor ones = Tensor::ones({1, 1, 5});
+  // ceil_mode scales a cut window by the full kernel, though only one value is in it.
+  for (const double v : ops::lp_pool(1, ones, 2, 2, 2, true).to_vector<double>()) EXPECT_NEAR(v, std::sqrt(2.0), 1e-7);
+  EXPECT_EQ(ops::lp_pool(2, Tensor::ones({1, 1, 2, 2}), 1, 2).to_vector<float>(), (Floats{4}));
+  // A negative sum has no root of odd or fractional order in PyTorch: NaN. A norm of 1 is the plain sum.
+  const Tensor negative = Tensor::full({1, 1, 2}, -1);
+  EXPECT_TRUE(std::isnan(ops::lp_pool(1, negative, 3, 2).at(0)));
+  EXPECT_TRUE(std::isnan(ops::lp_pool(1, negative, 2.3, 2).at(0)));
+  EXPECT_EQ(ops::lp_pool(1, negative, 1, 2).at(0), -2);
+}
+
+TEST(LpPool, GradientIsZeroWhereTheWindowIs) {
+  const Tensor zeros = Tensor::zeros({1, 1, 4});
+  for (const double p : {1.0, 2.0, 3.0, 2.3}) {
+    EXPECT_EQ(ops::lp_pool_backward(1, Tensor::ones({1, 1, 2}), zeros, p, 2).to_vector<float>(), Floats(4, 0.0f)) << p;
+  }
+}
+
+// Central differences in double.
+TEST(LpPool, Gradient) {
+  const Tensor x = Tensor::from(std::vector<double>{1.5, 0.3, 2.2, 0.9, 1.1, 0.4}, {1, 1, 6});
+  const Tensor g = Tensor::from(std::vector<double>{1, -2, 0.5}, {1, 1, 3});
+  for (const double p : {1.0, 2.0, 3.0, 2.5}) {
+    const Tensor dx = ops::lp_pool_backward(1, g, x, p, 3, 2, true);
+    for (int64_t i = 0; i < 6; ++i) {
+      const auto value = [&](double step) {
+        Tensor moved = x.clone();
+        moved.data<double>()[i] += step;
+        const Tensor y = ops::lp_pool(1, moved, p, 3, 2, true);
+        return y.at(0) * g.at(0) + y.at(1) * g.at(1) + y.at(2) * g.at(2);
+      };
+      EXPECT_NEAR(dx.at(i), (value(1e-5) - value(-1e-5)) / 2e-5, 1e-8) << p;
+    }
+  }
+}
+
+TEST(LpPool, Refuses) {
+  EXPECT_EQ(refusal([] { ops::lp_pool(1, Tensor::ones({1, 1, 4}), 0, 2); }), "norm_type must be non-zero");
+  EXPECT_EQ(refusal([] { ops::lp_pool(2, Tensor::ones({1, 1, 4, 4}), 2, 0); }), "stride should not be zero");
+  EXPECT_EQ(refusal([] {
+              ops::lp_pool(1, Tensor::ones({2, 3}), 2, 9);
+            }),
+            "Given input size: (2x1x3). Calculated output size: (2x1x0). Output size is too small");
+}
+
 }  // namespace
 }  // namespace convoy

@@ -20,22 +20,28 @@ struct UnfoldOptions {
 enum class InterpolateMode : uint8_t { kNearest, kBilinear, kBicubic };
 
 struct InterpolateOptions {
-  std::vector<int64_t> size;  // spatial sizes of the output
+  std::vector<int64_t> size;  // spatial sizes of the output, or empty and scale_factor is given
   InterpolateMode mode = InterpolateMode::kNearest;
   bool align_corners = false;
+  /// One factor, or one per axis: the output has floor(n * factor) positions, and 1 / factor is the step between them (not the
+  /// ratio of the sizes, as PyTorch without recompute_scale_factor).
+  std::vector<double> scale_factor = {};
 };
 
 namespace ops {
 
-/// Sliding blocks as columns: (N, C, H, W) -> (N, C kh kw, L), and back, overlaps summed. Source: torch.nn.functional.unfold, fold.
+/// Sliding blocks as columns: (N, C, H, W) -> (N, C kh kw, L), and back, overlaps summed; (C, H, W) -> (C kh kw, L) too. Each is
+/// the gradient of the other. Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.unfold, fold.
 Tensor unfold(const Tensor& input, const UnfoldOptions& options);
 Tensor fold(const Tensor& input, const std::vector<int64_t>& output_size, const UnfoldOptions& options);
 
-/// (*, C r^2, H, W) <-> (*, C, H r, W r). Source: torch.nn.functional.pixel_shuffle, pixel_unshuffle.
+/// (*, C r^2, H, W) <-> (*, C, H r, W r), of any type; each is the gradient of the other. Source:
+/// torch.nn.functional.pixel_shuffle, pixel_unshuffle.
 Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
 Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 
-/// Source: torch.nn.functional.interpolate (nearest 1-3 spatial axes; bilinear and bicubic 2).
+/// Resizes (N, C, *): nearest with 1 to 3 spatial axes, bilinear and bicubic with 2. Weights and sums are in double.
+/// Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.interpolate.
 Tensor interpolate(const Tensor& input, const InterpolateOptions& options);
 Tensor interpolate_backward(const Tensor& grad_output, const Shape& input_shape, const InterpolateOptions& options);
 

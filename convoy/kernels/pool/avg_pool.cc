@@ -227,6 +227,18 @@ HWY_ATTR void AvgPoolBackwardPlanes(const PoolShape& shape, const AvgDivisor& di
   }
 }
 
+// sums += scale * row.
+HWY_INLINE void AddScaledRow(const float* row, double scale, int64_t count, double* sums) {
+  const int64_t n = Lanes64();
+  const auto factor = hn::Set(D64(), scale);
+  int64_t i = 0;
+  for (; i + n <= count; i += n) {
+    hn::StoreU(hn::Add(hn::LoadU(D64(), sums + i), hn::Mul(factor, hn::PromoteTo(D64(), hn::LoadU(D32(), row + i)))), D64(),
+               sums + i);
+  }
+  for (; i < count; ++i) sums[i] += scale * static_cast<double>(row[i]);
+}
+
 HWY_ATTR void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
   const int64_t rows = rows_per_plane(shape), width = shape.input[2];
   HWY_ALIGN double sums[kBlock];
@@ -261,26 +273,46 @@ HWY_ATTR void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* i
   }
 }
 
-HWY_ATTR void AdaptiveAvgPoolBackwardPlanes(const AdaptivePoolShape& shape, const float* grad_output, float* grad_input,
-                                            int64_t begin, int64_t end) {
-  const int64_t rows = rows_per_plane(shape), width = shape.input[2];
-  HWY_ALIGN float columns[kBlock];
-  std::fill_n(grad_input + begin * shape.input_positions(), (end - begin) * shape.input_positions(), 0.0f);
-  for (int64_t r = begin * rows; r < end * rows; ++r) {
-    float* plane = grad_input + r / rows * shape.input_positions();
-    // Blocks of input columns; each takes its part of every window that reaches it.
-    for (int64_t first = 0; first < width; first += kBlock) {
-      const int64_t count = std::min(kBlock, width - first);
-      std::fill_n(columns, count, 0.0f);
-      Window window;
-      for (int64_t ow = 0; ow < shape.output[2]; ++ow) {
-        window = window_at(shape, r % rows / shape.output[1], r % rows % shape.output[1], ow);
-        const auto share = static_cast<float>(grad_output[r * shape.output[2] + ow] / divisor_of(window));
-        const int64_t from = std::max<int64_t>(window.w.begin - first, 0);
-        const int64_t to = std::min(window.w.begin + window.w.count - first, count);
-        for (int64_t w = from; w < to; ++w) columns[w] += share;
+// Rows of inputs. Input i belongs to the windows of outputs [floor(i out / n), ceil((i + 1) out / n)): the rule of the windows with
+// inputs and outputs exchanged. Their shares are summed in double, since a few inputs may feed very many outputs.
+HWY_ATTR void AdaptiveAvgPoolBackwardRows(const AdaptivePoolShape& shape, const float* grad_output, float* grad_input,
+                                          int64_t begin, int64_t end) {
+  const auto& [depth, height, width] = shape.input;
+  const auto& [out_depth, out_height, out_width] = shape.output;
+  const auto size_of = [](int64_t o, int64_t n, int64_t outputs) {
+    return static_cast<double>(shape::adaptive_window(o, n, outputs).size());
+  };
+  HWY_ALIGN double sums[kBlock];
+  HWY_ALIGN double inverse[kBlock];
+  const bool fits = out_width <= kBlock;
+  for (int64_t ow = 0; fits && ow < out_width; ++ow) inverse[ow] = 1.0 / size_of(ow, width, out_width);
+  for (int64_t r = begin; r < end; ++r) {
+    const float* grad = grad_output + r / (depth * height) * shape.output_positions();
+    float* to = grad_input + r * width;
+    const shape::Range ods = shape::adaptive_window(r / height % depth, out_depth, depth);
+    const shape::Range ohs = shape::adaptive_window(r % height, out_height, height);
+    std::fill_n(sums, fits ? out_width : 0, 0.0);
+    std::fill_n(to, fits ? 0 : width, 0.0f);
+    for (int64_t od = ods.begin; od < ods.end; ++od) {
+      for (int64_t oh = ohs.begin; oh < ohs.end; ++oh) {
+        const double scale = 1.0 / (size_of(od, depth, out_depth) * size_of(oh, height, out_height));
+        const float* row = grad + (od * out_height + oh) * out_width;
+        if (fits) {
+          AddScaledRow(row, scale, out_width, sums);
+        } else {
+          for (int64_t ow = 0; ow < out_width; ++ow) {
+            const shape::Range window = shape::adaptive_window(ow, width, out_width);
+            const auto share = static_cast<float>(row[ow] * (scale / static_cast<double>(window.size())));
+            for (int64_t w = window.begin; w < window.end; ++w) to[w] += share;
+          }
+        }
       }
-      if (shape.output[2] > 0) AddToRows(window, columns, count, plane + first);
+    }
+    for (int64_t w = 0; fits && w < width; ++w) {
+      const shape::Range ows = shape::adaptive_window(w, out_width, width);
+      double sum = 0;
+      for (int64_t ow = ows.begin; ow < ows.end; ++ow) sum += sums[ow] * inverse[ow];
+      to[w] = static_cast<float>(sum);
     }
   }
 }
@@ -295,7 +327,7 @@ namespace convoy::kernels {
 HWY_EXPORT(AvgPoolRows);
 HWY_EXPORT(AvgPoolBackwardPlanes);
 HWY_EXPORT(AdaptiveAvgPoolRows);
-HWY_EXPORT(AdaptiveAvgPoolBackwardPlanes);
+HWY_EXPORT(AdaptiveAvgPoolBackwardRows);
 
 namespace {
 
@@ -406,8 +438,11 @@ void adaptive_avg_pool<double>(const AdaptivePoolShape& s, const double* input, 
 
 template <>
 void adaptive_avg_pool_backward<float>(const AdaptivePoolShape& s, const float* grad_output, float* grad_input) noexcept {
-  for_each_plane_range(s, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(AdaptiveAvgPoolBackwardPlanes)(s, grad_output, grad_input, begin, end);
+  const double row_cost = static_cast<double>(std::max(s.input[2], s.output[2])) *
+                          (static_cast<double>(s.output[0]) / static_cast<double>(s.input[0]) + 1) *
+                          (static_cast<double>(s.output[1]) / static_cast<double>(s.input[1]) + 1);
+  parallel_ranges(s.planes() * s.input[0] * s.input[1], per_task(row_cost), [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(AdaptiveAvgPoolBackwardRows)(s, grad_output, grad_input, begin, end);
   });
 }
 

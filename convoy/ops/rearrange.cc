@@ -1,0 +1,309 @@
+// Unfold, fold, pixel_shuffle and pixel_unshuffle: PyTorch 1.13's checks in its order and words, then the kernels.
+#include "convoy/ops/rearrange.h"
+
+#include <algorithm>
+#include <concepts>
+#include <string>
+
+#include "convoy/core/error.h"
+#include "convoy/kernels/rearrange/pixel_shuffle.h"
+#include "convoy/kernels/rearrange/unfold.h"
+#include "convoy/shape/checked.h"
+#include "convoy/shape/pool.h"
+
+namespace convoy::ops {
+
+namespace {
+
+using kernels::UnfoldShape;
+using shape::Axis;
+using shape::Checked;
+
+// The square of an int64_t.
+__extension__ using Wide = unsigned __int128;
+
+std::string text(std::integral auto value) { return std::to_string(value); }
+
+std::string wide_text(Wide value) {
+  std::string digits;
+  do {
+    digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(value % 10)));
+    value /= 10;
+  } while (value != 0);
+  return digits;
+}
+
+// A single number stands for both axes; a list must have two.
+std::vector<int64_t> expand(const char* what, const IntList& list) {
+  if (list.single()) return list.expand(2);
+  if (list.values().size() == 2) return list.values();
+  throw Error("It is expected " + std::string(what) + " equals to 2, but got size " + text(list.values().size()),
+              "give " + std::string(what) + " as one number or as (height, width)");
+}
+
+// "(3, 4)" for one value of each axis.
+std::string pair(const UnfoldShape& s, int64_t Axis::*value) {
+  return "(" + text(s.axes[1].*value) + ", " + text(s.axes[2].*value) + ")";
+}
+
+std::string per_axis(const UnfoldShape& s, const char* name, int64_t Axis::*value) {
+  return std::string(name) + "_height: " + text(s.axes[1].*value) + " " + name + "_width: " + text(s.axes[2].*value);
+}
+
+void check_above_zero(const UnfoldShape& s, const char* what, const char* name, int64_t Axis::*value) {
+  if (s.axes[1].*value > 0 && s.axes[2].*value > 0) return;
+  throw Error(std::string(what) + " should be greater than zero, but got " + per_axis(s, name, value),
+              "use a " + std::string(what) + " of at least 1");
+}
+
+void check_padding(const UnfoldShape& s) {
+  if (s.axes[1].pad_begin >= 0 && s.axes[2].pad_begin >= 0) return;
+  throw Error("padding should be non-negative, but got " + per_axis(s, "pad", &Axis::pad_begin), "use padding 0 or more");
+}
+
+// The windows that the options describe, sizes still to come.
+UnfoldShape windows(const UnfoldOptions& options) {
+  const auto kernel_size = expand("kernel_size", options.kernel_size);
+  const auto dilation = expand("dilation", options.dilation);
+  const auto padding = expand("padding", options.padding);
+  const auto stride = expand("stride", options.stride);
+  UnfoldShape s;
+  for (size_t i = 0; i < 2; ++i) {
+    s.axes[i + 1] = {.kernel_size = kernel_size[i],
+                     .stride = stride[i],
+                     .dilation = dilation[i],
+                     .pad_begin = padding[i],
+                     .pad_end = padding[i]};
+  }
+  return s;
+}
+
+[[noreturn]] void refuse_overflow(const char* what) {
+  throw Error("numel: integer multiplication overflow", std::string("the ") + what + " of this call does not fit 64 bits");
+}
+
+// How many blocks fit along each axis, refusing what cannot be counted; the columns' rows are counted too.
+UnfoldShape count_blocks(const UnfoldShape& s) {
+  const shape::Result<UnfoldShape> completed = shape::complete(s);
+  if (!completed) refuse_overflow("number of blocks");
+  const Checked rows = Checked(s.channels) * s.axes[1].kernel_size * s.axes[2].kernel_size;
+  const Checked bytes = Checked(std::max<int64_t>(s.batch, 1)) * rows * completed->output[1] * completed->output[2] * 16;
+  if (!rows.ok() || !bytes.ok()) refuse_overflow("number of values");
+  return *completed;
+}
+
+UnfoldShape check_unfold(const Shape& input, const UnfoldOptions& options) {
+  UnfoldShape s = windows(options);
+  check_above_zero(s, "kernel size", "kernel", &Axis::kernel_size);
+  check_above_zero(s, "dilation", "dilation", &Axis::dilation);
+  check_padding(s);
+  check_above_zero(s, "stride", "stride", &Axis::stride);
+  const auto dim = static_cast<int>(input.size());
+  const std::string fix = "unfold expects (N, C, H, W) or (C, H, W), only the batch may be empty; got " + to_string(input);
+  if (dim == 0) throw Error("Dimension specified as 1 but tensor has no dimensions", fix);
+  if (dim < 3) {
+    throw Error("Dimension out of range (expected to be in range of [" + text(-dim) + ", " + text(dim - 1) + "], but got " +
+                    text(dim) + ")",
+                fix);
+  }
+  const bool empty = dim > 4 || std::any_of(input.end() - 3, input.end(), [](int64_t n) { return n == 0; });
+  if (empty) {
+    throw Error(
+        "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: " +
+            to_string(input),
+        fix);
+  }
+  s.batch = dim == 4 ? input[0] : 1;
+  s.channels = input[input.size() - 3];
+  s.input = {1, input[input.size() - 2], input[input.size() - 1]};
+  s = count_blocks(s);
+  if (s.output[1] < 1 || s.output[2] < 1) {
+    // PyTorch prints the height twice.
+    throw ShapeMismatch(
+        "Given input with spatial size (" + text(s.input[1]) + ", " + text(s.input[1]) +
+            "), kernel_size=" + pair(s, &Axis::kernel_size) + ", dilation=" + pair(s, &Axis::dilation) +
+            ", padding=" + pair(s, &Axis::pad_begin) + ", calculated shape of the array of sliding blocks as (" +
+            text(s.output[1]) + ", " + text(s.output[2]) + "), but its components must be at least one.",
+        "the input is " + text(s.input[1]) + " x " + text(s.input[2]) + ": use a smaller kernel_size or dilation, or more padding");
+  }
+  return s;
+}
+
+UnfoldShape check_fold(const Shape& input, const std::vector<int64_t>& output_size, const UnfoldOptions& options) {
+  if (output_size.size() != 2) {
+    throw Error("It is expected output_size equals to 2, but got size " + text(output_size.size()),
+                "give output_size as (height, width)");
+  }
+  UnfoldShape s = windows(options);
+  check_above_zero(s, "kernel size", "kernel", &Axis::kernel_size);
+  check_above_zero(s, "stride", "stride", &Axis::stride);
+  check_above_zero(s, "dilation", "dilation", &Axis::dilation);
+  check_padding(s);
+  const size_t dim = input.size();
+  if ((dim != 2 && dim != 3) || input[dim - 1] == 0 || input[dim - 2] == 0) {
+    throw Error(
+        "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but got: " +
+            to_string(input),
+        "fold expects (N, C * kernel_size, L) or (C * kernel_size, L), only the batch may be empty");
+  }
+  const int64_t rows = input[dim - 2], columns = input[dim - 1];
+  const Checked taps = Checked(s.axes[1].kernel_size) * s.axes[2].kernel_size;
+  if (!taps.ok() || rows % taps.value() != 0) {
+    throw ShapeMismatch(
+        "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)=" + text(rows) +
+            " and kernel_size=" + pair(s, &Axis::kernel_size) + ".",
+        "the rows are C times the kernel's " + (taps.ok() ? text(taps.value()) : std::string("too many")) + " taps");
+  }
+  s.batch = dim == 3 ? input[0] : 1;
+  s.channels = rows / taps.value();
+  s.input = {1, output_size[0], output_size[1]};
+  // Sizes below zero are counted like any other, for the refusal that follows.
+  UnfoldShape counted = s;
+  counted.input = {1, std::max<int64_t>(output_size[0], 0), std::max<int64_t>(output_size[1], 0)};
+  counted = count_blocks(counted);
+  for (size_t a = 1; a < 3; ++a) {
+    const Axis& axis = s.axes[a];
+    if (s.input[a] < 0) {
+      const Checked room =
+          Checked(s.input[a]) + axis.pad_begin + axis.pad_end - *shape::effective_kernel_size(axis.kernel_size, axis.dilation);
+      if (!room.ok()) refuse_overflow("number of blocks");
+      counted.output[a] = shape::floor_div(room.value(), axis.stride) + 1;
+    }
+  }
+  s.output = counted.output;
+  const std::string given = "Given output_size=(" + text(output_size[0]) + ", " + text(output_size[1]) +
+                            "), kernel_size=" + pair(s, &Axis::kernel_size) + ", dilation=" + pair(s, &Axis::dilation) +
+                            ", padding=" + pair(s, &Axis::pad_begin) + ", stride=" + pair(s, &Axis::stride) + ", ";
+  const Checked blocks = Checked(s.output[1]) * s.output[2];
+  if (!blocks.ok()) refuse_overflow("number of blocks");
+  if (blocks.value() != columns) {
+    throw ShapeMismatch(given + "expected size of input's dimension 2 to match the calculated number of sliding blocks " +
+                            text(s.output[1]) + " * " + text(s.output[2]) + " = " + text(blocks.value()) +
+                            ", but got input.size(2)=" + text(columns) + ".",
+                        "fold undoes unfold: give the sizes and options that unfold was called with");
+  }
+  if (s.output[1] < 1 || s.output[2] < 1) {
+    throw ShapeMismatch(given + "calculated shape of the array of sliding blocks as (" + text(s.output[1]) + ", " +
+                            text(s.output[2]) + "), which is too small (non-positive)",
+                        "use an output_size of at least the kernel_size less the padding");
+  }
+  if (s.input[1] < 1 || s.input[2] < 1) {
+    throw Error("Expected output spatial size to be positive, but got: output_size=(" + text(output_size[0]) + ", " +
+                    text(output_size[1]) + ").",
+                "use sizes of at least 1");
+  }
+  return s;
+}
+
+void check_floating(DType dtype, const char* name) {
+  if (!is_floating(dtype))
+    throw Error("\"" + std::string(name) + "\" not implemented for 'Long'", "convert the input to float32 or float64");
+}
+
+// The checks that both shuffles begin with.
+void check_shuffle(const char* name, const char* argument, const Shape& input, int64_t factor) {
+  if (input.size() < 3) {
+    throw Error(std::string(name) + " expects input to have at least 3 dimensions, but got input with " + text(input.size()) +
+                    " dimension(s)",
+                "the last three axes are channels, height and width");
+  }
+  if (factor <= 0) {
+    throw Error(std::string(name) + " expects a positive " + argument + ", but got " + text(factor), "use 1 or more");
+  }
+}
+
+// Axes in front of channels, height and width, counted together.
+int64_t leading(const Shape& shape) {
+  int64_t count = 1;
+  for (size_t a = 0; a + 3 < shape.size(); ++a) count *= shape[a];
+  return count;
+}
+
+}  // namespace
+
+Tensor unfold(const Tensor& input, const UnfoldOptions& options) {
+  const UnfoldShape s = check_unfold(input.shape(), options);
+  check_floating(input.dtype(), "im2col_out_cpu");
+  const int64_t taps = s.axes[1].kernel_size * s.axes[2].kernel_size;
+  Shape shape{s.channels * taps, s.output_positions()};
+  if (input.dim() == 4) shape.insert(shape.begin(), s.batch);
+  Tensor columns = Tensor::empty(shape, input.dtype());
+  if (input.dtype() == DType::kFloat32) {
+    kernels::unfold(s, input.data<float>(), columns.data<float>());
+  } else {
+    kernels::unfold(s, input.data<double>(), columns.data<double>());
+  }
+  return columns;
+}
+
+Tensor fold(const Tensor& input, const std::vector<int64_t>& output_size, const UnfoldOptions& options) {
+  const UnfoldShape s = check_fold(input.shape(), output_size, options);
+  check_floating(input.dtype(), "col2im_out_cpu");
+  Shape shape{s.channels, s.input[1], s.input[2]};
+  if (input.dim() == 3) shape.insert(shape.begin(), s.batch);
+  Tensor image = Tensor::empty(shape, input.dtype());
+  if (input.dtype() == DType::kFloat32) {
+    kernels::fold(s, input.data<float>(), image.data<float>());
+  } else {
+    kernels::fold(s, input.data<double>(), image.data<double>());
+  }
+  return image;
+}
+
+Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor) {
+  check_shuffle("pixel_shuffle", "upscale_factor", input.shape(), upscale_factor);
+  const size_t c = input.shape().size() - 3;
+  Shape shape = input.shape();
+  const Wide square = static_cast<Wide>(upscale_factor) * static_cast<Wide>(upscale_factor);
+  if (static_cast<Wide>(shape[c]) % square != 0) {
+    throw ShapeMismatch(
+        "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+        "input.size(-3)=" +
+            text(shape[c]) + " is not divisible by " + wide_text(square),
+        "the channels are those of the output times upscale_factor^2 = " + wide_text(square));
+  }
+  const Checked height = Checked(shape[c + 1]) * upscale_factor, width = Checked(shape[c + 2]) * upscale_factor;
+  if (!height.ok() || !width.ok()) refuse_overflow("output");
+  shape[c] = static_cast<int64_t>(static_cast<Wide>(shape[c]) / square);
+  shape[c + 1] = height.value();
+  shape[c + 2] = width.value();
+  Tensor output = Tensor::empty(shape, input.dtype());
+  if (output.numel() == 0) return output;
+  const kernels::PixelShuffleShape s{leading(shape) * shape[c], upscale_factor, input.shape()[c + 1], input.shape()[c + 2]};
+  if (element_size(input.dtype()) == 4) {
+    kernels::pixel_shuffle<4>(s, input.raw_data(), output.raw_data());
+  } else {
+    kernels::pixel_shuffle<8>(s, input.raw_data(), output.raw_data());
+  }
+  return output;
+}
+
+Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor) {
+  check_shuffle("pixel_unshuffle", "downscale_factor", input.shape(), downscale_factor);
+  const size_t c = input.shape().size() - 3;
+  Shape shape = input.shape();
+  for (const size_t a : {c + 1, c + 2}) {
+    if (shape[a] % downscale_factor == 0) continue;
+    const char* name = a == c + 1 ? "height" : "width";
+    throw ShapeMismatch("pixel_unshuffle expects " + std::string(name) + " to be divisible by downscale_factor, but input.size(" +
+                            (a == c + 1 ? "-2" : "-1") + ")=" + text(shape[a]) + " is not divisible by " + text(downscale_factor),
+                        "crop or pad the " + std::string(name) + " to a multiple of " + text(downscale_factor));
+  }
+  const Checked channels = Checked(shape[c]) * downscale_factor * downscale_factor;
+  if (!channels.ok()) refuse_overflow("number of channels");
+  const int64_t planes = shape[c];
+  shape[c] = channels.value();
+  shape[c + 1] /= downscale_factor;
+  shape[c + 2] /= downscale_factor;
+  Tensor output = Tensor::empty(shape, input.dtype());
+  if (output.numel() == 0) return output;
+  const kernels::PixelShuffleShape s{leading(shape) * planes, downscale_factor, shape[c + 1], shape[c + 2]};
+  if (element_size(input.dtype()) == 4) {
+    kernels::pixel_unshuffle<4>(s, input.raw_data(), output.raw_data());
+  } else {
+    kernels::pixel_unshuffle<8>(s, input.raw_data(), output.raw_data());
+  }
+  return output;
+}
+
+}  // namespace convoy::ops

@@ -1,0 +1,224 @@
+// Max unpooling and Lp pooling: PyTorch 1.13's checks in its order and words, then the kernels.
+#include <algorithm>
+#include <string>
+
+#include "convoy/core/error.h"
+#include "convoy/kernels/pool/lp_pool.h"
+#include "convoy/kernels/pool/pool.h"
+#include "convoy/ops/pool.h"
+#include "convoy/ops/pool_checks.h"
+#include "convoy/shape/checked.h"
+
+namespace convoy::ops {
+
+namespace {
+
+using pool_checks::text;
+using shape::Checked;
+
+void check_rank(int rank) {
+  if (rank < 1 || rank > 3) throw Error("pooling has 1, 2 or 3 spatial axes", "rank is " + text(rank));
+}
+
+int64_t exact(Checked size) {
+  if (!size.ok()) throw Error("numel: integer multiplication overflow", "the unpooled size does not fit 64 bits");
+  return size.value();
+}
+
+// PyTorch prints a Python tuple: "(7,)", "(7, 8)".
+std::string tuple(const std::vector<int64_t>& values) {
+  std::string line;
+  for (const int64_t v : values) line += (line.empty() ? "" : ", ") + text(v);
+  return "(" + line + (values.size() == 1 ? ",)" : ")");
+}
+
+std::vector<int64_t> expand(int rank, const char* what, const IntList& list) {
+  std::vector<int64_t> values = list.expand(rank);
+  if (static_cast<int>(values.size()) == rank) return values;
+  throw Error(std::string(what) + " must be one number or " + text(rank), "got " + text(list.values().size()) + " numbers");
+}
+
+// The spatial sizes: (n - 1) s - 2p + k, or those given, which must lie strictly within one stride of that.
+std::vector<int64_t> unpooled_sizes(int rank, const Shape& input, const MaxPoolOptions& options, std::vector<int64_t> output_size) {
+  const auto kernel_size = expand(rank, "kernel_size", options.kernel_size);
+  const auto stride = options.stride.empty() ? kernel_size : expand(rank, "stride", options.stride);
+  const auto padding = expand(rank, "padding", options.padding);
+  const auto spatial = static_cast<size_t>(rank);
+  if (input.size() < spatial) return kernel_size;  // refused next, for its rank
+  std::vector<int64_t> sizes;
+  for (size_t i = 0; i < spatial; ++i) {
+    const int64_t n = input[input.size() - spatial + i];
+    sizes.push_back(exact((Checked(n) - 1) * stride[i] + kernel_size[i] - Checked(2) * padding[i]));
+  }
+  if (output_size.empty()) return sizes;
+  if (output_size.size() == spatial + 2) output_size.erase(output_size.begin(), output_size.begin() + 2);
+  if (output_size.size() != spatial) {
+    throw ValueError("output_size should be a sequence containing " + text(rank) + " or " + text(rank + 2) +
+                         " elements, but it has a length of '" + text(output_size.size()) + "'",
+                     "give the spatial sizes only, or leave output_size out for " + tuple(sizes));
+  }
+  for (size_t i = 0; i < spatial; ++i) {
+    const int64_t low = exact(Checked(sizes[i]) - stride[i]), high = exact(Checked(sizes[i]) + stride[i]);
+    if (low < output_size[i] && output_size[i] < high) continue;
+    throw ValueError("invalid output_size \"" + tuple(output_size) + "\" (dim " + text(i) + " must be between " + text(low) +
+                         " and " + text(high) + ")",
+                     high - low < 2 ? "a stride of " + text(stride[i]) + " leaves no size"
+                                    : "strictly between: " + text(low + 1) + " to " + text(high - 1));
+  }
+  return output_size;
+}
+
+void check_unpool(int rank, const Tensor& input, const Tensor& indices) {
+  // The 1d form is PyTorch's 2d one with a trailing axis of size 1, and says so.
+  const int seen_rank = std::max(rank, 2);
+  const auto seen = [&](Shape shape) {
+    if (rank == 1) shape.push_back(1);
+    return shape;
+  };
+  const std::string name = "max_unpooling" + text(seen_rank) + "d";
+  if (indices.dtype() != DType::kInt64) {
+    const char* type = indices.dtype() == DType::kFloat32 ? "Float" : "Double";
+    throw Error("elements in indices should be type int64" + (rank < 3 ? std::string(" but got: ") + type : ""),
+                "pass the indices that max pooling returned");
+  }
+  const auto dim = static_cast<int>(input.dim());
+  if (dim != rank + 1 && dim != rank + 2) {
+    throw Error("Input to " + name + " should be a " + text(seen_rank + 1) + "d or " + text(seen_rank + 2) +
+                    "d Tensor, but got a tensor with " + text(seen(input.shape()).size()) + " dimensions.",
+                "max_unpool" + text(rank) + "d expects (N, C, *) or (C, *) with " + text(rank) + (rank == 1 ? " axis" : " axes") +
+                    " behind C, got " + to_string(input.shape()));
+  }
+  if (input.shape() != indices.shape()) {
+    throw ShapeMismatch("Expected shape of indices to be same as that of the input tensor (" + to_string(seen(input.shape())) +
+                            ") but got indices tensor with shape: " + to_string(seen(indices.shape())),
+                        "every value needs the place it goes to");
+  }
+  const Shape shape = seen(input.shape());
+  for (size_t a = 1; a < shape.size(); ++a) {
+    if (shape[a] > 0) continue;
+    throw Error(name + "_forward_out_cpu(): Expected input to have non-zero size for non-batch dimensions, but got " +
+                    to_string(shape) + " with dimension " + text(a) + " being empty.",
+                "only the batch may be empty");
+  }
+}
+
+}  // namespace
+
+Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const MaxPoolOptions& options,
+                  const std::vector<int64_t>& output_size) {
+  check_rank(rank);
+  const std::vector<int64_t> sizes = unpooled_sizes(rank, input.shape(), options, output_size);
+  check_unpool(rank, input, indices);
+  if (rank == 3 && !options.stride.empty()) {
+    const auto stride = options.stride.expand(rank);
+    if (std::any_of(stride.begin(), stride.end(), [](int64_t s) { return s <= 0; })) {
+      throw Error("strides should be greater than zero, but got stride: " + to_string(stride), "use the stride of the pooling");
+    }
+  }
+  Shape shape = input.shape();
+  std::copy(sizes.begin(), sizes.end(), shape.end() - rank);
+  if (std::any_of(sizes.begin(), sizes.end(), [](int64_t n) { return n < 0; })) {
+    throw Error("numel: integer multiplication overflow", "(n - 1) * stride - 2 * padding + kernel_size gives " + to_string(shape) +
+                                                              ": the padding is too large for this input");
+  }
+  const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "input", shape, "the output");
+  pool_checks::check_floating(input.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d");
+  pool_checks::check_indices(planes, indices, [&](int64_t index) {
+    std::string volume;
+    for (const int64_t n : sizes) volume += (volume.empty() ? "" : "x") + text(n);
+    throw Error(
+        "Found an invalid max index: " + text(index) + " (output volumes are of size " + volume + (rank == 1 ? "x1" : ""),
+        "indices go from 0 to " + text(planes.positions - 1) + " in this output: give the size of the pooled input as output_size");
+  });
+  Tensor output = Tensor::empty(shape, input.dtype());
+  pool_checks::with_floating(input.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::scatter<T>(planes, input.data<T>(), indices.data<int64_t>(), output.data<T>());
+  });
+  return output;
+}
+
+Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& indices) {
+  check_rank(rank);
+  const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "indices", grad_output.shape(), "grad_output");
+  pool_checks::check_floating(grad_output.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d_backward");
+  pool_checks::check_indices(planes, indices, [&](int64_t index) {
+    throw Error("Found an invalid max index: " + text(index) + " (output volumes are of size " + text(planes.positions) + ")",
+                "indices go from 0 to " + text(planes.positions - 1) + " in this output");
+  });
+  Tensor grad_input = Tensor::empty(indices.shape(), grad_output.dtype());
+  pool_checks::with_floating(grad_output.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::gather<T>(planes, grad_output.data<T>(), indices.data<int64_t>(), grad_input.data<T>());
+  });
+  return grad_input;
+}
+
+namespace {
+
+// Lp pooling is average pooling of powers; its windows are checked there.
+AvgPoolOptions average_of(const IntList& kernel_size, const IntList& stride, bool ceil_mode) {
+  return {.kernel_size = kernel_size, .stride = stride, .ceil_mode = ceil_mode};
+}
+
+// The full kernel, also where ceil_mode cuts the window short: PyTorch's rule.
+double window_size(int rank, const IntList& kernel_size) {
+  double size = 1;
+  for (const int64_t k : kernel_size.expand(rank)) size *= static_cast<double>(k);
+  return size;
+}
+
+void check_norm_type(double norm_type) {
+  if (norm_type == 0) throw ValueError("norm_type must be non-zero", "1 gives the sum of the window, 2 its Euclidean norm");
+}
+
+}  // namespace
+
+Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& kernel_size, const IntList& stride, bool ceil_mode) {
+  check_rank(rank);
+  check_norm_type(norm_type);
+  pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
+  Tensor powers = Tensor::empty(input.shape(), input.dtype());
+  pool_checks::with_floating(input.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::lp_pool_power<T>(input.numel(), norm_type, input.data<T>(), powers.data<T>());
+  });
+  Tensor output = avg_pool(rank, powers, average_of(kernel_size, stride, ceil_mode));
+  pool_checks::with_floating(input.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::lp_pool_root<T>(output.numel(), norm_type, window_size(rank, kernel_size), output.data<T>(), output.data<T>());
+  });
+  return output;
+}
+
+Tensor lp_pool_backward(int rank, const Tensor& grad_output, const Tensor& input, double norm_type, const IntList& kernel_size,
+                        const IntList& stride, bool ceil_mode) {
+  check_rank(rank);
+  check_norm_type(norm_type);
+  if (grad_output.dtype() != input.dtype()) {
+    throw Error("grad_output is " + std::string(dtype_name(grad_output.dtype())) + ", the input is " + dtype_name(input.dtype()),
+                "give both the same type");
+  }
+  pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
+  const AvgPoolOptions options = average_of(kernel_size, stride, ceil_mode);
+  Tensor powers = Tensor::empty(input.shape(), input.dtype());
+  pool_checks::with_floating(input.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::lp_pool_power<T>(input.numel(), norm_type, input.data<T>(), powers.data<T>());
+  });
+  Tensor average = avg_pool(rank, powers, options);
+  pool_checks::check_grad_shape(grad_output.shape(), average.shape());
+  pool_checks::with_floating(input.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::lp_pool_root_backward<T>(average.numel(), norm_type, window_size(rank, kernel_size), average.data<T>(),
+                                      grad_output.data<T>(), average.data<T>());
+  });
+  Tensor grad_input = avg_pool_backward(rank, average, input.shape(), options);
+  pool_checks::with_floating(input.dtype(), [&](auto type) {
+    using T = decltype(type);
+    kernels::lp_pool_power_backward<T>(input.numel(), norm_type, input.data<T>(), grad_input.data<T>(), grad_input.data<T>());
+  });
+  return grad_input;
+}
+
+}  // namespace convoy::ops
