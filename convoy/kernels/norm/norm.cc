@@ -321,7 +321,7 @@ void add_parts(const NormGroups& layout, const Parts& parts, const Result* parti
   });
 }
 
-// Calls f(offset into the group, count) for runs of at most `most` values that cover the segments.
+// Calls f(offset into the group, count) for runs of at most kRun values that cover the segments.
 template <class F>
 void for_each_run(const NormGroups& layout, const Parts& parts, int64_t first, int64_t last, const F& f) {
   for (int64_t segment = first; segment < last; ++segment) {
