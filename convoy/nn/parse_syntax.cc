@@ -128,15 +128,16 @@ class Parser {
     ++at_;
     while (true) {
       skip();
+      if (done()) refuse("the ')' of " + module.type + " is missing", module.type + " starts at " + to_string(module.at));
       if (peek() == ')') break;
       if (module.options.size() > kMostValues) refuse("more than " + std::to_string(kMostValues) + " options in " + module.type);
       parse_item(module, depth);
       skip();
-      if (peek() == ',')
+      if (peek() == ',') {
         ++at_;
-      else if (peek() != ')' && !starts_line())
+      } else if (!done() && peek() != ')' && !starts_line()) {
         refuse("expected ',' or ')' in " + module.type + ", but found " + found());
-      if (done()) refuse("the ')' of " + module.type + " is missing", module.type + " starts at " + to_string(module.at));
+      }
     }
     ++at_;
     return module;

@@ -33,7 +33,7 @@ std::string python_text(double value) {
 }
 
 std::string python_text(const Number& value) {
-  return value.integer() ? std::to_string(static_cast<int64_t>(value.value())) : python_text(value.value());
+  return value.integer() ? std::to_string(value.whole()) : python_text(value.value());
 }
 
 std::string python_text(const std::optional<Number>& value) { return value ? python_text(*value) : "None"; }

@@ -15,16 +15,22 @@ namespace convoy::nn {
 class Number {
  public:
   template <std::integral I>
-  constexpr Number(I value) : value_(static_cast<double>(value)), integer_(true) {}  // NOLINT(google-explicit-constructor)
+  constexpr Number(I value)
+      : value_(static_cast<double>(value)),
+        whole_(static_cast<int64_t>(value)),
+        integer_(true) {}  // NOLINT(google-explicit-constructor)
   template <std::floating_point F>
   constexpr Number(F value) : value_(static_cast<double>(value)) {}  // NOLINT(google-explicit-constructor)
 
   constexpr double value() const { return value_; }
   constexpr bool integer() const { return integer_; }
+  /// The integer it was given as.
+  constexpr int64_t whole() const { return whole_; }
   constexpr operator double() const { return value_; }  // NOLINT(google-explicit-constructor)
 
  private:
   double value_;
+  int64_t whole_ = 0;
   bool integer_ = false;
 };
 
