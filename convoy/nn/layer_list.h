@@ -1,64 +1,12 @@
 // The list of layers that a printed form may name: one row per class.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
-#include "convoy/nn/layer_options.h"
-#include "convoy/nn/module.h"
-#include "convoy/nn/parse_syntax.h"
-#include "convoy/nn/resize.h"
-#include "convoy/shape/checked.h"
+#include "convoy/nn/printed_options.h"
 
 namespace convoy::nn {
-
-struct LayerRow;
-
-/// The options of one printed layer by name, converted to what its constructor takes.
-/// Errors: ValueError that names line, column, layer and option and says what is accepted.
-class PrintedOptions {
- public:
-  /// Gives options without a name the names of the row, in its order, and refuses unknown, repeated and missing ones.
-  PrintedOptions(const PrintedModule& module, const LayerRow& row);
-
-  int64_t integer(const char* name, int64_t otherwise = 0) const;
-  std::optional<int64_t> optional_integer(const char* name) const;
-  bool flag(const char* name, bool otherwise) const;
-  Number number(const char* name, Number otherwise) const;
-  std::optional<Number> optional_number(const char* name, std::optional<Number> otherwise) const;
-  /// A number or a tuple; None and nothing give `otherwise`.
-  IntList sizes(const char* name, IntList otherwise = {}) const;
-  std::vector<int64_t> list(const char* name) const;
-  OutputSize output_size(const char* name) const;
-  Padding padding(const char* name) const;
-  ScaleFactor scale_factor(const char* name) const;
-  std::string word(const char* name, const char* otherwise) const;
-  /// Throws unless the option is absent or `value`, the only one supported.
-  void only(const char* name, const char* value) const;
-
- private:
-  const OptionValue* find(const char* name) const;
-  [[noreturn]] void refuse(const char* name, const OptionValue& value, const std::string& accepted) const;
-  int64_t integer_of(const char* name, const OptionValue& value, const char* accepted) const;
-
-  const PrintedModule& module_;
-  std::vector<std::pair<std::string_view, const OptionValue*>> values_;
-};
-
-/// One class of layers.
-struct LayerRow {
-  const char* type;
-  std::vector<const char*> options;  // in the order of PyTorch's constructor
-  size_t required;                   // how many of the first must be given
-  std::shared_ptr<Module> (*build)(const PrintedOptions& options);
-  /// Values that the layer will hold, to be counted before any is allocated; nullptr for none.
-  shape::Checked (*values)(const PrintedOptions& options);
-};
 
 std::span<const LayerRow> layer_list();
 

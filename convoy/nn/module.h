@@ -86,7 +86,8 @@ class Module {
 
   /// Lets a layer accept what older files hold or lack, before load_state_dict compares: `own` are the entries under
   /// `prefix` by their full names, `errors` what load_state_dict will refuse with.
-  virtual void adapt_state(const std::string& /*prefix*/, std::map<std::string, Tensor>& /*own*/, std::vector<std::string>& /*errors*/) const {}
+  virtual void adapt_state(const std::string& /*prefix*/, std::map<std::string, Tensor>& /*own*/,
+                           std::vector<std::string>& /*errors*/) const {}
 
  private:
   struct State {

@@ -10,6 +10,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/core/random.h"
 #include "convoy/nn/module.h"
+#include "convoy/nn/printed_options.h"
 
 namespace convoy {
 namespace {
@@ -114,6 +115,16 @@ class PReLU : public nn::Module {
 };
 // [/layer]
 
+// [row]
+std::shared_ptr<nn::Module> build_prelu(const nn::PrintedOptions& o) {
+  return std::make_shared<PReLU>(PReLUOptions{.num_parameters = o.integer("num_parameters", 1), .init = o.number("init", 0.25)});
+}
+
+shape::Checked prelu_values(const nn::PrintedOptions& o) { return o.integer("num_parameters", 1); }
+
+const nn::LayerRow kPReLU{"PReLU", {"num_parameters", "init"}, 0, build_prelu, prelu_values};
+// [/row]
+
 // [check]
 TEST(AddALayer, TheGradientIsTheDerivative) {
   Generator generator(1);
@@ -152,6 +163,20 @@ TEST(AddALayer, TheLayerGivesPyTorchsValues) {
   } catch (const ShapeMismatch& error) {
     EXPECT_EQ(error.reason(),
               "Mismatch of parameter numbers and input channel size. Found parameter numbers = 2 and channel size = 3.");
+  }
+}
+
+TEST(AddALayer, TheRowBuildsWhatWasPrinted) {
+  const PReLU layer({.num_parameters = 3, .init = 0.5});
+  const nn::PrintedModule printed = nn::parse_syntax(layer.repr(), {});
+  const nn::PrintedOptions options(printed, kPReLU);
+  EXPECT_EQ(kPReLU.values(options).value(), 3);
+  EXPECT_EQ(kPReLU.build(options)->repr(), "PReLU(num_parameters=3)");
+  try {
+    nn::PrintedOptions(nn::parse_syntax("PReLU(num_parameter=3)", {}), kPReLU);
+    ADD_FAILURE() << "there is no such option";
+  } catch (const ValueError& error) {
+    EXPECT_EQ(error.reason(), "line 1, column 7: PReLU has no option \"num_parameter\"; did you mean 'num_parameters'?");
   }
 }
 
