@@ -62,6 +62,17 @@ TEST_F(CheckpointTest, HoldsPyTorchsNamesAndNothingElse) {
   EXPECT_EQ(file.metadata.at("format"), "pt");
 }
 
+// Written by tools/torch_weights.py after three steps of training in PyTorch, with an input and PyTorch's output for it.
+TEST(Checkpoint, RunsANetworkTrainedInPyTorch) {
+  const std::filesystem::path folder = std::filesystem::path(__FILE__).parent_path() / "testdata";
+  const std::shared_ptr<Module> net = load_network((folder / "network_of_pytorch.safetensors").string());
+  net->eval();
+  const io::SafeTensors run = io::read_safetensors((folder / "network_of_pytorch_run.safetensors").string());
+  const Tensor output = (*net)(*run.find("input")).data(), &expected = *run.find("output");
+  ASSERT_EQ(output.shape(), expected.shape());
+  for (int64_t i = 0; i < output.numel(); ++i) EXPECT_NEAR(output.at(i), expected.at(i), 2e-6);
+}
+
 TEST_F(CheckpointTest, CarriesTheStateOfTraining) {
   manual_seed(9);
   const Linear net({.in_features = 2, .out_features = 1});
