@@ -64,7 +64,7 @@ TEST_F(CheckpointTest, HoldsPyTorchsNamesAndNothingElse) {
 
 // Written by tools/torch_weights.py after three steps of training in PyTorch, with an input and PyTorch's output for it.
 TEST(Checkpoint, RunsANetworkTrainedInPyTorch) {
-  const std::filesystem::path folder = std::filesystem::path(__FILE__).parent_path() / "testdata";
+  const std::filesystem::path folder = CONVOY_NN_TESTDATA;
   const std::shared_ptr<Module> net = load_network((folder / "network_of_pytorch.safetensors").string());
   net->eval();
   const io::SafeTensors run = io::read_safetensors((folder / "network_of_pytorch_run.safetensors").string());

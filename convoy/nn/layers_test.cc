@@ -395,7 +395,15 @@ TEST(ResizeLayer, ResizesAndRefuses) {
   EXPECT_EQ(Upsample({.size = {5, 7}, .mode = InterpolateMode::kBicubic})(x).shape(), (Shape{1, 4, 5, 7}));
   EXPECT_TRUE(identical(UpsamplingBilinear2d({.scale_factor = 2})(x).data(),
                         ops::interpolate(x.data(), {.size = {4, 6}, .mode = InterpolateMode::kBilinear, .align_corners = true})));
-  EXPECT_EQ(reason_of([&] { Upsample({.scale_factor = 1.5})(x); }), "scale_factor 1.5 times size 3 is not a whole number");
+  const Variable wide = sawtooth({1, 2, 2, 3}, 1, 12, 0);
+  EXPECT_EQ(Upsample({.scale_factor = 1.5})(wide).shape(), (Shape{1, 2, 3, 4}));
+  expect_near(Upsample({.scale_factor = 1.5})(wide).data(), {0, 0, 1, 2, 0, 0});
+  expect_near(Upsample({.scale_factor = {1.3, 2.7}, .mode = InterpolateMode::kBilinear})(wide).data(),
+              {0, 0.0555555373, 0.42592591, 0.796296239, 1.16666663, 1.5370369});
+  expect_near(Upsample({.scale_factor = 1.7, .mode = InterpolateMode::kBilinear, .align_corners = true})(wide).data(),
+              {0, 0.5, 1, 1.5, 2, 1.5});
+  EXPECT_EQ(reason_of([&] { Upsample({.scale_factor = 0.4, .mode = InterpolateMode::kBicubic})(wide); }),
+            "Input and output sizes should be greater than 0, but got input (H: 2, W: 3) output (H: 0, W: 1)");
   EXPECT_EQ(value_error_of([] { Upsample({.size = 2, .scale_factor = 2}); }), "only one of size or scale_factor should be defined");
   EXPECT_EQ(value_error_of([] { Upsample(UpsampleOptions{}); }), "either size or scale_factor should be defined");
   EXPECT_EQ(

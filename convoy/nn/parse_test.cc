@@ -27,7 +27,7 @@ struct Block {
 };
 
 std::vector<Block> blocks() {
-  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "testdata" / "printed_forms.txt");
+  std::ifstream file(std::filesystem::path(CONVOY_NN_TESTDATA) / "printed_forms.txt");
   std::vector<Block> all;
   std::string line;
   while (std::getline(file, line)) {
@@ -211,6 +211,7 @@ TEST(Parse, RefusesHostileTextBeforeItAllocates) {
 TEST(Parse, SurvivesDamage) {
   std::vector<std::string> texts;
   for (const Block& block : blocks()) texts.push_back(block.text);
+  ASSERT_FALSE(texts.empty());
   std::mt19937 random(7);
   const std::string pieces = "()[]=,:#'\"\n .-0123456789eTNxConv\\\0\x80";
   int accepted = 0;

@@ -96,36 +96,24 @@ std::string Upsample::unprinted() const {
 Variable Upsample::forward(const Variable& input) {
   const UpsampleOptions& o = options_;
   const std::vector<int64_t> sizes = spatial_sizes(input);
-  const std::string format = ". Please provide input tensor in (N, C, d1, d2, ...,dK) format and ";
-  std::vector<int64_t> output;
-  if (!o.size.empty()) {
-    output = o.size.single() ? std::vector<int64_t>(sizes.size(), o.size.values()[0]) : o.size.values();
-    if (output.size() != sizes.size()) {
-      throw ValueError(
-          "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of " +
-              to_string(sizes) + " and output size of " + python_tuple(output) + format + "output size in (o1, o2, ...,oK) format.",
-          "the input has " + std::to_string(sizes.size()) + " spatial axes");
+  // What ops would print as lists is printed as it was given here.
+  const auto refuse = [&](const std::string& what, const std::string& given, const std::string& format) {
+    throw ValueError(
+        "Input and " + what + " must have the same number of spatial dimensions, but got input with spatial dimensions of " +
+            to_string(sizes) + " and " + given + ". Please provide input tensor in (N, C, d1, d2, ...,dK) format and " + format,
+        "the input has " + std::to_string(sizes.size()) + " spatial axes");
+  };
+  InterpolateOptions options{
+      .mode = o.mode, .align_corners = o.align_corners.value_or(false), .scale_factor = o.scale_factor.values()};
+  if (o.scale_factor.empty()) {
+    options.size = o.size.single() ? std::vector<int64_t>(sizes.size(), o.size.values()[0]) : o.size.values();
+    if (options.size.size() != sizes.size()) {
+      refuse("output", "output size of " + python_tuple(options.size), "output size in (o1, o2, ...,oK) format.");
     }
-  } else {
-    const std::vector<double>& factors = o.scale_factor.values();
-    if (!o.scale_factor.single() && factors.size() != sizes.size()) {
-      throw ValueError(
-          "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of " +
-              to_string(sizes) + " and scale_factor of shape " + scale_text(o.scale_factor) + format +
-              "scale_factor in (s1, s2, ...,sK) format.",
-          "the input has " + std::to_string(sizes.size()) + " spatial axes");
-    }
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      const double factor = factors[o.scale_factor.single() ? 0 : i];
-      const double size = static_cast<double>(sizes[i]) * factor;
-      if (size != std::floor(size) || size > 0x1p53) {
-        throw Error("scale_factor " + python_text(factor) + " times size " + std::to_string(sizes[i]) + " is not a whole number",
-                    "give size = " + std::to_string(static_cast<int64_t>(std::min(size, 0x1p53))) + " instead");
-      }
-      output.push_back(static_cast<int64_t>(size));
-    }
+  } else if (!o.scale_factor.single() && o.scale_factor.values().size() != sizes.size()) {
+    refuse("scale_factor", "scale_factor of shape " + scale_text(o.scale_factor), "scale_factor in (s1, s2, ...,sK) format.");
   }
-  return interpolate(input, {.size = output, .mode = o.mode, .align_corners = o.align_corners.value_or(false)});
+  return interpolate(input, options);
 }
 
 }  // namespace convoy::nn

@@ -80,8 +80,9 @@ InterpolateMode parse_interpolate_mode(std::string_view name);
 
 /// Resizes the spatial axes of (N, C, *).
 ///
-/// Errors: PyTorch's words ("only one of size or scale_factor should be defined"). A scale_factor must give whole sizes: for others
-/// PyTorch samples at 1 / scale_factor and rounds the size down, which is not supported. Source: torch.nn.Upsample.
+/// With a scale_factor the output has floor(n * scale_factor) positions at steps of 1 / scale_factor.
+/// Errors: PyTorch's words ("only one of size or scale_factor should be defined"); those of ops::interpolate.
+/// Source: torch.nn.Upsample.
 class Upsample : public Module {
  public:
   explicit Upsample(UpsampleOptions options) : Upsample("Upsample", std::move(options), true) {}
