@@ -77,7 +77,9 @@ constexpr Result<int64_t> transposed_input_for_output(int64_t output, const Axis
   const Checked more = Checked(output) - *smallest;
   if (!more.ok()) return ShapeError{ShapeErrorCode::kOverflow};
   if (more.value() < 0 || more.value() % axis.stride != 0) return ShapeError{ShapeErrorCode::kNoSolution};
-  return more.value() / axis.stride + 1;
+  const Checked n = Checked(more.value() / axis.stride) + 1;
+  if (!n.ok()) return ShapeError{ShapeErrorCode::kOverflow};
+  return n.value();
 }
 
 // ---- The parameters that give an output ---------------------------------------------------------------------------------------
@@ -293,10 +295,12 @@ constexpr Axis with(Axis axis, Parameter parameter, int64_t value) {
     case Parameter::kDilation:
       axis.dilation = value;
       break;
-    case Parameter::kPadding:
-      axis.pad_end += value - axis.pad_begin;
+    case Parameter::kPadding: {
+      const Checked end = Checked(value) + axis.pad_end - axis.pad_begin;
       axis.pad_begin = value;
+      axis.pad_end = end.ok() ? end.value() : -1;
       break;
+    }
     case Parameter::kInput:
     case Parameter::kOutputPadding:
       break;
@@ -319,11 +323,13 @@ constexpr void try_parameter(Remedies& remedies, Parameter parameter, int64_t fr
     remedies.add({parameter, value, size(value)});
 }
 
-// Parameters that are out of range whatever the others are.
+// Parameters that are out of range whatever the others are: the nearest value in range is the first.
 template <class Output>
 constexpr void try_ranges(Remedies& remedies, int64_t n, const Axis& axis, int64_t output_padding, Output&& output) {
   const auto raise = [&](Parameter parameter, int64_t from, int64_t to) {
-    if (from < to) try_parameter(remedies, parameter, from, to, n, axis, output_padding, output);
+    if (from >= to) return;
+    const int64_t size = output(n, with(axis, parameter, to), parameter == Parameter::kOutputPadding ? to : output_padding);
+    if (size >= 1) remedies.add({parameter, to, size});
   };
   raise(Parameter::kKernelSize, axis.kernel_size, 1);
   raise(Parameter::kStride, axis.stride, 1);
@@ -399,7 +405,7 @@ constexpr Remedies transposed_remedies(int64_t n, const Axis& axis, int64_t outp
   if (output(n, axis, output_padding) >= 1) return remedies;
   detail::try_ranges(remedies, n, axis, output_padding, output);
   const int64_t enough = detail::enough(n, axis);
-  if (enough == 0 || !remedies.empty()) return remedies;
+  if (enough == 0 || !remedies.empty() || output_padding < 0) return remedies;
   const int64_t limit = std::max(axis.stride, axis.dilation) - 1;
   if (output_padding > limit) {
     detail::try_parameter(remedies, Parameter::kOutputPadding, output_padding, limit, n, axis, output_padding, output);

@@ -322,6 +322,7 @@ TEST(Solve, ExtremesNeverOverflow) {
               const Axis a{k, s, d, p, p};
               (void)inputs_for_output(o, a);
               (void)pool_inputs_for_output(o, a, true);
+              (void)transposed_input_for_output(o, a, n);
               (void)transposed_input_for_output(o, a, 0);
               (void)total_padding_for_output(n, o, a);
               (void)padding_for_output(n, o, a);
