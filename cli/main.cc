@@ -50,6 +50,8 @@ std::vector<std::string> option_names(const CLI::App& app) {
 
 // The parser's own complaints in the tool's words.
 void parse(CLI::App& app, const std::string& command, std::vector<std::string> words) {
+  const std::string advice =
+      command.empty() ? "'convoy help' lists the commands" : "'convoy help " + command + "' lists the options";
   app.allow_extras();
   std::reverse(words.begin(), words.end());  // the parser takes them from the end
   try {
@@ -57,9 +59,9 @@ void parse(CLI::App& app, const std::string& command, std::vector<std::string> w
   } catch (const CLI::ArgumentMismatch& mismatch) {
     const std::string text = mismatch.what();
     const std::string name = text.substr(0, text.find(':'));
-    throw UsageError("option '" + name + "' needs a value", "'convoy help " + command + "' lists the options");
+    throw UsageError("option '" + name + "' needs a value", advice);
   } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what(), "'convoy help " + command + "' lists the options");
+    throw UsageError(error.what(), advice);
   }
   const std::vector<std::string> extras = app.remaining();
   if (extras.empty()) return;
@@ -67,11 +69,9 @@ void parse(CLI::App& app, const std::string& command, std::vector<std::string> w
       std::find_if(extras.begin(), extras.end(), [](const std::string& word) { return word.size() > 1 && word[0] == '-'; });
   if (option != extras.end()) {
     const std::string name = option->substr(0, option->find('='));
-    throw UsageError("unknown option '" + name + "'" + report::did_you_mean(name, option_names(app)),
-                     "'convoy help " + command + "' lists the options");
+    throw UsageError("unknown option '" + name + "'" + report::did_you_mean(name, option_names(app)), advice);
   }
-  throw UsageError("'convoy " + command + "' does not know what to do with '" + extras.front() + "'",
-                   "'convoy help " + command + "' explains it");
+  throw UsageError("'convoy " + command + "' does not know what to do with '" + extras.front() + "'", advice);
 }
 
 int run_without_command(const std::vector<std::string>& words, Session& session) {
@@ -82,7 +82,7 @@ int run_without_command(const std::vector<std::string>& words, Session& session)
   app.add_flag("-h,--help", help);
   app.add_flag("-V,--version", show_version);
   add_common_options(app, common);
-  parse(app, "help", words);
+  parse(app, "", words);
   session.configure(common);
   if (!show_version) return find_command("help").run(session);
   session.print(version() + "\n");
@@ -114,12 +114,14 @@ int run(std::vector<std::string> words, Session& session) {
   }
   set_num_threads(common.threads);
   const int code = command.run(session);
-  return stop_signal() != 0 ? kSignalled + stop_signal() : code;
+  if (stop_signal() == 0) return code;
+  session.interrupted("too late: the command was finished");
+  return kSignalled + stop_signal();
 }
 
 int guarded(const std::vector<std::string>& words, Session& session) {
   const auto report = [&](const Error& error, int code) {
-    session.error(error.reason(), error.fix(), code);
+    session.fail(error.reason(), error.fix(), code);
     return code;
   };
   try {
@@ -140,10 +142,10 @@ int guarded(const std::vector<std::string>& words, Session& session) {
   } catch (const Error& error) {
     return report(error, kInternal);
   } catch (const std::bad_alloc&) {
-    session.error("not enough memory", "a smaller --batch-size needs less", kInternal);
+    session.fail("not enough memory", "a smaller --batch-size needs less", kInternal);
   } catch (const std::exception& error) {
-    session.error(std::string("internal error: ") + error.what(), "this is a bug in convoy: please report the command line",
-                  kInternal);
+    session.fail(std::string("internal error: ") + error.what(), "this is a bug in convoy: please report the command line",
+                 kInternal);
   }
   return kInternal;
 }

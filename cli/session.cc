@@ -60,10 +60,14 @@ void Session::interrupted(std::string_view finished) {
   write_err("convoy: " + err_.yellow("interrupted:") + " " + indented(finished) + "\n");
 }
 
-void Session::error(std::string_view reason, std::string_view fix, int exit_code) {
+void Session::complain(std::string_view reason, std::string_view fix) {
   std::string text = "convoy: " + err_.red("error:") + " " + indented(reason) + "\n";
   if (!fix.empty()) text += "       " + indented(fix) + "\n";
   write_err(text);
+}
+
+void Session::fail(std::string_view reason, std::string_view fix, int exit_code) {
+  complain(reason, fix);
   document(report::Json::object({{"schema", "convoy.error/1"}, {"error", reason}, {"fix", fix}, {"exit_code", exit_code}}));
 }
 

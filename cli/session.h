@@ -40,7 +40,7 @@ class Session {
 
   /// Marks for standard output.
   const report::Style& style() const { return out_; }
-  report::ProgressOptions progress() const { return {options_.progress, err_.terminal(), {}, {}}; }
+  report::ProgressOptions progress(double delay = 0) const { return {options_.progress, err_.terminal(), {}, {}, delay}; }
 
   /// Text for people, on standard output; silent under --json. Throws BrokenPipe, or FileError if it cannot be written.
   void print(std::string_view text);
@@ -50,9 +50,11 @@ class Session {
   void warn(std::string_view text);
   /// "convoy: interrupted: ..." on standard error.
   void interrupted(std::string_view finished);
-  /// "convoy: error: reason" and what would work on the next line, on standard error; under --json also an object on standard
-  /// output.
-  void error(std::string_view reason, std::string_view fix, int exit_code);
+  /// "convoy: error: reason" and what would work on the next line, on standard error.
+  void complain(std::string_view reason, std::string_view fix);
+  void complain(const Error& error) { complain(error.reason(), error.fix()); }
+  /// The same for an error that ends the command; under --json also an object on standard output.
+  void fail(std::string_view reason, std::string_view fix, int exit_code);
 
  private:
   void write_out(std::string_view text);

@@ -81,13 +81,16 @@ double Progress::rate() const {
 void Progress::update(int64_t done, std::string_view note) {
   done_ = done;
   last_update_ = options_.clock();
+  if (last_update_ - start_time_ < options_.delay) return;
   if (mode_ == ProgressMode::kBar) {
     constexpr double kRedraw = 0.1;
     if (last_draw_ < 0 || last_update_ - last_draw_ >= kRedraw || done_ == section_last_) draw(note);
   } else if (mode_ == ProgressMode::kPlain) {
     const int64_t tenths = total_ > 0 ? done_ * 10 / total_ : 10;
-    if (tenths > tenths_) print_line(note);
-    tenths_ = std::max(tenths, tenths_);
+    if (tenths > tenths_) {
+      tenths_ = tenths;
+      print_line(note);
+    }
   }
 }
 
@@ -118,7 +121,7 @@ void Progress::draw(std::string_view note) {
 
 void Progress::print_line(std::string_view note) {
   std::string line = label_.empty() ? "" : label_ + "  ";
-  line += grouped(total_ > 0 ? done_ * 100 / total_ : 100) + " %";
+  line += grouped(tenths_ * 10) + " %";
   if (rate() > 0) line += "  " + grouped(static_cast<int64_t>(rate())) + " " + unit_ + "/s";
   if (!note.empty()) line += "  " + std::string(note);
   if (done_ > started_at_ && done_ < total_ && last_update_ > start_time_) {

@@ -19,6 +19,7 @@ struct ProgressOptions {
   Terminal terminal;
   std::function<double()> clock;
   std::function<void(std::string_view)> write;
+  double delay = 0;  // seconds in which nothing is shown: short work needs no progress
 };
 
 /// "━━━━━━━━────" with `width` cells, the first `done / total` of them filled.

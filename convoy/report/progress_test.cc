@@ -100,6 +100,19 @@ TEST(Progress, NarrowTerminalsAndDumbOnes) {
   EXPECT_FALSE(silent.visible());
 }
 
+TEST(Progress, ShortWorkShowsNothing) {
+  Screen screen;
+  ProgressOptions options = screen.options(ProgressMode::kPlain, Terminal{});
+  options.delay = 1;
+  Progress progress(options, 4, "files");
+  for (int i = 1; i <= 4; ++i) {
+    screen.now += 0.4;
+    progress.update(i);
+  }
+  EXPECT_EQ(screen.text.substr(0, 4), "70 %");
+  EXPECT_EQ(std::count(screen.text.begin(), screen.text.end(), '\n'), 2);
+}
+
 TEST(Progress, AnEmptyTotalIsComplete) {
   EXPECT_EQ(bar(0, 0, 3, Style(Terminal{.utf8 = true})), "━━━");
   EXPECT_EQ(bar(9, 3, 3, Style(Terminal{.utf8 = true})), "━━━");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <utility>
@@ -95,8 +96,13 @@ std::string to_ascii(std::string_view text) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
-    const auto length = decode(text).second;
+    const auto [code, length] = decode(text);
     const std::string_view character = text.substr(0, length);
+    if (code >= 0x2800 && code <= 0x28FF) {  // Braille cells show pictures: as dark as they have dots
+      result += " ..:++**#"[std::popcount(code & 0xFF)];
+      text.remove_prefix(length);
+      continue;
+    }
     if (character == "·") {  // between words a separator, between numbers a product
       result += result.ends_with(' ') ? '-' : '*';
       text.remove_prefix(length);
