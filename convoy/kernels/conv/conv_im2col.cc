@@ -217,16 +217,20 @@ HWY_INLINE int64_t DepthBlock(int64_t depth) {
 // Floats of one group's packed weight: panels of kRows rows.
 HWY_INLINE int64_t PackedRows(int64_t rows) { return (rows + gemm::kRows - 1) / gemm::kRows * gemm::kRows; }
 
-// Packs weight(row, k), row < rows, k < depth, depth block by depth block: [block][panel][k in block][kRows].
-template <class Weight>
-HWY_INLINE void PackWeight(int64_t rows, int64_t depth, int64_t panel, const Weight& weight, float* packed) {
+// Packs one panel of rows, depth block by depth block: [block][panel][k in block][kRows]. next() gives where the panel's first row
+// has its weight for k = 0, 1, ...; the other rows follow at row_stride.
+template <class Next>
+HWY_INLINE void PackWeight(int64_t rows, int64_t depth, int64_t panel, Next next, int64_t row_stride, float* packed) {
   const int64_t block = DepthBlock(depth), row = panel * gemm::kRows;
   const int64_t height = std::min<int64_t>(gemm::kRows, rows - row);
   for (int64_t k_begin = 0; k_begin < depth; k_begin += block) {
     const int64_t length = std::min(block, depth - k_begin);
     float* to = packed + k_begin * PackedRows(rows) + row * length;
-    for (int64_t r = 0; r < gemm::kRows; ++r) {
-      for (int64_t k = 0; k < length; ++k) to[k * gemm::kRows + r] = r < height ? weight(row + r, k_begin + k) : 0.0f;
+    for (int64_t k = 0; k < length; ++k) {
+      const float* from = next();
+      for (int64_t r = 0; r < height; ++r) to[r] = from[r * row_stride];
+      for (int64_t r = height; r < gemm::kRows; ++r) to[r] = 0;
+      to += gemm::kRows;
     }
   }
 }
@@ -251,10 +255,11 @@ HWY_INLINE void MultiplyTile(const Columns& c, int64_t rows, int64_t row_begin, 
   }
 }
 
-// Rows of one task: all of them, unless that leaves too few tasks for the threads. Only speed depends on it.
+// Rows of one task: all of them, unless that leaves too few tasks for the threads; every split gathers the columns again. Only
+// speed depends on it.
 HWY_INLINE int64_t RowsPerTask(int64_t rows, int64_t other_tasks) {
-  const int64_t wanted = 4 * num_threads();
-  const int64_t splits = std::clamp<int64_t>(wanted / std::max<int64_t>(other_tasks, 1), 1, std::max<int64_t>(rows / 32, 1));
+  const int64_t wanted = other_tasks >= 4 * num_threads() ? 1 : 2 * num_threads() / std::max<int64_t>(other_tasks, 1);
+  const int64_t splits = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(rows / 32, 1));
   return PackedRows((rows + splits - 1) / splits);
 }
 
@@ -264,10 +269,9 @@ HWY_ATTR void Im2colForward(const ConvShape& s, const ConvForward<float>& io, Wo
   const int64_t packed_group = PackedRows(rows) * depth, panels = PackedRows(rows) / gemm::kRows;
   float* const packed = workspace.take<float>(s.groups * packed_group);
   parallel_for(s.groups * panels, [&](int64_t task) HWY_ATTR {
-    const float* weight = io.weight + task / panels * rows * depth;
+    const float* at = io.weight + (task / panels * rows + task % panels * gemm::kRows) * depth;
     PackWeight(
-        rows, depth, task % panels, [=](int64_t row, int64_t k) { return weight[row * depth + k]; },
-        packed + task / panels * packed_group);
+        rows, depth, task % panels, [&at] { return at++; }, depth, packed + task / panels * packed_group);
   });
   const int64_t scratch_floats = im2col::kDepth * im2col::kPixels;
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
@@ -301,17 +305,28 @@ HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io
     const int64_t pixels = base.pixels(), depth = base.depth(), packed_group = PackedRows(rows) * depth;
     if (pixels == 0) continue;
     parallel_for(depth > 0 ? s.groups * panels : 0, [&](int64_t task) HWY_ATTR {
-      const int64_t group = task / panels;
-      const int64_t taps = base.taps[0] * base.taps[1] * base.taps[2];
-      const auto weight = [&](int64_t row, int64_t k) {
-        const int64_t oc = k / taps, tap = k % taps;
-        const int64_t kd = phase.kernel_first[0] + tap / (base.taps[1] * base.taps[2]) * phase.kernel_step[0];
-        const int64_t kh = phase.kernel_first[1] + tap / base.taps[2] % base.taps[1] * phase.kernel_step[1];
-        const int64_t kw = phase.kernel_first[2] + tap % base.taps[2] * phase.kernel_step[2];
-        return io
-            .weight[((group * outs + oc) * rows + row) * s.taps() + (kd * s.axes[1].kernel_size + kh) * s.axes[2].kernel_size + kw];
+      const int64_t group = task / panels, row = task % panels * gemm::kRows;
+      const shape::Spatial step{phase.kernel_step[0] * s.axes[1].kernel_size * s.axes[2].kernel_size,
+                                phase.kernel_step[1] * s.axes[2].kernel_size, phase.kernel_step[2]};
+      const float* channel = io.weight + (group * outs * rows + row) * s.taps() +
+                             (phase.kernel_first[0] * s.axes[1].kernel_size + phase.kernel_first[1]) * s.axes[2].kernel_size +
+                             phase.kernel_first[2];
+      shape::Spatial tap{0, 0, 0};
+      const auto next = [&] {
+        const float* at = channel + tap[0] * step[0] + tap[1] * step[1] + tap[2] * step[2];
+        if (++tap[2] == base.taps[2]) {
+          tap[2] = 0;
+          if (++tap[1] == base.taps[1]) {
+            tap[1] = 0;
+            if (++tap[0] == base.taps[0]) {
+              tap[0] = 0;
+              channel += rows * s.taps();
+            }
+          }
+        }
+        return at;
       };
-      PackWeight(rows, depth, task % panels, weight, packed + group * packed_group);
+      PackWeight(rows, depth, task % panels, next, s.taps(), packed + group * packed_group);
     });
     const int64_t tiles = (pixels + im2col::kPixels - 1) / im2col::kPixels;
     const int64_t rows_per_task = RowsPerTask(rows, s.batch * s.groups * tiles);
