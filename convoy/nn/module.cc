@@ -168,7 +168,8 @@ LoadReport Module::load_state_dict(const StateDict& state, bool strict) {
     throw Error(text,
                 "the values must come from a network with the same layers, names and sizes as this one: compare the printed forms");
   }
-  for (auto& [to, from] : loading.copies) to.copy_(from.to(to.dtype()));
+  for (auto& [to, from] : loading.copies) from = from.to(to.dtype());  // may run out of memory, so before anything is written
+  for (auto& [to, from] : loading.copies) to.copy_(from);
   return report;
 }
 
