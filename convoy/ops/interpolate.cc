@@ -159,15 +159,13 @@ kernels::ResizeAxes make_taps(const Sizes& sizes, DType dtype, const Interpolate
   return axes;
 }
 
-Tensor run(const Tensor& input, const Shape& shape, const kernels::ResizeAxes& axes) {
-  Tensor output = Tensor::empty(shape, input.dtype());
-  const int64_t planes = shape[0] * shape[1];
+void run(const Tensor& input, const kernels::ResizeAxes& axes, Tensor& output) {
+  const int64_t planes = input.size(0) * input.size(1);
   if (input.dtype() == DType::kFloat32) {
     kernels::resize(planes, axes, input.data<float>(), output.data<float>());
   } else {
     kernels::resize(planes, axes, input.data<double>(), output.data<double>());
   }
-  return output;
 }
 
 Shape output_shape(const Shape& input, const Sizes& sizes) {
@@ -181,8 +179,9 @@ Shape output_shape(const Shape& input, const Sizes& sizes) {
 Tensor interpolate(const Tensor& input, const InterpolateOptions& options) {
   const Sizes sizes = check(input.shape(), input.dtype(), options);
   const Shape shape = output_shape(input.shape(), sizes);
-  if (shape[0] == 0) return Tensor::empty(shape, input.dtype());
-  return run(input, shape, make_taps(sizes, input.dtype(), options));
+  Tensor output = Tensor::empty(shape, input.dtype());  // before the taps: it refuses sizes that no memory holds
+  if (output.numel() > 0) run(input, make_taps(sizes, input.dtype(), options), output);
+  return output;
 }
 
 Tensor interpolate_backward(const Tensor& grad_output, const Shape& input_shape, const InterpolateOptions& options) {
@@ -192,10 +191,12 @@ Tensor interpolate_backward(const Tensor& grad_output, const Shape& input_shape,
     throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", the output has shape " + to_string(shape),
                         "give a gradient of shape " + to_string(shape));
   }
-  if (shape[0] == 0) return Tensor::empty(input_shape, grad_output.dtype());
+  Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
+  if (grad_input.numel() == 0) return grad_input;
   kernels::ResizeAxes axes = make_taps(sizes, grad_output.dtype(), options);
   for (kernels::ResizeTaps& taps : axes) taps = kernels::transpose(taps);
-  return run(grad_output, input_shape, axes);
+  run(grad_output, axes, grad_input);
+  return grad_input;
 }
 
 }  // namespace convoy::ops

@@ -274,7 +274,6 @@ Tensor flatten(const Tensor& input, int64_t start_dim, int64_t end_dim) {
 }
 
 Tensor permute(const Tensor& input, const std::vector<int64_t>& order) {
-  check_defined(input, "permute", "input");
   if (static_cast<int64_t>(order.size()) != input.dim()) {
     throw Error(
         "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of "

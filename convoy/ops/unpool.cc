@@ -123,6 +123,7 @@ Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const Ma
   }
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "input", shape, "the output");
   pool_checks::check_floating(input.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d");
+  if (planes.positions == 0) return Tensor::empty(shape, input.dtype());  // whatever the indices, as in PyTorch
   pool_checks::check_indices(planes, indices, [&](int64_t index) {
     std::string volume;
     for (const int64_t n : sizes) volume += (volume.empty() ? "" : "x") + text(n);
@@ -142,6 +143,7 @@ Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& in
   check_rank(rank);
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "indices", grad_output.shape(), "grad_output");
   pool_checks::check_floating(grad_output.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d_backward");
+  if (planes.positions == 0) return Tensor::zeros(indices.shape(), grad_output.dtype());
   pool_checks::check_indices(planes, indices, [&](int64_t index) {
     throw Error("Found an invalid max index: " + text(index) + " (output volumes are of size " + text(planes.positions) + ")",
                 "indices go from 0 to " + text(planes.positions - 1) + " in this output");
