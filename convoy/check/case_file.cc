@@ -51,12 +51,18 @@ Difference difference(const Tensor& got, const Tensor& stored) {
   return out;
 }
 
+/// The stored tensor for a computed one of this shape: NumPy stores a scalar as one value of shape [1].
+Tensor unwrapped(const Tensor& stored, const Shape& shape) {
+  return shape.empty() && stored.shape() == Shape{1} ? stored.reshape({}) : stored;
+}
+
 /// Judges one tensor against its stored twin and keeps the largest error in `result`.
-void compare(const std::string& name, const Tensor& got, const Tensor& stored, double atol, CaseResult& result) {
+void compare(const std::string& name, const Tensor& got, const Tensor& as_stored, double atol, CaseResult& result) {
   const auto fail = [&](const std::string& why) {
     if (result.reason.empty()) result.reason = name + ": " + why;
   };
   if (!got.defined()) return fail("not computed");
+  const Tensor stored = unwrapped(as_stored, got.shape());
   if (got.shape() != stored.shape())
     return fail("shape " + convoy::to_string(got.shape()) + ", stored " + convoy::to_string(stored.shape()));
   if (got.dtype() != stored.dtype()) return fail(std::string(dtype_name(got.dtype())) + ", stored " + dtype_name(stored.dtype()));
@@ -128,7 +134,7 @@ void check_call(const StoredCase& stored, CaseResult& result) {
   for (const auto& [name, grad_output] : stored.grad_outputs) {
     Variable got = output(name);
     if (!got.defined()) throw BadCall("grad_outputs names '" + name + "', which " + stored.op + " does not compute");
-    got.backward(grad_output);
+    got.backward(unwrapped(grad_output, got.shape()));
   }
   for (const auto& [name, tensor] : stored.grads) {
     const Variable* input = call.find(name);

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "convoy/autograd/functions.h"
 #include "convoy/check/op_table.h"
 
@@ -35,21 +33,16 @@ Outputs run_pixel_unshuffle(Call& call) {
   return {{"output", pixel_unshuffle(call.input("input"), call.args().integer("downscale_factor"))}};
 }
 
-/// The sizes that scale factors ask for. The engine resizes by the ratio of the sizes, so a factor must be that ratio.
-std::vector<int64_t> scaled_sizes(const Arguments& args, const Variable& input) {
-  const Argument& factor = args.required("scale_factor");
-  std::vector<int64_t> sizes;
-  for (int64_t axis = 2; axis < input.dim(); ++axis) {
-    const size_t i = static_cast<size_t>(axis) - 2;
-    if (factor.kind == Argument::Kind::kList && i >= factor.list.size()) throw BadCall("scale_factor has too few values");
-    const double scale = factor.kind == Argument::Kind::kList ? factor.list[i].number : factor.number;
-    const double size = static_cast<double>(input.size(axis)) * scale;
-    if (!(size >= 0 && size < 1e15) || size != std::floor(size)) {
-      throw BadCall("scale_factor " + to_string(factor) + " gives a fractional size: the engine takes sizes");
-    }
-    sizes.push_back(static_cast<int64_t>(size));
+std::vector<double> factors(const Arguments& args) {
+  const Argument& given = args.required("scale_factor");
+  if (given.kind != Argument::Kind::kList) return {args.number("scale_factor", 1)};
+  std::vector<double> values;
+  for (const Argument& entry : given.list) {
+    if (entry.kind != Argument::Kind::kInteger && entry.kind != Argument::Kind::kNumber)
+      throw BadCall("argument 'scale_factor' is " + to_string(given) + ", not numbers");
+    values.push_back(entry.number);
   }
-  return sizes;
+  return values;
 }
 
 Outputs run_interpolate(Call& call) {
@@ -66,10 +59,14 @@ Outputs run_interpolate(Call& call) {
     throw BadCall("interpolate with mode='" + mode + "' is not in the engine");
   }
   if (args.flag("antialias", false)) throw BadCall("interpolate with antialias=True is not in the engine");
-  args.flag("recompute_scale_factor", false);
+  if (args.flag("recompute_scale_factor", false))
+    throw BadCall("interpolate with recompute_scale_factor=True is not in the engine");
   const Variable& input = call.input("input");
-  const int rank = static_cast<int>(input.dim()) - 2;
-  options.size = args.find("size") != nullptr ? args.required_axes("size").expand(rank) : scaled_sizes(args, input);
+  if (args.find("size") != nullptr) {
+    options.size = args.required_axes("size").expand(static_cast<int>(input.dim()) - 2);
+  } else {
+    options.scale_factor = factors(args);
+  }
   return {{"output", interpolate(input, options)}};
 }
 

@@ -127,7 +127,7 @@ TEST(ImageFolder, RefusesTestClassesThatAreNotTrained) {
 
 TEST(OpenDataset, KnowsItsForms) {
   EXPECT_EQ(open_dataset("shapes").train.size(), 4000);
-  for (const char* text : {"", "shape", "shapes:", "idx:", "folder:", "mnist", "idx"}) {
+  for (const char* text : {"", "shapez", "shapes:", "idx:", "folder:", "mnist", "idx"}) {
     const std::string error = error_of([&] { open_dataset(text); });
     EXPECT_TRUE(contains(error, "unknown data set \"" + std::string(text) + "\"\nthe forms are shapes, idx:DIR")) << error;
   }
