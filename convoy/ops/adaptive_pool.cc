@@ -131,14 +131,10 @@ AdaptivePoolShape check_max(int rank, const Shape& input, DType dtype, const Ada
   return s;
 }
 
-void check_rank(int rank) {
-  if (rank < 1 || rank > 3) throw Error("pooling has 1, 2 or 3 spatial axes", "rank is " + text(rank));
-}
-
 }  // namespace
 
 Tensor adaptive_avg_pool(int rank, const Tensor& input, const AdaptiveSize& output_size) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   const AdaptivePoolShape s = check_avg(rank, input.shape(), input.dtype(), output_size);
   Tensor output = Tensor::empty(pool_checks::output_shape(input.shape(), rank, s.output), input.dtype());
   pool_checks::with_floating(input.dtype(), [&](auto type) {
@@ -149,7 +145,7 @@ Tensor adaptive_avg_pool(int rank, const Tensor& input, const AdaptiveSize& outp
 }
 
 Tensor adaptive_avg_pool_backward(int rank, const Tensor& grad_output, const Shape& input_shape) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   check_ranks(false, rank, input_shape, {});
   const Shape& shape = grad_output.shape();
   if (shape.size() != input_shape.size() || !std::equal(shape.begin(), shape.end() - rank, input_shape.begin())) {
@@ -166,7 +162,7 @@ Tensor adaptive_avg_pool_backward(int rank, const Tensor& grad_output, const Sha
 }
 
 MaxPoolResult adaptive_max_pool(int rank, const Tensor& input, const AdaptiveSize& output_size) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   const AdaptivePoolShape s = check_max(rank, input.shape(), input.dtype(), output_size);
   const Shape output = pool_checks::output_shape(input.shape(), rank, s.output);
   MaxPoolResult result{Tensor::empty(output, input.dtype()), Tensor::empty(output, DType::kInt64)};

@@ -229,14 +229,10 @@ PoolShape check_avg_pool(int rank, const Shape& input, DType dtype, const AvgPoo
   return s;
 }
 
-void check_rank(int rank) {
-  if (rank < 1 || rank > 3) throw Error("pooling has 1, 2 or 3 spatial axes", "rank is " + text(rank));
-}
-
 }  // namespace
 
 MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& options) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   const PoolShape s = check_max_pool(rank, input.shape(), input.dtype(), options);
   const Shape output = pool_checks::output_shape(input.shape(), rank, s.output);
   MaxPoolResult result{Tensor::empty(output, input.dtype()), Tensor::empty(output, DType::kInt64)};
@@ -248,7 +244,7 @@ MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& opti
 }
 
 Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indices, const Shape& input_shape) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   if (grad_output.shape() != indices.shape()) {
     throw ShapeMismatch(
         "grad_output has shape " + to_string(grad_output.shape()) + ", indices has shape " + to_string(indices.shape()),
@@ -269,7 +265,7 @@ Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indi
 }
 
 Tensor avg_pool(int rank, const Tensor& input, const AvgPoolOptions& options) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   const PoolShape s = check_avg_pool(rank, input.shape(), input.dtype(), options);
   const kernels::AvgDivisor divisor{options.count_include_pad, options.divisor_override.value_or(0)};
   Tensor output = Tensor::empty(pool_checks::output_shape(input.shape(), rank, s.output), input.dtype());
@@ -281,7 +277,7 @@ Tensor avg_pool(int rank, const Tensor& input, const AvgPoolOptions& options) {
 }
 
 Tensor avg_pool_backward(int rank, const Tensor& grad_output, const Shape& input_shape, const AvgPoolOptions& options) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   const PoolShape s = check_avg_pool(rank, input_shape, grad_output.dtype(), options);
   pool_checks::check_grad_shape(grad_output.shape(), pool_checks::output_shape(input_shape, rank, s.output));
   const kernels::AvgDivisor divisor{options.count_include_pad, options.divisor_override.value_or(0)};

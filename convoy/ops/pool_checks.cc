@@ -6,6 +6,10 @@
 
 namespace convoy::ops::pool_checks {
 
+void check_rank(int rank) {
+  if (rank < 1 || rank > 3) throw Error("pooling has 1, 2 or 3 spatial axes", "rank is " + text(rank));
+}
+
 std::string axis_name(size_t axis) {
   constexpr const char* kNames[] = {"depth", "height", "width"};
   return kNames[axis];

@@ -16,10 +16,6 @@ namespace {
 using pool_checks::text;
 using shape::Checked;
 
-void check_rank(int rank) {
-  if (rank < 1 || rank > 3) throw Error("pooling has 1, 2 or 3 spatial axes", "rank is " + text(rank));
-}
-
 int64_t exact(Checked size) {
   if (!size.ok()) throw Error("numel: integer multiplication overflow", "the unpooled size does not fit 64 bits");
   return size.value();
@@ -106,7 +102,7 @@ void check_unpool(int rank, const Tensor& input, const Tensor& indices) {
 
 Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const MaxPoolOptions& options,
                   const std::vector<int64_t>& output_size) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   const std::vector<int64_t> sizes = unpooled_sizes(rank, input.shape(), options, output_size);
   check_unpool(rank, input, indices);
   if (rank == 3 && !options.stride.empty()) {
@@ -140,7 +136,7 @@ Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const Ma
 }
 
 Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& indices) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "indices", grad_output.shape(), "grad_output");
   pool_checks::check_floating(grad_output.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d_backward");
   if (planes.positions == 0) return Tensor::zeros(indices.shape(), grad_output.dtype());
@@ -177,7 +173,7 @@ void check_norm_type(double norm_type) {
 }  // namespace
 
 Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& kernel_size, const IntList& stride, bool ceil_mode) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   check_norm_type(norm_type);
   pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
   Tensor powers = Tensor::empty(input.shape(), input.dtype());
@@ -195,7 +191,7 @@ Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& k
 
 Tensor lp_pool_backward(int rank, const Tensor& grad_output, const Tensor& input, double norm_type, const IntList& kernel_size,
                         const IntList& stride, bool ceil_mode) {
-  check_rank(rank);
+  pool_checks::check_rank(rank);
   check_norm_type(norm_type);
   if (grad_output.dtype() != input.dtype()) {
     throw Error("grad_output is " + std::string(dtype_name(grad_output.dtype())) + ", the input is " + dtype_name(input.dtype()),

@@ -9,6 +9,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/kernels/pool/pool_reference.h"
+#include "convoy/kernels/pool/row_cursor.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
@@ -144,7 +145,7 @@ HWY_INLINE void SumAlong(const double* sums, int64_t kernel_size, int64_t stride
 
 HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output, int64_t begin,
                           int64_t end) {
-  const int64_t rows = rows_per_plane(shape), width = shape.input[2];
+  const int64_t width = shape.input[2];
   const shape::Axis& axis = shape.axes[2];
   const int64_t block = outputs_per_block(shape);
   HWY_ALIGN double sums[kBlock];
@@ -158,15 +159,15 @@ HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, con
     const int64_t from = std::clamp<int64_t>(first, 0, width), to = std::clamp<int64_t>(last, from, width);
     std::fill_n(sums, from - first, 0.0);
     std::fill_n(sums + (to - first), last - to, 0.0);
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t od = r % rows / shape.output[1], oh = r % rows % shape.output[1];
-      const Window window{window_axis(od, shape.input[0], shape.axes[0]),
-                          window_axis(oh, shape.input[1], shape.axes[1]),
+    RowCursor at(begin, shape.output);
+    for (int64_t r = begin; r < end; ++r, at.next()) {
+      const Window window{window_axis(at.d, shape.input[0], shape.axes[0]),
+                          window_axis(at.h, shape.input[1], shape.axes[1]),
                           {},
                           shape.input[1],
                           width};
-      SumColumns(window, input + r / rows * shape.input_positions() + from, to - from, sums + (from - first));
-      SumAlong(sums, axis.kernel_size, axis.stride, count, inverse, inverse_of_rest(shape, divisor, od, oh),
+      SumColumns(window, input + at.plane * shape.input_positions() + from, to - from, sums + (from - first));
+      SumAlong(sums, axis.kernel_size, axis.stride, count, inverse, inverse_of_rest(shape, divisor, at.d, at.h),
                output + r * shape.output[2] + ow);
     }
   }
@@ -204,9 +205,9 @@ HWY_ATTR void AvgPoolBackwardPlanes(const PoolShape& shape, const AvgDivisor& di
     const int64_t first = shape::input_index(ow, 0, axis);
     const int64_t last = shape::input_index(ow + count - 1, axis.kernel_size, axis);
     const int64_t from = std::clamp<int64_t>(first, 0, width), to = std::clamp<int64_t>(last, from, width);
-    for (int64_t r = begin * rows; r < end * rows; ++r) {
-      const int64_t od = r % rows / shape.output[1], oh = r % rows % shape.output[1];
-      const double scale = inverse_of_rest(shape, divisor, od, oh);
+    RowCursor at(begin * rows, shape.output);
+    for (int64_t r = begin * rows; r < end * rows; ++r, at.next()) {
+      const double scale = inverse_of_rest(shape, divisor, at.d, at.h);
       const float* grad = grad_output + r * shape.output[2] + ow;
       for (int64_t i = 0; i < count; ++i) shares[i] = static_cast<float>(grad[i] * (inverse[i] * scale));
       std::fill_n(columns, last - first, 0.0f);
@@ -217,12 +218,12 @@ HWY_ATTR void AvgPoolBackwardPlanes(const PoolShape& shape, const AvgDivisor& di
           for (int64_t k = 0; k < axis.kernel_size; ++k) columns[i * axis.stride + k] += shares[i];
         }
       }
-      const Window window{window_axis(od, shape.input[0], shape.axes[0]),
-                          window_axis(oh, shape.input[1], shape.axes[1]),
+      const Window window{window_axis(at.d, shape.input[0], shape.axes[0]),
+                          window_axis(at.h, shape.input[1], shape.axes[1]),
                           {},
                           shape.input[1],
                           width};
-      AddToRows(window, columns + (from - first), to - from, grad_input + r / rows * shape.input_positions() + from);
+      AddToRows(window, columns + (from - first), to - from, grad_input + at.plane * shape.input_positions() + from);
     }
   }
 }
@@ -240,24 +241,33 @@ HWY_INLINE void AddScaledRow(const float* row, double scale, int64_t count, doub
 }
 
 HWY_ATTR void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
-  const int64_t rows = rows_per_plane(shape), width = shape.input[2];
+  const int64_t width = shape.input[2], outputs = shape.output[2];
   HWY_ALIGN double sums[kBlock];
-  for (int64_t r = begin; r < end; ++r) {
-    const float* plane = input + r / rows * shape.input_positions();
-    float* to = output + r * shape.output[2];
-    const auto window_of = [&](int64_t ow) { return window_at(shape, r % rows / shape.output[1], r % rows % shape.output[1], ow); };
-    if (shape.output[2] > 1 && width <= kBlock) {
-      SumColumns(window_of(0), plane, width, sums);
-      for (int64_t ow = 0; ow < shape.output[2]; ++ow) {
-        const Window window = window_of(ow);
+  // Where the windows along a row begin, and one after the last ends; found once.
+  shape::Range ows[kBlock / 4];
+  const bool by_columns = outputs > 1 && width <= kBlock && outputs <= kBlock / 4;
+  for (int64_t ow = 0; by_columns && ow < outputs; ++ow) ows[ow] = shape::adaptive_window(ow, width, outputs);
+  RowCursor at(begin, shape.output);
+  for (int64_t r = begin; r < end; ++r, at.next()) {
+    const float* plane = input + at.plane * shape.input_positions();
+    float* to = output + r * outputs;
+    Window window{adaptive_window_axis(at.d, shape.input[0], shape.output[0]),
+                  adaptive_window_axis(at.h, shape.input[1], shape.output[1]),
+                  {},
+                  shape.input[1],
+                  width};
+    const auto rows = static_cast<double>(window.d.count * window.h.count);
+    if (by_columns) {
+      SumColumns(window, plane, width, sums);
+      for (int64_t ow = 0; ow < outputs; ++ow) {
         double sum = 0;
-        for (int64_t w = 0; w < window.w.count; ++w) sum += sums[window.w.begin + w];
-        to[ow] = static_cast<float>(sum / divisor_of(window));
+        for (int64_t w = ows[ow].begin; w < ows[ow].end; ++w) sum += sums[w];
+        to[ow] = static_cast<float>(sum / (rows * static_cast<double>(ows[ow].size())));
       }
       continue;
     }
-    for (int64_t ow = 0; ow < shape.output[2]; ++ow) {
-      const Window window = window_of(ow);
+    for (int64_t ow = 0; ow < outputs; ++ow) {
+      window.w = adaptive_window_axis(ow, width, outputs);
       const bool whole_rows = window.w.count == width;
       double sum = 0;
       for (int64_t z = 0; z < window.d.count; ++z) {
@@ -284,34 +294,42 @@ HWY_ATTR void AdaptiveAvgPoolBackwardRows(const AdaptivePoolShape& shape, const 
   };
   HWY_ALIGN double sums[kBlock];
   HWY_ALIGN double inverse[kBlock];
-  const bool fits = out_width <= kBlock;
-  for (int64_t ow = 0; fits && ow < out_width; ++ow) inverse[ow] = 1.0 / size_of(ow, width, out_width);
-  for (int64_t r = begin; r < end; ++r) {
-    const float* grad = grad_output + r / (depth * height) * shape.output_positions();
+  shape::Range ows[kBlock / 4];  // the outputs that every column of a row feeds, found once
+  const bool by_columns = out_width <= kBlock && width <= kBlock / 4;
+  if (by_columns) {
+    for (int64_t ow = 0; ow < out_width; ++ow) inverse[ow] = 1.0 / size_of(ow, width, out_width);
+    for (int64_t w = 0; w < width; ++w) ows[w] = shape::adaptive_window(w, out_width, width);
+  }
+  RowCursor at(begin, shape.input);
+  for (int64_t r = begin; r < end; ++r, at.next()) {
+    const float* grad = grad_output + at.plane * shape.output_positions();
     float* to = grad_input + r * width;
-    const shape::Range ods = shape::adaptive_window(r / height % depth, out_depth, depth);
-    const shape::Range ohs = shape::adaptive_window(r % height, out_height, height);
-    std::fill_n(sums, fits ? out_width : 0, 0.0);
-    std::fill_n(to, fits ? 0 : width, 0.0f);
+    const shape::Range ods = shape::adaptive_window(at.d, out_depth, depth);
+    const shape::Range ohs = shape::adaptive_window(at.h, out_height, height);
+    if (by_columns) {
+      std::fill_n(sums, out_width, 0.0);
+    } else {
+      std::fill_n(to, width, 0.0f);
+    }
     for (int64_t od = ods.begin; od < ods.end; ++od) {
       for (int64_t oh = ohs.begin; oh < ohs.end; ++oh) {
         const double scale = 1.0 / (size_of(od, depth, out_depth) * size_of(oh, height, out_height));
         const float* row = grad + (od * out_height + oh) * out_width;
-        if (fits) {
+        if (by_columns) {
           AddScaledRow(row, scale, out_width, sums);
-        } else {
-          for (int64_t ow = 0; ow < out_width; ++ow) {
-            const shape::Range window = shape::adaptive_window(ow, width, out_width);
-            const auto share = static_cast<float>(row[ow] * (scale / static_cast<double>(window.size())));
-            for (int64_t w = window.begin; w < window.end; ++w) to[w] += share;
-          }
+          continue;
+        }
+        for (int64_t ow = 0; ow < out_width; ++ow) {
+          const shape::Range window = shape::adaptive_window(ow, width, out_width);
+          const auto share = static_cast<float>(row[ow] * (scale / static_cast<double>(window.size())));
+          for (int64_t w = window.begin; w < window.end; ++w) to[w] += share;
         }
       }
     }
-    for (int64_t w = 0; fits && w < width; ++w) {
-      const shape::Range ows = shape::adaptive_window(w, out_width, width);
+    if (!by_columns) continue;
+    for (int64_t w = 0; w < width; ++w) {
       double sum = 0;
-      for (int64_t ow = ows.begin; ow < ows.end; ++ow) sum += sums[ow] * inverse[ow];
+      for (int64_t ow = ows[w].begin; ow < ows[w].end; ++ow) sum += sums[ow] * inverse[ow];
       to[w] = static_cast<float>(sum);
     }
   }

@@ -163,6 +163,46 @@ TEST(MaxPool, EqualsTheReferenceOnEveryMachine) {
   });
 }
 
+// Large windows, rows wider than a block, and windows too wide for one.
+TEST(MaxPool, LargeWindowsEqualTheReference) {
+  for_each_machine([] {
+    Random random(21);
+    struct Row {
+      int64_t width, kernel_size, stride, dilation;
+    };
+    for (const Row& c : {Row{19, 13, 1, 1},
+                         {50, 9, 2, 1},
+                         {50, 9, 3, 2},
+                         {70, 21, 2, 3},
+                         {5000, 7, 1, 1},
+                         {5000, 5, 2, 1},
+                         {5000, 6, 3, 4},
+                         {3000, 900, 7, 1},
+                         {3000, 1500, 300, 1},
+                         {3000, 3, 1, 1200},
+                         {4100, 4, 4000, 1}}) {
+      for (const bool special : {false, true}) {
+        PoolShape s{.rank = 2, .batch = 1, .channels = 2, .input = {1, 7, c.width}};
+        s.axes[1] = {.kernel_size = 5, .stride = 2, .pad_begin = 2, .pad_end = 2};
+        s.axes[2] = {c.kernel_size, c.stride, c.dilation, c.kernel_size / 2, c.kernel_size / 2};
+        s = *shape::complete(s);
+        if (s.output[2] < 1) continue;
+        std::vector<float> input = random.integers(s.planes() * s.input_positions());
+        for (size_t i = 0; special && i < input.size() / 5; ++i) {
+          const float specials[] = {kNan, -kInf, kInf, 9};
+          input[static_cast<size_t>(random.pick(0, static_cast<int64_t>(input.size()) - 1))] = specials[random.pick(0, 3)];
+        }
+        const Guarded guarded(input);
+        MaxResult want(s.planes() * s.output_positions()), got = want;
+        max_pool_reference(s, input.data(), want.values.data(), want.indices.data());
+        max_pool(s, guarded.data(), got.values.data(), got.indices.data());
+        ASSERT_TRUE(same(want.values, got.values)) << describe(s);
+        ASSERT_EQ(want.indices, got.indices) << describe(s);
+      }
+    }
+  });
+}
+
 TEST(MaxPool, NanReachesEveryLaneAndTheLastOneIsNamed) {
   for_each_machine([] {
     for (int64_t width = 2; width < 40; ++width) {
