@@ -40,7 +40,8 @@ namespace ops {
 
 /// Shapes: input (N, C, *) or (C, *), rank = number of spatial axes; output and indices (N, C, *) or (C, *).
 /// The padding counts as -inf; the first of equal values wins; NaN wins always, the last one's index is kept.
-/// Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.max_pool2d.
+/// Errors: PyTorch 1.13's checks and words; sizes beyond 32 bits, which PyTorch refuses, work. Source:
+/// torch.nn.functional.max_pool2d.
 MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& options);
 /// Adds each grad_output to the input position that `indices` names. Errors: shapes that differ, an index outside the plane.
 Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indices, const Shape& input_shape);
@@ -56,12 +57,15 @@ Tensor adaptive_avg_pool_backward(int rank, const Tensor& grad_output, const Sha
 MaxPoolResult adaptive_max_pool(int rank, const Tensor& input, const AdaptiveSize& output_size);
 
 /// Puts each value at its index and zero elsewhere. output_size: spatial sizes, empty for the default (n - 1) s - 2p + k.
+/// Errors: PyTorch 1.13's checks and words; the last index outside the output is named, as PyTorch does on one thread.
 /// Source: torch.nn.functional.max_unpool2d.
 Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const MaxPoolOptions& options,
                   const std::vector<int64_t>& output_size = {});
 Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& indices);
 
-/// (avg_pool(x^p) k)^(1/p) with PyTorch's sign rules. rank 1 or 2. Source: torch.nn.functional.lp_pool2d.
+/// (avg_pool(x^p) k)^(1/p), k the full kernel's size even where ceil_mode cuts the window short: PyTorch's rule. A negative sum
+/// gives NaN unless p is 1; where the sum is 0 the gradient is 0. Errors: those of avg_pool; norm_type 0. Source:
+/// torch.nn.functional.lp_pool2d.
 Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& kernel_size, const IntList& stride = {},
                bool ceil_mode = false);
 Tensor lp_pool_backward(int rank, const Tensor& grad_output, const Tensor& input, double norm_type, const IntList& kernel_size,

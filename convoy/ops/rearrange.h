@@ -40,8 +40,9 @@ Tensor fold(const Tensor& input, const std::vector<int64_t>& output_size, const 
 Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
 Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 
-/// Resizes (N, C, *): nearest with 1 to 3 spatial axes, bilinear and bicubic with 2. Weights and sums are in double.
-/// Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.interpolate.
+/// Resizes (N, C, *): nearest with 1 to 3 spatial axes, bilinear and bicubic with 2. Weights and sums are in double. The backward
+/// is the gradient of this forward; PyTorch's nearest picks other positions on the way back where floor(n * factor) happens to be
+/// 2n. Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.interpolate.
 Tensor interpolate(const Tensor& input, const InterpolateOptions& options);
 Tensor interpolate_backward(const Tensor& grad_output, const Shape& input_shape, const InterpolateOptions& options);
 
