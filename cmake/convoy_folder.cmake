@@ -19,6 +19,13 @@ function(convoy_compile_options target)
   endif()
 endfunction()
 
+# What every test program has: the archive, GoogleTest, and light optimisation, since compiling tests takes longer than running them.
+function(convoy_test_program target)
+  convoy_compile_options(${target})
+  target_compile_options(${target} PRIVATE -O1)
+  target_link_libraries(${target} PRIVATE convoy_static GTest::gtest GTest::gtest_main)
+endfunction()
+
 # convoy_folder(NAME [LIBRARIES lib...]): all .cc files below the current folder that are not tests; LIBRARIES stay private.
 function(convoy_folder name)
   cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
