@@ -77,7 +77,9 @@ int run(const Options& options, Session& session) {
     session.print(fmt::format("{} {}: {}\n", session.style().mark(false), failure.name, failure.reason));
   }
   if (!summary.failures.empty()) session.print("\n");
-  session.print(fmt::format("{} passed, {} failed\n", summary.total.passed, summary.total.failed));
+  if (!summary.per_op.empty() || run.unreadable.empty()) {
+    session.print(fmt::format("{} passed, {} failed\n", summary.total.passed, summary.total.failed));
+  }
   session.document(document(run));
   for (const auto& [path, error] : run.unreadable) session.complain(error);
   if (!run.unreadable.empty()) return kBadFile;

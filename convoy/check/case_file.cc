@@ -175,7 +175,7 @@ CaseResult run_case(const StoredCase& stored) {
 }
 
 void count(const CaseResult& result, OpSummary& summary) {
-  summary.passed += result.outcome == Outcome::kPassed;
+  summary.passed += result.outcome != Outcome::kFailed;
   summary.failed += result.outcome == Outcome::kFailed;
   summary.refused += result.outcome == Outcome::kRefusedAsExpected;
   summary.refused_exact_text += result.outcome == Outcome::kRefusedAsExpected && result.exact_text;

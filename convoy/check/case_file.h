@@ -20,6 +20,7 @@ struct CaseResult {
   std::string reason;        // why it failed, empty otherwise
 };
 
+/// Every case either passed or failed; of those that passed, `refused` were refused as they should be.
 struct OpSummary {
   int64_t passed = 0, failed = 0, refused = 0, refused_exact_text = 0;
   double worst_ratio = 0, largest_error = 0;

@@ -61,7 +61,7 @@ class Check(tool.TestCase):
         self.assertEqual([failure["name"] for failure in facts["failures"]], [name])
 
     def test_files_that_cannot_be_read(self):
-        self.expect_error(run("check", "/nonexistent"), 3, "/nonexistent: No such file or directory")
+        self.expect_error(run("check", "/nonexistent"), 3, "/nonexistent: no such file")
         junk = self.write("junk.safetensors", b"\x01\x02\x03")
         result = run("check", junk, CONV)
         self.assertEqual(result.code, 3, result)
