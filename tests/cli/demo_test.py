@@ -42,7 +42,7 @@ class Quick(tool.TestCase):
     def test_missing_cases_fail_the_demo(self):
         result = run("demo", "--quick", "--cases", "/nonexistent")
         self.assertEqual(result.code, 1, result)
-        self.assertIn("✗ /nonexistent: no such file", result.out)
+        self.assertIn("/nonexistent: no such file", result.out)
 
     def test_next_lines_are_commands_that_exist(self):
         commands = [command["name"] for command in json.loads(run("help", "--json").out)["commands"]]
