@@ -31,7 +31,7 @@ class Help(tool.TestCase):
                 self.assertEqual(self.json_of(run("help", command["name"], "--json"), "convoy.help/1")["text"], text.out)
 
     def test_lines_fit_a_terminal(self):
-        for command in ("demo", "train", "predict", "check"):
+        for command in ("demo", "train", "predict", "check", "shape"):
             for line in run("help", command).out.splitlines():
                 self.assertLessEqual(len(line), 100, line)
 
