@@ -22,7 +22,8 @@ namespace ops {
 /// Errors: PyTorch 1.13's checks and words; unbatched circular padding, a PyTorch bug, works here.
 /// Source: torch.nn.functional.pad.
 Tensor pad(const Tensor& input, const std::vector<int64_t>& padding, PadMode mode = PadMode::kConstant, double value = 0);
-Tensor pad_backward(const Tensor& grad_output, const Shape& input_shape, const std::vector<int64_t>& padding, PadMode mode = PadMode::kConstant);
+Tensor pad_backward(const Tensor& grad_output, const Shape& input_shape, const std::vector<int64_t>& padding,
+                    PadMode mode = PadMode::kConstant);
 
 }  // namespace ops
 }  // namespace convoy

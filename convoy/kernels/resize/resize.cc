@@ -66,7 +66,7 @@ HWY_INLINE void ResizeAlong(const ResizeTaps& w, const double* sums, T* output) 
 
 template <class T>
 HWY_INLINE void ResizeRow(const ResizeAxes& axes, int64_t od, int64_t oh, int taps, const T* plane, T* output) {
-  const auto& [d, h, w] = axes;
+  const ResizeTaps &d = axes[0], &h = axes[1], &w = axes[2];
   if (w.input <= kBlock) {
     HWY_ALIGN double sums[kBlock];
     bool first = true;
@@ -145,7 +145,7 @@ bool copies(const ResizeTaps& taps) {
 
 template <class T>
 void copy_row(const ResizeAxes& axes, int64_t row, const T* input, T* output) {
-  const auto& [d, h, w] = axes;
+  const ResizeTaps &d = axes[0], &h = axes[1], &w = axes[2];
   const int64_t rows = d.output * h.output;
   const int64_t id = d.index[static_cast<size_t>(row % rows / h.output)], ih = h.index[static_cast<size_t>(row % h.output)];
   const T* from = input + ((row / rows * d.input + id) * h.input + ih) * w.input;
@@ -159,7 +159,7 @@ constexpr double kTapsPerTask = 32768;
 
 template <class T>
 void resize(int64_t planes, const ResizeAxes& axes, const T* input, T* output) noexcept {
-  const auto& [d, h, w] = axes;
+  const ResizeTaps &d = axes[0], &h = axes[1], &w = axes[2];
   const int64_t rows = planes * d.output * h.output;
   if (rows == 0) return;
   const double row_taps = static_cast<double>(d.index.size()) / static_cast<double>(d.output) *

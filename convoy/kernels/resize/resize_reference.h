@@ -17,7 +17,7 @@ void for_each_resize_tap(const ResizeTaps& taps, int64_t o, Visit&& visit) {
 
 template <class T>
 void resize_reference(int64_t planes, const ResizeAxes& axes, const T* input, T* output) {
-  const auto& [d, h, w] = axes;
+  const ResizeTaps &d = axes[0], &h = axes[1], &w = axes[2];
   for (int64_t plane = 0; plane < planes; ++plane) {
     for (int64_t od = 0; od < d.output; ++od) {
       for (int64_t oh = 0; oh < h.output; ++oh) {
