@@ -264,7 +264,7 @@ class Remedies {
   constexpr const Remedy& operator[](size_t i) const { return items_[i]; }
 
  private:
-  std::array<Remedy, 6> items_{};
+  std::array<Remedy, 6> items_;
   size_t size_ = 0;
 };
 
