@@ -219,11 +219,11 @@ void Module::register_child(std::string name, std::shared_ptr<Module> child) {
 
 Variable Sequential::forward(const Variable& input) {
   Variable value = input;
-  for (const auto& [name, layer] : children()) {
-    value = with_context([&] { return layer->forward(value); },
+  for (const auto& child : children()) {
+    value = with_context([&] { return child.second->forward(value); },
                          [&](const Error&) {
-                           const std::string text = layer->repr();
-                           return "in layer (" + name + "): " + text.substr(0, text.find('\n'));
+                           const std::string text = child.second->repr();
+                           return "in layer (" + child.first + "): " + text.substr(0, text.find('\n'));
                          });
   }
   return value;

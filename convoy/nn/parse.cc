@@ -39,13 +39,13 @@ shape::Checked count_values(const PrintedModule& module, bool outermost) {
                            io::quote(module.options[0].value.text),
                        "for example (0): ReLU()");
     }
-    for (const auto& [name, child] : module.children) count = count + count_values(child, false);
+    for (const PrintedChild& child : module.children) count = count + count_values(child.module, false);
     return count;
   }
   const LayerRow& row = row_of(module);
   if (!module.children.empty()) {
-    throw ValueError(to_string(module.children[0].second.at) + ": " + module.type + " holds no layers, but got " +
-                         io::quote(module.children[0].second.type),
+    throw ValueError(to_string(module.children[0].module.at) + ": " + module.type + " holds no layers, but got " +
+                         io::quote(module.children[0].module.type),
                      std::string("only Sequential holds layers; is the ')' of ") + module.type + " missing?");
   }
   const PrintedOptions options(module, row);
@@ -66,17 +66,17 @@ std::shared_ptr<Module> build(const PrintedModule& module, bool outermost) {
     return with_context([&] { return row.build(options); }, [&](const Error& e) { return where(e, module); });
   }
   auto sequence = std::make_shared<Sequential>(module.type);
-  for (const auto& [name, child] : module.children) {
-    std::shared_ptr<Module> layer = build(child, false);
+  for (const PrintedChild& child : module.children) {
+    std::shared_ptr<Module> layer = build(child.module, false);
     with_context(
         [&] {
-          if (name.empty())
+          if (child.name.empty())
             sequence->add(std::move(layer));
           else
-            sequence->add(name, std::move(layer));
+            sequence->add(child.name, std::move(layer));
           return 0;
         },
-        [&](const Error& e) { return where(e, child); });
+        [&](const Error& e) { return where(e, child.module); });
   }
   return sequence;
 }

@@ -157,7 +157,7 @@ class Parser {
     if (peek() == '(') {
       if (const std::optional<std::string> key = child_key()) {
         skip();
-        module.children.emplace_back(*key, parse_module(depth + 1));
+        module.children.push_back({*key, parse_module(depth + 1)});
         return;
       }
       module.options.push_back({"", parse_value(1), at});
@@ -169,7 +169,7 @@ class Parser {
       skip();
       if (peek() == '(' && word != "torch.Size") {
         at_ = begin;
-        module.children.emplace_back("", parse_module(depth + 1));
+        module.children.push_back({"", parse_module(depth + 1)});
         return;
       }
       if (peek() == '=') {

@@ -36,6 +36,8 @@ struct OptionValue {
   Position at;
 };
 
+struct PrintedChild;
+
 struct PrintedModule {
   struct Option {
     std::string name;  // empty: given by position
@@ -46,7 +48,12 @@ struct PrintedModule {
   std::string type;
   Position at;
   std::vector<Option> options;
-  std::vector<std::pair<std::string, PrintedModule>> children;  // name ("" if it has none), module
+  std::vector<PrintedChild> children;
+};
+
+struct PrintedChild {
+  std::string name;  // empty if it has none
+  PrintedModule module;
 };
 
 /// What is refused before anything is built, since a file may come from anyone.
