@@ -1,7 +1,8 @@
 // convoy train --data DATA --net NET
 #include <fmt/format.h>
-#include <sys/stat.h>
 
+#include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "cli/banner.h"
@@ -23,6 +24,13 @@ struct Options {
   std::optional<double> lr, momentum, weight_decay;
 };
 
+const std::vector<std::string> kOptimizers{"sgd", "adam", "adamw"};
+const std::vector<std::string> kSchedules{"none", "step", "cosine"};
+
+bool known(const std::string& word, const std::vector<std::string>& words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 void declare(CLI::App& app, Options& options) {
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -33,15 +41,15 @@ void declare(CLI::App& app, Options& options) {
   in("What to train",
      add_text(app, "--net", options.net, "NET",
               "a network file (what Python's print(model) writes), " + report::joined(network_names(), ", ", " or ")));
-  in("How to train", add_integer(app, "--epochs", options.epochs, 1, 1000000, "times through the data (default 5)"));
+  in("How to train", add_integer(app, "--epochs", options.epochs, 1, 1000000, "times through the data (default 10)"));
   in("How to train", add_integer(app, "--batch-size", options.batch_size, 1, 1000000, "images per step (default 64)"));
-  in("How to train", add_choice(app, "--optimizer", options.optimizer, {"sgd", "adam", "adamw"}, "as in PyTorch (default sgd)"));
+  in("How to train", add_choice(app, "--optimizer", options.optimizer, kOptimizers, "as in PyTorch (default sgd)"));
   in("How to train",
      add_number(app, "--lr", options.lr, 0, kInfinity, true, "learning rate (default 0.05 for sgd, 0.001 for adam and adamw)"));
   in("How to train", add_number(app, "--momentum", options.momentum, 0, kInfinity, false, "of sgd (default 0.9)"));
   in("How to train", add_number(app, "--weight-decay", options.weight_decay, 0, kInfinity, false, "(default 0, for adamw 0.01)"));
   in("How to train",
-     add_choice(app, "--schedule", options.schedule, {"none", "step", "cosine"},
+     add_choice(app, "--schedule", options.schedule, kSchedules,
                 "learning rate by epoch: constant, a tenth after each third of the epochs, or down a cosine (default none)"));
   in("How to train",
      add_integer(app, "--seed", options.seed, 0, kMost, "of weights, order and dropout: the same seed, the same bits (default 1)"));
@@ -64,8 +72,14 @@ void adopt(const std::optional<T>& given, const std::string& option, T& value, c
   value = stored;
 }
 
-int64_t integer(const std::string& text) { return std::stoll(text); }
-double number(const std::string& text) { return std::stod(text); }
+// The whole text as a number, as the checkpoint's writer printed it.
+template <class Number>
+Number number(const std::string& text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) throw std::invalid_argument("'" + text + "' is not a number");
+  return value;
+}
 std::string word(const std::string& text) { return text; }
 
 // What the command line says, else the checkpoint, else the defaults.
@@ -76,7 +90,7 @@ TrainingSettings settings_of(const Options& options, const Checkpoint* resumed) 
   settings.momentum = options.momentum.value_or(0.9);
   settings.weight_decay = options.weight_decay.value_or(settings.optimizer == "adamw" ? 0.01 : 0.0);
   settings.schedule = options.schedule.value_or("none");
-  settings.epochs = options.epochs.value_or(5);
+  settings.epochs = options.epochs.value_or(10);
   settings.batch_size = options.batch_size.value_or(64);
   settings.seed = options.seed.value_or(1);
   settings.data = options.data.value_or("");
@@ -86,20 +100,24 @@ TrainingSettings settings_of(const Options& options, const Checkpoint* resumed) 
   std::vector<std::string> differences;
   try {
     adopt(options.optimizer, "--optimizer", settings.optimizer, *resumed, word, differences);
-    adopt(options.lr, "--lr", settings.lr, *resumed, number, differences);
-    adopt(options.momentum, "--momentum", settings.momentum, *resumed, number, differences);
-    adopt(options.weight_decay, "--weight-decay", settings.weight_decay, *resumed, number, differences);
+    adopt(options.lr, "--lr", settings.lr, *resumed, number<double>, differences);
+    adopt(options.momentum, "--momentum", settings.momentum, *resumed, number<double>, differences);
+    adopt(options.weight_decay, "--weight-decay", settings.weight_decay, *resumed, number<double>, differences);
     adopt(options.schedule, "--schedule", settings.schedule, *resumed, word, differences);
-    adopt(options.batch_size, "--batch-size", settings.batch_size, *resumed, integer, differences);
-    adopt(options.seed, "--seed", settings.seed, *resumed, integer, differences);
+    adopt(options.batch_size, "--batch-size", settings.batch_size, *resumed, number<int64_t>, differences);
+    adopt(options.seed, "--seed", settings.seed, *resumed, number<int64_t>, differences);
     adopt(options.data, "--data", settings.data, *resumed, word, differences);
     adopt(options.net, "--net", settings.net, *resumed, word, differences);
     std::vector<std::string> other_epochs;
-    adopt(options.epochs, "--epochs", settings.epochs, *resumed, integer, other_epochs);
+    adopt(options.epochs, "--epochs", settings.epochs, *resumed, number<int64_t>, other_epochs);
     if (settings.schedule == "none" && options.epochs) {
       settings.epochs = *options.epochs;  // without a schedule, the number of epochs decides nothing before they are over
     } else {
       differences.insert(differences.end(), other_epochs.begin(), other_epochs.end());
+    }
+    if (settings.epochs < 1 || settings.batch_size < 1 || settings.seed < 0 || !known(settings.optimizer, kOptimizers) ||
+        !known(settings.schedule, kSchedules) || !(settings.lr > 0) || !(settings.momentum >= 0) || !(settings.weight_decay >= 0)) {
+      throw std::invalid_argument("a value is not one that its option takes");
     }
   } catch (const std::exception& error) {
     throw FileError(*options.resume + ": its settings cannot be understood", error.what());

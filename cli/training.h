@@ -17,7 +17,7 @@ namespace convoy::cli {
 
 struct TrainingSettings {
   std::string data, net;
-  int64_t epochs = 5;
+  int64_t epochs = 10;
   int64_t batch_size = 64;
   std::string optimizer = "sgd";
   double lr = 0.05;
