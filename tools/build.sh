@@ -64,6 +64,8 @@ build() {
   preset=$1
   shift
   log=build/$preset.log
+  targets=${*:-all}
+  quiet="--quiet"
   mkdir -p build
   if [ ! -f "build/$preset/build.ninja" ]; then
     say "configuring and building ($preset): some minutes the first time, seconds after that"
@@ -71,11 +73,11 @@ build() {
       tail -n 30 "$log" >&2
       fail "cmake could not configure the build" "all of its words are in $log"
     fi
+    quiet=""  # someone may be watching it
   fi
-  targets=${*:-all}
   if [ -t 2 ]; then
-    cmake --build "build/$preset" -j "$(build_jobs)" --target $targets >&2 || fail "the build failed" "the reason is above"
-  elif ! cmake --build "build/$preset" -j "$(build_jobs)" --target $targets >"$log" 2>&1; then
+    ninja -C "build/$preset" $quiet -j "$(build_jobs)" $targets >&2 || fail "the build failed" "the reason is above"
+  elif ! ninja -C "build/$preset" -j "$(build_jobs)" $targets >"$log" 2>&1; then
     tail -n 30 "$log" >&2
     fail "the build failed" "all of the compiler's words are in $log"
   fi

@@ -1,7 +1,9 @@
 """convoy demo: its ticks are checks, and say so when they fail."""
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 import unittest
 
@@ -43,6 +45,16 @@ class Quick(tool.TestCase):
         result = run("demo", "--quick", "--cases", "/nonexistent")
         self.assertEqual(result.code, 1, result)
         self.assertIn("/nonexistent: no such file", result.out)
+
+    def test_an_installed_program_finds_its_own_cases(self):
+        for folder in ("bin", "share/convoy/cases"):
+            os.makedirs(os.path.join(self.folder, folder))
+        program = os.path.join(self.folder, "bin", "convoy")
+        shutil.copy(tool.TOOL, program)
+        shutil.copy(CONV, os.path.join(self.folder, "share/convoy/cases"))
+        done = subprocess.run([program, "demo", "--quick", "--json"], stdout=subprocess.PIPE, env=tool.PLAIN, timeout=120, check=True)
+        step = json.loads(done.stdout)["steps"][1]
+        self.assertTrue(os.path.samefile(step["cases"], os.path.join(self.folder, "share/convoy/cases")))
 
     def test_next_lines_are_commands_that_exist(self):
         commands = [command["name"] for command in json.loads(run("help", "--json").out)["commands"]]
