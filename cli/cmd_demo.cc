@@ -53,13 +53,13 @@ double since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 // The steps with what they share: where to print, what was found, what failed.
 class Demo {
  public:
-  Demo(const Options& options, Session& session) : options_(options), session_(session), style_(session.style()) {}
+  Demo(const Options& options, Session& session) : options_(options), session_(session), style_(session.style()) {
+    if (style_.terminal().is_terminal) width_ = std::min(width_, style_.terminal().columns - 1);
+  }
 
   int run();
 
  private:
-  static constexpr int kWidth = 96;
-
   void step(const std::string& title, const std::function<void(Json&)>& body);
   // A line with the time at the right end.
   void line(const std::string& left, std::optional<double> seconds = {});
@@ -76,6 +76,7 @@ class Demo {
   const Options& options_;
   Session& session_;
   report::Style style_;
+  int width_ = 98;
   int number_ = 0, done_ = 0, failed_checks_ = 0;
   bool step_good_ = true;
   Json steps_ = Json::array();
@@ -88,7 +89,7 @@ void Demo::line(const std::string& left, std::optional<double> seconds) {
   std::string text = "     " + left;
   if (seconds) {
     const std::string right = report::duration(*seconds);
-    const int gap = kWidth - report::display_width(style_.shown(text)) - report::display_width(right);
+    const int gap = width_ - report::display_width(style_.shown(text)) - report::display_width(right);
     text += std::string(static_cast<size_t>(std::max(2, gap)), ' ') + style_.dim(right);
   }
   text.erase(text.find_last_not_of(' ') + 1);
@@ -217,14 +218,20 @@ void Demo::compare_with_pytorch(Json& facts) {
 
 void Demo::train(Json& facts) {
   const auto start = Clock::now();
-  TrainingSettings settings{
-      .data = "shapes", .net = "shapes", .epochs = 5, .optimizer = "adam", .lr = 0.01, .schedule = "cosine", .seed = options_.seed};
+  TrainingSettings settings{.data = "shapes",
+                            .net = "shapes",
+                            .epochs = 5,
+                            .batch_size = 32,
+                            .optimizer = "adam",
+                            .lr = 0.005,
+                            .schedule = "cosine",
+                            .seed = options_.seed};
   data::Split data = data::drawn_shapes({.seed = static_cast<uint64_t>(options_.seed)});
   const Shape shape(data.train.images.shape().begin() + 1, data.train.images.shape().end());
   const auto classes = static_cast<int64_t>(data.train.classes.size());
   manual_seed(static_cast<uint64_t>(options_.seed));
   std::shared_ptr<nn::Module> network = make_network(settings.net, shape, classes);
-  line(fmt::format("3 convolutions 3×3 with batch normalisation, {} parameters · {} training and {} test images, {}×{}",
+  line(fmt::format("3 convolutions with batch normalisation, {} parameters · {} + {} images of {}×{}",
                    report::grouped(parameter_count(*network)), report::grouped(data.train.size()),
                    report::grouped(data.test.size()), shape[1], shape[2]));
   line(style_.dim(report::joined(data.train.classes)));
@@ -289,10 +296,13 @@ void Demo::save_and_use(Json& facts) {
     pictures.back().push_back(style_.mark(predicted == label) + " " + (predicted == label ? answer : answer + ", not " + name));
     if (predicted == label && image_path_.empty()) image_path_ = path;
   }
-  for (size_t first = 0; first < pictures.size(); first += 5) {
+  constexpr int kIndent = 7, kGap = 4;
+  const int picture_width = static_cast<int>(test.images.size(3) + 1) / 2 + kGap;
+  const auto per_line = static_cast<size_t>(std::clamp((width_ - kIndent + kGap) / picture_width, 1, 5));
+  for (size_t first = 0; first < pictures.size(); first += per_line) {
     const auto begin = pictures.begin() + static_cast<ptrdiff_t>(first);
-    for (const std::string& row : report::side_by_side({begin, begin + std::min<ptrdiff_t>(5, pictures.end() - begin)}, 4))
-      line("  " + row);
+    const auto end = pictures.begin() + static_cast<ptrdiff_t>(std::min(first + per_line, pictures.size()));
+    for (const std::string& row : report::side_by_side({begin, end}, kGap)) line("  " + row);
   }
   const bool good = unchanged == count && right * 10 >= count * 9;
   tick(good, fmt::format("{} PNG files written to {}, read back bit for bit, {} of {} recognised", unchanged, folder.string(),
@@ -302,23 +312,29 @@ void Demo::save_and_use(Json& facts) {
 
 void Demo::print_next() {
   std::vector<std::pair<std::string, std::string>> lines;
-  if (!image_path_.empty())
-    lines.emplace_back("convoy predict --weights " + model_path_ + " " + image_path_, "what is on this picture?");
+  if (!image_path_.empty()) lines.emplace_back("convoy predict --weights " + model_path_ + " " + image_path_, "what is on it?");
   lines.emplace_back("convoy shape conv2d -i 224 -k 7 -s 2 -p 3", "output size and why");
-  lines.emplace_back("convoy train --data shapes --net lenet --save lenet.safetensors", "train, stop with Ctrl-C, resume");
-  lines.emplace_back("convoy check " + (cases_folder_.empty() ? std::string("FILE...") : cases_folder_),
-                     "compare with stored PyTorch results");
-  lines.emplace_back("convoy bench --layer \"n1 ic64 oc64 i56 k3 p1\" --explain", "how fast, and which algorithm");
+  lines.emplace_back("convoy train --data shapes --net lenet --save lenet.safetensors", "stop, resume");
+  if (!cases_folder_.empty()) lines.emplace_back("convoy check " + cases_folder_, "PyTorch, op by op");
+  lines.emplace_back("convoy bench --layer \"n1 ic64 oc64 i56 k3 p1\" --explain", "how fast, and why");
   const auto exists = [](const std::string& command) {
     const std::vector<Command>& all = all_commands();
     return std::any_of(all.begin(), all.end(), [&](const Command& c) { return command.starts_with("convoy " + c.name); });
   };
   std::erase_if(lines, [&](const auto& entry) { return !exists(entry.first); });
-  int width = 0;
-  for (const auto& [command, text] : lines) width = std::max(width, report::display_width(command));
+  int command_width = 0, text_width = 0;
+  for (const auto& [command, text] : lines) {
+    command_width = std::max(command_width, report::display_width(command));
+    text_width = std::max(text_width, report::display_width(text));
+  }
+  constexpr int kIndent = 7, kGap = 3;
+  const report::Terminal& terminal = style_.terminal();
+  const bool explained = !terminal.is_terminal || kIndent + command_width + kGap + text_width < terminal.columns;
   for (size_t i = 0; i < lines.size(); ++i) {
-    session_.print(fmt::format("{}{}   {}\n", i == 0 ? "\nNext:  " : "       ", report::pad_right(lines[i].first, width),
-                               style_.dim(lines[i].second)));
+    session_.print(i == 0 ? "\nNext:  " : "       ");
+    session_.print(explained ? report::pad_right(lines[i].first, command_width + kGap) + style_.dim(lines[i].second)
+                             : lines[i].first);
+    session_.print("\n");
   }
 }
 
