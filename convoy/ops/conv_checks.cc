@@ -167,7 +167,7 @@ void check_dilation_positive(const ConvShape& s) {
 }
 
 void check_positions(const ConvShape& s, const Shape& input) {
-  if (s.input_positions() > 0) return;
+  if (std::all_of(s.input.begin(), s.input.end(), [](int64_t n) { return n > 0; })) return;
   if (s.batch == 0 || s.in_channels == 0) return;
   throw ShapeMismatch("Only zero batch or zero channel inputs are supported, but got input shape: " + to_string(input),
                       "every spatial size of the input must be 1 or more");
@@ -272,8 +272,10 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
     };
     std::string fix;
     for (int i = 0; i < rank; ++i) {
-      const int64_t missing = span(s.first_axis() + i).value() - padded(i);
-      if (missing <= 0) continue;
+      if (span(s.first_axis() + i).value() <= padded(i)) continue;
+      const Checked short_by = span(s.first_axis() + i) - padded(i) + 1;
+      if (!short_by.ok()) continue;  // no size would do
+      const int64_t missing = short_by.value() - 1;
       const char* axis_name = rank == 1 ? "length" : (rank == 3 && i == 0) ? "depth" : i == rank - 1 ? "width" : "height";
       const auto a = static_cast<size_t>(s.first_axis() + i);
       fix += (fix.empty() ? "" : "; ") + std::string(axis_name) + " is " + str(missing) +
