@@ -14,6 +14,7 @@ shape::ConvShape one_sample(shape::ConvShape s) {
 }
 
 // The cheapest algorithm that can run the shape. The reference closes every list, so there is one.
+// shape must be essential().
 const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direction, std::vector<ConvCandidate>* candidates) {
   const shape::ConvShape sample = one_sample(shape);
   const kernels::Machine& machine = kernels::nominal_machine();
@@ -32,8 +33,9 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
 }
 
 template <class Io>
-void run_best(const shape::ConvShape& shape, Direction direction,
+void run_best(const shape::ConvShape& plain, Direction direction,
               void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&), const Io& io) {
+  const shape::ConvShape shape = shape::essential(plain);
   const kernels::ConvKernel* kernel = choose(shape, direction, nullptr);
   Workspace workspace(kernel->workspace_bytes(shape, num_threads()));
   (kernel->*run)(shape, io, workspace);
@@ -42,8 +44,8 @@ void run_best(const shape::ConvShape& shape, Direction direction,
 }  // namespace
 
 ConvPlan::ConvPlan(const shape::ConvShape& shape, Direction direction, std::string_view force)
-    : shape_(shape), direction_(direction) {
-  kernel_ = choose(shape, direction, &candidates_);
+    : shape_(shape::essential(shape)), direction_(direction) {
+  kernel_ = choose(shape_, direction, &candidates_);
   if (force.empty()) return;
   std::string names;
   for (const ConvCandidate& candidate : candidates_) {
@@ -92,8 +94,14 @@ void run_conv(const shape::ConvShape& plain, const kernels::ConvGradInput<float>
 void run_conv(const shape::ConvShape& plain, const kernels::ConvGradWeight<float>& io) {
   run_best(plain, Direction::kGradWeight, &kernels::ConvKernel::grad_weight, io);
 }
-void run_conv(const shape::ConvShape& plain, const kernels::ConvForward<double>& io) { kernels::conv_reference(plain, io); }
-void run_conv(const shape::ConvShape& plain, const kernels::ConvGradInput<double>& io) { kernels::conv_reference(plain, io); }
-void run_conv(const shape::ConvShape& plain, const kernels::ConvGradWeight<double>& io) { kernels::conv_reference(plain, io); }
+void run_conv(const shape::ConvShape& plain, const kernels::ConvForward<double>& io) {
+  kernels::conv_reference(shape::essential(plain), io);
+}
+void run_conv(const shape::ConvShape& plain, const kernels::ConvGradInput<double>& io) {
+  kernels::conv_reference(shape::essential(plain), io);
+}
+void run_conv(const shape::ConvShape& plain, const kernels::ConvGradWeight<double>& io) {
+  kernels::conv_reference(shape::essential(plain), io);
+}
 
 }  // namespace convoy::plan

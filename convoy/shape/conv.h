@@ -111,4 +111,14 @@ constexpr ConvShape adjoint(const ConvShape& transposed) {
   return plain;
 }
 
+/// The same computation without arguments that nothing depends on: the stride of an axis with one output and the dilation of a
+/// kernel of one tap become 1. Such values may be as large as int64_t; kernels multiply by them.
+constexpr ConvShape essential(ConvShape s) {
+  for (int a = s.first_axis(); a < kMaxSpatialRank; ++a) {
+    if (s.output[a] <= 1) s.axes[a].stride = 1;
+    if (s.axes[a].kernel_size == 1) s.axes[a].dilation = 1;
+  }
+  return s;
+}
+
 }  // namespace convoy::shape

@@ -201,6 +201,21 @@ TEST(Corpus, R026_ConvTransposeStride31Bits) {
   EXPECT_EQ(ops::conv_transpose_shape(1, {3, 5, 7}, {5, 2, 2}, {.stride = int64_t{1} << 31, .padding = 1}).output[2], 12884901888);
 }
 
+// A stride between one position and no other, a dilation of one tap: legal at any size, in every direction.
+TEST(Corpus, R026_StridesThatMeanNothing) {
+  const int64_t huge = int64_t{1} << 62;
+  const Tensor x = ones({1, 2, 1, 4}), w = ones({2, 3, 1, 2});
+  const ConvTransposeOptions options{.stride = {huge, 1}, .dilation = {huge, 1}};
+  EXPECT_TRUE(identical(ops::conv_transpose2d(x, w, {}, options), ops::conv_transpose2d(x, w)));
+  const Tensor g = ones({1, 3, 1, 5});
+  EXPECT_TRUE(identical(ops::conv_transpose_backward(2, g, x, w, options).weight, ops::conv_transpose_backward(2, g, x, w).weight));
+  const ConvOptions plain{.stride = {huge, 1}, .dilation = {huge, 1}};
+  const Tensor v = ones({3, 2, 1, 2});
+  EXPECT_TRUE(identical(ops::conv2d(x, v, {}, plain), ops::conv2d(x, v)));
+  EXPECT_TRUE(identical(ops::conv_backward(2, ones({1, 3, 1, 3}), x, v, plain).input,
+                        ops::conv_backward(2, ones({1, 3, 1, 3}), x, v).input));
+}
+
 // PT #189664: (k - 1) d = 0, whatever d is.
 TEST(Corpus, R027_MaxPoolHugeDilationOfOneTap) {
   const Tensor x = Tensor::arange(5 * 2 * 24 * 24).reshape({5, 2, 24, 24});

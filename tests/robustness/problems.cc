@@ -282,7 +282,7 @@ Problem pad_problem(Generator& generator) {
   const PadMode mode = draw.pick({PadMode::kConstant, PadMode::kReflect, PadMode::kReplicate, PadMode::kCircular});
   std::vector<int64_t> padding;
   for (int i = 0; i < 2 * rank; ++i)
-    padding.push_back(draw.argument({0, 0, 1, 2, 3}) - (mode == PadMode::kConstant && draw.chance(20) ? 1 : 0));
+    padding.push_back(mode == PadMode::kConstant && draw.chance(20) ? -1 : draw.argument({0, 0, 1, 2, 3}));
   const double value = draw.pick({0.0, 0.5, -3.0});
   const Tensor g = gradient_like(draw, [&] { return ops::pad(x, padding, mode, value); });
   return {.text = std::string("pad ") + pad_mode_name(mode) + " input " + to_string(x.shape()) + " padding " + to_string(padding),
