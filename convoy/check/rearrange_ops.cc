@@ -62,11 +62,8 @@ Outputs run_interpolate(Call& call) {
   if (args.flag("recompute_scale_factor", false))
     throw BadCall("interpolate with recompute_scale_factor=True is not in the engine");
   const Variable& input = call.input("input");
-  if (args.find("size") != nullptr) {
-    options.size = args.required_axes("size").expand(static_cast<int>(input.dim()) - 2);
-  } else {
-    options.scale_factor = factors(args);
-  }
+  if (args.find("size") != nullptr) options.size = args.required_axes("size").expand(static_cast<int>(input.dim()) - 2);
+  if (args.find("scale_factor") != nullptr) options.scale_factor = factors(args);
   return {{"output", interpolate(input, options)}};
 }
 

@@ -83,6 +83,9 @@ Sizes check(const Shape& input, DType dtype, const InterpolateOptions& options) 
   if (!options.size.empty() && !options.scale_factor.empty()) {
     throw ValueError("only one of size or scale_factor should be defined", "give size, or scale_factor");
   }
+  if (options.size.empty() && options.scale_factor.empty()) {
+    throw ValueError("either size or scale_factor should be defined", fix);
+  }
   if (!options.scale_factor.empty()) {
     if (options.scale_factor.size() != rank && options.scale_factor.size() != 1) {
       throw ValueError(

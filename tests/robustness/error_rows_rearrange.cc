@@ -56,6 +56,11 @@ Rows rearrange_rows() {
           "Input and output sizes should be greater than 0, but got input (H: 4, W: 5) output (H: -1, W: 2)");
   REFUSED_VALUE("interpolate.size", ops::interpolate(x, {.size = {2, 2, 2}}),
                 "Input and output must have the same number of spatial dimensions");
+  REFUSED_VALUE("interpolate.scale_factor", ops::interpolate(x, {}), "either size or scale_factor should be defined");
+  REFUSED_VALUE("interpolate.scale_factor", ops::interpolate(x, {.size = {2, 2}, .scale_factor = {2}}),
+                "only one of size or scale_factor should be defined");
+  REFUSED_VALUE("interpolate.scale_factor", ops::interpolate(x, {.scale_factor = {2, 2, 2}}),
+                "Input and scale_factor must have the same number of spatial dimensions");
   REFUSED("interpolate_backward.grad_output", ops::interpolate_backward(zeros({1, 3, 2, 3}), x.shape(), {.size = {2, 2}}), "");
   REFUSED("interpolate_backward.input_shape", ops::interpolate_backward(zeros({1, 3, 2, 2}), {1, 3, 4}, {.size = {2, 2}}), "");
   REFUSED("interpolate_backward.size", ops::interpolate_backward(zeros({1, 3, 2, 2}), x.shape(), {.size = {0, 2}}), "");
