@@ -76,6 +76,19 @@ IntList Arguments::required_axes(const char* name) const {
 
 std::vector<int64_t> Arguments::sizes(const char* name) const { return axes(name, IntList()).values(); }
 
+std::vector<double> Arguments::numbers(const char* name) const {
+  const Argument* argument = find(name);
+  if (argument == nullptr) return {};
+  if (argument->kind != Argument::Kind::kList) return {number(name, 0)};
+  std::vector<double> values;
+  for (const Argument& entry : argument->list) {
+    if (entry.kind != Argument::Kind::kInteger && entry.kind != Argument::Kind::kNumber)
+      wrong_type(name, *argument, "a number or a list of numbers");
+    values.push_back(entry.number);
+  }
+  return values;
+}
+
 AdaptiveSize Arguments::adaptive_size(const char* name, int rank) const {
   const Argument& argument = required(name);
   if (argument.kind != Argument::Kind::kList) return AdaptiveSize(static_cast<size_t>(rank), integer_of(name, argument, argument));

@@ -37,6 +37,8 @@ class Arguments {
   IntList required_axes(const char* name) const;
   /// A list of integers; empty if it is not given.
   std::vector<int64_t> sizes(const char* name) const;
+  /// One number or a list of them; empty if it is not given.
+  std::vector<double> numbers(const char* name) const;
   /// One size or a list, null entries keep the input's size.
   AdaptiveSize adaptive_size(const char* name, int rank) const;
   /// A string ("same", "valid"), one integer or a list.

@@ -198,6 +198,22 @@ Made make_pixel_unshuffle(const Arguments& o) {
   return std::make_shared<nn::PixelUnshuffle>(nn::PixelUnshuffleOptions{.downscale_factor = o.integer("downscale_factor")});
 }
 
+Made make_upsample(const Arguments& o) {
+  nn::UpsampleOptions options{.size = o.axes("size", {}), .mode = nn::parse_interpolate_mode(o.text("mode", "nearest"))};
+  if (const Argument* given = o.find("scale_factor"); given != nullptr && given->kind == Argument::Kind::kList) {
+    options.scale_factor = o.numbers("scale_factor");
+  } else if (given != nullptr) {
+    options.scale_factor = o.number("scale_factor", 1);
+  }
+  if (o.find("align_corners") != nullptr) options.align_corners = o.flag("align_corners", false);
+  return std::make_shared<nn::Upsample>(options);
+}
+
+Made make_unflatten(const Arguments& o) {
+  return std::make_shared<nn::Unflatten>(
+      nn::UnflattenOptions{.dim = o.integer("dim"), .unflattened_size = o.sizes("unflattened_size")});
+}
+
 constexpr ModuleRow kRows[] = {
     {"Conv1d", make_conv<nn::Conv1d>},
     {"Conv2d", make_conv<nn::Conv2d>},
@@ -259,6 +275,8 @@ constexpr ModuleRow kRows[] = {
     {"ReplicationPad3d", make_pad<nn::ReplicationPad3d>},
     {"PixelShuffle", make_pixel_shuffle},
     {"PixelUnshuffle", make_pixel_unshuffle},
+    {"Upsample", make_upsample},
+    {"Unflatten", make_unflatten},
 };
 
 }  // namespace

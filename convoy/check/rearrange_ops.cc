@@ -33,18 +33,6 @@ Outputs run_pixel_unshuffle(Call& call) {
   return {{"output", pixel_unshuffle(call.input("input"), call.args().integer("downscale_factor"))}};
 }
 
-std::vector<double> factors(const Arguments& args) {
-  const Argument& given = args.required("scale_factor");
-  if (given.kind != Argument::Kind::kList) return {args.number("scale_factor", 1)};
-  std::vector<double> values;
-  for (const Argument& entry : given.list) {
-    if (entry.kind != Argument::Kind::kInteger && entry.kind != Argument::Kind::kNumber)
-      throw BadCall("argument 'scale_factor' is " + to_string(given) + ", not numbers");
-    values.push_back(entry.number);
-  }
-  return values;
-}
-
 Outputs run_interpolate(Call& call) {
   const Arguments& args = call.args();
   const std::string mode = args.text("mode", "nearest");
@@ -63,7 +51,7 @@ Outputs run_interpolate(Call& call) {
     throw BadCall("interpolate with recompute_scale_factor=True is not in the engine");
   const Variable& input = call.input("input");
   if (args.find("size") != nullptr) options.size = args.required_axes("size").expand(static_cast<int>(input.dim()) - 2);
-  if (args.find("scale_factor") != nullptr) options.scale_factor = factors(args);
+  if (args.find("scale_factor") != nullptr) options.scale_factor = args.numbers("scale_factor");
   return {{"output", interpolate(input, options)}};
 }
 
