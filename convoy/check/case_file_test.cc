@@ -1,6 +1,7 @@
 #include "convoy/check/case_file.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
@@ -22,7 +23,7 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 class File {
  public:
   File(const std::string& cases, std::vector<std::pair<std::string, Tensor>> tensors)
-      : path_(testing::TempDir() + "case_file_test.safetensors") {
+      : path_(testing::TempDir() + std::to_string(getpid()) + "_case_file_test.safetensors") {
     io::write_safetensors(path_, {.tensors = std::move(tensors), .metadata = {{"cases", cases}}});
   }
   ~File() { std::remove(path_.c_str()); }
@@ -186,7 +187,7 @@ TEST(CaseFile, HostileFilesAreRefused) {
 }
 
 TEST(CaseFile, AFileWithoutCasesIsRefused) {
-  const std::string path = testing::TempDir() + "no_cases.safetensors";
+  const std::string path = testing::TempDir() + std::to_string(getpid()) + "_no_cases.safetensors";
   io::write_safetensors(path, {.tensors = {{"x", Tensor::ones({1})}}, .metadata = {}});
   EXPECT_THROW(run_case_file(path), FileError);
   std::ofstream(path, std::ios::binary) << "not safetensors";

@@ -1,6 +1,7 @@
 #include "convoy/nn/checkpoint.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -18,7 +19,8 @@ namespace {
 
 class CheckpointTest : public testing::Test {
  protected:
-  CheckpointTest() : path_((std::filesystem::path(testing::TempDir()) / "checkpoint_test.safetensors").string()) {}
+  CheckpointTest()
+      : path_((std::filesystem::path(testing::TempDir()) / (std::to_string(getpid()) + "_checkpoint_test.safetensors")).string()) {}
   ~CheckpointTest() override { std::filesystem::remove(path_); }
 
   std::string path_;

@@ -1,6 +1,7 @@
 #include "convoy/nn/parse.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -247,7 +248,8 @@ TEST(Parse, SurvivesDamage) {
 }
 
 TEST(Parse, FilesNameThemselvesInErrors) {
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "parse_test_network.txt";
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / (std::to_string(getpid()) + "_parse_test_network.txt");
   std::ofstream(path) << "Sequential(\n  (0): ReLu()\n)\n";
   try {
     parse_file(path.string());

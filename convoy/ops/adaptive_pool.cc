@@ -63,7 +63,7 @@ std::vector<int64_t> expand(bool max, int rank, const Shape& input, const Adapti
   std::vector<int64_t> sizes;
   for (size_t i = 0; i < static_cast<size_t>(rank); ++i) {
     const std::optional<int64_t> size = output_size[output_size.size() == 1 ? 0 : i];
-    sizes.push_back(size.value_or(input[input.size() - static_cast<size_t>(rank) + i]));
+    sizes.push_back(size.has_value() ? *size : input[input.size() - static_cast<size_t>(rank) + i]);
   }
   return sizes;
 }
