@@ -9,11 +9,11 @@
 #include "cli/interrupt.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
+#include "convoy/core/suggest.h"
 #include "convoy/data/resize.h"
 #include "convoy/io/image.h"
 #include "convoy/ops/reduce.h"
 #include "convoy/report/format.h"
-#include "convoy/report/suggest.h"
 #include "convoy/report/table.h"
 
 namespace convoy::cli {

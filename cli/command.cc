@@ -6,8 +6,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "convoy/core/suggest.h"
 #include "convoy/report/format.h"
-#include "convoy/report/suggest.h"
 
 namespace convoy::cli {
 
@@ -74,7 +74,7 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, std::optional<st
                         const std::vector<std::string>& choices, const std::string& text) {
   return add_parsed(app, name, report::joined(choices, "|"), text, [=, &value, option = long_name(name)](const std::string& given) {
     if (std::find(choices.begin(), choices.end(), given) == choices.end()) {
-      const std::string nearest = report::suggestion(given, choices);
+      const std::string nearest = suggestion(given, choices);
       refuse(option, given, report::joined(choices, ", ", " or "),
              nearest.empty() ? "for example " + option + " " + choices.front() : "did you mean " + option + " " + nearest + "?");
     }
@@ -128,7 +128,7 @@ const Command& find_command(const std::string& name) {
   if (found != commands.end()) return *found;
   std::vector<std::string> names;
   for (const Command& command : commands) names.push_back(command.name);
-  throw UsageError("unknown command '" + name + "'" + report::did_you_mean(name, names), "commands: " + report::joined(names));
+  throw UsageError("unknown command '" + name + "'" + did_you_mean(name, names), "commands: " + report::joined(names));
 }
 
 std::string version() { return "convoy " CONVOY_VERSION; }

@@ -6,8 +6,8 @@
 #include <charconv>
 
 #include "cli/session.h"
+#include "convoy/core/suggest.h"
 #include "convoy/report/format.h"
-#include "convoy/report/suggest.h"
 
 namespace convoy::cli {
 
@@ -39,7 +39,7 @@ void read_layer(const std::string& word, LayerQuestion& question) {
       if (folded(names.back()) == folded(word)) return;
     }
   }
-  throw UsageError("unknown layer '" + word + "'" + report::did_you_mean(word, names), "layers: " + report::joined(names));
+  throw UsageError("unknown layer '" + word + "'" + did_you_mean(word, names), "layers: " + report::joined(names));
 }
 
 bool is_separator(char c) { return c == 'x' || c == 'X' || c == ','; }

@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "convoy/core/parallel.h"
-#include "convoy/report/suggest.h"
+#include "convoy/core/suggest.h"
 
 namespace convoy::cli {
 
@@ -69,7 +69,7 @@ void parse(CLI::App& app, const std::string& command, std::vector<std::string> w
       std::find_if(extras.begin(), extras.end(), [](const std::string& word) { return word.size() > 1 && word[0] == '-'; });
   if (option != extras.end()) {
     const std::string name = option->substr(0, option->find('='));
-    throw UsageError("unknown option '" + name + "'" + report::did_you_mean(name, option_names(app)), advice);
+    throw UsageError("unknown option '" + name + "'" + did_you_mean(name, option_names(app)), advice);
   }
   throw UsageError("'convoy " + command + "' does not know what to do with '" + extras.front() + "'", advice);
 }

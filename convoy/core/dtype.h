@@ -53,4 +53,14 @@ struct dtype_of<int64_t> {
   static constexpr DType value = DType::kInt64;
 };
 
+/// Calls f with a value of a floating type: float for kFloat32, double otherwise.
+template <class F>
+void with_floating(DType dtype, F&& f) {
+  if (dtype == DType::kFloat32) {
+    f(float{});
+  } else {
+    f(double{});
+  }
+}
+
 }  // namespace convoy

@@ -137,7 +137,7 @@ Tensor adaptive_avg_pool(int rank, const Tensor& input, const AdaptiveSize& outp
   pool_checks::check_rank(rank);
   const AdaptivePoolShape s = check_avg(rank, input.shape(), input.dtype(), output_size);
   Tensor output = Tensor::empty(pool_checks::output_shape(input.shape(), rank, s.output), input.dtype());
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::adaptive_avg_pool<T>(s, input.data<T>(), output.data<T>());
   });
@@ -154,7 +154,7 @@ Tensor adaptive_avg_pool_backward(int rank, const Tensor& grad_output, const Sha
   }
   const AdaptivePoolShape s = check_avg(rank, input_shape, grad_output.dtype(), AdaptiveSize(shape.end() - rank, shape.end()));
   Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
-  pool_checks::with_floating(grad_output.dtype(), [&](auto type) {
+  with_floating(grad_output.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::adaptive_avg_pool_backward<T>(s, grad_output.data<T>(), grad_input.data<T>());
   });
@@ -166,7 +166,7 @@ MaxPoolResult adaptive_max_pool(int rank, const Tensor& input, const AdaptiveSiz
   const AdaptivePoolShape s = check_max(rank, input.shape(), input.dtype(), output_size);
   const Shape output = pool_checks::output_shape(input.shape(), rank, s.output);
   MaxPoolResult result{Tensor::empty(output, input.dtype()), Tensor::empty(output, DType::kInt64)};
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::adaptive_max_pool<T>(s, input.data<T>(), result.output.data<T>(), result.indices.data<int64_t>());
   });

@@ -40,15 +40,6 @@ Shape output_shape(const ConvShape& s, bool batched) {
   return shape;
 }
 
-template <class F>
-void with_floating(DType dtype, F&& f) {
-  if (dtype == DType::kFloat32) {
-    f(float{});
-  } else {
-    f(double{});
-  }
-}
-
 // F.pad's list of begin/end pairs, outermost axis first: the last axis first.
 std::vector<int64_t> pad_list(const std::vector<shape::PadPair>& pairs) {
   std::vector<int64_t> list;

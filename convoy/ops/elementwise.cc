@@ -46,16 +46,6 @@ const char* kernel_name(Activation kind) {
   return "activation";
 }
 
-// Runs f<T>() for the tensor's floating type.
-template <class F>
-void with_floating(const Tensor& t, F&& f) {
-  if (t.dtype() == DType::kFloat32) {
-    f(float{});
-  } else {
-    f(double{});
-  }
-}
-
 }  // namespace
 
 namespace ops {
@@ -63,7 +53,7 @@ namespace ops {
 Tensor activation(Activation kind, const Tensor& input, const ActivationOptions& options) {
   check_floating(input, kernel_name(kind));
   Tensor output = Tensor::empty(input.shape(), input.dtype());
-  with_floating(input, [&](auto zero) {
+  with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::activation(kind, options, input.data<T>(), output.data<T>(), input.numel());
   });
@@ -74,7 +64,7 @@ Tensor activation_backward(Activation kind, const Tensor& grad_output, const Ten
   check_floating(input, kernel_name(kind));
   check_gradient(grad_output, input);
   Tensor grad_input = Tensor::empty(input.shape(), input.dtype());
-  with_floating(input, [&](auto zero) {
+  with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::activation_backward(kind, options, grad_output.data<T>(), input.data<T>(), grad_input.data<T>(), input.numel());
   });
@@ -127,7 +117,7 @@ Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b) {
   if (a.dtype() == DType::kInt64) {
     kernels::arithmetic(kind, loop, a.data<int64_t>(), b.data<int64_t>(), output.data<int64_t>());
   } else {
-    with_floating(a, [&](auto zero) {
+    with_floating(a.dtype(), [&](auto zero) {
       using T = decltype(zero);
       kernels::arithmetic(kind, loop, a.data<T>(), b.data<T>(), output.data<T>());
     });
@@ -161,7 +151,7 @@ Tensor square(const Tensor& input) { return mul(input, input); }
 Tensor sqrt(const Tensor& input) {
   if (!is_floating(input.dtype())) return sqrt(input.to(DType::kFloat32));
   Tensor output = Tensor::empty(input.shape(), input.dtype());
-  with_floating(input, [&](auto zero) {
+  with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::sqrt(input.data<T>(), output.data<T>(), input.numel());
   });
@@ -172,7 +162,7 @@ Tensor affine(const Tensor& input, double scale, double shift) {
   if (!is_floating(input.dtype())) return affine(input.to(DType::kFloat32), scale, shift);
   if (shift == 0) return mul(input, Tensor::scalar(scale, input.dtype()));  // adding 0 would lose the sign of -0
   Tensor output = Tensor::empty(input.shape(), input.dtype());
-  with_floating(input, [&](auto zero) {
+  with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::affine(input.data<T>(), scale, shift, output.data<T>(), input.numel());
   });
@@ -191,7 +181,7 @@ void add_(Tensor& target, const Tensor& values, double scale) {
     }
     return add_(target, expand(values, shape), scale);
   }
-  with_floating(target, [&](auto zero) {
+  with_floating(target.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::add_scaled(target.data<T>(), values.data<T>(), scale, target.numel());
   });

@@ -20,15 +20,6 @@ void run(const Gemm<float>& problem) {
 }
 void run(const Gemm<double>& problem) { kernels::gemm_reference(problem); }
 
-template <class F>
-void with_floating(const Tensor& t, F&& f) {
-  if (t.dtype() == DType::kFloat32) {
-    f(float{});
-  } else {
-    f(double{});
-  }
-}
-
 std::string times(int64_t a, int64_t b) { return std::to_string(a) + "x" + std::to_string(b); }
 
 void check_types(const Tensor& a, const Tensor& b) {
@@ -166,7 +157,7 @@ Tensor batched_product(const Tensor& a, bool a_transposed, const Tensor& b, bool
     return result;
   };
   const std::vector<int64_t> at_a = offsets(a, m * k), at_b = offsets(b, k * n);
-  with_floating(a, [&](auto zero) {
+  with_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for (size_t i = 0; i < at_a.size(); ++i) {
       run(product<T>(m, n, k, a.data<T>() + at_a[i], a_transposed, b.data<T>() + at_b[i], b_transposed,
@@ -201,7 +192,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   Shape shape = input.shape();
   shape.back() = weight.size(0);
   Tensor output = Tensor::empty(shape, input.dtype());
-  with_floating(input, [&](auto zero) {
+  with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     // Without features there is still the bias.
     const int64_t rows = weight.size(0) == 0 ? 0 : output.numel() / weight.size(0);
@@ -227,7 +218,7 @@ LinearGradients linear_backward(const Tensor& grad_output, const Tensor& input, 
                        : out > 0 ? grad_output.numel() / out
                                  : 0;
   LinearGradients gradients;
-  with_floating(input, [&](auto zero) {
+  with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (needs_input) {
       gradients.input = Tensor::empty(input.shape(), input.dtype());

@@ -13,15 +13,6 @@ namespace convoy::ops {
 
 namespace {
 
-template <class F>
-void with_floating(DType dtype, F&& f) {
-  if (dtype == DType::kFloat32) {
-    f(float{});
-  } else {
-    f(double{});
-  }
-}
-
 // Classes are axis 1, or axis 0 of a single sample.
 kernels::NllLayout layout_of(const Tensor& input, const ClassLossOptions& options, double smoothing) {
   kernels::NllLayout layout{1, 1, 1, options.ignore_index, smoothing};

@@ -31,15 +31,6 @@ struct Channels {
   }
 };
 
-template <class F>
-void with_floating(DType dtype, F&& f) {
-  if (dtype == DType::kFloat32) {
-    f(float{});
-  } else {
-    f(double{});
-  }
-}
-
 double value_or(const Tensor& t, int64_t i, double otherwise) { return t.defined() ? t.at(i) : otherwise; }
 
 // Per-channel coefficients, computed in double and used in the input's type. (input - center) * scale + shift with a center that is

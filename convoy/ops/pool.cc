@@ -236,7 +236,7 @@ MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& opti
   const PoolShape s = check_max_pool(rank, input.shape(), input.dtype(), options);
   const Shape output = pool_checks::output_shape(input.shape(), rank, s.output);
   MaxPoolResult result{Tensor::empty(output, input.dtype()), Tensor::empty(output, DType::kInt64)};
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::max_pool<T>(s, input.data<T>(), result.output.data<T>(), result.indices.data<int64_t>());
   });
@@ -257,7 +257,7 @@ Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indi
                 "an index is a position in the unpadded plane: 0 to " + text(planes.positions - 1));
   });
   Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
-  pool_checks::with_floating(grad_output.dtype(), [&](auto type) {
+  with_floating(grad_output.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::scatter_add<T>(planes, grad_output.data<T>(), indices.data<int64_t>(), grad_input.data<T>());
   });
@@ -269,7 +269,7 @@ Tensor avg_pool(int rank, const Tensor& input, const AvgPoolOptions& options) {
   const PoolShape s = check_avg_pool(rank, input.shape(), input.dtype(), options);
   const kernels::AvgDivisor divisor{options.count_include_pad, options.divisor_override.value_or(0)};
   Tensor output = Tensor::empty(pool_checks::output_shape(input.shape(), rank, s.output), input.dtype());
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::avg_pool<T>(s, divisor, input.data<T>(), output.data<T>());
   });
@@ -282,7 +282,7 @@ Tensor avg_pool_backward(int rank, const Tensor& grad_output, const Shape& input
   pool_checks::check_grad_shape(grad_output.shape(), pool_checks::output_shape(input_shape, rank, s.output));
   const kernels::AvgDivisor divisor{options.count_include_pad, options.divisor_override.value_or(0)};
   Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
-  pool_checks::with_floating(grad_output.dtype(), [&](auto type) {
+  with_floating(grad_output.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::avg_pool_backward<T>(s, divisor, grad_output.data<T>(), grad_input.data<T>());
   });

@@ -41,14 +41,4 @@ kernels::IndexedPlanes indexed_planes(int rank, const Tensor& indices, const cha
 /// Calls refuse(index) with an index outside the plane, if there is one.
 void check_indices(const kernels::IndexedPlanes& planes, const Tensor& indices, const std::function<void(int64_t)>& refuse);
 
-/// Calls f with a float or a double.
-template <class F>
-void with_floating(DType dtype, F&& f) {
-  if (dtype == DType::kFloat32) {
-    f(float{});
-  } else {
-    f(double{});
-  }
-}
-
 }  // namespace convoy::ops::pool_checks

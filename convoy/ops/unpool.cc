@@ -128,7 +128,7 @@ Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const Ma
         "indices go from 0 to " + text(planes.positions - 1) + " in this output: give the size of the pooled input as output_size");
   });
   Tensor output = Tensor::empty(shape, input.dtype());
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::scatter<T>(planes, input.data<T>(), indices.data<int64_t>(), output.data<T>());
   });
@@ -145,7 +145,7 @@ Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& in
                 "indices go from 0 to " + text(planes.positions - 1) + " in this output");
   });
   Tensor grad_input = Tensor::empty(indices.shape(), grad_output.dtype());
-  pool_checks::with_floating(grad_output.dtype(), [&](auto type) {
+  with_floating(grad_output.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::gather<T>(planes, grad_output.data<T>(), indices.data<int64_t>(), grad_input.data<T>());
   });
@@ -177,12 +177,12 @@ Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& k
   check_norm_type(norm_type);
   pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
   Tensor powers = Tensor::empty(input.shape(), input.dtype());
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::lp_pool_power<T>(input.numel(), norm_type, input.data<T>(), powers.data<T>());
   });
   Tensor output = avg_pool(rank, powers, average_of(kernel_size, stride, ceil_mode));
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::lp_pool_root<T>(output.numel(), norm_type, window_size(rank, kernel_size), output.data<T>(), output.data<T>());
   });
@@ -200,19 +200,19 @@ Tensor lp_pool_backward(int rank, const Tensor& grad_output, const Tensor& input
   pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
   const AvgPoolOptions options = average_of(kernel_size, stride, ceil_mode);
   Tensor powers = Tensor::empty(input.shape(), input.dtype());
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::lp_pool_power<T>(input.numel(), norm_type, input.data<T>(), powers.data<T>());
   });
   Tensor average = avg_pool(rank, powers, options);
   pool_checks::check_grad_shape(grad_output.shape(), average.shape());
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::lp_pool_root_backward<T>(average.numel(), norm_type, window_size(rank, kernel_size), average.data<T>(),
                                       grad_output.data<T>(), average.data<T>());
   });
   Tensor grad_input = avg_pool_backward(rank, average, input.shape(), options);
-  pool_checks::with_floating(input.dtype(), [&](auto type) {
+  with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::lp_pool_power_backward<T>(input.numel(), norm_type, input.data<T>(), grad_input.data<T>(), grad_input.data<T>());
   });
