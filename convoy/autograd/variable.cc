@@ -223,7 +223,7 @@ Variable::Variable(Tensor value) : Variable(std::move(value), false) {}
 Variable::Variable(Tensor value, bool requires_grad) {
   if (requires_grad && !value.defined()) autograd::throw_undefined("a Variable that requires a gradient");
   if (!value.defined()) return;
-  if (requires_grad && !is_floating(value.dtype())) {
+  if (requires_grad && !is_float_or_double(value.dtype())) {
     throw Error("Only Tensors of floating point and complex dtype can require gradients",
                 "convert the int64 values first: to(DType::kFloat32)");
   }
@@ -260,7 +260,7 @@ void Variable::set_requires_grad(bool requires_grad) {
                              "var_no_grad = var.detach()."),
         "this value of shape " + to_string(shape()) + " was computed from one that requires a gradient");
   }
-  if (requires_grad && !is_floating(dtype())) {
+  if (requires_grad && !is_float_or_double(dtype())) {
     throw Error("only Tensors of floating point dtype can require gradients",
                 "convert the int64 values first: to(DType::kFloat32)");
   }
@@ -300,7 +300,7 @@ Variable Variable::detach() const { return {data()}; }
 Variable record(Tensor value, std::vector<Variable> inputs, BackwardFunction backward) {
   if (!value.defined()) autograd::throw_undefined("the value given to record()");
   Variable result(std::move(value));
-  if (!grad_enabled() || !is_floating(result.dtype())) return result;
+  if (!grad_enabled() || !is_float_or_double(result.dtype())) return result;
   if (std::none_of(inputs.begin(), inputs.end(), [](const Variable& input) { return input.requires_grad(); })) return result;
 
   auto operation = std::make_shared<autograd::Operation>();

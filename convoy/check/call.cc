@@ -117,7 +117,7 @@ Call::Call(const StoredCase& stored) : args_(stored.args) {
   for (const auto& [name, tensor] : stored.inputs) {
     const auto named = [&name = name](const auto& entry) { return entry.first == name; };
     const bool wanted = stored.error || std::any_of(stored.grads.begin(), stored.grads.end(), named);
-    inputs_.emplace_back(name, Variable(tensor, wanted && is_floating(tensor.dtype())));
+    inputs_.emplace_back(name, Variable(tensor, wanted && is_float_or_double(tensor.dtype())));
   }
 }
 

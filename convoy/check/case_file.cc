@@ -66,9 +66,9 @@ void compare(const std::string& name, const Tensor& got, const Tensor& as_stored
   if (got.shape() != stored.shape())
     return fail("shape " + convoy::to_string(got.shape()) + ", stored " + convoy::to_string(stored.shape()));
   if (got.dtype() != stored.dtype()) return fail(std::string(dtype_name(got.dtype())) + ", stored " + dtype_name(stored.dtype()));
-  const Difference d = got.dtype() == DType::kFloat32   ? difference<float>(got, stored)
-                       : got.dtype() == DType::kFloat64 ? difference<double>(got, stored)
-                                                        : difference<int64_t>(got, stored);
+  const Difference d = got.dtype() == DType::kFloat64 ? difference<double>(got, stored)
+                       : is_floating(got.dtype())     ? difference<float>(got.to(DType::kFloat32), stored.to(DType::kFloat32))
+                                                      : difference<int64_t>(got.to(DType::kInt64), stored.to(DType::kInt64));
   if (d.same) return;
   result.largest_error = std::max(result.largest_error, d.error);
   result.error_ratio = std::max(result.error_ratio, atol > 0 ? d.error / atol : INFINITY);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "convoy/core/error.h"
+#include "convoy/core/parallel.h"
 #include "convoy/core/storage.h"
 #include "convoy/shape/checked.h"
 
@@ -11,19 +12,7 @@ namespace convoy {
 
 namespace {
 
-// Calls f with a value of the element type.
-template <class F>
-decltype(auto) with_type(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return f(float{});
-    case DType::kFloat64:
-      return f(double{});
-    case DType::kInt64:
-      break;
-  }
-  return f(int64_t{});
-}
+constexpr int64_t kGrain = 1 << 16;  // values per task of a conversion
 
 }  // namespace
 
@@ -80,9 +69,9 @@ Tensor Tensor::full(Shape shape, double value, DType dtype) {
 
 Tensor Tensor::arange(int64_t n, DType dtype) {
   Tensor t = empty({n}, dtype);
-  with_type(dtype, [&](auto zero) {
+  with_dtype(dtype, [&](auto zero) {
     auto* p = t.data<decltype(zero)>();
-    for (int64_t i = 0; i < n; ++i) p[i] = static_cast<decltype(zero)>(i);
+    for (int64_t i = 0; i < n; ++i) p[i] = convert_element<decltype(zero)>(i);
   });
   return t;
 }
@@ -96,9 +85,20 @@ Tensor Tensor::from(const std::vector<T>& values, Shape shape) {
   if (!values.empty()) std::memcpy(t.data_, values.data(), t.nbytes());
   return t;
 }
-template Tensor Tensor::from(const std::vector<float>&, Shape);
-template Tensor Tensor::from(const std::vector<double>&, Shape);
-template Tensor Tensor::from(const std::vector<int64_t>&, Shape);
+#define CONVOY_FROM(T) template Tensor Tensor::from(const std::vector<T>&, Shape)
+CONVOY_FROM(float);
+CONVOY_FROM(double);
+CONVOY_FROM(int64_t);
+CONVOY_FROM(Float16);
+CONVOY_FROM(BFloat16);
+CONVOY_FROM(int32_t);
+CONVOY_FROM(int16_t);
+CONVOY_FROM(int8_t);
+CONVOY_FROM(uint8_t);
+CONVOY_FROM(uint16_t);
+CONVOY_FROM(uint32_t);
+CONVOY_FROM(uint64_t);
+#undef CONVOY_FROM
 
 Tensor Tensor::from(std::initializer_list<float> values, Shape shape) { return from(std::vector<float>(values), std::move(shape)); }
 
@@ -128,12 +128,23 @@ const T* Tensor::data() const {
   }
   return static_cast<const T*>(data_);
 }
-template float* Tensor::data<float>();
-template double* Tensor::data<double>();
-template int64_t* Tensor::data<int64_t>();
-template const float* Tensor::data<float>() const;
-template const double* Tensor::data<double>() const;
-template const int64_t* Tensor::data<int64_t>() const;
+#define CONVOY_DATA(T)           \
+  template T* Tensor::data<T>(); \
+  template const T* Tensor::data<T>() const
+CONVOY_DATA(float);
+CONVOY_DATA(double);
+CONVOY_DATA(int64_t);
+CONVOY_DATA(Float16);
+CONVOY_DATA(BFloat16);
+CONVOY_DATA(int32_t);
+CONVOY_DATA(int16_t);
+CONVOY_DATA(int8_t);
+CONVOY_DATA(uint8_t);
+CONVOY_DATA(uint16_t);
+CONVOY_DATA(uint32_t);
+CONVOY_DATA(uint64_t);
+CONVOY_DATA(bool);
+#undef CONVOY_DATA
 
 double Tensor::item() const {
   if (numel_ != 1) {
@@ -146,21 +157,22 @@ double Tensor::at(int64_t i) const {
   if (i < 0 || i >= numel_) {
     throw Error("index " + std::to_string(i) + " is out of bounds for a tensor with " + std::to_string(numel_) + " elements");
   }
-  return with_type(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
+  return with_dtype(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
 }
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
   std::vector<T> values(static_cast<size_t>(numel_));
-  with_type(dtype_, [&](auto zero) {
+  with_dtype(dtype_, [&](auto zero) {
     const auto* p = data<decltype(zero)>();
-    for (int64_t i = 0; i < numel_; ++i) values[static_cast<size_t>(i)] = static_cast<T>(p[i]);
+    for (int64_t i = 0; i < numel_; ++i) values[static_cast<size_t>(i)] = convert_element<T>(p[i]);
   });
   return values;
 }
 template std::vector<float> Tensor::to_vector() const;
 template std::vector<double> Tensor::to_vector() const;
 template std::vector<int64_t> Tensor::to_vector() const;
+template std::vector<int32_t> Tensor::to_vector() const;
 
 Tensor Tensor::reshape(Shape shape) const {
   const Shape asked = shape;
@@ -230,10 +242,13 @@ Tensor Tensor::clone() const {
 Tensor Tensor::to(DType dtype) const {
   if (!defined() || dtype == dtype_) return *this;
   Tensor t = empty(shape_, dtype);
-  with_type(dtype_, [&](auto from) {
-    with_type(dtype, [&](auto to) {
+  with_dtype(dtype_, [&](auto from) {
+    with_dtype(dtype, [&](auto to) {
       const auto* in = data<decltype(from)>();
-      std::transform(in, in + numel_, t.data<decltype(to)>(), [](auto v) { return static_cast<decltype(to)>(v); });
+      auto* out = t.data<decltype(to)>();
+      parallel_ranges(numel_, kGrain, [=](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) out[i] = convert_element<decltype(to)>(in[i]);
+      });
     });
   });
   return t;
@@ -248,9 +263,9 @@ void Tensor::copy_(const Tensor& source) {
 }
 
 void Tensor::fill_(double value) {
-  with_type(dtype_, [&](auto zero) {
+  with_dtype(dtype_, [&](auto zero) {
     auto* p = data<decltype(zero)>();
-    std::fill(p, p + numel_, static_cast<decltype(zero)>(value));
+    std::fill(p, p + numel_, convert_element<decltype(zero)>(value));
   });
 }
 

@@ -37,7 +37,7 @@ class Tensor {
   static Tensor full(Shape shape, double value, DType dtype = DType::kFloat32);
   /// 0, 1, ..., n - 1.
   static Tensor arange(int64_t n, DType dtype = DType::kFloat32);
-  /// Copies `values`; their count must be the shape's.
+  /// Copies `values`, of any element type but bool; their count must be the shape's.
   template <class T>
   static Tensor from(const std::vector<T>& values, Shape shape);
   /// float32 values in row-major order.
@@ -54,7 +54,7 @@ class Tensor {
   size_t nbytes() const noexcept { return static_cast<size_t>(numel_) * element_size(dtype_); }
   DType dtype() const noexcept { return dtype_; }
 
-  /// The values. T is float, double or int64_t and must be the dtype.
+  /// The values. T must be the dtype's: float, double, int64_t, Float16, BFloat16, int32_t, ..., uint64_t or bool.
   template <class T>
   T* data();
   template <class T>
@@ -66,7 +66,7 @@ class Tensor {
   double item() const;
   /// Element i in row-major order, as a double.
   double at(int64_t i) const;
-  /// All values as a vector (converted).
+  /// All values as a vector of float, double, int64_t or int32_t (converted).
   template <class T>
   std::vector<T> to_vector() const;
 
@@ -77,7 +77,7 @@ class Tensor {
   /// Entry i of the first axis, that axis removed; shares the values.
   Tensor select(int64_t i) const;
   Tensor clone() const;
-  /// Converted to another type (shares the values if it has that type already).
+  /// Converted to another type as convert_element does (shares the values if it has that type already).
   Tensor to(DType dtype) const;
   /// Copies the values of a tensor with the same shape and type into this one.
   void copy_(const Tensor& source);

@@ -134,26 +134,28 @@ class HeaderReader {
 };
 
 struct Type {
-  Element element;
+  DType dtype;
   bool big_endian;
 };
 
+struct TypeName {
+  std::string_view name;
+  DType dtype;
+};
+constexpr TypeName kTypeNames[] = {{"f4", DType::kFloat32}, {"f8", DType::kFloat64}, {"f2", DType::kFloat16},
+                                   {"i8", DType::kInt64},   {"i4", DType::kInt32},   {"i2", DType::kInt16},
+                                   {"i1", DType::kInt8},    {"u8", DType::kUInt64},  {"u4", DType::kUInt32},
+                                   {"u2", DType::kUInt16},  {"u1", DType::kUInt8},   {"b1", DType::kBool}};
+
 Type element_type(const std::string& path, const std::string& text) {
-  struct Row {
-    std::string_view name;
-    Element element;
-  };
-  constexpr Row kRows[] = {{"f4", Element::kF32}, {"f8", Element::kF64}, {"f2", Element::kF16}, {"i8", Element::kI64},
-                           {"i4", Element::kI32}, {"i2", Element::kI16}, {"i1", Element::kI8},  {"u4", Element::kU32},
-                           {"u2", Element::kU16}, {"u1", Element::kU8},  {"b1", Element::kBool}};
   std::string_view name = text;
   const char order = name.empty() ? '\0' : name[0];
   if (order == '<' || order == '>' || order == '=' || order == '|') name.remove_prefix(1);
-  for (const Row& row : kRows) {
-    if (row.name == name) return {row.element, order == '>'};
+  for (const TypeName& row : kTypeNames) {
+    if (row.name == name) return {row.dtype, order == '>'};
   }
   throw FileError(path + ": has the type " + quote(text) + ", which cannot be read",
-                  "float16, float32, float64, bool, int8 to int64 and uint8 to uint32 can: in NumPy, array.astype(\"float32\")");
+                  "float16, float32, float64, bool, int8 to int64 and uint8 to uint64 can: in NumPy, array.astype(\"float32\")");
 }
 
 // Values in the order of the reversed shape to row-major order.
@@ -212,7 +214,7 @@ Tensor read_npy_source(const ByteSource& source) {
     span = span * std::max<int64_t>(n, 1);
   }
   if (!span.ok()) throw FileError(path + ": the shape " + to_string(header.shape) + " has more elements than 64 bits can count");
-  const uint64_t needed = static_cast<uint64_t>(count.value()) * bytes_of(type.element);
+  const uint64_t needed = static_cast<uint64_t>(count.value()) * element_size(type.dtype);
   const uint64_t values_begin = text_begin + length;
   const uint64_t has = source.size() - values_begin;
   if (needed != has) {
@@ -224,27 +226,23 @@ Tensor read_npy_source(const ByteSource& source) {
   Shape stored = header.shape;
   const bool reorder = header.fortran_order && stored.size() > 1;
   if (reorder) std::reverse(stored.begin(), stored.end());
-  Tensor values = Tensor::empty(stored, dtype_of_element(type.element));
-  read_elements(source, values_begin, type.element, type.big_endian, values);
+  Tensor values = Tensor::empty(stored, type.dtype);
+  read_elements(source, values_begin, type.big_endian, values);
   if (!reorder) return values;
   Tensor ordered = Tensor::empty(header.shape, values.dtype());
-  switch (values.dtype()) {
-    case DType::kFloat32:
-      from_fortran_order(values.data<float>(), header.shape, ordered.data<float>());
-      break;
-    case DType::kFloat64:
-      from_fortran_order(values.data<double>(), header.shape, ordered.data<double>());
-      break;
-    case DType::kInt64:
-      from_fortran_order(values.data<int64_t>(), header.shape, ordered.data<int64_t>());
-      break;
-  }
+  with_element_size(values.dtype(), [&](auto bits) {
+    using T = decltype(bits);
+    from_fortran_order(static_cast<const T*>(values.raw_data()), header.shape, static_cast<T*>(ordered.raw_data()));
+  });
   return ordered;
 }
 
 std::string npy_header(const Tensor& tensor) {
   std::string text = "{'descr': '";
-  text += tensor.dtype() == DType::kFloat32 ? "<f4" : tensor.dtype() == DType::kFloat64 ? "<f8" : "<i8";
+  const auto* row =
+      std::find_if(std::begin(kTypeNames), std::end(kTypeNames), [&](const TypeName& r) { return r.dtype == tensor.dtype(); });
+  text += element_size(tensor.dtype()) == 1 ? '|' : '<';
+  text += row->name;
   text += "', 'fortran_order': False, 'shape': (";
   for (int64_t axis = 0; axis < tensor.dim(); ++axis) text += (axis > 0 ? ", " : "") + std::to_string(tensor.size(axis));
   text += tensor.dim() == 1 ? ",), }" : "), }";
@@ -264,6 +262,7 @@ Tensor parse_npy(const void* bytes, size_t size, const std::string& name) {
 
 void write_npy(const std::string& path, const Tensor& tensor) {
   if (!tensor.defined()) throw ValueError(path + ": cannot write an undefined tensor");
+  if (tensor.dtype() == DType::kBFloat16) return write_npy(path, tensor.to(DType::kFloat32));
   const std::string header = npy_header(tensor);
   OutputFile file(path);
   file.write(header.data(), header.size());

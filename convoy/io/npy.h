@@ -10,12 +10,12 @@
 
 namespace convoy::io {
 
-/// Reads float32, float64 and int64; float16 becomes float32, the other integers up to 32 bits and bool become int64, all without
-/// loss. C or Fortran order, either byte order, format versions 1 to 3.
+/// Reads float16, float32, float64, bool, int8 to int64 and uint8 to uint64 as they are. C or Fortran order, either byte order, format versions 1 to 3.
 /// Errors: FileError "PATH: ..." naming what does not fit: magic, version, header, type, shape, length.
 /// Source: numpy.lib.format, NumPy 1.24.
 Tensor read_npy(const std::string& path);
 Tensor parse_npy(const void* bytes, size_t size, const std::string& name);
+/// Writes any type; bfloat16, which NumPy lacks, as float32.
 /// Errors: ValueError for an undefined tensor; FileError if the file cannot be written.
 void write_npy(const std::string& path, const Tensor& tensor);
 

@@ -260,6 +260,16 @@ std::vector<std::pair<std::string, Tensor>> parse_npz(const void* bytes, size_t 
 void write_npz(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& tensors) {
   std::unordered_set<std::string> names;
   uint64_t total = kEndBytes;
+  const auto unknown_to_numpy = [](const auto& entry) {
+    return entry.second.defined() && entry.second.dtype() == DType::kBFloat16;
+  };
+  if (std::any_of(tensors.begin(), tensors.end(), unknown_to_numpy)) {
+    auto widened = tensors;
+    for (auto& entry : widened) {
+      if (unknown_to_numpy(entry)) entry.second = entry.second.to(DType::kFloat32);
+    }
+    return write_npz(path, widened);
+  }
   for (const auto& [name, tensor] : tensors) {
     if (!names.insert(name).second) throw ValueError(path + ": two arrays have the name " + quote(name), "give each its own name");
     if (!tensor.defined())

@@ -26,32 +26,26 @@ constexpr size_t kMostAxes = 64;
 constexpr int kDeepest = 16;
 constexpr char kMetadataKey[] = "__metadata__";
 
-struct ElementName {
+struct TypeName {
   const char* name;
-  Element element;
+  DType dtype;
 };
-constexpr ElementName kElementNames[] = {
-    {"F32", Element::kF32}, {"F64", Element::kF64}, {"F16", Element::kF16}, {"BF16", Element::kBF16},
-    {"I64", Element::kI64}, {"I32", Element::kI32}, {"I16", Element::kI16}, {"I8", Element::kI8},
-    {"U32", Element::kU32}, {"U16", Element::kU16}, {"U8", Element::kU8},   {"BOOL", Element::kBool},
+constexpr TypeName kTypeNames[] = {
+    {"F32", DType::kFloat32}, {"F64", DType::kFloat64}, {"F16", DType::kFloat16}, {"BF16", DType::kBFloat16},
+    {"I64", DType::kInt64},   {"I32", DType::kInt32},   {"I16", DType::kInt16},   {"I8", DType::kInt8},
+    {"U64", DType::kUInt64},  {"U32", DType::kUInt32},  {"U16", DType::kUInt16},  {"U8", DType::kUInt8},
+    {"BOOL", DType::kBool},
 };
 
 std::string known_types() {
   std::string text;
-  for (const ElementName& row : kElementNames) text += (text.empty() ? "" : ", ") + std::string(row.name);
+  for (const TypeName& row : kTypeNames) text += (text.empty() ? "" : ", ") + std::string(row.name);
   return text;
 }
 
 const char* name_of(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return "F32";
-    case DType::kFloat64:
-      return "F64";
-    case DType::kInt64:
-      break;
-  }
-  return "I64";
+  const auto* row = std::find_if(std::begin(kTypeNames), std::end(kTypeNames), [&](const TypeName& r) { return r.dtype == dtype; });
+  return row->name;
 }
 
 // The first byte that is not UTF-8 (overlong forms, surrogates and values above U+10FFFF included), or nothing.
@@ -76,7 +70,7 @@ std::optional<size_t> first_bad_utf8(const std::string& text) {
 // One tensor as the header describes it.
 struct Entry {
   std::string name;
-  std::optional<Element> element;
+  std::optional<DType> dtype;
   std::optional<std::vector<uint64_t>> shape, offsets;
   uint64_t begin = 0, end = 0;
 };
@@ -115,10 +109,10 @@ class HeaderReader : public nlohmann::json_sax<json> {
       return true;
     }
     if (place_ == Place::kEntry && key_ == "dtype") {
-      for (const ElementName& row : kElementNames) {
-        if (value == row.name) entries.back().element = row.element;
+      for (const TypeName& row : kTypeNames) {
+        if (value == row.name) entries.back().dtype = row.dtype;
       }
-      if (!entries.back().element) fail(tensor() + " has the unknown dtype " + quote(value), "known are " + known_types());
+      if (!entries.back().dtype) fail(tensor() + " has the unknown dtype " + quote(value), "known are " + known_types());
       return true;
     }
     return scalar(quote(value));
@@ -247,7 +241,7 @@ class HeaderReader : public nlohmann::json_sax<json> {
 // Checks one entry by itself: complete, and as many bytes as its shape and type need.
 void check_entry(const std::string& path, Entry& entry, uint64_t buffer) {
   const auto fail = [&](const std::string& reason) { throw FileError(path + ": tensor " + quote(entry.name) + reason); };
-  if (!entry.element) fail(" has no dtype");
+  if (!entry.dtype) fail(" has no dtype");
   if (!entry.shape) fail(" has no shape");
   if (!entry.offsets) fail(" has no data_offsets");
   if (entry.offsets->size() != 2) fail(": data_offsets should be 2 numbers, but has " + std::to_string(entry.offsets->size()));
@@ -268,12 +262,10 @@ void check_entry(const std::string& path, Entry& entry, uint64_t buffer) {
   }
   shape += "]";
   if (!count.ok() || !span.ok()) fail(": the shape " + shape + " has more elements than 64 bits can count");
-  const auto needed = static_cast<uint64_t>(count.value()) * bytes_of(*entry.element);
+  const auto needed = static_cast<uint64_t>(count.value()) * element_size(*entry.dtype);
   if (needed != entry.end - entry.begin) {
-    const auto* row = std::find_if(std::begin(kElementNames), std::end(kElementNames),
-                                   [&](const ElementName& r) { return r.element == *entry.element; });
-    fail(": shape " + shape + " of " + row->name + " needs " + std::to_string(needed) + " bytes, but " + offsets + " give " +
-         std::to_string(entry.end - entry.begin));
+    fail(": shape " + shape + " of " + name_of(*entry.dtype) + " needs " + std::to_string(needed) + " bytes, but " + offsets +
+         " give " + std::to_string(entry.end - entry.begin));
   }
 }
 
@@ -357,8 +349,8 @@ SafeTensors read(const ByteSource& source) {
   contents.metadata = std::move(reader.metadata);
   contents.tensors.reserve(reader.entries.size());
   for (Entry& entry : reader.entries) {
-    Tensor tensor = Tensor::empty(Shape(entry.shape->begin(), entry.shape->end()), dtype_of_element(*entry.element));
-    read_elements(source, start + entry.begin, *entry.element, /*big_endian=*/false, tensor);
+    Tensor tensor = Tensor::empty(Shape(entry.shape->begin(), entry.shape->end()), *entry.dtype);
+    read_elements(source, start + entry.begin, /*big_endian=*/false, tensor);
     contents.tensors.emplace_back(std::move(entry.name), std::move(tensor));
   }
   return contents;

@@ -183,7 +183,7 @@ void Module::zero_grad() {
 }
 
 void Module::to(DType dtype) {
-  if (!is_floating(dtype)) {
+  if (!is_float_or_double(dtype)) {
     throw ValueError(
         std::string("nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.") + dtype_name(dtype),
         "use float32 or float64");
@@ -194,7 +194,7 @@ void Module::to(DType dtype) {
     parameter.zero_grad();
   }
   for (auto& [name, value] : state_->buffers) {
-    if (value.defined() && is_floating(value.dtype())) value = value.to(dtype);
+    if (value.defined() && is_float_or_double(value.dtype())) value = value.to(dtype);
   }
   for (const auto& [name, child] : children()) child->to(dtype);
 }

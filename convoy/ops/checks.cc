@@ -9,10 +9,12 @@ void check_defined(const Tensor& tensor, const char* function, const char* argum
     throw Error(std::string(function) + "(): argument '" + argument + "' must be Tensor, not None", "give it a tensor");
 }
 
+void refuse_type(DType dtype, const std::string& name) {
+  throw Error("\"" + name + "\" not implemented for '" + type_word(dtype) + "'", "convert it first: input.to(DType::kFloat32)");
+}
+
 void check_floating(const Tensor& input, const char* name) {
-  if (!is_floating(input.dtype())) {
-    throw Error(std::string("\"") + name + "\" not implemented for 'Long'", "convert it first: input.to(DType::kFloat32)");
-  }
+  if (!is_float_or_double(input.dtype())) refuse_type(input.dtype(), name);
 }
 
 void check_type(const Tensor& tensor, DType dtype) {

@@ -7,23 +7,13 @@
 
 namespace convoy::ops {
 
-/// "Float", "Double", "Long": PyTorch's names of types in messages.
-inline const char* type_word(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return "Float";
-    case DType::kFloat64:
-      return "Double";
-    case DType::kInt64:
-      return "Long";
-  }
-  return "?";
-}
-
 /// Throws Error for an undefined tensor: "expand(): argument 'input' must be Tensor, not None".
 void check_defined(const Tensor& tensor, const char* function, const char* argument);
 
 /// Throws Error: "\"NAME\" not implemented for 'Long'".
+[[noreturn]] void refuse_type(DType dtype, const std::string& name);
+
+/// Throws the same unless the input is float32 or float64.
 void check_floating(const Tensor& input, const char* name);
 
 /// Throws Error if a defined tensor has another type: "expected scalar type Float but found Double".

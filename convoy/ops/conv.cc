@@ -19,14 +19,9 @@ using kernels::ConvGradWeight;
 using shape::ConvShape;
 
 void check_equal_types(const Tensor& input, const Tensor& weight) {
-  if (!is_floating(input.dtype())) {
-    throw Error("\"slow_conv2d_cpu\" not implemented for 'Long'", "convert the input and the weight with to(DType::kFloat32)");
-  }
+  if (!is_float_or_double(input.dtype())) refuse_type(input.dtype(), "slow_conv2d_cpu");
   if (weight.dtype() != input.dtype()) {
-    throw Error(std::string("expected scalar type ") + (input.dtype() == DType::kFloat32 ? "Float" : "Double") + " but found " +
-                    (weight.dtype() == DType::kFloat32   ? "Float"
-                     : weight.dtype() == DType::kFloat64 ? "Double"
-                                                         : "Long"),
+    throw Error(std::string("expected scalar type ") + type_word(input.dtype()) + " but found " + type_word(weight.dtype()),
                 std::string("input and weight must have one type: the input is ") + dtype_name(input.dtype()) + ", the weight " +
                     dtype_name(weight.dtype()));
   }

@@ -149,7 +149,7 @@ Tensor div(const Tensor& a, const Tensor& b) { return arithmetic(Arithmetic::kDi
 Tensor square(const Tensor& input) { return mul(input, input); }
 
 Tensor sqrt(const Tensor& input) {
-  if (!is_floating(input.dtype())) return sqrt(input.to(DType::kFloat32));
+  if (!is_float_or_double(input.dtype())) return sqrt(input.to(DType::kFloat32));
   Tensor output = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -159,7 +159,7 @@ Tensor sqrt(const Tensor& input) {
 }
 
 Tensor affine(const Tensor& input, double scale, double shift) {
-  if (!is_floating(input.dtype())) return affine(input.to(DType::kFloat32), scale, shift);
+  if (!is_float_or_double(input.dtype())) return affine(input.to(DType::kFloat32), scale, shift);
   if (shift == 0) return mul(input, Tensor::scalar(scale, input.dtype()));  // adding 0 would lose the sign of -0
   Tensor output = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {

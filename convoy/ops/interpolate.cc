@@ -8,6 +8,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/kernels/resize/resize.h"
+#include "convoy/ops/checks.h"
 #include "convoy/ops/rearrange.h"
 #include "convoy/shape/pool.h"
 
@@ -131,12 +132,11 @@ Sizes check(const Shape& input, DType dtype, const InterpolateOptions& options) 
     output.insert(output.end(), sizes.output.begin(), sizes.output.end());
     throw Error("Storage size calculation overflowed with sizes=" + to_string(output), "this output cannot be counted in 64 bits");
   }
-  if (!is_floating(dtype)) {
+  if (!is_float_or_double(dtype)) {
     const char* kernel = options.mode == InterpolateMode::kNearest    ? "nearest"
                          : options.mode == InterpolateMode::kBilinear ? "linear"
                                                                       : "cubic";
-    throw Error("\"compute_indices_weights_" + std::string(kernel) + "\" not implemented for 'Long'",
-                "convert the input to float32 or float64");
+    refuse_type(dtype, std::string("compute_indices_weights_") + kernel);
   }
   return sizes;
 }

@@ -5,6 +5,7 @@
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/gemm/gemm.h"
+#include "convoy/ops/checks.h"
 #include "convoy/ops/elementwise.h"
 #include "convoy/ops/reduce.h"
 
@@ -25,8 +26,7 @@ std::string times(int64_t a, int64_t b) { return std::to_string(a) + "x" + std::
 void check_types(const Tensor& a, const Tensor& b) {
   for (const Tensor* t : {&a, &b}) {
     if (!t->defined()) throw Error("expected a tensor, but got an undefined one");
-    if (!is_floating(t->dtype()))
-      throw Error("\"addmm_impl_cpu_\" not implemented for 'Long'", "convert it with to(DType::kFloat32)");
+    check_floating(*t, "addmm_impl_cpu_");
   }
   if (a.dtype() != b.dtype()) {
     throw Error(std::string("expected m1 and m2 to have the same dtype, but got: ") + scalar_type_name(a.dtype()) +

@@ -127,7 +127,7 @@ Tensor class_loss_backward(const Tensor& grad_output, const Tensor& input, const
 // cross_entropy with a probability per class instead of a class number, as PyTorch decides it: by equal shapes.
 bool has_probabilities(const Tensor& input, const Tensor& target) {
   if (input.shape() != target.shape()) return false;
-  if (!is_floating(target.dtype())) {
+  if (!is_float_or_double(target.dtype())) {
     throw Error(std::string("Expected floating point type for target with class probabilities, got ") + type_word(target.dtype()),
                 "class numbers have one axis less than the input's shape " + to_string(input.shape()));
   }

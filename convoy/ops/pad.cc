@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstring>
 #include <string>
 
 #include "convoy/core/error.h"
 #include "convoy/kernels/pad/pad.h"
+#include "convoy/ops/checks.h"
 #include "convoy/shape/axis.h"
 #include "convoy/shape/checked.h"
 
@@ -111,10 +113,7 @@ void check_dims(PadMode mode, const Shape& shape, DType dtype, int rank) {
   if (mode == PadMode::kReflect && rank < 3) {
     std::string sizes;
     for (const int64_t n : shape) sizes += (sizes.empty() ? "" : ",") + text(n);
-    const char* type = dtype == DType::kFloat32   ? "torch.FloatTensor"
-                       : dtype == DType::kFloat64 ? "torch.DoubleTensor"
-                                                  : "torch.LongTensor";
-    throw Error(ranks + "expected for input, but got: [ " + type + "{" + sizes + "} ]", fix);
+    throw Error(ranks + "expected for input, but got: [ torch." + type_word(dtype) + "Tensor{" + sizes + "} ]", fix);
   }
   throw Error(
       "Expected " + ranks + "with possibly 0 batch size and other non-zero dimensions for input, but got: " + to_string(shape),
@@ -235,10 +234,9 @@ Plan make_plan(const Shape& shape, DType dtype, const std::vector<int64_t>& padd
       check_circular(shape, plan, rank);
       break;
   }
-  if (mode != PadMode::kConstant && mode != PadMode::kCircular && dtype == DType::kInt64) {
-    throw Error("\"" + std::string(mode == PadMode::kReflect ? "reflection_pad" : "replication_pad") + text(rank) + "d" +
-                    (mode == PadMode::kReflect && rank < 3 ? "" : "_cpu") + "\" not implemented for 'Long'",
-                "convert the input to float32 or float64");
+  if (mode != PadMode::kConstant && mode != PadMode::kCircular && !is_float_or_double(dtype)) {
+    refuse_type(dtype, (mode == PadMode::kReflect ? "reflection_pad" : "replication_pad") + text(rank) + "d" +
+                           (mode == PadMode::kReflect && rank < 3 ? "" : "_cpu"));
   }
   return plan;
 }
@@ -308,9 +306,13 @@ bool pads_nothing(const Plan& plan) {
   return std::all_of(plan.pads.begin(), plan.pads.end(), [](PadPair p) { return p == PadPair{}; });
 }
 
-template <class T>
 void run(const KernelAxes& axes, const Tensor& input, double value, Tensor& output) {
-  kernels::pad<T>(axes.axes, input.data<T>(), static_cast<T>(value), output.data<T>());
+  const Tensor filling = Tensor::scalar(value, input.dtype());
+  with_element_size(input.dtype(), [&](auto bits) {
+    using T = decltype(bits);
+    std::memcpy(&bits, filling.raw_data(), sizeof bits);
+    kernels::pad<T>(axes.axes, static_cast<const T*>(input.raw_data()), bits, static_cast<T*>(output.raw_data()));
+  });
 }
 
 template <class T>
@@ -326,17 +328,7 @@ Tensor pad(const Tensor& input, const std::vector<int64_t>& padding, PadMode mod
   Tensor output = Tensor::empty(plan.output, input.dtype());
   if (output.numel() == 0) return output;
   const KernelAxes axes = kernel_axes(input.shape(), plan, mode);
-  switch (input.dtype()) {
-    case DType::kFloat32:
-      run<float>(axes, input, value, output);
-      break;
-    case DType::kFloat64:
-      run<double>(axes, input, value, output);
-      break;
-    case DType::kInt64:
-      run<int64_t>(axes, input, value, output);
-      break;
-  }
+  run(axes, input, value, output);
   return output;
 }
 
@@ -367,6 +359,8 @@ Tensor pad_backward(const Tensor& grad_output, const Shape& input_shape, const s
     case DType::kInt64:
       run_backward<int64_t>(axes, grad_output, grad_input);
       break;
+    default:
+      refuse_type(grad_output.dtype(), "pad_backward");
   }
   return grad_input;
 }

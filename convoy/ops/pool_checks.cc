@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/ops/checks.h"
 
 namespace convoy::ops::pool_checks {
 
@@ -33,7 +34,7 @@ Shape output_shape(const Shape& input, int rank, const shape::Spatial& spatial) 
 }
 
 void check_floating(DType dtype, const std::string& name) {
-  if (!is_floating(dtype)) throw Error("\"" + name + "\" not implemented for 'Long'", "convert the input to float32 or float64");
+  if (!is_float_or_double(dtype)) refuse_type(dtype, name);
 }
 
 void check_grad_shape(const Shape& grad_output, const Shape& output) {
@@ -46,9 +47,8 @@ kernels::IndexedPlanes indexed_planes(int rank, const Tensor& indices, const cha
                                       const char* large) {
   const Shape& shape = indices.shape();
   if (indices.dtype() != DType::kInt64) {
-    throw Error(
-        "elements in indices should be type int64 but got: " + std::string(indices.dtype() == DType::kFloat32 ? "Float" : "Double"),
-        "pass the indices that max pooling returned");
+    throw Error("elements in indices should be type int64 but got: " + std::string(type_word(indices.dtype())),
+                "pass the indices that max pooling returned");
   }
   const auto spatial = static_cast<size_t>(rank);
   const bool ranks_fit = (shape.size() == spatial + 1 || shape.size() == spatial + 2) && shape.size() == large_shape.size();

@@ -8,6 +8,7 @@
 #include "convoy/core/error.h"
 #include "convoy/kernels/rearrange/pixel_shuffle.h"
 #include "convoy/kernels/rearrange/unfold.h"
+#include "convoy/ops/checks.h"
 #include "convoy/shape/checked.h"
 #include "convoy/shape/pool.h"
 
@@ -196,8 +197,7 @@ UnfoldShape check_fold(const Shape& input, const std::vector<int64_t>& output_si
 }
 
 void check_floating(DType dtype, const char* name) {
-  if (!is_floating(dtype))
-    throw Error("\"" + std::string(name) + "\" not implemented for 'Long'", "convert the input to float32 or float64");
+  if (!is_float_or_double(dtype)) refuse_type(dtype, name);
 }
 
 // The checks that both shuffles begin with.
@@ -270,11 +270,7 @@ Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor) {
   Tensor output = Tensor::empty(shape, input.dtype());
   if (output.numel() == 0) return output;
   const kernels::PixelShuffleShape s{leading(shape) * shape[c], upscale_factor, input.shape()[c + 1], input.shape()[c + 2]};
-  if (element_size(input.dtype()) == 4) {
-    kernels::pixel_shuffle<4>(s, input.raw_data(), output.raw_data());
-  } else {
-    kernels::pixel_shuffle<8>(s, input.raw_data(), output.raw_data());
-  }
+  with_element_size(input.dtype(), [&](auto bits) { kernels::pixel_shuffle<sizeof bits>(s, input.raw_data(), output.raw_data()); });
   return output;
 }
 
@@ -298,11 +294,8 @@ Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor) {
   Tensor output = Tensor::empty(shape, input.dtype());
   if (output.numel() == 0) return output;
   const kernels::PixelShuffleShape s{leading(shape) * planes, downscale_factor, shape[c + 1], shape[c + 2]};
-  if (element_size(input.dtype()) == 4) {
-    kernels::pixel_unshuffle<4>(s, input.raw_data(), output.raw_data());
-  } else {
-    kernels::pixel_unshuffle<8>(s, input.raw_data(), output.raw_data());
-  }
+  with_element_size(input.dtype(),
+                    [&](auto bits) { kernels::pixel_unshuffle<sizeof bits>(s, input.raw_data(), output.raw_data()); });
   return output;
 }
 

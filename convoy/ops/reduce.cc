@@ -72,7 +72,8 @@ Tensor sum_groups(const Tensor& input, const std::vector<bool>& reduced) {
 Tensor sum_or_mean(const Tensor& input, const std::vector<int64_t>& dims, bool keepdim, bool mean) {
   const std::vector<bool> reduced = reduced_axes(input, dims);
   const Shape shape = reduced_shape(input.shape(), reduced, keepdim);
-  if (input.dtype() == DType::kInt64) return sum_groups<int64_t, int64_t>(input, reduced).reshape(shape);
+  if (!is_floating(input.dtype())) return sum_groups<int64_t, int64_t>(input.to(DType::kInt64), reduced).reshape(shape);
+  if (!is_float_or_double(input.dtype())) return sum_or_mean(input.to(DType::kFloat32), dims, keepdim, mean).to(input.dtype());
   Tensor sums =
       input.dtype() == DType::kFloat32 ? sum_groups<float, double>(input, reduced) : sum_groups<double, double>(input, reduced);
   if (mean) {
@@ -88,7 +89,8 @@ Tensor sum_or_mean(const Tensor& input, const std::vector<int64_t>& dims, bool k
 
 void check_mean(const Tensor& input) {
   if (!is_floating(input.dtype())) {
-    throw Error("mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: Long",
+    throw Error("mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: " +
+                    std::string(type_word(input.dtype())),
                 "convert it first: input.to(DType::kFloat32)");
   }
 }
@@ -99,10 +101,7 @@ struct SoftmaxCall {
 
   SoftmaxCall(const Tensor& input, int64_t dim, bool logarithm) {
     const int64_t at = wrap_dim(dim, input.dim());
-    if (!is_floating(input.dtype())) {
-      throw Error(std::string("\"") + (logarithm ? "log_" : "") + "softmax_lastdim_kernel_impl\" not implemented for 'Long'",
-                  "convert it first: input.to(DType::kFloat32)");
-    }
+    check_floating(input, logarithm ? "log_softmax_lastdim_kernel_impl" : "softmax_lastdim_kernel_impl");
     const AxisView view = view_axis(input.shape(), at);
     axis = {view.outer, view.n, view.inner};
   }
@@ -153,21 +152,14 @@ Tensor argmax(const Tensor& input, int64_t dim) {
   Shape shape = input.shape();
   if (!shape.empty()) shape.erase(shape.begin() + at);
   Tensor output = Tensor::empty(shape, DType::kInt64);
-  const auto run = [&](auto zero) {
+  with_dtype(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::argmax_axis<T>(input.data<T>(), view.outer, view.n, view.inner, output.data<int64_t>());
-  };
-  switch (input.dtype()) {
-    case DType::kFloat32:
-      run(float{});
-      break;
-    case DType::kFloat64:
-      run(double{});
-      break;
-    case DType::kInt64:
-      run(int64_t{});
-      break;
-  }
+    if constexpr (std::is_same_v<T, bool> || std::is_class_v<T>) {
+      output = argmax(input.to(DType::kFloat32), dim);
+    } else {
+      kernels::argmax_axis<T>(input.data<T>(), view.outer, view.n, view.inner, output.data<int64_t>());
+    }
+  });
   return output;
 }
 

@@ -73,9 +73,9 @@ void check_unpool(int rank, const Tensor& input, const Tensor& indices) {
   };
   const std::string name = "max_unpooling" + text(seen_rank) + "d";
   if (indices.dtype() != DType::kInt64) {
-    const char* type = indices.dtype() == DType::kFloat32 ? "Float" : "Double";
-    throw Error("elements in indices should be type int64" + (rank < 3 ? std::string(" but got: ") + type : ""),
-                "pass the indices that max pooling returned");
+    throw Error(
+        "elements in indices should be type int64" + (rank < 3 ? std::string(" but got: ") + type_word(indices.dtype()) : ""),
+        "pass the indices that max pooling returned");
   }
   const auto dim = static_cast<int>(input.dim());
   if (dim != rank + 1 && dim != rank + 2) {

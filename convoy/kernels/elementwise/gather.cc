@@ -101,10 +101,18 @@ void gather(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strid
     }
   }
   if (axes.empty()) axes.push_back({1, 1});
-  if (element_size == 4) {
-    gather_typed(axes, static_cast<const uint32_t*>(input), static_cast<uint32_t*>(output));
-  } else {
-    gather_typed(axes, static_cast<const uint64_t*>(input), static_cast<uint64_t*>(output));
+  const auto run = [&](auto bits) {
+    gather_typed(axes, static_cast<const decltype(bits)*>(input), static_cast<decltype(bits)*>(output));
+  };
+  switch (element_size) {
+    case 1:
+      return run(uint8_t{});
+    case 2:
+      return run(uint16_t{});
+    case 4:
+      return run(uint32_t{});
+    default:
+      return run(uint64_t{});
   }
 }
 

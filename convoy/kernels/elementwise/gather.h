@@ -7,8 +7,8 @@
 
 namespace convoy::kernels {
 
-/// output, dense with `sizes`, = input at the sum of index * stride per axis (strides in elements; 0 repeats). Elements of 4 or 8
-/// bytes.
+/// output, dense with `sizes`, = input at the sum of index * stride per axis (strides in elements; 0 repeats). Elements of 1,
+/// 2, 4 or 8 bytes.
 void gather(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, size_t element_size, const void* input,
             void* output);
 

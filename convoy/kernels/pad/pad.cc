@@ -126,12 +126,12 @@ void pad_backward(std::span<const PadAxis> axes, const T* grad_output, T* grad_i
   });
 }
 
-#define CONVOY_PAD(T)                                                       \
-  template void pad<T>(std::span<const PadAxis>, const T*, T, T*) noexcept; \
-  template void pad_backward<T>(std::span<const PadAxis>, const T*, T*) noexcept;
-CONVOY_PAD(float)
-CONVOY_PAD(double)
-CONVOY_PAD(int64_t)
-#undef CONVOY_PAD
+template void pad<uint8_t>(std::span<const PadAxis>, const uint8_t*, uint8_t, uint8_t*) noexcept;
+template void pad<uint16_t>(std::span<const PadAxis>, const uint16_t*, uint16_t, uint16_t*) noexcept;
+template void pad<uint32_t>(std::span<const PadAxis>, const uint32_t*, uint32_t, uint32_t*) noexcept;
+template void pad<uint64_t>(std::span<const PadAxis>, const uint64_t*, uint64_t, uint64_t*) noexcept;
+template void pad_backward<float>(std::span<const PadAxis>, const float*, float*) noexcept;
+template void pad_backward<double>(std::span<const PadAxis>, const double*, double*) noexcept;
+template void pad_backward<int64_t>(std::span<const PadAxis>, const int64_t*, int64_t*) noexcept;
 
 }  // namespace convoy::kernels

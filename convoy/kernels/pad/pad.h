@@ -21,7 +21,8 @@ struct PadAxis {
 
 /// output[i, j, ...] = input[source_0[i], source_1[j], ...], or `value` if any source is -1.
 ///
-/// Shapes: input and output have the axes' sizes, outermost first, at most kMaxPadAxes of them, at least one.
+/// Shapes: input and output have the axes' sizes, outermost first, at most kMaxPadAxes of them, at least one. T is an unsigned
+/// integer as wide as an element: the values are moved, whatever they are.
 template <class T>
 void pad(std::span<const PadAxis> axes, const T* input, T value, T* output) noexcept;
 

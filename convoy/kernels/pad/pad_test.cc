@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <random>
 #include <vector>
 
@@ -53,7 +54,8 @@ TEST(Pad, EqualsTheReferenceForAnyThreadCount) {
     for (const int threads : {1, 3}) {
       set_num_threads(threads);
       std::fill(got.begin(), got.end(), -77.0f);
-      pad<float>(shape.axes, input.data(), 0.5f, got.data());
+      pad<uint32_t>(shape.axes, reinterpret_cast<const uint32_t*>(input.data()), std::bit_cast<uint32_t>(0.5f),
+                    reinterpret_cast<uint32_t*>(got.data()));
       ASSERT_EQ(got, want) << "round " << round;
     }
   }

@@ -50,8 +50,12 @@ void pixel_unshuffle(const PixelShuffleShape& s, const void* input, void* output
   });
 }
 
+template void pixel_shuffle<1>(const PixelShuffleShape&, const void*, void*) noexcept;
+template void pixel_shuffle<2>(const PixelShuffleShape&, const void*, void*) noexcept;
 template void pixel_shuffle<4>(const PixelShuffleShape&, const void*, void*) noexcept;
 template void pixel_shuffle<8>(const PixelShuffleShape&, const void*, void*) noexcept;
+template void pixel_unshuffle<1>(const PixelShuffleShape&, const void*, void*) noexcept;
+template void pixel_unshuffle<2>(const PixelShuffleShape&, const void*, void*) noexcept;
 template void pixel_unshuffle<4>(const PixelShuffleShape&, const void*, void*) noexcept;
 template void pixel_unshuffle<8>(const PixelShuffleShape&, const void*, void*) noexcept;
 

@@ -13,7 +13,7 @@ struct PixelShuffleShape {
   int64_t width = 1;
 };
 
-/// output[p, h r + i, w r + j] = input[p r^2 + i r + j, h, w]. The values are moved, whatever they are: Size bytes each, 4 or 8.
+/// output[p, h r + i, w r + j] = input[p r^2 + i r + j, h, w]. The values are moved, whatever they are: Size bytes each, 1, 2, 4 or 8.
 template <int Size>
 void pixel_shuffle(const PixelShuffleShape& shape, const void* input, void* output) noexcept;
 /// The inverse.
