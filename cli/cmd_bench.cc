@@ -18,9 +18,9 @@ namespace {
 using plan::Direction;
 
 struct Options {
-  std::optional<std::string> layer, problems, direction, algorithm;
+  std::optional<std::string> layer, problems, direction, algorithm, accuracy;
   std::optional<double> seconds;
-  bool explain = false;
+  bool explain = false, cold = false, repack = false;
 };
 
 void declare(CLI::App& app, Options& options) {
@@ -30,6 +30,9 @@ void declare(CLI::App& app, Options& options) {
            "a file with one descriptor a line, optionally behind a name and a colon; # begins a comment");
   add_choice(app, "--direction", options.direction, {"forward", "grad_input", "grad_weight"}, "what to compute (forward)");
   add_text(app, "--algorithm", options.algorithm, "NAME", "run this algorithm instead of the planner's choice");
+  add_choice(app, "--accuracy", options.accuracy, {"strict", "default", "fast"}, "how much rounding error may buy speed (default)");
+  app.add_flag("--cold", options.cold, "take the weight from memory in every call, as in a large network");
+  app.add_flag("--repack", options.repack, "pack the weight in every call, as in training");
   add_number(app, "--seconds", options.seconds, 0, 600, true, "how long to measure each layer (0.5)");
   app.add_flag("--explain", options.explain, "list every algorithm, its predicted time, or why it was refused");
 }
@@ -137,6 +140,7 @@ report::Json describe(const Problem& problem, Direction direction, const plan::M
   json.set("runs", m.runs).set("threads", m.threads).set("simd", kernels::simd_name());
   json.set("gflops", m.gflops()).set("peak_gflops", m.peak_flops * 1e-9).set("fraction_of_peak", m.fraction_of_peak());
   json.set("workspace_bytes", static_cast<int64_t>(m.workspace_bytes));
+  json.set("packed_bytes", static_cast<int64_t>(m.packed_bytes)).set("pack_ms", m.pack_seconds * 1e3);
   report::Json candidates = report::Json::array();
   for (const plan::ConvCandidate& candidate : m.plan.candidates()) {
     report::Json row = report::Json::object({{"algorithm", candidate.kernel->name}});
@@ -173,6 +177,8 @@ int run(const Options& options, Session& session) {
   const Direction direction = direction_text == "grad_input"    ? Direction::kGradInput
                               : direction_text == "grad_weight" ? Direction::kGradWeight
                                                                 : Direction::kForward;
+  const std::string algorithm = options.algorithm.value_or("");
+  const Accuracy accuracy = parse_accuracy(options.accuracy.value_or("")).value_or(convoy::accuracy());
   report::Json document = report::Json::object({{"schema", "convoy.bench/1"}}), layers = report::Json::array();
   report::Table table({{"layer"},
                        {"algorithm"},
@@ -186,7 +192,10 @@ int run(const Options& options, Session& session) {
   for (const Problem& problem : problems) {
     if (stop_signal() != 0) break;
     const plan::Measurement m =
-        plan::measure_conv(problem.layer, direction, options.algorithm.value_or(""), options.seconds.value_or(0.5));
+        plan::measure_conv(problem.layer, direction,
+                           {.plan = {.algorithm = algorithm, .accuracy = accuracy, .packed = !options.repack},
+                            .seconds = options.seconds.value_or(0.5),
+                            .cold = options.cold});
     const std::string name = problem.name.empty() ? std::string(shape::descriptor(problem.layer).view()) : problem.name;
     table.add_row({name, m.plan.name(), report::duration(m.min_seconds), report::duration(m.median_seconds),
                    report::fixed(m.gflops(), 1), report::percent(m.fraction_of_peak()),

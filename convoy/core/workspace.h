@@ -22,6 +22,8 @@ class Workspace {
   Workspace& operator=(const Workspace&) = delete;
 
   size_t bytes() const { return bytes_; }
+  /// Forgets everything taken: the memory can be divided anew.
+  void clear() noexcept { used_ = 0; }
 
   /// The next `count` elements, aligned to 64 bytes, uninitialised. Taking more than the size asked for is a bug.
   template <class T>

@@ -2,6 +2,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/storage.h"
 #include "convoy/kernels/conv/conv_reference.h"
 
 namespace convoy::plan {
@@ -13,45 +14,87 @@ shape::ConvShape one_sample(shape::ConvShape s) {
   return s;
 }
 
+// A weight packed in the call is shared by the samples of a batch. The choice must not depend on the batch: this many are assumed.
+constexpr double kSamplesPerPacking = 4;
+
 // The cheapest algorithm that can run the shape. The reference closes every list, so there is one.
 // shape must be essential().
-const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direction, std::vector<ConvCandidate>* candidates) {
+const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direction, Accuracy accuracy, bool packed,
+                                  std::vector<ConvCandidate>* candidates) {
   const shape::ConvShape sample = one_sample(shape);
   const kernels::Machine& machine = kernels::nominal_machine();
   const kernels::ConvKernel* best = nullptr;
   double best_seconds = 0;
   for (const kernels::ConvKernel* kernel : kernels::conv_kernels(direction)) {
     const char* reason = kernel->refuse(sample);
-    const double seconds = reason == nullptr ? kernel->seconds(sample, machine) : 0;
-    if (reason == nullptr && (best == nullptr || seconds < best_seconds)) {
-      best = kernel;
-      best_seconds = seconds;
+    double seconds = 0;
+    if (reason == nullptr) {
+      seconds = kernel->seconds(sample, machine);
+      if (!packed && kernel->pack_seconds != nullptr) seconds += kernel->pack_seconds(sample, machine) / kSamplesPerPacking;
+      const bool accurate = kernel->accuracy <= accuracy;
+      if (accurate && (best == nullptr || seconds < best_seconds)) {
+        best = kernel;
+        best_seconds = seconds;
+      }
+      if (!accurate) reason = kernel->accuracy == Accuracy::kFast ? "needs accuracy fast" : "needs accuracy default";
     }
     if (candidates != nullptr) candidates->push_back({kernel, reason != nullptr ? reason : "", seconds});
   }
   return best;
 }
 
+// A weight packed into the front of the memory of one call.
+template <class Io>
+void run_packing(const kernels::ConvKernel& kernel, const shape::ConvShape& shape,
+                 void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&), const Io& io,
+                 Workspace& workspace) {
+  if constexpr (requires { io.packed; }) {
+    if (kernel.pack != nullptr && io.packed == nullptr) {
+      Io with_packed = io;
+      auto* packed = workspace.take<float>(static_cast<int64_t>(kernel.packed_bytes(shape) / sizeof(float)));
+      kernel.pack(shape, io.weight, packed);
+      with_packed.packed = packed;
+      (kernel.*run)(shape, with_packed, workspace);
+      return;
+    }
+  }
+  (kernel.*run)(shape, io, workspace);
+}
+
+template <class Io>
+size_t call_bytes(const kernels::ConvKernel& kernel, const shape::ConvShape& shape, const Io& io) {
+  size_t bytes = kernel.workspace_bytes(shape, num_threads());
+  if constexpr (requires { io.packed; }) {
+    if (kernel.pack != nullptr && io.packed == nullptr) bytes += padded_bytes(kernel.packed_bytes(shape));
+  }
+  return bytes;
+}
+
+template <class Io>
+void run_once(const kernels::ConvKernel& kernel, const shape::ConvShape& shape,
+              void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&), const Io& io) {
+  Workspace workspace(call_bytes(kernel, shape, io));
+  run_packing(kernel, shape, run, io, workspace);
+}
+
 template <class Io>
 void run_best(const shape::ConvShape& plain, Direction direction,
               void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&), const Io& io) {
   const shape::ConvShape shape = shape::essential(plain);
-  const kernels::ConvKernel* kernel = choose(shape, direction, nullptr);
-  Workspace workspace(kernel->workspace_bytes(shape, num_threads()));
-  (kernel->*run)(shape, io, workspace);
+  run_once(*choose(shape, direction, accuracy(), false, nullptr), shape, run, io);
 }
 
 }  // namespace
 
-ConvPlan::ConvPlan(const shape::ConvShape& shape, Direction direction, std::string_view force)
+ConvPlan::ConvPlan(const shape::ConvShape& shape, Direction direction, const ConvPlanOptions& options)
     : shape_(shape::essential(shape)), direction_(direction) {
-  kernel_ = choose(shape_, direction, &candidates_);
-  if (force.empty()) return;
+  kernel_ = choose(shape_, direction, options.accuracy, options.packed, &candidates_);
+  if (options.algorithm.empty()) return;
   std::string names;
   for (const ConvCandidate& candidate : candidates_) {
-    if (candidate.kernel->name == force) {
+    if (candidate.kernel->name == options.algorithm) {
       if (!candidate.rejected.empty()) {
-        throw ValueError("algorithm '" + std::string(force) + "' cannot run this layer: " + candidate.rejected,
+        throw ValueError("algorithm '" + std::string(options.algorithm) + "' cannot run this layer: " + candidate.rejected,
                          "the planner takes " + std::string(name()));
       }
       kernel_ = candidate.kernel;
@@ -59,23 +102,41 @@ ConvPlan::ConvPlan(const shape::ConvShape& shape, Direction direction, std::stri
     }
     names += (names.empty() ? "" : ", ") + std::string(candidate.kernel->name);
   }
-  throw ValueError("there is no algorithm '" + std::string(force) + "' for " + kernels::direction_name(direction),
+  throw ValueError("there is no algorithm '" + std::string(options.algorithm) + "' for " + kernels::direction_name(direction),
                    "there are " + names);
 }
 
 size_t ConvPlan::workspace_bytes() const { return kernel_->workspace_bytes(shape_, num_threads()); }
 
-void ConvPlan::run(const kernels::ConvForward<float>& io) const {
-  Workspace workspace(workspace_bytes());
-  kernel_->forward(shape_, io, workspace);
+PackedWeight ConvPlan::pack(const float* weight) const {
+  PackedWeight packed;
+  if (kernel_->pack == nullptr) return packed;
+  packed.bytes_ = packed_bytes();
+  packed.memory_ = allocate(packed.bytes_);
+  auto* data = static_cast<float*>(packed.memory_.get());
+  kernel_->pack(shape_, weight, data);
+  packed.data_ = data;
+  return packed;
 }
+
+void ConvPlan::run(const kernels::ConvForward<float>& io) const { run_once(*kernel_, shape_, &kernels::ConvKernel::forward, io); }
 void ConvPlan::run(const kernels::ConvGradInput<float>& io) const {
-  Workspace workspace(workspace_bytes());
-  kernel_->grad_input(shape_, io, workspace);
+  run_once(*kernel_, shape_, &kernels::ConvKernel::grad_input, io);
 }
 void ConvPlan::run(const kernels::ConvGradWeight<float>& io) const {
-  Workspace workspace(workspace_bytes());
-  kernel_->grad_weight(shape_, io, workspace);
+  run_once(*kernel_, shape_, &kernels::ConvKernel::grad_weight, io);
+}
+void ConvPlan::run(const kernels::ConvForward<float>& io, Workspace& workspace) const {
+  workspace.clear();
+  run_packing(*kernel_, shape_, &kernels::ConvKernel::forward, io, workspace);
+}
+void ConvPlan::run(const kernels::ConvGradInput<float>& io, Workspace& workspace) const {
+  workspace.clear();
+  run_packing(*kernel_, shape_, &kernels::ConvKernel::grad_input, io, workspace);
+}
+void ConvPlan::run(const kernels::ConvGradWeight<float>& io, Workspace& workspace) const {
+  workspace.clear();
+  run_packing(*kernel_, shape_, &kernels::ConvKernel::grad_weight, io, workspace);
 }
 
 Direction plain_direction(const shape::ConvShape& layer, Direction direction) {

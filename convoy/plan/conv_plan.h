@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "convoy/core/accuracy.h"
+#include "convoy/core/workspace.h"
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/shape/conv.h"
 
@@ -16,31 +19,61 @@ using kernels::Direction;
 /// One algorithm as the planner saw it.
 struct ConvCandidate {
   const kernels::ConvKernel* kernel = nullptr;
-  std::string rejected;  // the reason, empty if it can run
+  std::string rejected;  // the reason, empty if it can run at this accuracy
   double seconds = 0;    // predicted on a nominal machine, one sample and thread; 0 if rejected
+};
+
+/// What a plan is made for.
+struct ConvPlanOptions {
+  std::string_view algorithm;  // the name of the algorithm to take; empty: the planner's choice
+  Accuracy accuracy = convoy::accuracy();
+  bool packed = true;  // weights are packed once and used again; false: the choice counts packing as part of a call
+};
+
+/// A weight in the order of one plan's algorithm. Cheap to copy; the memory is shared and lives as long as any copy.
+class PackedWeight {
+ public:
+  PackedWeight() = default;
+  const float* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  friend class ConvPlan;
+  std::shared_ptr<void> memory_;
+  const float* data_ = nullptr;
+  size_t bytes_ = 0;
 };
 
 /// The chosen algorithm for one direction of a plain (not transposed) float32 convolution.
 ///
-/// The choice depends on the shape of one sample and on the instruction set alone, never on the batch, the thread count or a
-/// measurement, so that neither can change a result's bits.
+/// The choice depends on the shape of one sample, the options and the instruction set alone, never on the batch, the thread count
+/// or a measurement, so that neither can change a result's bits.
 class ConvPlan {
  public:
-  /// `force`: the name of the algorithm to take. Errors: ValueError if there is none of that name or it cannot run the shape.
-  ConvPlan(const shape::ConvShape& shape, Direction direction, std::string_view force = {});
+  /// Errors: ValueError if there is no algorithm of the name asked for, or it cannot run the shape.
+  ConvPlan(const shape::ConvShape& shape, Direction direction, const ConvPlanOptions& options = {});
 
   const shape::ConvShape& shape() const { return shape_; }
   Direction direction() const { return direction_; }
   const char* name() const { return kernel_->name; }
+  const kernels::ConvKernel& kernel() const { return *kernel_; }
   /// All algorithms of the list in its order.
   const std::vector<ConvCandidate>& candidates() const { return candidates_; }
-  /// Scratch memory that run allocates, for the current thread count.
+  /// Size of the packed weight; 0 if the algorithm reads the weight as it is.
+  size_t packed_bytes() const { return kernel_->packed_bytes != nullptr ? kernel_->packed_bytes(shape_) : 0; }
+  /// Packs a weight once for any number of calls. Empty if the algorithm reads the weight as it is: then the weight must stay.
+  PackedWeight pack(const float* weight) const;
+  /// Scratch memory of one call with a packed weight, for the current thread count; without one, packed_bytes() more.
   size_t workspace_bytes() const;
 
-  /// Runs it. The overload must fit the direction.
+  /// Runs it on this plan's shape; io.packed is from pack(), or null: the weight is then packed in the call. The overload must fit
+  /// the direction. `workspace`: at least workspace_bytes(); without it memory is taken from the cache of freed blocks.
   void run(const kernels::ConvForward<float>& io) const;
   void run(const kernels::ConvGradInput<float>& io) const;
   void run(const kernels::ConvGradWeight<float>& io) const;
+  void run(const kernels::ConvForward<float>& io, Workspace& workspace) const;
+  void run(const kernels::ConvGradInput<float>& io, Workspace& workspace) const;
+  void run(const kernels::ConvGradWeight<float>& io, Workspace& workspace) const;
 
  private:
   shape::ConvShape shape_;
@@ -54,7 +87,8 @@ Direction plain_direction(const shape::ConvShape& layer, Direction direction);
 /// The layer as a plain convolution (itself unless transposed).
 shape::ConvShape plain_shape(const shape::ConvShape& layer);
 
-/// Computes without a plan's bookkeeping: float32 through the best algorithm, float64 by the reference.
+/// Computes without a plan's bookkeeping: float32 through the best algorithm (its weight packed in the call), float64 by the
+/// reference.
 void run_conv(const shape::ConvShape& plain, const kernels::ConvForward<float>& io);
 void run_conv(const shape::ConvShape& plain, const kernels::ConvGradInput<float>& io);
 void run_conv(const shape::ConvShape& plain, const kernels::ConvGradWeight<float>& io);

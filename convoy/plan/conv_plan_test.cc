@@ -54,9 +54,9 @@ TEST(ConvPlan, IgnoresBatchAndThreads) {
 
 TEST(ConvPlan, TakesTheAlgorithmAskedFor) {
   const shape::ConvShape s = layer(3, 8, 1, 9, 3, 1, 1);
-  EXPECT_STREQ(ConvPlan(s, Direction::kForward, "conv_reference").name(), "conv_reference");
-  EXPECT_THROW(ConvPlan(s, Direction::kForward, "conv_depthwise"), ValueError);
-  EXPECT_THROW(ConvPlan(s, Direction::kForward, "nothing"), ValueError);
+  EXPECT_STREQ(ConvPlan(s, Direction::kForward, {.algorithm = "conv_reference"}).name(), "conv_reference");
+  EXPECT_THROW(ConvPlan(s, Direction::kForward, {.algorithm = "conv_depthwise"}), ValueError);
+  EXPECT_THROW(ConvPlan(s, Direction::kForward, {.algorithm = "nothing"}), ValueError);
 }
 
 TEST(Measure, CountsTransposedLayersByTheirInput) {
@@ -64,7 +64,7 @@ TEST(Measure, CountsTransposedLayersByTheirInput) {
   s.transposed = true;
   s = *shape::complete(s);
   EXPECT_EQ(multiply_adds(s), 3 * 8 * 25 * 4);
-  const Measurement m = measure_conv(s, Direction::kForward, {}, 0.001);
+  const Measurement m = measure_conv(s, Direction::kForward, {.seconds = 0.001});
   EXPECT_EQ(m.plan.direction(), Direction::kGradInput);
   EXPECT_GE(m.runs, 5);
   EXPECT_GT(m.min_seconds, 0);

@@ -179,11 +179,13 @@ HWY_ATTR void DepthwiseForward(const ConvShape& s, const ConvForward<float>& io,
   const Correlation c = depthwise::forward(s);
   const int64_t multiplier = s.out_channels_per_group(), band_floats = c.band_floats();
   float* const bands = workspace.take<float>(band_floats * num_threads());
+  const SplitEpilogue epilogue(io.epilogue);
   parallel_for(s.batch * s.out_channels, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t n = task / s.out_channels, oc = task % s.out_channels;
     CorrelatePlane(c, io.input + (n * s.in_channels + oc / multiplier) * s.input_positions(), io.weight + oc * s.taps(),
                    io.bias != nullptr ? io.bias[oc] : 0.0f, false, bands + thread * band_floats,
                    io.output + task * s.output_positions());
+    epilogue.apply(io.output + task * s.output_positions(), s.output_positions(), task * s.output_positions());
   });
 }
 
@@ -195,6 +197,7 @@ HWY_ATTR void DepthwiseGradInput(const ConvShape& s, const ConvGradInput<float>&
   for (int64_t oc = 0; oc < s.out_channels; ++oc) {
     std::reverse_copy(io.weight + oc * taps, io.weight + (oc + 1) * taps, flipped + oc * taps);
   }
+  const SplitEpilogue epilogue(io.epilogue);
   parallel_for(s.batch * s.in_channels, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t n = task / s.in_channels, ic = task % s.in_channels;
     for (int64_t m = 0; m < multiplier; ++m) {
@@ -203,6 +206,7 @@ HWY_ATTR void DepthwiseGradInput(const ConvShape& s, const ConvGradInput<float>&
                      io.bias != nullptr ? io.bias[ic] : 0.0f, m > 0, bands + thread * band_floats,
                      io.grad_input + task * s.input_positions());
     }
+    epilogue.apply(io.grad_input + task * s.input_positions(), s.input_positions(), task * s.input_positions());
   });
 }
 

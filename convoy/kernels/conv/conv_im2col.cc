@@ -263,16 +263,21 @@ HWY_INLINE int64_t RowsPerTask(int64_t rows, int64_t other_tasks) {
   return PackedRows((rows + splits - 1) / splits);
 }
 
-HWY_ATTR void Im2colForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
-  const Columns base = im2col::forward_columns(s);
-  const int64_t rows = s.out_channels_per_group(), depth = base.depth(), pixels = base.pixels();
+HWY_ATTR void Im2colPackForward(const ConvShape& s, const float* weight, float* packed) {
+  const int64_t rows = s.out_channels_per_group(), depth = s.in_channels_per_group() * s.taps();
   const int64_t packed_group = PackedRows(rows) * depth, panels = PackedRows(rows) / gemm::kRows;
-  float* const packed = workspace.take<float>(s.groups * packed_group);
   parallel_for(s.groups * panels, [&](int64_t task) HWY_ATTR {
-    const float* at = io.weight + (task / panels * rows + task % panels * gemm::kRows) * depth;
+    const float* at = weight + (task / panels * rows + task % panels * gemm::kRows) * depth;
     PackWeight(
         rows, depth, task % panels, [&at] { return at++; }, depth, packed + task / panels * packed_group);
   });
+}
+
+HWY_ATTR void Im2colForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
+  const Columns base = im2col::forward_columns(s);
+  const int64_t rows = s.out_channels_per_group(), depth = base.depth(), pixels = base.pixels();
+  const int64_t packed_group = PackedRows(rows) * depth;
+  const SplitEpilogue epilogue(io.epilogue);
   const int64_t scratch_floats = im2col::kDepth * im2col::kPixels;
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
   const int64_t tiles = (pixels + im2col::kPixels - 1) / im2col::kPixels;
@@ -285,30 +290,30 @@ HWY_ATTR void Im2colForward(const ConvShape& s, const ConvForward<float>& io, Wo
     c.source = io.input + (n * s.in_channels + group * c.channels) * s.input_positions();
     const int64_t p_begin = tile * im2col::kPixels, p_end = std::min(pixels, p_begin + im2col::kPixels);
     float* output = io.output + (n * s.out_channels + group * rows + row) * pixels + p_begin;
-    MultiplyTile(c, rows, row, std::min(rows, row + rows_per_task), p_begin, p_end, packed + group * packed_group,
+    const int64_t row_end = std::min(rows, row + rows_per_task);
+    MultiplyTile(c, rows, row, row_end, p_begin, p_end, io.packed + group * packed_group,
                  io.bias != nullptr ? io.bias + group * rows : nullptr, scratch + thread * scratch_floats, output, pixels);
+    if (epilogue.empty()) return;
+    for (int64_t r = 0; r < row_end - row; ++r) {
+      epilogue.apply(output + r * pixels, p_end - p_begin, output + r * pixels - io.output);
+    }
   });
 }
 
-HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
-  const int64_t rows = s.in_channels_per_group(), outs = s.out_channels_per_group();
+// Packs the weight for every phase, one behind the other.
+HWY_ATTR void Im2colPackGradInput(const ConvShape& s, const float* weight, float* packed) {
+  const int64_t rows = s.in_channels_per_group(), outs = s.out_channels_per_group(), panels = PackedRows(rows) / gemm::kRows;
   const int64_t phases = im2col::phase_count(s, 0) * im2col::phase_count(s, 1) * im2col::phase_count(s, 2);
-  const int64_t panels = PackedRows(rows) / gemm::kRows;
-  float* const packed = workspace.take<float>(s.groups * PackedRows(rows) * outs * s.taps());
-  const int64_t scratch_floats = im2col::kDepth * im2col::kPixels, result_floats = PackedRows(rows) * im2col::kPixels;
-  float* const scratch = workspace.take<float>(scratch_floats * num_threads());
-  const bool strided = phases > 1;
-  float* const results = strided ? workspace.take<float>(result_floats * num_threads()) : nullptr;
   for (int64_t index = 0; index < phases; ++index) {
     const im2col::Phase phase = im2col::make_phase(s, index);
     const Columns& base = phase.columns;
-    const int64_t pixels = base.pixels(), depth = base.depth(), packed_group = PackedRows(rows) * depth;
-    if (pixels == 0) continue;
+    const int64_t depth = base.depth(), packed_group = PackedRows(rows) * depth;
+    if (base.pixels() == 0) continue;
     parallel_for(depth > 0 ? s.groups * panels : 0, [&](int64_t task) HWY_ATTR {
       const int64_t group = task / panels, row = task % panels * gemm::kRows;
       const shape::Spatial step{phase.kernel_step[0] * s.axes[1].kernel_size * s.axes[2].kernel_size,
                                 phase.kernel_step[1] * s.axes[2].kernel_size, phase.kernel_step[2]};
-      const float* channel = io.weight + (group * outs * rows + row) * s.taps() +
+      const float* channel = weight + (group * outs * rows + row) * s.taps() +
                              (phase.kernel_first[0] * s.axes[1].kernel_size + phase.kernel_first[1]) * s.axes[2].kernel_size +
                              phase.kernel_first[2];
       shape::Spatial tap{0, 0, 0};
@@ -328,6 +333,24 @@ HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io
       };
       PackWeight(rows, depth, task % panels, next, s.taps(), packed + group * packed_group);
     });
+    packed += s.groups * packed_group;
+  }
+}
+
+HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
+  const int64_t rows = s.in_channels_per_group(), outs = s.out_channels_per_group();
+  const int64_t phases = im2col::phase_count(s, 0) * im2col::phase_count(s, 1) * im2col::phase_count(s, 2);
+  const float* packed = io.packed;
+  const SplitEpilogue epilogue(io.epilogue);
+  const int64_t scratch_floats = im2col::kDepth * im2col::kPixels, result_floats = PackedRows(rows) * im2col::kPixels;
+  float* const scratch = workspace.take<float>(scratch_floats * num_threads());
+  const bool strided = phases > 1;
+  float* const results = strided ? workspace.take<float>(result_floats * num_threads()) : nullptr;
+  for (int64_t index = 0; index < phases; ++index) {
+    const im2col::Phase phase = im2col::make_phase(s, index);
+    const Columns& base = phase.columns;
+    const int64_t pixels = base.pixels(), depth = base.depth(), packed_group = PackedRows(rows) * depth;
+    if (pixels == 0) continue;
     const int64_t tiles = (pixels + im2col::kPixels - 1) / im2col::kPixels;
     const int64_t rows_per_task = RowsPerTask(rows, s.batch * s.groups * tiles);
     const int64_t row_tasks = rows_per_task > 0 ? (rows + rows_per_task - 1) / rows_per_task : 0;
@@ -342,6 +365,10 @@ HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io
       if (!strided) {
         MultiplyTile(c, rows, row, row_end, p_begin, p_end, packed + group * packed_group, bias, scratch + thread * scratch_floats,
                      planes + p_begin, s.input_positions());
+        for (int64_t r = 0; r < row_end - row && !epilogue.empty(); ++r) {
+          float* values = planes + r * s.input_positions() + p_begin;
+          epilogue.apply(values, p_end - p_begin, values - io.grad_input);
+        }
         return;
       }
       float* result = results + thread * result_floats;
@@ -361,7 +388,13 @@ HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io
         }
       }
     });
+    packed += s.groups * packed_group;
   }
+  if (!strided || epilogue.empty()) return;
+  parallel_for(s.batch * s.in_channels, [&](int64_t plane) {
+    const int64_t at = plane * s.input_positions();
+    epilogue.apply(io.grad_input + at, s.input_positions(), at);
+  });
 }
 
 // grad_weight: a register tile of kDotRows x kDotColumns sums of products along the pixels, one partial sum per lane.
@@ -466,18 +499,18 @@ HWY_ATTR void Im2colGradWeight(const ConvShape& s, const ConvGradWeight<float>& 
   });
 }
 
+HWY_ATTR int64_t Im2colPackedRows(int64_t rows) { return PackedRows(rows); }
+
 HWY_ATTR size_t Im2colWorkspace(const ConvShape& s, Direction direction, int threads) {
   const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };
   const int64_t scratch = im2col::kDepth * im2col::kPixels;
   switch (direction) {
     case Direction::kForward:
-      return floats(s.groups * PackedRows(s.out_channels_per_group()) * s.in_channels_per_group() * s.taps()) +
-             floats(scratch * threads);
+      return floats(scratch * threads);
     case Direction::kGradInput: {
       const int64_t rows = PackedRows(s.in_channels_per_group());
       const bool strided = im2col::phase_count(s, 0) * im2col::phase_count(s, 1) * im2col::phase_count(s, 2) > 1;
-      return floats(s.groups * rows * s.out_channels_per_group() * s.taps()) + floats(scratch * threads) +
-             (strided ? floats(rows * im2col::kPixels * threads) : 0);
+      return floats(scratch * threads) + (strided ? floats(rows * im2col::kPixels * threads) : 0);
     }
     case Direction::kGradWeight:
       break;
@@ -498,6 +531,9 @@ HWY_EXPORT(Im2colForward);
 HWY_EXPORT(Im2colGradInput);
 HWY_EXPORT(Im2colGradWeight);
 HWY_EXPORT(Im2colWorkspace);
+HWY_EXPORT(Im2colPackForward);
+HWY_EXPORT(Im2colPackGradInput);
+HWY_EXPORT(Im2colPackedRows);
 
 namespace {
 
@@ -506,6 +542,18 @@ const char* refuse_nothing(const ConvShape&) { return nullptr; }
 template <Direction kDirection>
 size_t workspace_bytes(const ConvShape& s, int threads) {
   return HWY_DYNAMIC_DISPATCH(Im2colWorkspace)(s, kDirection, threads);
+}
+
+template <Direction kDirection>
+size_t packed_bytes(const ConvShape& s) {
+  const bool forward = kDirection == Direction::kForward;
+  const int64_t rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
+  const int64_t depth = (forward ? s.in_channels_per_group() : s.out_channels_per_group()) * s.taps();
+  return static_cast<size_t>(s.groups * HWY_DYNAMIC_DISPATCH(Im2colPackedRows)(rows) * depth) * sizeof(float);
+}
+
+double pack_seconds(const ConvShape& s, const Machine& m) {
+  return 1e-6 + static_cast<double>(s.weight_count()) * 0.5e-9 / m.threads;
 }
 
 // Multiply-adds at 80 % of the peak with the rows rounded up to the tile, plus gathering: about 0.25 ns an element and thread.
@@ -519,8 +567,7 @@ double seconds(const ConvShape& s, const Machine& m) {
       2 * positions * groups *
       (kDirection == Direction::kGradInput ? up(s.in_channels_per_group()) * out : up(s.out_channels_per_group()) * in);
   const double gathered = positions * groups * (kDirection == Direction::kGradInput ? out : in);
-  const double packed = static_cast<double>(s.weight_count());
-  return 2e-6 + flops / (0.8 * m.flops_per_second) + (gathered * 0.25e-9 + packed * 0.5e-9) / m.threads;
+  return 2e-6 + flops / (0.8 * m.flops_per_second) + gathered * 0.25e-9 / m.threads;
 }
 
 }  // namespace
@@ -530,18 +577,36 @@ const ConvKernel kConvIm2colForward{.name = "conv_im2col",
                                     .refuse = refuse_nothing,
                                     .seconds = seconds<Direction::kForward>,
                                     .workspace_bytes = workspace_bytes<Direction::kForward>,
-                                    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                      HWY_DYNAMIC_DISPATCH(Im2colForward)(s, io, w);
-                                    }};
+                                    .packed_bytes = packed_bytes<Direction::kForward>,
+                                    .pack =
+                                        [](const ConvShape& s, const float* weight, float* packed) {
+                                          HWY_DYNAMIC_DISPATCH(Im2colPackForward)
+                                          (s, weight, packed);
+                                        },
+                                    .pack_seconds = pack_seconds,
+                                    .forward =
+                                        [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+                                          HWY_DYNAMIC_DISPATCH(Im2colForward)
+                                          (s, io, w);
+                                        }};
 
 const ConvKernel kConvIm2colGradInput{.name = "conv_im2col",
                                       .direction = Direction::kGradInput,
                                       .refuse = refuse_nothing,
                                       .seconds = seconds<Direction::kGradInput>,
                                       .workspace_bytes = workspace_bytes<Direction::kGradInput>,
-                                      .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-                                        HWY_DYNAMIC_DISPATCH(Im2colGradInput)(s, io, w);
-                                      }};
+                                      .packed_bytes = packed_bytes<Direction::kGradInput>,
+                                      .pack =
+                                          [](const ConvShape& s, const float* weight, float* packed) {
+                                            HWY_DYNAMIC_DISPATCH(Im2colPackGradInput)
+                                            (s, weight, packed);
+                                          },
+                                      .pack_seconds = pack_seconds,
+                                      .grad_input =
+                                          [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+                                            HWY_DYNAMIC_DISPATCH(Im2colGradInput)
+                                            (s, io, w);
+                                          }};
 
 const ConvKernel kConvIm2colGradWeight{.name = "conv_im2col",
                                        .direction = Direction::kGradWeight,

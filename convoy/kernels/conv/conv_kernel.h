@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <span>
 
+#include "convoy/core/accuracy.h"
 #include "convoy/core/workspace.h"
+#include "convoy/kernels/conv/epilogue.h"
 #include "convoy/kernels/machine.h"
 #include "convoy/shape/conv.h"
 
@@ -23,12 +25,15 @@ const char* direction_name(Direction direction);
 ///   forward      input, weight, bias (null: none)            -> output
 ///   grad_input   output (its gradient), weight, bias (null)  -> input (its gradient; with bias this is a transposed convolution)
 ///   grad_weight  input, output (its gradient)                -> weight (its gradient)
+/// A kernel with packed_bytes reads `packed` and not `weight`, which may then be null.
 template <class T>
 struct ConvForward {
   const T* input;
   const T* weight;
   const T* bias;
   T* output;
+  Epilogue<T> epilogue{};
+  const T* packed = nullptr;
 };
 template <class T>
 struct ConvGradInput {
@@ -36,6 +41,8 @@ struct ConvGradInput {
   const T* weight;
   const T* bias;  // per input channel; null: none
   T* grad_input;
+  Epilogue<T> epilogue{};
+  const T* packed = nullptr;
 };
 template <class T>
 struct ConvGradWeight {
@@ -44,17 +51,24 @@ struct ConvGradWeight {
   T* grad_weight;
 };
 
-/// One algorithm in one direction for float32. All functions are noexcept and expect a completed, non-transposed shape that
-/// `refuse` accepts.
+/// One algorithm in one direction for float32. All functions are noexcept and expect a completed, essential, non-transposed shape
+/// that `refuse` accepts.
 struct ConvKernel {
   const char* name;
   Direction direction;
+  /// The strictest setting that admits it. kStrict: exact on small integers. Others: the error bound of the setting holds.
+  Accuracy accuracy = Accuracy::kStrict;
   /// Null if the algorithm can run this shape, else the reason it cannot, in words.
   const char* (*refuse)(const ConvShape&);
-  /// Predicted seconds; the planner takes the least.
+  /// Predicted seconds with the weight already packed; the planner takes the least.
   double (*seconds)(const ConvShape&, const Machine&);
-  /// Scratch memory of one call with this many threads, exact.
+  /// Scratch memory of one call with this many threads, exact, without the packed weight.
   size_t (*workspace_bytes)(const ConvShape&, int threads);
+  /// The weight in the algorithm's own order: its size (of the batch independent) and how it is made, in parallel, with the
+  /// seconds that takes. Null: it reads the weight as it is.
+  size_t (*packed_bytes)(const ConvShape&) = nullptr;
+  void (*pack)(const ConvShape&, const float* weight, float* packed) = nullptr;
+  double (*pack_seconds)(const ConvShape&, const Machine&) = nullptr;
   /// Exactly one of these is set, by direction.
   void (*forward)(const ConvShape&, const ConvForward<float>&, Workspace&) = nullptr;
   void (*grad_input)(const ConvShape&, const ConvGradInput<float>&, Workspace&) = nullptr;

@@ -75,6 +75,8 @@ void conv_reference_forward(const ConvShape& s, const ConvForward<T>& io, int64_
       }
     }
   }
+  const int64_t plane = (n * s.out_channels + oc) * s.output_positions();
+  apply_epilogue(io.epilogue, io.output + plane, s.output_positions(), plane);
 }
 
 /// One plane of the input gradient: grad_input[n, ic, i] = bias[ic] + sum over oc, tap of weight[oc, ic, tap] grad_output[n, oc,
@@ -100,6 +102,8 @@ void conv_reference_grad_input(const ConvShape& s, const ConvGradInput<T>& io, i
       }
     }
   }
+  const int64_t plane = (n * s.in_channels + ic) * s.input_positions();
+  apply_epilogue(io.epilogue, io.grad_input + plane, s.input_positions(), plane);
 }
 
 /// The weight gradient of one (oc, ic) pair: grad_weight[oc, ic, tap] = sum over n, o of grad_output[n, oc, o] input[n, ic,

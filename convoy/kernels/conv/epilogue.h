@@ -1,0 +1,40 @@
+// What a convolution still does to its results before it stores them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "convoy/core/elementwise.h"
+
+namespace convoy::kernels {
+
+/// result = activation(sum + bias + residual).
+template <class T>
+struct Epilogue {
+  const T* residual = nullptr;  // of the result's shape, dense, not the result itself; null: none
+  std::optional<Activation> activation;
+  ActivationOptions options;
+};
+
+/// An epilogue for kernels: residual and clamp (none, relu, relu6 and hardtanh are clamps) belong where the sums still lie in
+/// registers, the other activations are done by finish() on values just stored, while they are in the cache.
+struct SplitEpilogue {
+  const float* residual = nullptr;
+  float low, high;     // infinite where there is nothing to clamp
+  bool later = false;  // finish() has something to do
+  Activation activation = Activation::kRelu;
+  ActivationOptions options;
+
+  explicit SplitEpilogue(const Epilogue<float>& epilogue);
+  bool empty() const;
+  /// The activation over `count` finished values, on the calling thread.
+  void finish(float* values, int64_t count) const noexcept;
+  /// Everything over `count` sums: for kernels that add nothing in registers. residual_at: where in the result values[0] lies.
+  void apply(float* values, int64_t count, int64_t residual_at) const noexcept;
+};
+
+/// The definition.
+template <class T>
+void apply_epilogue(const Epilogue<T>& epilogue, T* values, int64_t count, int64_t residual_at) noexcept;
+
+}  // namespace convoy::kernels
