@@ -8,6 +8,7 @@
 #include "convoy/kernels/elementwise/activation.h"
 #include "convoy/kernels/elementwise/arithmetic.h"
 #include "convoy/ops/checks.h"
+#include "convoy/ops/math.h"
 #include "convoy/ops/reduce.h"
 
 namespace convoy {
@@ -42,8 +43,32 @@ const char* kernel_name(Activation kind) {
       return "softplus_cpu";
     case Activation::kMish:
       return "mish_cpu";
+    case Activation::kSelu:
+    case Activation::kCelu:
+      return "elu_cpu";
+    case Activation::kSoftsign:
+      return "softsign_cpu";
+    case Activation::kGeluTanh:
+      return "GeluKernelImpl";
+    case Activation::kThreshold:
+      return "threshold_cpu";
+    case Activation::kShrink:
+      return "softshrink_cpu";
+    case Activation::kHardsigmoidOf:
+      return "hardsigmoid_cpu";
   }
   return "activation";
+}
+
+const char* kernel_name(Arithmetic kind) {
+  constexpr const char* kNames[] = {"add_cpu",       "sub_cpu",  "mul_cpu", "div_true_cpu", "div_trunc_cpu", "div_floor_cpu",
+                                    "remainder_cpu", "fmod_cpu", "pow",     "minimum_cpu",  "maximum_cpu",   "prelu_cpu"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+bool divides(Arithmetic kind) {
+  return kind == Arithmetic::kDivTrunc || kind == Arithmetic::kDivFloor || kind == Arithmetic::kRemainder ||
+         kind == Arithmetic::kFmod;
 }
 
 }  // namespace
@@ -90,6 +115,7 @@ Tensor mish(const Tensor& input) { return activation(Activation::kMish, input); 
 Tensor hardtanh(const Tensor& input, double min_val, double max_val) {
   return activation(Activation::kHardtanh, input, {min_val, max_val});
 }
+Tensor prelu(const Tensor& input, const Tensor& weight) { return arithmetic(Arithmetic::kPrelu, input, weight); }
 
 Shape broadcast_shape(const Shape& a, const Shape& b) {
   const size_t rank = std::max(a.size(), b.size());
@@ -111,17 +137,24 @@ Shape broadcast_shape(const Shape& a, const Shape& b) {
 Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b) {
   check_type(b, a.dtype());
   const Shape shape = broadcast_shape(a.shape(), b.shape());
-  if (a.dtype() == DType::kInt64 && kind == Arithmetic::kDiv) return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32));
-  Tensor output = Tensor::empty(shape, a.dtype());
-  const kernels::Broadcast loop = kernels::make_broadcast(a.shape(), b.shape());
-  if (a.dtype() == DType::kInt64) {
-    kernels::arithmetic(kind, loop, a.data<int64_t>(), b.data<int64_t>(), output.data<int64_t>());
-  } else {
-    with_floating(a.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      kernels::arithmetic(kind, loop, a.data<T>(), b.data<T>(), output.data<T>());
-    });
+  const bool integer = !is_floating(a.dtype());
+  if (a.dtype() == DType::kBool) refuse_type(a.dtype(), kernel_name(kind));
+  if (integer && kind == Arithmetic::kDiv) return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32));
+  if (!integer && !is_float_or_double(a.dtype())) {
+    return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32)).to(a.dtype());
   }
+  Tensor output = Tensor::empty(shape, a.dtype());
+  const auto loop = kernels::make_broadcast<2>({&a.shape(), &b.shape()});
+  with_dtype(a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (!std::is_same_v<T, bool> && !std::is_class_v<T>) {
+      if (integer && divides(kind) && output.numel() > 0 &&
+          std::find(b.data<T>(), b.data<T>() + b.numel(), T(0)) != b.data<T>() + b.numel()) {
+        throw Error("ZeroDivisionError", "the divisor has a 0 in it, and the quotient of integers by it has no value");
+      }
+      kernels::arithmetic(kind, loop, a.data<T>(), b.data<T>(), output.data<T>());
+    }
+  });
   return output;
 }
 
@@ -148,15 +181,7 @@ Tensor mul(const Tensor& a, const Tensor& b) { return arithmetic(Arithmetic::kMu
 Tensor div(const Tensor& a, const Tensor& b) { return arithmetic(Arithmetic::kDiv, a, b); }
 Tensor square(const Tensor& input) { return mul(input, input); }
 
-Tensor sqrt(const Tensor& input) {
-  if (!is_float_or_double(input.dtype())) return sqrt(input.to(DType::kFloat32));
-  Tensor output = Tensor::empty(input.shape(), input.dtype());
-  with_floating(input.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    kernels::sqrt(input.data<T>(), output.data<T>(), input.numel());
-  });
-  return output;
-}
+Tensor sqrt(const Tensor& input) { return unary(Unary::kSqrt, input); }
 
 Tensor affine(const Tensor& input, double scale, double shift) {
   if (!is_float_or_double(input.dtype())) return affine(input.to(DType::kFloat32), scale, shift);

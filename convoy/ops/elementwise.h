@@ -26,10 +26,14 @@ Tensor tanh(const Tensor& input);
 Tensor softplus(const Tensor& input, double beta = 1.0, double threshold = 20.0);
 Tensor mish(const Tensor& input);
 Tensor hardtanh(const Tensor& input, double min_val = -1.0, double max_val = 1.0);
+/// input >= 0 ? input : input * weight, the weight broadcast as in arithmetic. Any numeric type. torch's prelu has one weight per
+/// channel: reshape it to (C, 1, ..., 1) first.
+Tensor prelu(const Tensor& input, const Tensor& weight);
 
-/// Shapes: broadcast as in PyTorch. Types: equal (float32, float64 or int64; the quotient of int64 is float32).
-/// Errors: "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1";
-/// "expected scalar type Float but found Double".
+/// Shapes: broadcast as in PyTorch. Types: equal, any but bool; kDiv of integers is float32, other integer results wrap.
+/// float16 and bfloat16 are computed in float32 and rounded once.
+/// Errors: "ZeroDivisionError" for an integer divided by 0; "\"add_cpu\" not implemented for 'Bool'"; "The size of tensor a (3)
+/// must match the size of tensor b (4) at non-singleton dimension 1"; "expected scalar type Float but found Double".
 Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b);
 /// The shape that two shapes broadcast to. Errors: as arithmetic.
 Shape broadcast_shape(const Shape& a, const Shape& b);

@@ -44,6 +44,23 @@ HWY_INLINE V GradHardswish(D d, V g, V x) {
 }
 
 template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GeluTanhArgument(D d, V x) {
+  const V cube = hn::Mul(hn::Mul(x, x), x);
+  return hn::Mul(hn::Set(d, static_cast<float>(reference::kGeluScale)),
+                 hn::MulAdd(hn::Set(d, static_cast<float>(reference::kGeluCube)), cube, x));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GradGeluTanh(D d, V g, V argument) {
+  const V x = Clamp(d, argument, -20.0f, 20.0f);  // where the slope has long been 0 or 1
+  const V one = hn::Set(d, 1.0f), t = AnyTanh(d, GeluTanhArgument(d, x));
+  const V inner = hn::Mul(hn::Set(d, static_cast<float>(reference::kGeluScale)),
+                          hn::MulAdd(hn::Set(d, static_cast<float>(3 * reference::kGeluCube)), hn::Mul(x, x), one));
+  const V slope = hn::Mul(hn::Mul(x, hn::NegMulAdd(t, t, one)), inner);
+  return hn::Mul(hn::Mul(g, hn::Set(d, 0.5f)), hn::Add(hn::Add(one, t), slope));
+}
+
+template <class D, class V = hn::Vec<D>>
 HWY_INLINE V GradMish(D d, V g, V x) {
   V e;
   const V one = hn::Set(d, 1.0f), t = TanhLog1pExp(d, x, e), sigmoid = hn::Div(e, hn::Add(e, one));
@@ -92,6 +109,32 @@ void Forward(Activation kind, float a, float b, const float* x, float* y, int64_
       });
     case Activation::kHardtanh:
       return map([a, b](auto d, auto v) HWY_ATTR { return Clamp(d, v, a, b); });
+    case Activation::kSelu:
+      return map([a, b](auto d, auto v) HWY_ATTR {
+        return hn::Mul(hn::Set(d, b), hn::IfThenElse(hn::Le(v, hn::Zero(d)), hn::Mul(hn::Set(d, a), AnyExpm1(d, v)), v));
+      });
+    case Activation::kCelu:
+      return map([a](auto d, auto v) HWY_ATTR {
+        return hn::IfThenElse(hn::Le(v, hn::Zero(d)), hn::Mul(hn::Set(d, a), AnyExpm1(d, hn::Div(v, hn::Set(d, a)))), v);
+      });
+    case Activation::kSoftsign:
+      return map([](auto d, auto v) HWY_ATTR { return hn::Div(v, hn::Add(hn::Set(d, 1.0f), hn::Abs(v))); });
+    case Activation::kGeluTanh:  // (1 + tanh(u)) / 2 is sigmoid(2 u), which loses nothing where it is small
+      return map([](auto d, auto v) HWY_ATTR {
+        const auto u = GeluTanhArgument(d, v);
+        return hn::Mul(v, Sigmoid(d, hn::Add(u, u)));
+      });
+    case Activation::kThreshold:
+      return map([a, b](auto d, auto v) HWY_ATTR { return hn::IfThenElse(hn::Le(v, hn::Set(d, a)), hn::Set(d, b), v); });
+    case Activation::kShrink:
+      return map([a, b](auto d, auto v) HWY_ATTR {
+        const auto bias = hn::Set(d, b);
+        const auto moved = hn::IfThenElse(hn::Lt(v, hn::Zero(d)), hn::Add(v, bias), hn::Sub(v, bias));
+        return hn::IfThenZeroElse(hn::Le(hn::Abs(v), hn::Set(d, a)), moved);
+      });
+    case Activation::kHardsigmoidOf:
+      return map([a, b](auto d, auto v)
+                     HWY_ATTR { return Clamp(d, hn::Add(hn::Mul(v, hn::Set(d, a)), hn::Set(d, b)), 0.0f, 1.0f); });
   }
 }
 
@@ -142,6 +185,32 @@ void Backward(Activation kind, float a, float b, const float* g, const float* x,
       });
     case Activation::kMish:
       return map([](auto d, auto dy, auto v) HWY_ATTR { return GradMish(d, dy, v); });
+    case Activation::kSelu:
+      return map([a, b](auto d, auto dy, auto v) HWY_ATTR {
+        const auto low = hn::Mul(hn::Set(d, a), AnyExp(d, v));
+        return hn::Mul(hn::Mul(dy, hn::Set(d, b)), hn::IfThenElse(hn::Le(v, hn::Zero(d)), low, hn::Set(d, 1.0f)));
+      });
+    case Activation::kCelu:
+      return map([a](auto d, auto dy, auto v) HWY_ATTR {
+        return hn::IfThenElse(hn::Le(v, hn::Zero(d)), hn::Mul(dy, AnyExp(d, hn::Div(v, hn::Set(d, a)))), dy);
+      });
+    case Activation::kSoftsign:
+      return map([](auto d, auto dy, auto v) HWY_ATTR {
+        const auto y = hn::Add(hn::Set(d, 1.0f), hn::Abs(v));
+        return hn::Div(dy, hn::Mul(y, y));
+      });
+    case Activation::kGeluTanh:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradGeluTanh(d, dy, v); });
+    case Activation::kThreshold:
+      return map([a](auto d, auto dy, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Le(v, hn::Set(d, a)), dy); });
+    case Activation::kShrink:
+      return map([a](auto d, auto dy, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Le(hn::Abs(v), hn::Set(d, a)), dy); });
+    case Activation::kHardsigmoidOf:
+      return map([a, b](auto d, auto dy, auto v) HWY_ATTR {
+        const auto y = hn::Add(hn::Mul(v, hn::Set(d, a)), hn::Set(d, b));
+        const auto inside = hn::And(hn::Gt(y, hn::Zero(d)), hn::Lt(y, hn::Set(d, 1.0f)));
+        return hn::IfThenElseZero(inside, hn::Mul(dy, hn::Set(d, a)));
+      });
   }
 }
 

@@ -31,6 +31,9 @@ inline std::complex<double> erf(std::complex<double> z) {
   return 2.0 * std::numbers::inv_sqrtpi * std::exp(-z * z) * sum;
 }
 
+// gelu(x) is about x / 2 (1 + tanh(kGeluScale (x + kGeluCube x^3))).
+inline constexpr double kGeluScale = std::numbers::sqrt2 * std::numbers::inv_sqrtpi, kGeluCube = 0.044715;
+
 template <class T>
 T sigmoid(T x) {
   return T(1) / (T(1) + std::exp(-x));
@@ -76,6 +79,22 @@ T activation(Activation kind, const ActivationOptions& options, T x) {
       return x * std::tanh(log1p_exp(x));
     case Activation::kHardtanh:
       return clamp(a, b);
+    case Activation::kSelu:
+      return b * (real_part(x) <= 0 ? a * expm1(x) : x);
+    case Activation::kCelu:
+      return real_part(x) <= 0 ? a * expm1(x / a) : x;
+    case Activation::kSoftsign:
+      return x / (real_part(x) < 0 ? T(1) - x : T(1) + x);
+    case Activation::kGeluTanh:
+      return x * T(0.5) * (T(1) + std::tanh(T(kGeluScale) * (x + T(kGeluCube) * x * x * x)));
+    case Activation::kThreshold:
+      return real_part(x) <= options.a ? b : x;
+    case Activation::kShrink:
+      return real_part(x) >= -options.a && real_part(x) <= options.a ? T(0) : real_part(x) < 0 ? x + b : x - b;
+    case Activation::kHardsigmoidOf: {
+      const T y = a * x + b;
+      return real_part(y) < 0 ? T(0) : real_part(y) > 1 ? T(1) : y;
+    }
   }
   return x;
 }
@@ -123,6 +142,27 @@ T activation_backward(Activation kind, const ActivationOptions& options, T g, T 
     }
     case Activation::kHardtanh:
       return r <= options.a || r >= options.b ? T(0) : g;
+    case Activation::kSelu:
+      return g * static_cast<T>(options.b) * (r <= 0 ? a * std::exp(x) : T(1));
+    case Activation::kCelu:
+      return r <= 0 ? g * std::exp(x / a) : g;
+    case Activation::kSoftsign: {
+      const T y = r < 0 ? T(1) - x : T(1) + x;
+      return g / (y * y);
+    }
+    case Activation::kGeluTanh: {
+      const T t = std::tanh(T(kGeluScale) * (x + T(kGeluCube) * x * x * x));
+      const T inner = T(kGeluScale) * (T(1) + T(3 * kGeluCube) * x * x);
+      return g * T(0.5) * (T(1) + t + x * (T(1) - t * t) * inner);
+    }
+    case Activation::kThreshold:
+      return r <= options.a ? T(0) : g;
+    case Activation::kShrink:
+      return r >= -options.a && r <= options.a ? T(0) : g;
+    case Activation::kHardsigmoidOf: {
+      const double y = real_part(a * x) + options.b;
+      return y > 0 && y < 1 ? g * a : T(0);
+    }
   }
   return g;
 }

@@ -36,6 +36,13 @@ const Row kRows[] = {
     {Activation::kSoftplus, {2, 15}, "softplus"},
     {Activation::kMish, {}, "mish"},
     {Activation::kHardtanh, {-0.5, 0.7}, "hardtanh"},
+    {Activation::kSelu, {1.6732632423543772, 1.0507009873554805}, "selu"},
+    {Activation::kCelu, {0.7, 0}, "celu"},
+    {Activation::kSoftsign, {}, "softsign"},
+    {Activation::kGeluTanh, {}, "gelu_tanh"},
+    {Activation::kThreshold, {0.25, -2}, "threshold"},
+    {Activation::kShrink, {0.5, 0.25}, "shrink"},
+    {Activation::kHardsigmoidOf, {0.25, 0.5}, "hardsigmoid_of"},
 };
 
 class ActivationTest : public ::testing::TestWithParam<Row> {};

@@ -1,46 +1,88 @@
-// How two dense arrays are walked together when their shapes are broadcast.
+// How dense arrays are walked together when their shapes are broadcast.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "convoy/core/parallel.h"
+
 namespace convoy::kernels {
 
-/// The output's axes, outermost first, as few as possible; a stride of 0 repeats an operand along the axis. There is always at
-/// least one axis, and the strides of the last are 0 or 1.
+/// The output's axes, outermost first, as few as possible, and the strides of each operand along them; a stride of 0 repeats an
+/// operand along the axis. There is always at least one axis, and the strides of the last are 0 or 1.
+template <size_t N>
 struct Broadcast {
-  std::vector<int64_t> sizes, a_strides, b_strides;
+  std::vector<int64_t> sizes;
+  std::array<std::vector<int64_t>, N> strides;
 };
 
-/// For shapes that broadcast: aligned at the last axis, each pair of sizes is equal or has a 1.
-inline Broadcast make_broadcast(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
-  const size_t rank = a.size() > b.size() ? a.size() : b.size();
-  Broadcast loop;
-  int64_t a_step = 1, b_step = 1;
+/// For shapes that broadcast: aligned at the last axis, the sizes of an axis are equal or 1.
+template <size_t N>
+Broadcast<N> make_broadcast(const std::array<const std::vector<int64_t>*, N>& shapes) {
+  size_t rank = 0;
+  for (const auto* shape : shapes) rank = std::max(rank, shape->size());
+  Broadcast<N> loop;
+  std::array<int64_t, N> step;
+  step.fill(1);
   for (size_t back = 1; back <= rank; ++back) {  // from the last axis; the lists are built in reverse
-    const int64_t an = back <= a.size() ? a[a.size() - back] : 1;
-    const int64_t bn = back <= b.size() ? b[b.size() - back] : 1;
-    const int64_t n = an == 1 ? bn : an;
+    std::array<int64_t, N> size;
+    int64_t n = 1;
+    for (size_t k = 0; k < N; ++k) {
+      size[k] = back <= shapes[k]->size() ? (*shapes[k])[shapes[k]->size() - back] : 1;
+      if (size[k] != 1) n = size[k];
+    }
     if (n == 1) continue;
-    const int64_t a_stride = an == 1 ? 0 : a_step, b_stride = bn == 1 ? 0 : b_step;
-    a_step *= an;
-    b_step *= bn;
-    if (!loop.sizes.empty()) {
-      const int64_t inner = loop.sizes.back();
-      if (a_stride == loop.a_strides.back() * inner && b_stride == loop.b_strides.back() * inner) {
-        loop.sizes.back() *= n;
-        continue;
-      }
+    std::array<int64_t, N> stride;
+    bool joins = !loop.sizes.empty();
+    for (size_t k = 0; k < N; ++k) {
+      stride[k] = size[k] == 1 ? 0 : step[k];
+      step[k] *= size[k];
+      joins = joins && stride[k] == loop.strides[k].back() * loop.sizes.back();
+    }
+    if (joins) {
+      loop.sizes.back() *= n;
+      continue;
     }
     loop.sizes.push_back(n);
-    loop.a_strides.push_back(a_stride);
-    loop.b_strides.push_back(b_stride);
+    for (size_t k = 0; k < N; ++k) loop.strides[k].push_back(stride[k]);
   }
-  if (loop.sizes.empty()) loop = {{1}, {1}, {1}};
-  return {{loop.sizes.rbegin(), loop.sizes.rend()},
-          {loop.a_strides.rbegin(), loop.a_strides.rend()},
-          {loop.b_strides.rbegin(), loop.b_strides.rend()}};
+  if (loop.sizes.empty()) {
+    loop.sizes.push_back(1);
+    for (auto& strides : loop.strides) strides.push_back(1);
+  }
+  std::reverse(loop.sizes.begin(), loop.sizes.end());
+  for (auto& strides : loop.strides) std::reverse(strides.begin(), strides.end());
+  return loop;
+}
+
+/// Calls row(at, to, n) in parallel for runs of the last axis that together cover the output: n values from offset `to` of the
+/// output on, which meet those from offset at[k] on of operand k.
+template <size_t N, class Row>
+void for_each_row(const Broadcast<N>& loop, const Row& row) noexcept {
+  constexpr int64_t kGrain = 32768;  // values per task
+  const size_t last = loop.sizes.size() - 1;
+  const int64_t inner = loop.sizes[last];
+  int64_t rows = 1;
+  for (size_t axis = 0; axis < last; ++axis) rows *= loop.sizes[axis];
+  if (rows == 0 || inner == 0) return;
+  const int64_t pieces = (inner + kGrain - 1) / kGrain;  // per row
+  parallel_ranges(rows * pieces, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t r = piece / pieces, from = piece % pieces * kGrain;
+      std::array<int64_t, N> at;
+      for (size_t k = 0; k < N; ++k) at[k] = from * loop.strides[k][last];
+      int64_t rest = r;
+      for (size_t axis = last; axis-- > 0;) {
+        const int64_t index = rest % loop.sizes[axis];
+        rest /= loop.sizes[axis];
+        for (size_t k = 0; k < N; ++k) at[k] += index * loop.strides[k][axis];
+      }
+      row(at, r * inner + from, std::min(kGrain, inner - from));
+    }
+  });
 }
 
 }  // namespace convoy::kernels
