@@ -24,6 +24,7 @@ const char* refuse(const ConvShape& s) {
 // [forward]
 void forward(const ConvShape& s, const ConvForward<float>& io, Workspace&) {
   const int64_t pixels = s.output_positions();
+  const SplitEpilogue epilogue(io.epilogue);
   parallel_for(s.batch * s.out_channels, [&](int64_t plane) {
     const int64_t n = plane / s.out_channels, oc = plane % s.out_channels;
     float* output = io.output + plane * pixels;
@@ -33,6 +34,7 @@ void forward(const ConvShape& s, const ConvForward<float>& io, Workspace&) {
       const float* input = io.input + (n * s.in_channels + ic) * pixels;
       for (int64_t p = 0; p < pixels; ++p) output[p] += weight * input[p];
     }
+    epilogue.apply(output, pixels, plane * pixels);
   });
 }
 // [/forward]
