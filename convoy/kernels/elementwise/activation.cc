@@ -53,11 +53,10 @@ HWY_INLINE V GeluTanhArgument(D d, V x) {
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V GradGeluTanh(D d, V g, V argument) {
   const V x = Clamp(d, argument, -20.0f, 20.0f);  // where the slope has long been 0 or 1
-  const V one = hn::Set(d, 1.0f), t = AnyTanh(d, GeluTanhArgument(d, x));
-  const V inner = hn::Mul(hn::Set(d, static_cast<float>(reference::kGeluScale)),
-                          hn::MulAdd(hn::Set(d, static_cast<float>(3 * reference::kGeluCube)), hn::Mul(x, x), one));
-  const V slope = hn::Mul(hn::Mul(x, hn::NegMulAdd(t, t, one)), inner);
-  return hn::Mul(hn::Mul(g, hn::Set(d, 0.5f)), hn::Add(hn::Add(one, t), slope));
+  const V u = GeluTanhArgument(d, x), u2 = hn::Add(u, u), s = Sigmoid(d, u2), rest = Sigmoid(d, hn::Neg(u2));
+  const V inner = hn::Mul(hn::Set(d, static_cast<float>(2 * reference::kGeluScale)),
+                          hn::MulAdd(hn::Set(d, static_cast<float>(3 * reference::kGeluCube)), hn::Mul(x, x), hn::Set(d, 1.0f)));
+  return hn::Mul(g, hn::MulAdd(hn::Mul(x, hn::Mul(s, rest)), inner, s));
 }
 
 template <class D, class V = hn::Vec<D>>
