@@ -16,23 +16,27 @@ struct Axis {
   int64_t size, stride;  // of the input
 };
 
-// Rows of the last axis; `before` are the axes outside it.
+// Rows of the last axis, long ones in pieces; `before` are the axes outside it.
 template <class T>
 void gather_rows(const std::vector<Axis>& axes, const T* input, T* output) {
   const Axis last = axes.back();
   const size_t before = axes.size() - 1;
   int64_t rows = 1;
   for (size_t axis = 0; axis < before; ++axis) rows *= axes[axis].size;
-  parallel_ranges(rows, std::max<int64_t>(1, kGrain / last.size), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      int64_t from = 0, rest = r;
+  const int64_t pieces = (last.size + kGrain - 1) / kGrain;
+  parallel_ranges(rows * pieces, std::max<int64_t>(1, kGrain / last.size), [&](int64_t begin, int64_t end) {
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const int64_t r = unit / pieces, at = unit % pieces * kGrain, count = std::min(kGrain, last.size - at);
+      int64_t from = at * last.stride, rest = r;
       for (size_t axis = before; axis-- > 0; rest /= axes[axis].size) from += rest % axes[axis].size * axes[axis].stride;
       const T* in = input + from;
-      T* out = output + r * last.size;
+      T* out = output + r * last.size + at;
       if (last.stride == 1) {
-        std::copy(in, in + last.size, out);
+        std::copy(in, in + count, out);
+      } else if (last.stride == 0) {
+        std::fill(out, out + count, *in);
       } else {
-        for (int64_t i = 0; i < last.size; ++i) out[i] = in[i * last.stride];
+        for (int64_t i = 0; i < count; ++i) out[i] = in[i * last.stride];
       }
     }
   });

@@ -1,0 +1,459 @@
+#include "convoy/ops/index.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <type_traits>
+
+#include "convoy/core/error.h"
+#include "convoy/core/parallel.h"
+#include "convoy/kernels/elementwise/arithmetic_reference.h"
+#include "convoy/ops/checks.h"
+#include "convoy/ops/dims.h"
+
+namespace convoy::ops {
+
+namespace {
+
+constexpr int64_t kGrain = 16384;  // values per task
+
+std::string text(int64_t value) { return std::to_string(value); }
+
+// The indices as int64.
+Tensor check_index(const Tensor& index, const char* function) {
+  check_defined(index, function, "index");
+  if (index.dtype() != DType::kInt64 && index.dtype() != DType::kInt32) {
+    throw Error(std::string(function) + "(): Expected dtype int64 for index",
+                std::string("indices are int64 or int32, these are ") + dtype_name(index.dtype()));
+  }
+  return index.to(DType::kInt64);
+}
+
+int64_t wrapped(int64_t index, int64_t n, int64_t dim) {
+  if (index < -n || index >= n) {
+    throw Error("index " + text(index) + " is out of bounds for dimension " + text(dim) + " with size " + text(n),
+                n == 0 ? "the axis is empty" : "indices can be " + text(-n) + " to " + text(n - 1));
+  }
+  return index < 0 ? index + n : index;
+}
+
+// A value that is there and one that comes: what stays.
+template <class T>
+T combined(ScatterReduction reduction, T there, T coming) {
+  using kernels::reference::arithmetic;
+  switch (reduction) {
+    case ScatterReduction::kNone:
+      break;
+    case ScatterReduction::kAdd:
+      return arithmetic<Arithmetic::kAdd>(there, coming);
+    case ScatterReduction::kMul:
+      return arithmetic<Arithmetic::kMul>(there, coming);
+    case ScatterReduction::kMin:
+      return arithmetic<Arithmetic::kMinimum>(there, coming);
+    case ScatterReduction::kMax:
+      return arithmetic<Arithmetic::kMaximum>(there, coming);
+  }
+  return coming;
+}
+
+// Calls f(there, coming) with the arrays as their type; for kNone as bits of that size. Floats of 16 bits and bool cannot be
+// combined.
+template <class F>
+void with_combinable(const char* function, ScatterReduction reduction, const Tensor& coming, Tensor& there, F&& f) {
+  if (reduction == ScatterReduction::kNone) {
+    with_element_size(there.dtype(), [&](auto bits) {
+      using T = decltype(bits);
+      f(static_cast<T*>(there.raw_data()), static_cast<const T*>(coming.raw_data()));
+    });
+    return;
+  }
+  with_dtype(there.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (std::is_same_v<T, bool> || std::is_class_v<T>) {
+      refuse_type(there.dtype(), function);
+    } else {
+      f(there.data<T>(), coming.data<T>());
+    }
+  });
+}
+
+// The shape of dense_strides without the axes of size 1 is not needed here: strides per axis, in elements.
+std::vector<int64_t> strides_of(const Shape& shape) {
+  std::vector<int64_t> strides(shape.size());
+  int64_t step = 1;
+  for (size_t axis = shape.size(); axis-- > 0; step *= shape[axis]) strides[axis] = step;
+  return strides;
+}
+
+// gather and scatter: the element of the large tensor that each element of the index names.
+std::vector<int64_t> element_offsets(const char* function, const Shape& large, int64_t dim, const Tensor& index) {
+  if (index.dim() != static_cast<int64_t>(large.size())) {
+    throw ShapeMismatch("Index tensor must have the same number of dimensions as input tensor",
+                        "the index has shape " + to_string(index.shape()) + ", the input " + to_string(large));
+  }
+  for (size_t axis = 0; axis < large.size(); ++axis) {
+    if (static_cast<int64_t>(axis) == dim || index.shape()[axis] <= large[axis]) continue;
+    throw ShapeMismatch("Size does not match at dimension " + text(static_cast<int64_t>(axis)) + " expected index " +
+                            to_string(index.shape()) + " to be smaller than self " + to_string(large) + " apart from dimension " +
+                            text(dim),
+                        std::string(function) + " needs a place for every index");
+  }
+  std::vector<int64_t> offsets(static_cast<size_t>(index.numel()));
+  const std::vector<int64_t> strides = strides_of(large);
+  const int64_t* values = index.data<int64_t>();
+  std::vector<int64_t> at(large.size());
+  int64_t rest = 0;  // offset of the axes other than dim
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    const auto d = static_cast<size_t>(dim);
+    offsets[i] = rest + (large.empty() ? 0 : wrapped(values[i], large[d], dim) * strides[d]);
+    for (size_t axis = large.size(); axis-- > 0;) {
+      const int64_t step = axis == d ? 0 : strides[axis];
+      rest += step;
+      if (++at[axis] < index.shape()[axis]) break;
+      rest -= step * at[axis];
+      at[axis] = 0;
+    }
+  }
+  return offsets;
+}
+
+// gather_nd and scatter_nd: where the run of `length` elements begins that each row of indices names.
+struct Runs {
+  std::vector<int64_t> offsets;
+  int64_t length = 1;
+  Shape tail;  // axes of a run
+};
+
+Runs named_runs(const char* function, const Shape& large, const Tensor& indices, int64_t batch_dims) {
+  if (indices.dim() < 1) throw ShapeMismatch(std::string(function) + ": the indices must have at least one axis");
+  if (batch_dims < 0 || batch_dims >= indices.dim() || batch_dims > static_cast<int64_t>(large.size())) {
+    throw ValueError(std::string(function) + ": batch_dims is " + text(batch_dims) + ", but the indices have shape " +
+                     to_string(indices.shape()) + " and the input " + to_string(large));
+  }
+  const auto batch = static_cast<size_t>(batch_dims);
+  const auto depth = static_cast<size_t>(indices.shape().back());
+  if (!std::equal(large.begin(), large.begin() + batch_dims, indices.shape().begin()) || depth > large.size() - batch) {
+    throw ShapeMismatch(std::string(function) + ": the last axis of indices of shape " + to_string(indices.shape()) +
+                            " names more axes than an input of shape " + to_string(large) + " has",
+                        "batch_dims is " + text(batch_dims) + ": these axes must agree, and the indices name axes behind them");
+  }
+  Runs runs;
+  runs.tail.assign(large.begin() + static_cast<std::ptrdiff_t>(batch + depth), large.end());
+  runs.length = numel(runs.tail);
+  const std::vector<int64_t> strides = strides_of(large);
+  int64_t count = 1, per_batch = 1;
+  for (size_t axis = 0; axis + 1 < indices.shape().size(); ++axis) {
+    count *= indices.shape()[axis];
+    if (axis >= batch) per_batch *= indices.shape()[axis];
+  }
+  runs.offsets.resize(static_cast<size_t>(count));
+  const int64_t batch_stride = batch > 0 ? strides[batch - 1] : 0;
+  const int64_t* values = indices.data<int64_t>();
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t offset = per_batch > 0 ? i / per_batch * batch_stride : 0;
+    for (size_t k = 0; k < depth; ++k) {
+      const size_t axis = batch + k;
+      offset +=
+          wrapped(values[i * static_cast<int64_t>(depth) + static_cast<int64_t>(k)], large[axis], static_cast<int64_t>(axis)) *
+          strides[axis];
+    }
+    runs.offsets[static_cast<size_t>(i)] = offset;
+  }
+  return runs;
+}
+
+template <class T>
+bool is_nan(T x) {
+  if constexpr (std::is_floating_point_v<T>) return std::isnan(x);
+  return false;
+}
+
+}  // namespace
+
+Tensor take(const Tensor& input, const Tensor& given, int64_t dim) {
+  check_defined(input, "take", "input");
+  const Tensor indices = check_index(given, "take");
+  if (input.dim() == 0) throw Error("take(): the input needs at least one axis");
+  const int64_t axis = wrap_dim(dim, input.dim());
+  const AxisView view = view_axis(input.shape(), axis);
+  std::vector<int64_t> rows(static_cast<size_t>(indices.numel()));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = wrapped(indices.data<int64_t>()[i], view.n, axis);
+  Shape shape(input.shape().begin(), input.shape().begin() + axis);
+  shape.insert(shape.end(), indices.shape().begin(), indices.shape().end());
+  shape.insert(shape.end(), input.shape().begin() + axis + 1, input.shape().end());
+  Tensor output = Tensor::empty(shape, input.dtype());
+  if (output.numel() == 0) return output;
+  const auto count = static_cast<int64_t>(rows.size());
+  with_element_size(input.dtype(), [&](auto bits) {
+    using T = decltype(bits);
+    const T* from = static_cast<const T*>(input.raw_data());
+    T* to = static_cast<T*>(output.raw_data());
+    parallel_ranges(view.outer * count, std::max<int64_t>(1, kGrain / view.inner), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const T* run = from + (r / count * view.n + rows[static_cast<size_t>(r % count)]) * view.inner;
+        std::copy(run, run + view.inner, to + r * view.inner);
+      }
+    });
+  });
+  return output;
+}
+
+Tensor gather(const Tensor& input, int64_t dim, const Tensor& given) {
+  check_defined(input, "gather", "input");
+  const Tensor index = check_index(given, "gather");
+  const int64_t axis = wrap_dim(dim, input.dim());
+  const std::vector<int64_t> offsets = element_offsets("gather", input.shape(), axis, index);
+  Tensor output = Tensor::empty(index.shape(), input.dtype());
+  with_element_size(input.dtype(), [&](auto bits) {
+    using T = decltype(bits);
+    const T* from = static_cast<const T*>(input.raw_data());
+    T* to = static_cast<T*>(output.raw_data());
+    for (size_t i = 0; i < offsets.size(); ++i) to[i] = from[offsets[i]];
+  });
+  return output;
+}
+
+Tensor scatter(const Tensor& input, int64_t dim, const Tensor& given, const Tensor& source, ScatterReduction reduction) {
+  check_defined(input, "scatter", "input");
+  check_defined(source, "scatter", "src");
+  check_type(source, input.dtype());
+  const Tensor index = check_index(given, "scatter");
+  const int64_t axis = wrap_dim(dim, input.dim());
+  if (source.shape() != index.shape()) {
+    throw ShapeMismatch("Expected index " + to_string(index.shape()) + " to be no larger than src " + to_string(source.shape()),
+                        "index and src have one shape");
+  }
+  const std::vector<int64_t> offsets = element_offsets("scatter", input.shape(), axis, index);
+  Tensor output = input.clone();
+  with_combinable("scatter_reduce", reduction, source, output, [&](auto* to, const auto* from) {
+    for (size_t i = 0; i < offsets.size(); ++i) to[offsets[i]] = combined(reduction, to[offsets[i]], from[i]);
+  });
+  return output;
+}
+
+Tensor gather_nd(const Tensor& input, const Tensor& given, int64_t batch_dims) {
+  check_defined(input, "gather_nd", "input");
+  const Tensor indices = check_index(given, "gather_nd");
+  const Runs runs = named_runs("gather_nd", input.shape(), indices, batch_dims);
+  Shape shape(indices.shape().begin(), indices.shape().end() - 1);
+  shape.insert(shape.end(), runs.tail.begin(), runs.tail.end());
+  Tensor output = Tensor::empty(shape, input.dtype());
+  const size_t element = element_size(input.dtype()), bytes = static_cast<size_t>(runs.length) * element;
+  if (output.numel() == 0) return output;
+  parallel_ranges(
+      static_cast<int64_t>(runs.offsets.size()), std::max<int64_t>(1, kGrain / runs.length), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          std::memcpy(
+              static_cast<char*>(output.raw_data()) + static_cast<size_t>(i) * bytes,
+              static_cast<const char*>(input.raw_data()) + static_cast<size_t>(runs.offsets[static_cast<size_t>(i)]) * element,
+              bytes);
+        }
+      });
+  return output;
+}
+
+Tensor scatter_nd(const Tensor& input, const Tensor& given, const Tensor& updates, ScatterReduction reduction) {
+  check_defined(input, "scatter_nd", "input");
+  check_defined(updates, "scatter_nd", "updates");
+  check_type(updates, input.dtype());
+  const Tensor indices = check_index(given, "scatter_nd");
+  const Runs runs = named_runs("scatter_nd", input.shape(), indices, 0);
+  Shape expected(indices.shape().begin(), indices.shape().end() - 1);
+  expected.insert(expected.end(), runs.tail.begin(), runs.tail.end());
+  if (updates.shape() != expected) {
+    throw ShapeMismatch("scatter_nd: updates have shape " + to_string(updates.shape()) + ", expected " + to_string(expected),
+                        "the indices have shape " + to_string(indices.shape()) + ", the input " + to_string(input.shape()));
+  }
+  Tensor output = input.clone();
+  with_combinable("scatter_reduce", reduction, updates, output, [&](auto* to, const auto* from) {
+    for (const int64_t offset : runs.offsets) {
+      for (int64_t k = 0; k < runs.length; ++k) to[offset + k] = combined(reduction, to[offset + k], *from++);
+    }
+  });
+  return output;
+}
+
+Tensor one_hot(const Tensor& given, int64_t depth, const Tensor& off_on, int64_t dim) {
+  check_defined(given, "one_hot", "indices");
+  check_defined(off_on, "one_hot", "values");
+  if (depth < 0) throw ValueError("one_hot: the depth must be 0 or more, but is " + text(depth));
+  if (off_on.shape() != Shape{2}) {
+    throw ShapeMismatch("one_hot: values must hold two, for off and on, but have shape " + to_string(off_on.shape()));
+  }
+  const int64_t axis = wrap_dim(dim, given.dim() + 1);
+  const Tensor indices = given.to(DType::kInt64);
+  Shape shape = indices.shape();
+  shape.insert(shape.begin() + axis, depth);
+  Tensor output = Tensor::empty(shape, off_on.dtype());
+  const AxisView view = view_axis(shape, axis);
+  with_element_size(off_on.dtype(), [&](auto bits) {
+    using T = decltype(bits);
+    const T* values = static_cast<const T*>(off_on.raw_data());
+    T* to = static_cast<T*>(output.raw_data());
+    std::fill(to, to + output.numel(), values[0]);
+    for (int64_t i = 0; i < indices.numel(); ++i) {
+      int64_t index = indices.data<int64_t>()[i];
+      if (index < -depth || index >= depth) continue;
+      if (index < 0) index += depth;
+      to[(i / view.inner * depth + index) * view.inner + i % view.inner] = values[1];
+    }
+  });
+  return output;
+}
+
+Tensor nonzero(const Tensor& input) {
+  check_defined(input, "nonzero", "input");
+  std::vector<int64_t> found;
+  with_dtype(input.dtype(), [&](auto zero) {
+    const auto* values = input.data<decltype(zero)>();
+    for (int64_t i = 0; i < input.numel(); ++i) {
+      if (convert_element<bool>(values[i])) found.push_back(i);
+    }
+  });
+  const size_t rank = input.shape().size();
+  Tensor output = Tensor::empty({static_cast<int64_t>(found.size()), static_cast<int64_t>(rank)}, DType::kInt64);
+  int64_t* to = output.data<int64_t>();
+  for (size_t i = 0; i < found.size(); ++i) {
+    int64_t rest = found[i];
+    for (size_t axis = rank; axis-- > 0; rest /= input.shape()[axis]) to[i * rank + axis] = rest % input.shape()[axis];
+  }
+  return output;
+}
+
+Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
+  for (const Tensor* t : {&start, &end, &step}) {
+    check_defined(*t, "range", "start, end and step");
+    check_type(*t, start.dtype());
+    if (t->numel() != 1) throw ShapeMismatch("range: start, end and step hold one value each, not " + to_string(t->shape()));
+  }
+  Tensor output;
+  with_dtype(start.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (std::is_same_v<T, bool> || std::is_class_v<T>) {
+      refuse_type(start.dtype(), "arange_cpu");
+    } else {
+      const T first = start.data<T>()[0], last = end.data<T>()[0], by = step.data<T>()[0];
+      if (by == 0) throw Error("step must be nonzero");
+      int64_t count = 0;
+      if constexpr (std::is_integral_v<T>) {
+        // The distance fits 64 bits without sign, whatever the ends are.
+        const bool up = by > 0;
+        if (up ? last > first : last < first) {
+          const uint64_t a = static_cast<uint64_t>(first), b = static_cast<uint64_t>(last), s = static_cast<uint64_t>(by);
+          const uint64_t distance = up ? b - a : a - b, stride = up ? s : 0 - s;
+          const uint64_t n = (distance - 1) / stride + 1;
+          if (n > static_cast<uint64_t>(INT64_MAX)) throw Error("numel: integer multiplication overflow");
+          count = static_cast<int64_t>(n);
+        }
+      } else {
+        const double n = std::ceil((static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(by));
+        if (!(n < 9e18)) throw Error("unsupported range: " + std::to_string(first) + " -> " + std::to_string(last));
+        count = std::max<int64_t>(0, static_cast<int64_t>(std::max(n, 0.0)));
+      }
+      output = Tensor::empty({count}, start.dtype());
+      T* to = output.data<T>();
+      for (int64_t i = 0; i < count; ++i) {
+        if constexpr (std::is_integral_v<T>) {
+          to[i] = static_cast<T>(static_cast<uint64_t>(first) + static_cast<uint64_t>(i) * static_cast<uint64_t>(by));
+        } else {
+          to[i] = static_cast<T>(static_cast<double>(first) + static_cast<double>(i) * static_cast<double>(by));
+        }
+      }
+    }
+  });
+  return output;
+}
+
+Tensor eye(int64_t rows, int64_t columns, int64_t diagonal, DType dtype) {
+  Tensor output = Tensor::zeros({rows, columns}, dtype);
+  with_dtype(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* to = output.data<T>();
+    if (diagonal <= -rows || diagonal >= columns) return;
+    for (int64_t r = std::max<int64_t>(0, -diagonal); r < rows && r + diagonal < columns; ++r) {
+      to[r * columns + r + diagonal] = convert_element<T>(1.0f);
+    }
+  });
+  return output;
+}
+
+Tensor cumsum(const Tensor& input, int64_t dim, bool exclusive, bool reverse) {
+  check_defined(input, "cumsum", "input");
+  const int64_t axis = wrap_dim(dim, input.dim());
+  const AxisView view = view_axis(input.shape(), axis);
+  Tensor output = Tensor::empty(input.shape(), input.dtype());
+  if (output.numel() == 0) return output;
+  with_dtype(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (std::is_same_v<T, bool>) {
+      refuse_type(input.dtype(), "cumsum_out_cpu");
+    } else {
+      using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
+      const T* from = input.data<T>();
+      T* to = output.data<T>();
+      parallel_ranges(view.outer * view.inner, std::max<int64_t>(1, kGrain / view.n), [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          const int64_t base = r / view.inner * view.n * view.inner + r % view.inner;
+          Sum sum = 0;
+          for (int64_t i = 0; i < view.n; ++i) {
+            const int64_t at = base + (reverse ? view.n - 1 - i : i) * view.inner;
+            const Sum next = sum + static_cast<Sum>(from[at]);
+            to[at] = static_cast<T>(exclusive ? sum : next);
+            sum = next;
+          }
+        }
+      });
+    }
+  });
+  return output;
+}
+
+std::pair<Tensor, Tensor> topk(const Tensor& input, int64_t k, int64_t dim, bool largest) {
+  check_defined(input, "topk", "input");
+  const int64_t axis = wrap_dim(dim, input.dim());
+  const AxisView view = view_axis(input.shape(), axis);
+  if (k < 0 || k > view.n) {
+    throw Error("selected index k out of range", "k is " + text(k) + ", the axis has " + text(view.n) + " values");
+  }
+  const DType dtype = input.dtype();
+  if (dtype == DType::kBool) refuse_type(dtype, "topk_cpu");
+  if (dtype == DType::kFloat16 || dtype == DType::kBFloat16) {
+    auto wide = topk(input.to(DType::kFloat32), k, dim, largest);
+    return {wide.first.to(dtype), wide.second};
+  }
+  Shape shape = input.shape();
+  if (!shape.empty()) shape[static_cast<size_t>(axis)] = k;
+  std::pair<Tensor, Tensor> result{Tensor::empty(shape, dtype), Tensor::empty(shape, DType::kInt64)};
+  if (result.first.numel() == 0) return result;
+  with_dtype(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (!std::is_same_v<T, bool> && !std::is_class_v<T>) {
+      const T* from = input.data<T>();
+      T* values = result.first.data<T>();
+      int64_t* indices = result.second.data<int64_t>();
+      std::vector<int64_t> order(static_cast<size_t>(view.n));
+      for (int64_t r = 0; r < view.outer * view.inner; ++r) {
+        const T* row = from + r / view.inner * view.n * view.inner + r % view.inner;
+        const auto at = [&](int64_t i) { return row[i * view.inner]; };
+        std::iota(order.begin(), order.end(), 0);
+        const auto before = [&](int64_t i, int64_t j) {
+          const T a = at(i), b = at(j);
+          if (is_nan(a) != is_nan(b)) return is_nan(a) == largest;
+          if (a == b || is_nan(a)) return i < j;
+          return largest ? a > b : a < b;
+        };
+        std::partial_sort(order.begin(), order.begin() + k, order.end(), before);
+        const int64_t base = r / view.inner * k * view.inner + r % view.inner;
+        for (int64_t i = 0; i < k; ++i) {
+          values[base + i * view.inner] = at(order[static_cast<size_t>(i)]);
+          indices[base + i * view.inner] = order[static_cast<size_t>(i)];
+        }
+      }
+    }
+  });
+  return result;
+}
+
+}  // namespace convoy::ops
