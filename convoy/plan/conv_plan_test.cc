@@ -23,7 +23,10 @@ shape::ConvShape layer(int64_t in, int64_t out, int64_t groups, int64_t size, in
 
 TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kForward).name(), "conv_im2col");
-  EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_im2col");
+  EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_grad_weight");
+  EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kGradWeight).name(), "conv_grad_weight");
+  EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(), "conv_grad_weight");
+  EXPECT_STREQ(ConvPlan(layer(24, 144, 1, 56, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(240, 240, 240, 28, 5, 1, 2), Direction::kGradWeight).name(), "conv_depthwise");

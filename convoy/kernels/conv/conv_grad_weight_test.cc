@@ -1,0 +1,77 @@
+// Shapes that reach every way conv_grad_weight cuts its work: tails of tiles and panels, runs cut by padding, blocks over several
+// images, parts of the batch, tasks of input channels, copied rows.
+#include "convoy/kernels/conv/conv_grad_weight.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "convoy/kernels/conv/kernel_check_test.h"
+#include "convoy/shape/descriptor.h"
+
+namespace convoy::kernels {
+namespace {
+
+using namespace kernel_check;
+
+constexpr std::array<const ConvKernel*, 1> kList{&kConvGradWeight};
+
+ConvShape parse(const char* descriptor) { return *shape::complete(*shape::parse_descriptor(descriptor)); }
+
+class GradWeight : public testing::TestWithParam<const char*> {
+ protected:
+  void TearDown() override { set_num_threads(0); }
+};
+
+TEST_P(GradWeight, MatchesTheReference) {
+  const ConvShape s = parse(GetParam());
+  ASSERT_EQ(kConvGradWeight.refuse(s), nullptr);
+  Random random(7);
+  for (const bool integers : {true, false}) {
+    check_kernels(kList, Direction::kGradWeight, s, integers, random);
+    if (HasFatalFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, GradWeight,
+                         testing::Values("n1 ic64 oc64 i7 k3 p1",              // one block
+                                         "n3 ic17 oc30 i13 k3 p1",             // blocks across images, tails of rows and panels
+                                         "n2 ic100 oc17 ih9 iw31 k3 s2 p1",    // strided, one vector of a panel used
+                                         "n5 ic30 oc100 i14 k1",               // pointwise: positions are one row
+                                         "n2 ic33 oc65 i15 k1 s2",             // strided pointwise
+                                         "n1 ic9 oc3 i40 k3 p1",               // parts
+                                         "n2 ic16 oc33 ih3 iw600 kh3 kw3 p1",  // rows in segments
+                                         "n1 ic300 oc40 i5 k3 p1",             // tasks of input channels
+                                         "n2 ic12 oc20 i11 k3 p4 d4",          // taps that miss whole rows
+                                         "n1 ic8 oc16 i6 k5 p4",               // padding wider than the kernel's half
+                                         "n2 g2 ic40 oc70 i9 k3 p1",           // groups
+                                         "n2 ic3 oc64 i30 k7 s2 p3",           // copied rows, shared by the taps
+                                         "n1 ic1 oc33 i40 k5 p2",              //
+                                         "n2 ic3 oc17 ih5 iw300 kh1 kw3 pw40 dw40",  // copied rows, one per tap
+                                         "n2 ic2 oc40 ih9 iw90 kh3 kw3 sh1 sw7 p1",  // and gathered with their stride
+                                         "n2 ic5 oc20 i33 k1 s6",                    //
+                                         "n2 ic20 oc24 id5 ih6 iw7 k3 p1",           // 3D
+                                         "n1 ic3 oc20 id6 ih7 iw9 k3 s2 p1",         //
+                                         "n3 ic24 oc48 iw700 kw2 pw5 dw5",           // 1D
+                                         "n40 ic20 oc24 i1 k1"));                    // one pixel an image
+
+// Long sums: equal terms are rounded to the same side every time, about u / 4 a term of a chain. One chain of 40000 would be 40
+// times as wrong.
+TEST(GradWeightSums, AreCutIntoBlocks) {
+  Random random(11);
+  ConvShape s = parse("n1 ic8 oc16 i200 k1");
+  check_kernels(kList, Direction::kGradWeight, s, true, random);
+  const std::vector<float> x(static_cast<size_t>(s.input_count()), 0.1f), y(static_cast<size_t>(s.output_count()), 0.3f);
+  std::vector<float> w(static_cast<size_t>(s.weight_count()));
+  run_kernel(kConvGradWeight, s, x.data(), y.data(), nullptr, w.data());
+  const double exact = 40000.0 * static_cast<double>(0.1f) * static_cast<double>(0.3f);
+  for (const float value : w) ASSERT_NEAR(value, exact, 64 * 0x1p-24 * exact);
+}
+
+TEST(GradWeightRefusal, NamesTheMemory) {
+  EXPECT_EQ(kConvGradWeight.refuse(parse("n1 ic64 oc64 i30 k9 p4")), nullptr);
+  EXPECT_NE(kConvGradWeight.refuse(parse("n1 ic64 oc64 i200 k100")), nullptr);
+}
+
+}  // namespace
+}  // namespace convoy::kernels
