@@ -3,6 +3,7 @@
 #include <array>
 
 #include "convoy/kernels/conv/conv_depthwise.h"
+#include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
@@ -23,9 +24,24 @@ const char* direction_name(Direction direction) {
 }
 
 std::span<const ConvKernel* const> conv_kernels(Direction direction) {
-  static constexpr std::array kForward{&kConvDepthwiseForward, &kConvIm2colForward, &kConvReferenceForward};
-  static constexpr std::array kGradInput{&kConvDepthwiseGradInput, &kConvIm2colGradInput, &kConvReferenceGradInput};
-  static constexpr std::array kGradWeight{&kConvDepthwiseGradWeight, &kConvGradWeight, &kConvIm2colGradWeight, &kConvReferenceGradWeight};
+  static constexpr std::array kForward{
+      &kConvDepthwiseForward,  //
+      &kConvDirectForward,     //
+      &kConvIm2colForward,     //
+      &kConvReferenceForward,
+  };
+  static constexpr std::array kGradInput{
+      &kConvDepthwiseGradInput,  //
+      &kConvDirectGradInput,     //
+      &kConvIm2colGradInput,     //
+      &kConvReferenceGradInput,
+  };
+  static constexpr std::array kGradWeight{
+      &kConvDepthwiseGradWeight,  //
+      &kConvGradWeight,           //
+      &kConvIm2colGradWeight,     //
+      &kConvReferenceGradWeight,
+  };
   switch (direction) {
     case Direction::kForward:
       return kForward;

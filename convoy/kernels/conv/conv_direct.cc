@@ -1,0 +1,644 @@
+// forward:    output[oc][o]     = sum over ic, tap of weight[oc][ic][tap] input[ic][o * stride + tap * dilation - pad]
+// grad_input: grad_input[ic][i] = the same over oc and the taps that reach i: once per phase (i mod stride), whose positions all
+//             read grad_output side by side, so no product with a stuffed zero is computed. All column phases of a row are summed
+//             before it is stored, hence stores are contiguous.
+//
+// A task is a block of the result (planes x lines x columns) and some result channels. Per task the source rows that the block
+// reads are copied into a slab in the cache, so arranged that the pixels of a tile lie side by side for every tap, whatever the
+// stride:
+//   rows  columns with the same remainder by the stride side by side, borders zero, rows outside the source left out (their taps
+//   are
+//         skipped, not multiplied by zero);
+//   flat  for short rows: one copy per column tap without borders, so that lines follow each other without a gap and tiles are
+//   full.
+// Taps that most columns of a line cannot read (large dilation) are skipped too: the line is cut where taps enter and leave.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_direct.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
+#include "convoy/kernels/conv/conv_direct.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "convoy/core/parallel.h"
+#include "convoy/shape/taps.h"
+
+#ifndef CONVOY_KERNELS_CONV_DIRECT_GEOMETRY
+#define CONVOY_KERNELS_CONV_DIRECT_GEOMETRY
+namespace convoy::kernels::direct {
+
+constexpr int64_t kMostPhases = 16;           // per axis
+constexpr int64_t kMostTaps = 512;            // and the longest chain of sums
+constexpr int64_t kSlabFloats = 128 << 10;    // half of a 1 MiB L2 cache
+constexpr int64_t kMostSlabFloats = 1 << 20;  // 4 MiB
+constexpr int64_t kBlockPixels = 1024;        // of a task
+constexpr int64_t kReach = 1 << 20;           // of a kernel; beyond it sizes might overflow
+
+using shape::Range;
+using shape::Spatial;
+
+// The result positions first + j * result_step, 0 <= j < count, of one axis: position j reads the source at
+// j * source_step + offset + t * offset_step through tap t < taps, which is the kernel's index kernel_first + t * kernel_step.
+struct Phase {
+  int64_t first = 0, count = 0;
+  int64_t taps = 0, offset = 0, offset_step = 0;
+  int64_t kernel_first = 0, kernel_step = 1;
+
+  int64_t offset_of(int64_t tap) const { return offset + tap * offset_step; }
+};
+
+// One axis of the computation.
+struct Axis {
+  int64_t source = 1, result = 1;
+  int64_t source_step = 1, result_step = 1;
+  int64_t phases = 1;
+  std::array<Phase, kMostPhases> phase;
+
+  // Grid positions of phase r whose result positions lie in [begin, end).
+  Range grid(int64_t r, int64_t begin, int64_t end) const {
+    const int64_t first = phase[static_cast<size_t>(r)].first;
+    return {begin <= first ? 0 : shape::ceil_div(begin - first, result_step),
+            end <= first ? 0 : shape::ceil_div(end - first, result_step)};
+  }
+
+  // Source positions that results [begin, end) read, padding included; empty if there is no tap.
+  Range hull(int64_t begin, int64_t end) const {
+    Range h{0, 0};
+    bool any = false;
+    for (int64_t r = 0; r < phases; ++r) {
+      const Phase& p = phase[static_cast<size_t>(r)];
+      const Range g = grid(r, begin, end);
+      if (p.taps == 0 || g.empty()) continue;
+      const int64_t a = p.offset, b = p.offset_of(p.taps - 1);
+      const int64_t low = g.begin * source_step + std::min(a, b), high = (g.end - 1) * source_step + std::max(a, b) + 1;
+      h = any ? Range{std::min(h.begin, low), std::max(h.end, high)} : Range{low, high};
+      any = true;
+    }
+    return h;
+  }
+
+  Range clipped_hull(int64_t begin, int64_t end) const {
+    const Range h = hull(begin, end);
+    const int64_t low = std::clamp<int64_t>(h.begin, 0, source);
+    return {low, std::clamp(h.end, low, source)};
+  }
+
+  // The largest size of a (clipped) hull of `length` results from a multiple of result_step on.
+  int64_t hull_size(int64_t length, bool clip) const {
+    const int64_t size = hull(0, std::min(length, result)).size();
+    return std::max<int64_t>(clip ? std::min(size, source) : size, 1);
+  }
+
+  bool reads(const Phase& p, int64_t j, int64_t tap) const {
+    const int64_t at = j * source_step + p.offset_of(tap);
+    return at >= 0 && at < source;
+  }
+
+  // The first grid position after j, at most `end`, where a tap enters or leaves the source.
+  int64_t next_cut(const Phase& p, int64_t j, int64_t end) const {
+    for (int64_t tap = 0; tap < p.taps; ++tap) {
+      for (const int64_t border : {int64_t{0}, source}) {
+        const int64_t at = shape::ceil_div(border - p.offset_of(tap), source_step);
+        if (at > j && at < end) end = at;
+      }
+    }
+    return end;
+  }
+};
+
+inline int64_t gcd(int64_t a, int64_t b) {
+  while (b != 0) {
+    const int64_t r = a % b;
+    a = b;
+    b = r;
+  }
+  return a;
+}
+
+inline Axis forward_axis(const ConvShape& s, size_t a) {
+  const shape::Axis& axis = s.axes[a];
+  Axis x;
+  x.source = s.input[a];
+  x.result = s.output[a];
+  x.source_step = axis.stride;
+  x.phase[0] = {.count = x.result, .taps = axis.kernel_size, .offset = -axis.pad_begin, .offset_step = axis.dilation};
+  return x;
+}
+
+inline Axis grad_input_axis(const ConvShape& s, size_t a) {
+  const shape::Axis& axis = s.axes[a];
+  Axis x;
+  x.source = s.output[a];
+  x.result = s.input[a];
+  x.result_step = axis.stride;
+  x.phases = std::min({axis.stride, x.result, kMostPhases});
+  // Tap k reaches phase r if (r + pad - k dilation) is a multiple of the stride: one k in every stride / gcd(stride, dilation).
+  const int64_t period = axis.stride / gcd(axis.stride, axis.dilation);
+  for (int64_t r = 0; r < x.phases; ++r) {
+    Phase& p = x.phase[static_cast<size_t>(r)];
+    p.first = r;
+    p.count = (x.result - r - 1) / axis.stride + 1;
+    for (int64_t k = 0; k < std::min(axis.kernel_size, period); ++k) {
+      const int64_t at = r + axis.pad_begin - k * axis.dilation;
+      if (at % axis.stride != 0) continue;
+      p.kernel_first = k;
+      p.kernel_step = period;
+      p.taps = (axis.kernel_size - k - 1) / period + 1;
+      p.offset = at / axis.stride;
+      p.offset_step = -(period * axis.dilation) / axis.stride;
+      break;
+    }
+  }
+  return x;
+}
+
+// A convolution in the direction of its result, and how it is cut.
+struct Plan {
+  int64_t batch, groups, channels, rows, taps;
+  std::array<Axis, 3> axes;
+  Spatial kernel;
+  // Weight of (row, channel, tap) at row * weight_row + channel * weight_channel + tap, a group's at weight_group.
+  int64_t weight_row, weight_channel, weight_group;
+
+  bool flat = false;
+  bool cut = false;        // lines at the columns where taps enter and leave
+  Spatial block{1, 1, 1};  // result positions of a task
+  Spatial blocks{1, 1, 1};
+  int64_t chain = 1;                                         // channels of one chain of sums
+  int64_t slab_channels = 1;                                 // channels in the slab at a time, a multiple of chain
+  int64_t slab_depth, slab_lines, slab_pitch, slab_channel;  // its shape: planes, lines of a plane, floats of a line and a channel
+  int64_t columns = 1;  // of a line of the slab with one remainder (rows) or for one column tap (flat)
+
+  int64_t source_positions() const { return axes[0].source * axes[1].source * axes[2].source; }
+  int64_t result_positions() const { return axes[0].result * axes[1].result * axes[2].result; }
+  int64_t block_pixels() const { return block[0] * block[1] * block[2]; }
+  int64_t block_count() const { return blocks[0] * blocks[1] * blocks[2]; }
+};
+
+// How many register tiles' worth of columns a line takes, in pixels x column taps; a tile narrower than 4 pixels costs as much
+// as 4.
+inline int64_t column_cost(const Axis& axis, bool cut) {
+  int64_t cost = 0;
+  for (int64_t r = 0; r < axis.phases; ++r) {
+    const Phase& p = axis.phase[static_cast<size_t>(r)];
+    for (int64_t j = 0; j < p.count;) {
+      const int64_t end = cut ? axis.next_cut(p, j, p.count) : p.count;
+      int64_t taps = p.taps;
+      if (cut) {
+        taps = 0;
+        for (int64_t t = 0; t < p.taps; ++t) taps += axis.reads(p, j, t) ? 1 : 0;
+      }
+      cost += std::max<int64_t>(end - j, 4) * taps;
+      j = end;
+    }
+  }
+  return cost;
+}
+
+inline Plan make_plan(const ConvShape& s, Direction direction) {
+  const bool forward = direction == Direction::kForward;
+  Plan p;
+  p.batch = s.batch;
+  p.groups = s.groups;
+  p.taps = s.taps();
+  p.channels = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
+  p.weight_group = s.out_channels_per_group() * s.in_channels_per_group() * p.taps;
+  p.weight_row = forward ? s.in_channels_per_group() * p.taps : p.taps;
+  p.weight_channel = forward ? p.taps : s.in_channels_per_group() * p.taps;
+  for (size_t a = 0; a < 3; ++a) {
+    p.axes[a] = forward ? forward_axis(s, a) : grad_input_axis(s, a);
+    p.kernel[a] = s.axes[a].kernel_size;
+  }
+  const Axis &d = p.axes[0], &h = p.axes[1], &w = p.axes[2];
+  p.cut = column_cost(w, true) * 10 < column_cost(w, false) * 9;
+  p.flat = !p.cut && h.result_step == 1 && w.result_step == 1 && w.result <= 7 && h.result > 1;
+
+  const auto even = [](int64_t size, int64_t most, int64_t step) {  // size cut into equal parts of at most `most`
+    most = std::max<int64_t>(most, 1);
+    const int64_t parts = (size + most - 1) / most, part = (size + parts - 1) / parts;
+    return std::min((part + step - 1) / step * step, size);
+  };
+  p.block[0] = std::min(d.result_step, d.result);
+  p.block[2] = w.result <= 2 * kBlockPixels ? w.result : even(w.result, kBlockPixels, w.result_step);
+  p.block[1] = even(h.result, kBlockPixels / p.block[2], h.result_step);
+  const auto measure = [&] {
+    p.slab_depth = d.hull_size(p.block[0], true);
+    if (p.flat) {
+      p.columns = w.result;
+      p.slab_pitch = w.result;
+      p.slab_lines = (h.hull_size(p.block[1], false) + h.source_step - 1) / h.source_step * h.source_step * p.kernel[2];
+    } else {
+      p.columns = (w.hull_size(p.block[2], p.cut) + w.source_step - 1) / w.source_step;
+      p.slab_pitch = p.columns * w.source_step;
+      p.slab_lines = h.hull_size(p.block[1], true);
+    }
+    p.slab_channel = p.slab_depth * p.slab_lines * p.slab_pitch;
+  };
+  p.chain = std::max<int64_t>(kMostTaps / p.taps, 1);
+  p.chain = std::max<int64_t>(p.channels + (p.channels + p.chain - 1) / p.chain - 1, 1) /
+            std::max<int64_t>((p.channels + p.chain - 1) / p.chain, 1);
+  measure();
+  // Fewer lines where that lets the slab hold all channels without reading much more around them.
+  while (p.slab_channel * p.channels > kSlabFloats && p.block[1] > h.result_step && p.block[1] * p.block[2] >= 256) {
+    const Spatial before = p.block;
+    p.block[1] = even(h.result, p.block[1] / 2, h.result_step);
+    if (p.block[1] >= before[1] || h.hull_size(p.block[1], true) * h.result_step * 10 > p.block[1] * h.source_step * 15) {
+      p.block = before;
+      break;
+    }
+    measure();
+  }
+  measure();
+  p.slab_channels = std::clamp<int64_t>(kSlabFloats / p.slab_channel / p.chain, 1, (p.channels + p.chain - 1) / p.chain) * p.chain;
+  for (size_t a = 0; a < 3; ++a) p.blocks[a] = (p.axes[a].result + p.block[a] - 1) / p.block[a];
+  return p;
+}
+
+}  // namespace convoy::kernels::direct
+#endif  // CONVOY_KERNELS_CONV_DIRECT_GEOMETRY
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using conv_tile::Tap;
+using direct::Axis;
+using direct::Phase;
+using direct::Plan;
+using shape::Range;
+using shape::Spatial;
+
+// Result channels of a tile.
+HWY_INLINE int64_t TileRows() { return 2 * tile::Lanes(); }
+HWY_INLINE int64_t DirectTiles(const Plan& p) { return (p.rows + TileRows() - 1) / TileRows(); }
+// Lanes of tile o: one vector may be enough for the last.
+HWY_INLINE int64_t TileLanes(const Plan& p, int64_t o) {
+  return p.rows - o * TileRows() <= tile::Lanes() ? tile::Lanes() : TileRows();
+}
+HWY_INLINE int64_t PackedGroup(const Plan& p) {
+  return DirectTiles(p) == 0 ? 0 : ((DirectTiles(p) - 1) * TileRows() + TileLanes(p, DirectTiles(p) - 1)) * p.channels * p.taps;
+}
+
+// to[j] = row[first + j * step], zero outside [0, size).
+HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t first, int64_t step, float* HWY_RESTRICT to,
+                        int64_t count) {
+  const int64_t begin = std::clamp<int64_t>(shape::ceil_div(-first, step), 0, count);
+  const int64_t end = std::clamp<int64_t>(shape::ceil_div(size - first, step), begin, count);
+  for (int64_t j = 0; j < begin; ++j) to[j] = 0;
+  if (end > begin) {
+    const float* from = row + first + begin * step;
+    float* HWY_RESTRICT at = to + begin;
+    const int64_t n = end - begin;
+    if (step == 1) {
+      std::memcpy(at, from, static_cast<size_t>(n) * sizeof(float));
+    } else if (step == 2) {
+      for (int64_t j = 0; j < n; ++j) at[j] = from[2 * j];
+    } else {
+      for (int64_t j = 0; j < n; ++j) at[j] = from[step * j];
+    }
+  }
+  for (int64_t j = end; j < count; ++j) to[j] = 0;
+}
+
+// The block of the result that a task computes and where its source lies in the slab.
+struct DirectBlock {
+  Spatial begin, end;
+  Spatial low;  // source position of the slab's first plane, line and column
+  Range planes, lines;
+};
+
+HWY_INLINE DirectBlock MakeBlock(const Plan& p, int64_t index) {
+  DirectBlock b;
+  const Spatial at{index / p.blocks[2] / p.blocks[1], index / p.blocks[2] % p.blocks[1], index % p.blocks[2]};
+  for (size_t a = 0; a < 3; ++a) {
+    b.begin[a] = at[a] * p.block[a];
+    b.end[a] = std::min(b.begin[a] + p.block[a], p.axes[a].result);
+  }
+  b.planes = p.axes[0].clipped_hull(b.begin[0], b.end[0]);
+  b.lines = p.flat ? p.axes[1].hull(b.begin[1], b.end[1]) : p.axes[1].clipped_hull(b.begin[1], b.end[1]);
+  const Range columns = p.cut ? p.axes[2].clipped_hull(b.begin[2], b.end[2]) : p.axes[2].hull(b.begin[2], b.end[2]);
+  b.low = {b.planes.begin, b.lines.begin, columns.begin};
+  return b;
+}
+
+HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source, int64_t channels, float* slab) {
+  const Axis &h = p.axes[1], &w = p.axes[2];
+  const int64_t plane = h.source * w.source, volume = p.source_positions();
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t d = b.planes.begin; d < b.planes.end; ++d) {
+      float* to = slab + c * p.slab_channel + (d - b.low[0]) * p.slab_lines * p.slab_pitch;
+      const float* from = source + c * volume + d * plane;
+      if (!p.flat) {
+        for (int64_t line = b.lines.begin; line < b.lines.end; ++line) {
+          for (int64_t r = 0; r < w.source_step; ++r) {
+            CopyRow(from + line * w.source, w.source, b.low[2] + r, w.source_step, to, p.columns);
+            to += p.columns;
+          }
+        }
+        continue;
+      }
+      const Phase& phase = w.phase[0];
+      const int64_t lines_per_remainder = p.slab_lines / p.kernel[2] / h.source_step;
+      for (int64_t tap = 0; tap < phase.taps; ++tap) {
+        for (int64_t r = 0; r < h.source_step; ++r) {
+          for (int64_t q = 0; q < lines_per_remainder; ++q, to += p.slab_pitch) {
+            const int64_t line = b.low[1] + q * h.source_step + r;
+            if (line < 0 || line >= h.source) {
+              std::fill(to, to + p.slab_pitch, 0.0f);
+            } else {
+              CopyRow(from + line * w.source, w.source, phase.offset_of(tap), w.source_step, to, p.slab_pitch);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// The taps of the pixels of one line from column j of a column phase on. Those outside the source are left out, columns only if the
+// lines are cut.
+HWY_INLINE int64_t MakeTaps(const Plan& p, const DirectBlock& b, int64_t d, int64_t h, int64_t column_phase, int64_t j,
+                            int64_t lanes, Tap* taps) {
+  const Axis &ad = p.axes[0], &ah = p.axes[1], &aw = p.axes[2];
+  const Phase &pd = ad.phase[static_cast<size_t>(d % ad.result_step)], &ph = ah.phase[static_cast<size_t>(h % ah.result_step)],
+              &pw = aw.phase[static_cast<size_t>(column_phase)];
+  const int64_t jd = d / ad.result_step, jh = h / ah.result_step;
+  int64_t count = 0;
+  for (int64_t td = 0; td < pd.taps; ++td) {
+    if (!ad.reads(pd, jd, td)) continue;
+    const int64_t plane = (jd * ad.source_step + pd.offset_of(td) - b.low[0]) * p.slab_lines;
+    for (int64_t th = 0; th < ph.taps; ++th) {
+      if (!p.flat && !ah.reads(ph, jh, th)) continue;
+      const int64_t line = jh * ah.source_step + ph.offset_of(th) - b.low[1];
+      const int64_t kernel = (pd.kernel_first + td * pd.kernel_step) * p.kernel[1] + ph.kernel_first + th * ph.kernel_step;
+      for (int64_t tw = 0; tw < pw.taps; ++tw) {
+        int64_t at = plane;
+        if (p.flat) {
+          const int64_t remainders = ah.source_step, per_remainder = p.slab_lines / p.kernel[2] / remainders;
+          at = (at + (tw * remainders + line % remainders) * per_remainder + line / remainders) * p.slab_pitch;
+        } else {
+          if (p.cut && !aw.reads(pw, j, tw)) continue;
+          const int64_t column = j * aw.source_step + pw.offset_of(tw) - b.low[2];
+          at = (at + line) * p.slab_pitch + column % aw.source_step * p.columns + column / aw.source_step;
+        }
+        taps[count++] = {at, (kernel * p.kernel[2] + pw.kernel_first + tw * pw.kernel_step) * lanes};
+      }
+    }
+  }
+  return count;
+}
+
+// Sums of channels [c_begin, c_begin + channels) of the slab for one tile of result channels over a block, into
+// sums[pixel][TileRows].
+HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work work, int64_t lanes, Tap* taps, float* sums) {
+  const Axis& w = p.axes[2];
+  const int64_t width = b.end[2] - b.begin[2], stride = TileRows(), vectors = lanes / tile::Lanes();
+  work.taps = taps;
+  for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
+    if (p.flat) {
+      const int64_t pixels = (b.end[1] - b.begin[1]) * width;
+      work.tap_count = MakeTaps(p, b, d, b.begin[1], 0, 0, lanes, taps);
+      work.sums = sums;
+      work.sums_stride = stride;
+      tile::ChannelTiles(work, pixels, vectors);
+      sums += pixels * stride;
+      continue;
+    }
+    for (int64_t h = b.begin[1]; h < b.end[1]; ++h, sums += width * stride) {
+      for (int64_t r = 0; r < w.phases; ++r) {
+        const Phase& phase = w.phase[static_cast<size_t>(r)];
+        const Range grid = w.grid(r, b.begin[2], b.end[2]);
+        for (int64_t j = grid.begin; j < grid.end;) {
+          const int64_t end = p.cut ? w.next_cut(phase, j, grid.end) : grid.end;
+          work.tap_count = MakeTaps(p, b, d, h, r, j, lanes, taps);
+          work.sums = sums + (phase.first + j * w.result_step - b.begin[2]) * stride;
+          work.sums_stride = w.result_step * stride;
+          tile::ChannelTiles(work, end - j, vectors);
+          j = end;
+        }
+      }
+    }
+  }
+}
+
+// The tiles of result channels are dealt out in this many parts. Only speed depends on it: every part copies its own slab.
+HWY_INLINE int64_t DirectParts(const Plan& p, int threads) {
+  const int64_t others = p.batch * p.groups * p.block_count(), tiles = std::max<int64_t>(DirectTiles(p), 1);
+  if (others >= 4 * threads || others % threads == 0) return 1;
+  return std::min<int64_t>(tiles, (2 * threads + others - 1) / others);
+}
+
+struct DirectScratch {
+  int64_t slab, sums, taps;  // floats
+};
+
+HWY_INLINE DirectScratch ScratchOf(const Plan& p, int threads) {
+  const int64_t parts = DirectParts(p, threads), tiles = p.slab_channels < p.channels ? (DirectTiles(p) + parts - 1) / parts : 1;
+  const auto whole_lines = [](int64_t floats) { return (floats + 15) / 16 * 16; };
+  return {whole_lines(p.slab_channel * std::min(p.slab_channels, p.channels)),
+          whole_lines(((tiles * p.block_pixels()) + tile::Lanes()) * TileRows()),
+          whole_lines(p.taps * static_cast<int64_t>(sizeof(Tap) / sizeof(float)))};
+}
+
+struct DirectIo {
+  const float *source, *bias, *packed;
+  float* result;
+};
+
+HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>& what_follows, Workspace& workspace) {
+  const SplitEpilogue epilogue(what_follows);
+  const DirectScratch floats = ScratchOf(p, num_threads());
+  const int64_t scratch_floats = floats.slab + floats.sums + floats.taps;
+  float* const scratch = workspace.take<float>(scratch_floats * num_threads());
+  const int64_t parts = DirectParts(p, num_threads()), tiles = DirectTiles(p), packed_group = PackedGroup(p);
+  const int64_t positions = p.result_positions(), blocks = p.block_count();
+  parallel_for(p.batch * p.groups * blocks * parts, [&](int64_t task, int thread) HWY_ATTR {
+    const int64_t part = task % parts, image = task / parts / blocks;
+    const int64_t tile_begin = tiles * part / parts, tile_end = tiles * (part + 1) / parts;
+    const int64_t n = image / p.groups, group = image % p.groups;
+    const DirectBlock b = MakeBlock(p, task / parts % blocks);
+    float* const slab = scratch + thread * scratch_floats;
+    float* const sums = slab + floats.slab;
+    Tap* const taps = reinterpret_cast<Tap*>(sums + floats.sums);
+    const bool keep = p.slab_channels < p.channels;  // sums of all tiles wait for the next channels
+    for (int64_t slab_begin = 0; slab_begin < p.channels; slab_begin += p.slab_channels) {
+      const int64_t slab_end = std::min(p.channels, slab_begin + p.slab_channels);
+      FillSlab(p, b, io.source + (image * p.channels + slab_begin) * p.source_positions(), slab_end - slab_begin, slab);
+      for (int64_t o = tile_begin; o < tile_end; ++o) {
+        const int64_t lanes = TileLanes(p, o);
+        float* const tile_sums = keep ? sums + (o - tile_begin) * p.block_pixels() * TileRows() : sums;
+        for (int64_t c = slab_begin; c < slab_end; c += p.chain) {
+          conv_tile::Work work;
+          work.source = slab + (c - slab_begin) * p.slab_channel;
+          work.source_channel = p.slab_channel;
+          work.weight = io.packed + group * packed_group + (o * TileRows() * p.channels + c * lanes) * p.taps;
+          work.weight_channel = p.taps * lanes;
+          work.channels = std::min(p.chain, slab_end - c);
+          work.add = c > 0;
+          SumBlock(p, b, work, lanes, taps, tile_sums);
+        }
+        if (slab_end < p.channels) continue;
+        // Whole lines of one plane follow each other in the result as in the sums.
+        const int64_t row = o * TileRows(), count = std::min(TileRows(), p.rows - row);
+        const bool whole = b.end[2] - b.begin[2] == p.axes[2].result;
+        const int64_t run = whole ? (b.end[1] - b.begin[1]) * p.axes[2].result : b.end[2] - b.begin[2];
+        conv_tile::Finish finish(epilogue, io.result);
+        finish.bias = io.bias != nullptr ? io.bias + group * p.rows + row : nullptr;
+        int64_t done = 0;
+        for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
+          for (int64_t h = b.begin[1]; h < b.end[1]; h += whole ? b.end[1] - b.begin[1] : 1, done += run) {
+            float* const to = io.result + ((n * p.groups + group) * p.rows + row) * positions +
+                              (d * p.axes[1].result + h) * p.axes[2].result + b.begin[2];
+            tile::StoreChannels(tile_sums + done * TileRows(), TileRows(), run, count, finish, to, positions);
+            for (int64_t r = 0; r < count && epilogue.later; ++r) epilogue.finish(to + r * positions, run);
+          }
+        }
+      }
+    }
+  });
+}
+
+HWY_ATTR void DirectForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
+  DirectRun(direct::make_plan(s, Direction::kForward), {io.input, io.bias, io.packed, io.output}, io.epilogue, workspace);
+}
+
+HWY_ATTR void DirectGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
+  DirectRun(direct::make_plan(s, Direction::kGradInput), {io.grad_output, io.bias, io.packed, io.grad_input}, io.epilogue,
+            workspace);
+}
+
+// [group][tile of rows][channel][tap][lanes]: in the order of reading.
+HWY_ATTR void DirectPack(const ConvShape& s, Direction direction, const float* weight, float* packed) {
+  const Plan p = direct::make_plan(s, direction);
+  const int64_t tiles = DirectTiles(p), packed_group = PackedGroup(p);
+  parallel_for(p.groups * tiles, [&](int64_t task) HWY_ATTR {
+    const int64_t group = task / tiles, o = task % tiles, row = o * TileRows(), lanes = TileLanes(p, o);
+    const int64_t rows = std::min(lanes, p.rows - row);
+    const float* from = weight + group * p.weight_group + row * p.weight_row;
+    float* to = packed + group * packed_group + row * p.channels * p.taps;
+    for (int64_t c = 0; c < p.channels; ++c) {
+      for (int64_t tap = 0; tap < p.taps; ++tap, to += lanes) {
+        const float* at = from + c * p.weight_channel + tap;
+        for (int64_t r = 0; r < rows; ++r) to[r] = at[r * p.weight_row];
+        for (int64_t r = rows; r < lanes; ++r) to[r] = 0;
+      }
+    }
+  });
+}
+
+HWY_ATTR size_t DirectPackedBytes(const ConvShape& s, Direction direction) {
+  const Plan p = direct::make_plan(s, direction);
+  return static_cast<size_t>(p.groups * PackedGroup(p)) * sizeof(float);
+}
+
+HWY_ATTR size_t DirectWorkspace(const ConvShape& s, Direction direction, int threads) {
+  const DirectScratch floats = ScratchOf(direct::make_plan(s, direction), threads);
+  return static_cast<size_t>((floats.slab + floats.sums + floats.taps) * threads) * sizeof(float);
+}
+
+// Register tile steps (two vectors of FMAs per pixel) of one sample.
+HWY_ATTR double DirectSteps(const ConvShape& s, Direction direction) {
+  const Plan p = direct::make_plan(s, direction);
+  double lanes = 0;
+  for (int64_t o = 0; o < DirectTiles(p); ++o) lanes += static_cast<double>(TileLanes(p, o));
+  return lanes;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(DirectForward);
+HWY_EXPORT(DirectGradInput);
+HWY_EXPORT(DirectPack);
+HWY_EXPORT(DirectPackedBytes);
+HWY_EXPORT(DirectWorkspace);
+HWY_EXPORT(DirectSteps);
+
+namespace {
+
+template <Direction kDirection>
+const char* refuse(const ConvShape& s) {
+  if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
+    return "nothing to compute";
+  if (s.taps() > direct::kMostTaps) return "needs at most 512 taps";
+  for (const shape::Axis& axis : s.axes) {
+    if (axis.stride > direct::kReach || axis.dilation > direct::kReach || std::abs(axis.pad_begin) > direct::kReach)
+      return "the kernel reaches too far";
+    if (kDirection == Direction::kGradInput && axis.stride > direct::kMostPhases) return "needs strides of at most 16";
+  }
+  if (direct::make_plan(s, kDirection).slab_channel > direct::kMostSlabFloats)
+    return "the rows under one kernel do not fit the cache";
+  return nullptr;
+}
+
+template <Direction kDirection>
+double seconds(const ConvShape& s, const Machine& m) {
+  const direct::Plan p = direct::make_plan(s, kDirection);
+  const double positions =
+      static_cast<double>(s.batch * s.groups * s.output_positions() * p.taps) * static_cast<double>(p.channels);
+  const double stored = static_cast<double>(s.batch * s.groups * p.rows * p.result_positions());
+  // With one tap nothing of the slab is used twice.
+  const double fraction = p.taps == 1 ? 0.6 : 0.9;
+  return 2e-6 +
+         (2 * positions * HWY_DYNAMIC_DISPATCH(DirectSteps)(s, kDirection) / (fraction * m.flops_per_second) + stored * 0.5e-9) /
+             m.threads;
+}
+
+template <Direction kDirection>
+size_t workspace_bytes(const ConvShape& s, int threads) {
+  return HWY_DYNAMIC_DISPATCH(DirectWorkspace)(s, kDirection, threads);
+}
+
+template <Direction kDirection>
+size_t packed_bytes(const ConvShape& s) {
+  return HWY_DYNAMIC_DISPATCH(DirectPackedBytes)(s, kDirection);
+}
+
+template <Direction kDirection>
+void pack(const ConvShape& s, const float* weight, float* packed) {
+  HWY_DYNAMIC_DISPATCH(DirectPack)(s, kDirection, weight, packed);
+}
+
+double pack_seconds(const ConvShape& s, const Machine& m) {
+  return 1e-6 + static_cast<double>(s.weight_count()) * 0.7e-9 / m.threads;
+}
+
+}  // namespace
+
+const ConvKernel kConvDirectForward{.name = "conv_direct",
+                                    .direction = Direction::kForward,
+                                    .refuse = refuse<Direction::kForward>,
+                                    .seconds = seconds<Direction::kForward>,
+                                    .workspace_bytes = workspace_bytes<Direction::kForward>,
+                                    .packed_bytes = packed_bytes<Direction::kForward>,
+                                    .pack = pack<Direction::kForward>,
+                                    .pack_seconds = pack_seconds,
+                                    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+                                      HWY_DYNAMIC_DISPATCH(DirectForward)(s, io, w);
+                                    }};
+
+const ConvKernel kConvDirectGradInput{.name = "conv_direct",
+                                      .direction = Direction::kGradInput,
+                                      .refuse = refuse<Direction::kGradInput>,
+                                      .seconds = seconds<Direction::kGradInput>,
+                                      .workspace_bytes = workspace_bytes<Direction::kGradInput>,
+                                      .packed_bytes = packed_bytes<Direction::kGradInput>,
+                                      .pack = pack<Direction::kGradInput>,
+                                      .pack_seconds = pack_seconds,
+                                      .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+                                        HWY_DYNAMIC_DISPATCH(DirectGradInput)(s, io, w);
+                                      }};
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,72 @@
+// Shapes that reach every part of the direct convolution: tiles' tails, strides and phases, flat and cut lines, chains of sums
+// longer than a block, slabs that hold some channels at a time.
+#include "convoy/kernels/conv/conv_direct.h"
+
+#include <gtest/gtest.h>
+
+#include "convoy/kernels/conv/kernel_check_test.h"
+#include "convoy/shape/descriptor.h"
+
+namespace convoy::kernels {
+namespace {
+
+using namespace kernel_check;
+
+void check(Direction direction, const char* text) {
+  const auto parsed = shape::parse_descriptor(text);
+  ASSERT_TRUE(parsed) << text;
+  const ConvShape plain = parsed->transposed ? shape::adjoint(*parsed) : *parsed;
+  const ConvKernel* const kernel = direction == Direction::kForward ? &kConvDirectForward : &kConvDirectGradInput;
+  ASSERT_EQ(kernel->refuse(plain), nullptr) << text;
+  Random random(7);
+  for (const bool integers : {true, false}) {
+    check_kernels(std::span(&kernel, 1), direction, plain, integers, random);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
+constexpr const char* kShapes[] = {
+    "n1 ic3 oc64 i40 k7 s2 p3",                 // a stem: columns by remainder
+    "n1 ic3 oc17 ih9 iw61 k3 p1",               // odd channels
+    "n2 ic17 oc30 i15 k3 p1",                   // a tile of 15 = 8 + 7 pixels
+    "n1 ic30 oc100 ih5 iw29 k3 s2 p1",          // strided, odd
+    "n3 ic20 oc33 i7 k3 p1",                    // flat, batch 3
+    "n1 ic20 oc33 ih9 iw5 k3 sh2 sw1 ph2 pw1",  // flat with strided lines
+    "n1 ic8 oc16 ih11 iw3 kh3 kw3 sh1 sw3 p1",  // flat with strided columns
+    "n1 ic24 oc16 i33 k3 p12 d12",              // lines cut where taps enter and leave
+    "n1 ic70 oc40 iw1500 kw2 pw100 dw100",      // 1d, blocks of columns, cut
+    "n1 ic6 oc20 iw3000 kw5 pw2 sw3",           // 1d, blocks of columns, strided
+    "n2 ic5 oc18 id4 ih6 iw9 k3 p1",            // 3d
+    "n1 ic5 oc18 id5 ih7 iw6 k3 s2 p1",         // 3d, strided
+    "n1 ic700 oc20 i6 k3 p1",                   // many chains
+    "n1 ic300 oc70 i34 k3 p1",                  // a slab of some channels
+    "n1 ic64 oc64 g4 i10 k3 p1",                // groups
+    "n1 ic12 oc10 ih10 iw12 kh4 kw5 p2:1",      // even kernel, asymmetric padding
+    "n1 ic12 oc10 i12 k3 p-1",                  // a crop
+    "n1 ic4 oc20 i6 k2 s5",                     // a stride beyond the kernel
+    "n1 ic4 oc20 i5 k3 p4",                     // lines of padding alone
+    "transposed ic32 oc24 i9 k2 s2",            // phases of one tap
+    "transposed n2 ic24 oc32 i8 k4 s2 p1",
+    "transposed ic16 oc17 i11 k3 s2 p1 op1",
+    "transposed ic16 oc3 i5 k5 s3 p1 op2",
+    "transposed ic16 oc3 i6 k1 s2",  // phases without a tap
+    "transposed ic9 oc20 iw40 kw3 sw2 dw2 pw1",
+};
+
+TEST(ConvDirect, ForwardMatchesTheReference) {
+  for (const char* text : kShapes) check(Direction::kForward, text);
+}
+
+TEST(ConvDirect, GradInputMatchesTheReference) {
+  for (const char* text : kShapes) check(Direction::kGradInput, text);
+}
+
+TEST(ConvDirect, RefusesWhatItCannotHold) {
+  const auto refused = [](const char* text) { return kConvDirectForward.refuse(*shape::parse_descriptor(text)); };
+  EXPECT_STREQ(refused("ic3 oc4 iw2000 kw600"), "needs at most 512 taps");
+  EXPECT_STREQ(refused("ic3 oc0 i20 k3"), "nothing to compute");
+  EXPECT_STREQ(refused("ic3 oc4 iw20 kw2 dw2000000 pw2000000"), "the kernel reaches too far");
+}
+
+}  // namespace
+}  // namespace convoy::kernels

@@ -1,0 +1,47 @@
+// What the register tiles of the direct convolutions work on (conv_tile-inl.h).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "convoy/kernels/conv/epilogue.h"
+
+namespace convoy::kernels::conv_tile {
+
+/// One tap: where it reads and where its weight lies, in floats from the pixel's and the channel's place.
+struct Tap {
+  int64_t source;
+  int64_t weight;
+};
+
+/// Sums of a run of pixels over channels and taps.
+struct Work {
+  const float* source = nullptr;  // of the first pixel and channel; pixels lie side by side
+  int64_t source_channel = 0;     // distance of channels
+  const float* weight = nullptr;
+  int64_t weight_channel = 0;
+  int64_t channels = 0;
+  const Tap* taps = nullptr;
+  int64_t tap_count = 0;
+  float* sums = nullptr;
+  int64_t sums_stride = 0;  // distance of pixels (channel tiles) or of result channels (pixel tiles)
+  bool add = false;         // to the sums that are there
+};
+
+/// What happens to finished sums on their way to the result: bias, residual, clamp.
+struct Finish {
+  const float* bias = nullptr;      // of the first channel; null: none
+  const float* residual = nullptr;  // null: none
+  const float* result = nullptr;    // where the result begins: the residual is read at the same distance
+  float low, high;
+  bool clamp;
+
+  Finish(const SplitEpilogue& epilogue, const float* result_begin)
+      : residual(epilogue.residual),
+        result(result_begin),
+        low(epilogue.low),
+        high(epilogue.high),
+        clamp(epilogue.low != -std::numeric_limits<float>::infinity() || epilogue.high != std::numeric_limits<float>::infinity()) {}
+};
+
+}  // namespace convoy::kernels::conv_tile
