@@ -16,8 +16,13 @@ TRAINING = "convoy.training."  # the state of an optimiser, not values of the ne
 
 def save(model, path):
     """Writes model.state_dict() and the printed form of the model."""
-    header, blobs, at = {"__metadata__": {"format": "pt", "convoy.network": str(model)}}, [], 0
-    for name, value in model.state_dict().items():
+    write(model.state_dict(), {"format": "pt", "convoy.network": str(model)}, path)
+
+
+def write(tensors, metadata, path):
+    """Writes tensors by name as a safetensors file."""
+    header, blobs, at = {"__metadata__": metadata}, [], 0
+    for name, value in tensors.items():
         raw = value.detach().cpu().contiguous().numpy().tobytes()
         header[name] = {"dtype": KINDS[value.dtype], "shape": list(value.shape), "data_offsets": [at, at + len(raw)]}
         blobs.append(raw)

@@ -9,6 +9,7 @@
 #include "convoy/nn/norm.h"
 #include "convoy/nn/pad.h"
 #include "convoy/nn/pool.h"
+#include "convoy/nn/reparam/rows.h"
 
 namespace convoy::nn {
 
@@ -249,7 +250,7 @@ std::vector<LayerRow> make_list() {
   const Names inplace = {"inplace"};
   const Names padding = {"padding"};
   const Names constant = {"padding", "value"};
-  return {
+  std::vector<LayerRow> list = {
       {"Conv1d", conv, 3, build_conv<Conv1d>, conv_values<1>},
       {"Conv2d", conv, 3, build_conv<Conv2d>, conv_values<2>},
       {"Conv3d", conv, 3, build_conv<Conv3d>, conv_values<3>},
@@ -315,6 +316,8 @@ std::vector<LayerRow> make_list() {
       {"UpsamplingNearest2d", {"size", "scale_factor", "mode"}, 0, build_upsampling<UpsamplingNearest2d>, nullptr},
       {"UpsamplingBilinear2d", {"size", "scale_factor", "mode"}, 0, build_upsampling<UpsamplingBilinear2d>, nullptr},
   };
+  for (LayerRow& row : reparam_rows()) list.push_back(std::move(row));
+  return list;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "convoy/nn/parse.h"
 
 #include "convoy/core/error.h"
+#include "convoy/core/random.h"
 #include "convoy/core/suggest.h"
 #include "convoy/io/file.h"
 #include "convoy/nn/error_context.h"
@@ -30,6 +31,46 @@ bool is_sequence(const PrintedModule& module, bool outermost) {
   return module.type == kSequential || (outermost && !module.children.empty() && find_layer(module.type) == nullptr);
 }
 
+// A block printed with its layers as the call that makes it; anything else as it is.
+PrintedModule as_call(const PrintedModule& module, const LayerRow& row) {
+  if (module.children.empty() || row.options_of_layers == nullptr) return module;
+  PrintedModule call{module.type, module.at, row.options_of_layers(module), {}};
+  for (const PrintedModule::Option& option : module.options) {  // options that the printed form shows beside the layers go first
+    std::erase_if(call.options, [&](const PrintedModule::Option& other) { return other.name == option.name; });
+    call.options.push_back(option);
+  }
+  return call;
+}
+
+// Refuses a printed block whose layers are not those that the block with these options has: it would compute something else.
+void check_layers(const PrintedModule& given, const PrintedModule& made, const std::string& block) {
+  const auto refuse = [&](const PrintedModule& at, const std::string& found, const std::string& wanted) {
+    throw ValueError(to_string(at.at) + ": a layer of " + block + " is " + found + ", but should be " + wanted,
+                     "a " + block + " is built from its first convolution: a block of another form needs a class of its own");
+  };
+  if (given.type != made.type) refuse(given, io::quote(given.type), made.type);
+  if (!given.children.empty() || !made.children.empty()) {
+    const auto names = [](const PrintedModule& module) {
+      std::string text;
+      for (const PrintedChild& child : module.children) text += (text.empty() ? "" : ", ") + child.name;
+      return text;
+    };
+    if (names(given) != names(made))
+      refuse(given, given.type + " with " + io::quote(names(given)), made.type + " with " + names(made));
+    for (size_t i = 0; i < given.children.size(); ++i) check_layers(given.children[i].module, made.children[i].module, block);
+    return;
+  }
+  const LayerRow* row = find_layer(given.type);
+  const auto printed = [&](const PrintedModule& module) {
+    if (row != nullptr) return row->build(PrintedOptions(module, *row))->repr();
+    std::string text;
+    for (const PrintedModule::Option& option : module.options)
+      text += (text.empty() ? "" : ", ") + option.name + "=" + option.value.text;
+    return module.type + "(" + text + ")";
+  };
+  if (printed(given) != printed(made)) refuse(given, io::quote(printed(given)), printed(made));
+}
+
 // Checks the whole tree and counts its values, so that nothing is allocated for a text that is refused.
 shape::Checked count_values(const PrintedModule& module, bool outermost) {
   shape::Checked count(0);
@@ -43,12 +84,13 @@ shape::Checked count_values(const PrintedModule& module, bool outermost) {
     return count;
   }
   const LayerRow& row = row_of(module);
-  if (!module.children.empty()) {
+  if (!module.children.empty() && row.options_of_layers == nullptr) {
     throw ValueError(to_string(module.children[0].module.at) + ": " + module.type + " holds no layers, but got " +
                          io::quote(module.children[0].module.type),
                      std::string("only Sequential holds layers; is the ')' of ") + module.type + " missing?");
   }
-  const PrintedOptions options(module, row);
+  const PrintedModule call = as_call(module, row);
+  const PrintedOptions options(call, row);
   if (row.values == nullptr) return count;
   const shape::Checked values = row.values(options);
   return values.ok() && values.value() < 0 ? count : values;  // the constructor refuses negative sizes
@@ -62,8 +104,16 @@ std::string where(const Error& e, const PrintedModule& module) {
 std::shared_ptr<Module> build(const PrintedModule& module, bool outermost) {
   if (!is_sequence(module, outermost)) {
     const LayerRow& row = row_of(module);
-    const PrintedOptions options(module, row);
-    return with_context([&] { return row.build(options); }, [&](const Error& e) { return where(e, module); });
+    const PrintedModule call = as_call(module, row);
+    const PrintedOptions options(call, row);
+    std::shared_ptr<Module> layer =
+        with_context([&] { return row.build(options); }, [&](const Error& e) { return where(e, module); });
+    if (!module.children.empty()) {
+      const Generator before = default_generator();  // comparing builds the layers once more
+      check_layers(module, parse_syntax(layer->repr(), {}), module.type);
+      default_generator() = before;
+    }
+    return layer;
   }
   auto sequence = std::make_shared<Sequential>(module.type);
   for (const PrintedChild& child : module.children) {

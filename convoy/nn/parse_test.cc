@@ -83,7 +83,11 @@ TEST(Parse, BuildsPrintsAndInitialisesAsPyTorchBitForBit) {
 TEST(Parse, EveryLayerOfTheListIsInTheData) {
   std::string text;
   for (const Block& block : blocks()) text += "\n" + block.text;
-  for (const std::string& type : layer_types()) EXPECT_PRED2(contains, text, type + "(") << type;
+  for (const std::string& type : layer_types()) {
+    const LayerRow* row = find_layer(type);
+    if (row != nullptr && row->options_of_layers != nullptr) continue;  // not PyTorch's own: reparam/published_test.cc
+    EXPECT_TRUE(contains(text, type + "(")) << type;
+  }
 }
 
 TEST(Parse, DefinitionSaysWhatThePrintedFormLeavesOut) {

@@ -40,9 +40,10 @@ class PrintedOptions {
   std::string word(const char* name, const char* otherwise) const;
   /// Throws unless the option is absent or `value`, the only one supported.
   void only(const char* name, const char* value) const;
+  /// The value as it was written, or nullptr.
+  const OptionValue* find(const char* name) const;
 
  private:
-  const OptionValue* find(const char* name) const;
   [[noreturn]] void refuse(const char* name, const OptionValue& value, const std::string& accepted) const;
   int64_t integer_of(const char* name, const OptionValue& value, const char* accepted) const;
 
@@ -58,6 +59,9 @@ struct LayerRow {
   std::shared_ptr<Module> (*build)(const PrintedOptions& options);
   /// Values that the layer will hold, to be counted before any is allocated; nullptr for none.
   shape::Checked (*values)(const PrintedOptions& options);
+  /// For a class that is printed with the layers it consists of: the options that make it, read off these layers. nullptr: the
+  /// class holds no layers. Errors: ValueError for layers that the class does not have.
+  std::vector<PrintedModule::Option> (*options_of_layers)(const PrintedModule& module) = nullptr;
 };
 
 }  // namespace convoy::nn
