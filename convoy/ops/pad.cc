@@ -8,6 +8,7 @@
 #include "convoy/core/error.h"
 #include "convoy/kernels/pad/pad.h"
 #include "convoy/ops/checks.h"
+#include "convoy/ops/slice.h"
 #include "convoy/shape/axis.h"
 #include "convoy/shape/checked.h"
 
@@ -241,6 +242,12 @@ Plan make_plan(const Shape& shape, DType dtype, const std::vector<int64_t>& padd
   return plan;
 }
 
+// Reflection at 0 and n - 1, again and again: a zigzag of period 2 (n - 1).
+int64_t reflected(int64_t at, int64_t n) {
+  const int64_t period = 2 * (n - 1), wrapped = (at % period + period) % period;
+  return std::min(wrapped, period - wrapped);
+}
+
 // The input position that padded position i of an axis of size n shows, -1 for the constant. Checked paddings keep it in [0, n).
 int64_t source_index(int64_t i, int64_t n, PadPair pad, PadMode mode) {
   const int64_t at = i - pad.begin;
@@ -248,7 +255,8 @@ int64_t source_index(int64_t i, int64_t n, PadPair pad, PadMode mode) {
     case PadMode::kConstant:
       return at >= 0 && at < n ? at : -1;
     case PadMode::kReflect:
-      return at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
+      if (at >= 0 && at < n) return at;
+      return n == 1 ? 0 : reflected(at, n);
     case PadMode::kReplicate:
       return std::clamp<int64_t>(at, 0, n - 1);
     case PadMode::kCircular:
@@ -306,8 +314,7 @@ bool pads_nothing(const Plan& plan) {
   return std::all_of(plan.pads.begin(), plan.pads.end(), [](PadPair p) { return p == PadPair{}; });
 }
 
-void run(const KernelAxes& axes, const Tensor& input, double value, Tensor& output) {
-  const Tensor filling = Tensor::scalar(value, input.dtype());
+void run(const KernelAxes& axes, const Tensor& input, const Tensor& filling, Tensor& output) {
   with_element_size(input.dtype(), [&](auto bits) {
     using T = decltype(bits);
     std::memcpy(&bits, filling.raw_data(), sizeof bits);
@@ -328,7 +335,46 @@ Tensor pad(const Tensor& input, const std::vector<int64_t>& padding, PadMode mod
   Tensor output = Tensor::empty(plan.output, input.dtype());
   if (output.numel() == 0) return output;
   const KernelAxes axes = kernel_axes(input.shape(), plan, mode);
-  run(axes, input, value, output);
+  run(axes, input, Tensor::scalar(value, input.dtype()), output);
+  return output;
+}
+
+Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, PadMode mode, const Tensor& value) {
+  check_defined(input, "pad", "input");
+  if (pads.size() != input.shape().size()) {
+    throw ShapeMismatch("pad: " + text(pads.size()) + " pairs for an input of " + text(input.dim()) + " axes",
+                        "give one pair per axis, of zeros where an axis stays");
+  }
+  if (value.defined()) {
+    check_type(value, input.dtype());
+    if (value.numel() != 1) throw ShapeMismatch("pad: the value must be one, but has shape " + to_string(value.shape()));
+  }
+  Plan plan{pads, input.shape()};
+  std::vector<AxisSlice> crops;
+  for (size_t a = 0; a < pads.size(); ++a) {
+    const int64_t n = input.shape()[a];
+    const shape::Checked left = shape::Checked(n) + std::min<int64_t>(pads[a].begin, 0) + std::min<int64_t>(pads[a].end, 0);
+    if (!left.ok() || left.value() < 0) {
+      throw ShapeMismatch("pad: axis " + text(a) + " of size " + text(n) + " cannot be cropped by " + text(pads[a].begin) +
+                          " and " + text(pads[a].end));
+    }
+    plan.pads[a] = {std::max<int64_t>(pads[a].begin, 0), std::max<int64_t>(pads[a].end, 0)};
+    if (left.value() != n) {
+      const int64_t first = std::max<int64_t>(-pads[a].begin, 0);
+      crops.push_back({static_cast<int64_t>(a), first, first + left.value(), 1});
+    }
+    const shape::Checked size = left + plan.pads[a].begin + plan.pads[a].end;
+    if (!size.ok()) throw Error("numel: integer multiplication overflow", "the padded axis " + text(a) + " does not fit 64 bits");
+    plan.output[a] = size.value();
+    if (mode != PadMode::kConstant && left.value() == 0 && plan.output[a] > 0) {
+      throw ShapeMismatch("pad: axis " + text(a) + " has nothing to " + std::string(pad_mode_name(mode)));
+    }
+  }
+  const Tensor source = crops.empty() ? input : slice(input, crops);
+  if (pads_nothing(plan)) return crops.empty() ? source.clone() : source;
+  Tensor output = Tensor::empty(plan.output, input.dtype());
+  if (output.numel() == 0) return output;
+  run(kernel_axes(source.shape(), plan, mode), source, value.defined() ? value : Tensor::scalar(0, input.dtype()), output);
   return output;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "convoy/core/tensor.h"
+#include "convoy/shape/axis.h"
 
 namespace convoy {
 
@@ -22,6 +23,10 @@ namespace ops {
 /// Errors: PyTorch 1.13's checks and words; unbatched circular padding, a PyTorch bug, works here.
 /// Source: torch.nn.functional.pad.
 Tensor pad(const Tensor& input, const std::vector<int64_t>& padding, PadMode mode = PadMode::kConstant, double value = 0);
+/// Any axes of any type: pads[axis] in front and behind, negative ones crop first. Reflection and circular padding repeat as often
+/// as needed; an axis of size 1 reflects to itself. value holds one value of the input's type, or is undefined and stands for 0.
+/// Errors: ShapeMismatch for a crop of more than there is, and where nothing is left to repeat. Source: numpy.pad, ONNX Pad.
+Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, PadMode mode, const Tensor& value = {});
 Tensor pad_backward(const Tensor& grad_output, const Shape& input_shape, const std::vector<int64_t>& padding,
                     PadMode mode = PadMode::kConstant);
 

@@ -165,5 +165,32 @@ TEST(Pad, BackwardRefusesAnotherShape) {
   EXPECT_THROW(ops::pad_backward(Tensor::zeros({1, 1, 4}), {1, 1, 3}, {1, 1}, PadMode::kConstant), ShapeMismatch);
 }
 
+// The sides of numpy.pad: modes reflect, edge, wrap, each as often as it takes.
+TEST(PadAnyAxes, RepeatsAsNumpyDoes) {
+  const auto padded = [](int64_t n, int64_t begin, int64_t end, PadMode mode) {
+    return ops::pad_axes(Tensor::arange(n, DType::kInt32), {{begin, end}}, mode).to_vector<int64_t>();
+  };
+  using L = std::vector<int64_t>;
+  EXPECT_EQ(padded(3, 5, 6, PadMode::kReflect), (L{1, 0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 1, 0}));
+  EXPECT_EQ(padded(1, 2, 1, PadMode::kReflect), (L{0, 0, 0, 0}));
+  EXPECT_EQ(padded(2, 2, 3, PadMode::kReplicate), (L{0, 0, 0, 1, 1, 1, 1}));
+  EXPECT_EQ(padded(3, 4, 5, PadMode::kCircular), (L{2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1}));
+  EXPECT_EQ(padded(4, -1, 2, PadMode::kReflect), (L{1, 2, 3, 2, 1}));
+  EXPECT_EQ(padded(4, -2, -1, PadMode::kConstant), (L{2}));
+}
+
+TEST(PadAnyAxes, PadsEveryAxisOfEveryType) {
+  for (int type = 0; type <= static_cast<int>(DType::kBool); ++type) {
+    const auto d = static_cast<DType>(type);
+    const Tensor y = ops::pad_axes(Tensor::from({0, 1}, {2, 1}).to(d), {{1, 0}, {0, 1}}, PadMode::kConstant, Tensor::scalar(1, d));
+    EXPECT_TRUE(identical(y, Tensor::from({1, 1, 0, 1, 1, 1}, {3, 2}).to(d))) << dtype_name(d);
+  }
+  EXPECT_EQ(ops::pad_axes(Tensor::zeros({0, 2}), {{1, 1}, {0, 0}}, PadMode::kConstant).shape(), (Shape{2, 2}));
+  EXPECT_THROW(ops::pad_axes(Tensor::zeros({0}), {{1, 1}}, PadMode::kReplicate), ShapeMismatch);
+  EXPECT_THROW(ops::pad_axes(Tensor::zeros({2}), {{-1, -2}}, PadMode::kConstant), ShapeMismatch);
+  EXPECT_THROW(ops::pad_axes(Tensor::zeros({2}), {{INT64_MIN, 0}}, PadMode::kConstant), ShapeMismatch);
+  EXPECT_THROW(ops::pad_axes(Tensor::zeros({2}), {{INT64_MAX, 1}}, PadMode::kConstant), Error);
+}
+
 }  // namespace
 }  // namespace convoy

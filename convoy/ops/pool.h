@@ -6,6 +6,7 @@
 
 #include "convoy/core/tensor.h"
 #include "convoy/ops/options.h"
+#include "convoy/shape/pool.h"
 
 namespace convoy {
 
@@ -49,6 +50,22 @@ Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indi
 /// Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.avg_pool2d.
 Tensor avg_pool(int rank, const Tensor& input, const AvgPoolOptions& options);
 Tensor avg_pool_backward(int rank, const Tensor& grad_output, const Shape& input_shape, const AvgPoolOptions& options);
+
+/// Pooling with any windows that shape/pool.h can count: padding in front and behind, as large as one likes, and dilation. Of
+/// `windows` rank, axes and ceil_mode are read. Integers (of max pooling) of 8 bits are welcome too; 16-bit floats are pooled as
+/// float32. An average over nothing is 0, a maximum -inf. Source: ONNX MaxPool, AveragePool, LpPool, the latter (sum |x|^p)^(1/p).
+/// Errors: ShapeMismatch for sizes below 1.
+MaxPoolResult max_pool(const Tensor& input, const shape::PoolShape& windows);
+Tensor avg_pool(const Tensor& input, const shape::PoolShape& windows, bool count_include_pad);
+Tensor lp_pool(const Tensor& input, const shape::PoolShape& windows, double norm_type);
+/// What these make of an input of this shape: windows with batch, channels, input and output filled in.
+shape::PoolShape pooled_shape(const Shape& input, const shape::PoolShape& windows);
+
+/// The indices of a max pooling as positions in the whole input rather than in a plane, column_major: with the spatial axes of a
+/// plane counted from the first (ONNX's storage_order 1).
+Tensor flat_indices(const Tensor& indices, const Shape& input_shape, bool column_major = false);
+/// Zeros of a shape, with the values put at such flat (row-major) positions. Source: ONNX MaxUnpool.
+Tensor max_unpool_flat(const Tensor& input, const Tensor& indices, const Shape& output_shape);
 
 /// Window o is [floor(o n / out), ceil((o + 1) n / out)). Source: torch.nn.functional.adaptive_avg_pool2d, adaptive_max_pool2d.
 Tensor adaptive_avg_pool(int rank, const Tensor& input, const AdaptiveSize& output_size);

@@ -412,7 +412,8 @@ void avg_pool_backward_planes(const PoolShape& s, const AvgDivisor& divisor, con
 
 template <>
 void avg_pool<float>(const PoolShape& s, const AvgDivisor& divisor, const float* input, float* output) noexcept {
-  if (!fits_block(s)) return avg_pool_rows(s, divisor, input, output);
+  const bool dilated = std::any_of(s.axes.begin(), s.axes.end(), [](const shape::Axis& axis) { return axis.dilation > 1; });
+  if (dilated || !fits_block(s)) return avg_pool_rows(s, divisor, input, output);
   parallel_ranges(s.planes() * rows_per_plane(s), per_task(inputs_per_row(s)), [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(AvgPoolRows)(s, divisor, input, output, begin, end);
   });

@@ -52,7 +52,7 @@ struct AvgDivisor {
   int64_t override_with = 0;
 };
 
-/// output = sum of the window / divisor. The axes have no dilation. float32 sums in double.
+/// output = sum of the window / divisor; the backward is for axes without dilation. float32 sums in double.
 template <class T>
 void avg_pool(const PoolShape& shape, const AvgDivisor& divisor, const T* input, T* output) noexcept;
 template <class T>

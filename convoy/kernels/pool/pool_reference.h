@@ -109,11 +109,15 @@ void max_pool_reference(const Shape& s, const T* input, T* output, int64_t* indi
   }
 }
 
-/// How many positions of output o's window count along one axis.
+/// How many positions of output o's window count along one axis; 1 if none does, since their sum is 0.
 inline int64_t counted_size(int64_t o, int64_t n, const shape::Axis& axis, bool count_include_pad) {
   const int64_t begin = shape::input_index(o, 0, axis);
+  if (axis.dilation > 1) {
+    if (!count_include_pad) return std::max<int64_t>(shape::valid_taps(o, n, axis).size(), 1);
+    return std::clamp<int64_t>(shape::ceil_div(n + axis.pad_end - begin, axis.dilation), 1, axis.kernel_size);
+  }
   const int64_t end = std::min(begin + axis.kernel_size, n + axis.pad_end);
-  return count_include_pad ? end - begin : std::min(end, n) - std::max<int64_t>(begin, 0);
+  return std::max<int64_t>(count_include_pad ? end - begin : std::min(end, n) - std::max<int64_t>(begin, 0), 1);
 }
 
 /// The divisor of the window at flat output position o. A double: the product of three sizes may leave 64 bits.

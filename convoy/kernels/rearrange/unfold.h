@@ -7,11 +7,12 @@
 
 namespace convoy::kernels {
 
-/// The windows are those of a pooling of rank 2 whose window looks into zero padding.
+/// The windows are those of a pooling whose window looks into zero padding.
 using UnfoldShape = shape::PoolShape;
 
-/// columns[n, (c kh + i) kw + j, (oh, ow)] = input[n, c, oh s - p + i d, ow s - p + j d], 0 outside.
-/// Shapes: input (batch, channels, H, W), columns (batch, channels * kh * kw, OH * OW).
+/// columns[n, (c kh + i) kw + j, (oh, ow)] = input[n, c, oh s - p + i d, ow s - p + j d], 0 outside; with a third axis in front
+/// for rank 3.
+/// Shapes: input (batch, channels, D, H, W), columns (batch, channels * kd * kh * kw, OD * OH * OW).
 template <class T>
 void unfold(const UnfoldShape& shape, const T* input, T* columns) noexcept;
 

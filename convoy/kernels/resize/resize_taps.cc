@@ -40,9 +40,52 @@ ResizeTaps copy_taps(const ResizeAxis& axis) {
   return taps;
 }
 
-// Keys' kernel for distances up to 1, and from 1 to 2.
-double cubic_near(double x) { return ((-0.75 + 2) * x - (-0.75 + 3)) * x * x + 1; }
-double cubic_far(double x) { return ((-0.75 * x - 5 * -0.75) * x + 8 * -0.75) * x - 4 * -0.75; }
+// Keys' kernel for distances up to 1, and from 1 to 2; PyTorch's A is -0.75.
+double cubic_near(double x, double a = -0.75) { return ((a + 2) * x - (a + 3)) * x * x + 1; }
+double cubic_far(double x, double a = -0.75) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; }
+
+// The filter at a signed distance.
+double filter(const ResizeRule& rule, double x) {
+  x = std::abs(x);
+  if (rule.mode == ResizeMode::kLinear) return std::max(1 - x, 0.0);
+  return x <= 1 ? cubic_near(x, rule.cubic_coeff_a) : x < 2 ? cubic_far(x, rule.cubic_coeff_a) : 0.0;
+}
+
+// Where output o lies in the input.
+double position(const ScaledAxis& axis, ResizeCoordinates coordinates, int64_t o) {
+  const auto x = static_cast<double>(o), n = static_cast<double>(axis.input), length = n * axis.scale;
+  const double half_pixel = (x + 0.5) / axis.scale - 0.5;
+  switch (coordinates) {
+    case ResizeCoordinates::kHalfPixel:
+      break;
+    case ResizeCoordinates::kPytorchHalfPixel:
+      return axis.output > 1 ? half_pixel : 0.0;
+    case ResizeCoordinates::kHalfPixelSymmetric:
+      return n / 2 * (1 - static_cast<double>(axis.output) / length) + half_pixel;
+    case ResizeCoordinates::kAlignCorners:
+      return axis.output == 1 || length == 1 ? 0.0 : x * (n - 1) / (length - 1);
+    case ResizeCoordinates::kAsymmetric:
+      return x / axis.scale;
+    case ResizeCoordinates::kTfCropAndResize: {
+      const double extent = (axis.roi_end - axis.roi_begin) * (n - 1), begin = axis.roi_begin * (n - 1);
+      return begin + (axis.output == 1 || length == 1 ? extent / 2 : x * extent / (length - 1));
+    }
+  }
+  return half_pixel;
+}
+
+int64_t nearest_neighbour(double at, ResizeNearest nearest) {
+  const double floor = std::floor(at), fraction = at - floor;
+  const bool up = nearest == ResizeNearest::kRoundPreferFloor  ? fraction > 0.5
+                  : nearest == ResizeNearest::kRoundPreferCeil ? fraction >= 0.5
+                                                               : nearest == ResizeNearest::kCeil && fraction > 0;
+  return static_cast<int64_t>(floor) + (up ? 1 : 0);
+}
+
+void append(ResizeTaps& taps, int64_t index, double weight) {
+  taps.index.push_back(std::clamp<int64_t>(index, 0, taps.input - 1));
+  taps.weight.push_back(weight);
+}
 
 }  // namespace
 
@@ -88,6 +131,50 @@ ResizeTaps cubic_taps(const ResizeAxis& axis) {
     std::array<int64_t, 4> index;
     for (int64_t k = 0; k < 4; ++k) index[static_cast<size_t>(k)] = std::clamp<int64_t>(first + k, 0, axis.input - 1);
     add_output<4>(taps, index, {cubic_far(t + 1), cubic_near(t), cubic_near(1 - t), cubic_far(2 - t)});
+  }
+  return taps;
+}
+
+ResizeTaps scaled_taps(const ScaledAxis& axis, const ResizeRule& rule) {
+  ResizeTaps taps = empty_taps({axis.input, axis.output, {}, false});
+  const double most = static_cast<double>(axis.input) + 8;  // beyond it every neighbour is the border
+  // A filter of width `reach` around the position, wider where the axis shrinks and is not to alias.
+  const double shrink = rule.antialias ? std::min(axis.scale, 1.0) : 1.0;
+  const double reach = (rule.mode == ResizeMode::kCubic ? 2.0 : 1.0) / shrink;
+  std::vector<double> weights;
+  for (int64_t o = 0; o < axis.output; ++o) {
+    const double exact = position(axis, rule.coordinates, o);
+    const bool outside =
+        rule.coordinates == ResizeCoordinates::kTfCropAndResize && !(exact >= 0 && exact <= static_cast<double>(axis.input - 1));
+    if (!outside) {
+      const double at = std::isnan(exact) ? 0.0 : std::clamp(exact, -8.0, most);
+      if (rule.mode == ResizeMode::kNearest) {
+        append(taps, nearest_neighbour(at, rule.nearest), 1.0);
+      } else if (rule.mode == ResizeMode::kLinear && !rule.antialias && !rule.exclude_outside) {
+        const double floor = std::floor(at);
+        append(taps, static_cast<int64_t>(floor), 1 - (at - floor));
+        append(taps, static_cast<int64_t>(floor) + 1, at - floor);
+      } else {
+        // From the position on the left of `at`, or at - 1 where it is whole.
+        const double left = std::ceil(at) - 1, ratio = at - left;
+        const auto start = static_cast<int64_t>(std::floor(-reach)) + 1, count = 2 - 2 * start;
+        weights.assign(static_cast<size_t>(count), 0.0);
+        double sum = 0;
+        for (int64_t k = 0; k < count; ++k) {
+          const int64_t index = static_cast<int64_t>(left) + start + k;
+          const bool in = index >= 0 && index < axis.input;
+          const double weight = in || !rule.exclude_outside ? filter(rule, (static_cast<double>(start + k) - ratio) * shrink) : 0.0;
+          weights[static_cast<size_t>(k)] = weight;
+          sum += weight;
+        }
+        if (!rule.exclude_outside && !rule.antialias) sum = 1;  // as it is, but for rounding
+        for (int64_t k = 0; k < count; ++k) {
+          const double weight = weights[static_cast<size_t>(k)];
+          append(taps, static_cast<int64_t>(left) + start + k, sum != 0 ? weight / sum : 1.0 / static_cast<double>(count));
+        }
+      }
+    }
+    taps.begin.push_back(static_cast<int64_t>(taps.index.size()));
   }
   return taps;
 }

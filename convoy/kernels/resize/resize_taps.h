@@ -1,9 +1,11 @@
-// Which inputs an output of a resized axis is made of, and with what weights: PyTorch's upsampling rules.
+// Which inputs an output of a resized axis is made of, and with what weights: PyTorch's upsampling rules, and ONNX's.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <vector>
+
+#include "convoy/core/resize.h"
 
 namespace convoy::kernels {
 
@@ -32,6 +34,16 @@ ResizeTaps nearest_taps(const ResizeAxis& axis, bool float32);
 ResizeTaps linear_taps(const ResizeAxis& axis);
 /// Four neighbours, the border repeated, with the cubic convolution of A = -0.75.
 ResizeTaps cubic_taps(const ResizeAxis& axis);
+
+/// One axis that is resized by a factor as core/resize.h says. Outputs that lie outside the input (kTfCropAndResize) have no taps.
+/// Source: ONNX Resize 19, its reference implementation.
+struct ScaledAxis {
+  int64_t input = 1;
+  int64_t output = 1;
+  double scale = 1;
+  double roi_begin = 0, roi_end = 1;
+};
+ResizeTaps scaled_taps(const ScaledAxis& axis, const ResizeRule& rule);
 
 /// The transposed matrix, which carries gradients back.
 ResizeTaps transpose(const ResizeTaps& taps);
