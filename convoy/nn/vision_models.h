@@ -1,0 +1,112 @@
+// torchvision's networks: the same layers, names, initial values and printed forms, so that its state_dicts load.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "convoy/nn/activation.h"
+#include "convoy/nn/conv.h"
+#include "convoy/nn/module.h"
+#include "convoy/nn/norm.h"
+
+namespace convoy::nn {
+
+/// Two 3x3 convolutions and a shortcut: relu(bn2(conv2(relu(bn1(conv1(x))))) + downsample(x)).
+///
+/// Shapes: input (N, in_channels, H, W), output (N, channels, ceil(H / stride), ceil(W / stride)). The shortcut is the input
+/// itself, or a 1x1 convolution with BatchNorm where the shape changes. Source: torchvision.models.resnet.BasicBlock.
+class BasicBlock : public Module {
+ public:
+  static constexpr int64_t kExpansion = 1;
+  BasicBlock(int64_t in_channels, int64_t channels, int64_t stride, std::shared_ptr<Module> downsample = nullptr);
+  std::string type() const override { return "BasicBlock"; }
+  Variable forward(const Variable& input) override;
+
+ private:
+  Conv2d conv1_;
+  BatchNorm2d bn1_;
+  ReLU relu_;
+  Conv2d conv2_;
+  BatchNorm2d bn2_;
+  std::shared_ptr<Module> downsample_;  // null: the input itself
+};
+
+/// 1x1, 3x3 (with the stride) and 1x1 convolutions, the last to 4 x channels, and a shortcut.
+/// Source: torchvision.models.resnet.Bottleneck (ResNet V1.5).
+class Bottleneck : public Module {
+ public:
+  static constexpr int64_t kExpansion = 4;
+  Bottleneck(int64_t in_channels, int64_t channels, int64_t stride, std::shared_ptr<Module> downsample = nullptr);
+  std::string type() const override { return "Bottleneck"; }
+  Variable forward(const Variable& input) override;
+
+ private:
+  Conv2d conv1_;
+  BatchNorm2d bn1_;
+  Conv2d conv2_;
+  BatchNorm2d bn2_;
+  Conv2d conv3_;
+  BatchNorm2d bn3_;
+  ReLU relu_;
+  std::shared_ptr<Module> downsample_;
+};
+
+/// Shapes: input (N, 3, H, W), output (N, num_classes). Source: torchvision.models.resnet.ResNet.
+class ResNet : public Module {
+ public:
+  /// `blocks` of each of the four stages, all of Bottleneck or all of BasicBlock.
+  ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_classes = 1000);
+  std::string type() const override { return "ResNet"; }
+  Variable forward(const Variable& input) override;
+};
+
+/// Rows of 3x3 convolutions with ReLU and max pools between, then three linear layers.
+/// Shapes: input (N, 3, H, W), output (N, num_classes). Source: torchvision.models.vgg.VGG.
+class VGG : public Module {
+ public:
+  /// Output channels of the convolutions; 0 stands for a max pool.
+  explicit VGG(const std::vector<int64_t>& layers, int64_t num_classes = 1000);
+  std::string type() const override { return "VGG"; }
+  Variable forward(const Variable& input) override;
+};
+
+/// Expand (1x1), filter (depthwise 3x3) and project (1x1, no activation), with a shortcut where the shape stays.
+/// Source: torchvision.models.mobilenetv2.InvertedResidual.
+class InvertedResidual : public Module {
+ public:
+  InvertedResidual(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t expand_ratio);
+  std::string type() const override { return "InvertedResidual"; }
+  Variable forward(const Variable& input) override;
+
+ private:
+  bool shortcut_;
+};
+
+/// Shapes: input (N, 3, H, W), output (N, num_classes). Source: torchvision.models.mobilenetv2.MobileNetV2 with width 1.
+class MobileNetV2 : public Module {
+ public:
+  explicit MobileNetV2(int64_t num_classes = 1000);
+  std::string type() const override { return "MobileNetV2"; }
+  Variable forward(const Variable& input) override;
+};
+
+/// 11,689,512, 21,797,672, 25,557,032 parameters for 1000 classes.
+ResNet resnet18(int64_t num_classes = 1000);
+ResNet resnet34(int64_t num_classes = 1000);
+ResNet resnet50(int64_t num_classes = 1000);
+/// 138,357,544 parameters for 1000 classes.
+VGG vgg16(int64_t num_classes = 1000);
+/// 3,504,872 parameters for 1000 classes.
+MobileNetV2 mobilenet_v2(int64_t num_classes = 1000);
+
+/// The names of the networks above.
+std::vector<std::string> vision_model_names();
+
+/// Builds one by its name. Errors: ValueError with the nearest name.
+std::shared_ptr<Module> make_vision_model(std::string_view name, int64_t num_classes = 1000);
+
+}  // namespace convoy::nn

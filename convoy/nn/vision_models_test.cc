@@ -1,0 +1,101 @@
+// torchvision 0.14's networks are the oracle: their printed forms (print(torchvision.models.resnet18()), stored), and values,
+// losses and gradients computed with PyTorch 1.13 after the same torch.manual_seed.
+#include "convoy/nn/vision_models.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "convoy/autograd/functions.h"
+#include "convoy/core/error.h"
+#include "convoy/core/random.h"
+
+namespace convoy::nn {
+namespace {
+
+std::string stored(const std::string& name) {
+  std::ifstream file(std::filesystem::path(CONVOY_NN_TESTDATA) / (name + ".txt"));
+  std::stringstream text;
+  text << file.rdbuf();
+  std::string all = text.str();
+  if (!all.empty() && all.back() == '\n') all.pop_back();
+  return all;
+}
+
+int64_t parameter_count(const Module& module) {
+  int64_t count = 0;
+  for (const Variable& p : module.parameters()) count += p.numel();
+  return count;
+}
+
+void expect_close(const Tensor& values, const std::vector<double>& expected, double tolerance) {
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(values.at(static_cast<int64_t>(i)), expected[i], tolerance) << "at " << i;
+  }
+}
+
+TEST(VisionModels, PrintAndCountAsTorchvision) {
+  for (const auto& [name, parameters] : {std::pair{"resnet18", 11689512}, {"resnet50", 25557032}, {"mobilenet_v2", 3504872}}) {
+    const std::shared_ptr<Module> net = make_vision_model(name);
+    EXPECT_EQ(net->repr(), stored(name));
+    EXPECT_EQ(parameter_count(*net), parameters);
+  }
+}
+
+TEST(VisionModels, ResNetTrainsAsInPyTorch) {
+  manual_seed(0);
+  ResNet net = resnet18(10);
+  const Variable output = net(randn({4, 3, 64, 64}));
+  expect_close(output.data(), {0.33671244978904724, 0.27267661690711975, -0.17034515738487244}, 2e-5);
+  Variable loss = cross_entropy(output, Tensor::arange(4, DType::kInt64));
+  EXPECT_NEAR(loss.item(), 2.4180781841278076, 2e-5);
+  loss.backward();
+  for (const auto& [name, parameter] : net.named_parameters()) {
+    if (name == "conv1.weight")
+      expect_close(parameter.grad(), {0.1351223737001419, 0.40923193097114563, 0.06200064346194267}, 2e-4);
+    if (name == "layer2.0.downsample.0.weight") expect_close(parameter.grad(), {0.009186632931232452, 0.034849539399147034}, 2e-5);
+  }
+  EXPECT_EQ(net.state_dict().size(), 122U);
+}
+
+TEST(VisionModels, MobileNetComputesAsInPyTorch) {
+  manual_seed(0);
+  MobileNetV2 net = mobilenet_v2();
+  const Variable input = randn({4, 3, 64, 64});
+  net.children()[1].second->eval();  // no dropout
+  const Variable output = net(input);
+  expect_close(output.data(), {-0.15103787183761597, 0.15926359593868256, 0.017097799107432365}, 2e-5);
+  EXPECT_EQ(net.state_dict().size(), 314U);
+}
+
+TEST(VisionModels, VggAppliesItsLayersInOrder) {
+  VGG net({8, 0, 16, 0}, 10);
+  EXPECT_EQ(parameter_count(net), 3 * 9 * 8 + 8 + 8 * 9 * 16 + 16 + (16 * 49 + 1) * 4096 + 4097 * 4096 + 4097 * 10);
+  const std::string text = net.repr();
+  EXPECT_EQ(text.substr(0, text.find("(classifier)")), R"(VGG(
+  (features): Sequential(
+    (0): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+    (1): ReLU(inplace=True)
+    (2): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+    (3): Conv2d(8, 16, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+    (4): ReLU(inplace=True)
+    (5): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+  )
+  (avgpool): AdaptiveAvgPool2d(output_size=(7, 7))
+  )");
+  EXPECT_EQ(net(randn({2, 3, 20, 20})).shape(), (Shape{2, 10}));
+}
+
+TEST(VisionModels, HaveNames) {
+  try {
+    make_vision_model("resnet17");
+    FAIL();
+  } catch (const ValueError& e) {
+    EXPECT_NE(std::string(e.what()).find("did you mean 'resnet18'"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace convoy::nn
