@@ -11,7 +11,7 @@ fail() {
 
 # Builds on Debian 12 (bookworm); elsewhere the same libraries under that system's names.
 packages="g++ cmake ninja-build ccache python3 libhwy-dev libpng-dev libjpeg62-turbo-dev zlib1g-dev nlohmann-json3-dev libcli11-dev
-libfmt-dev libgtest-dev"
+libfmt-dev libgtest-dev libprotozero-dev"
 
 install_missing() {
   if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then

@@ -1,0 +1,182 @@
+#include "convoy/graph/executor.h"
+
+#include <algorithm>
+#include <chrono>
+#include <unordered_map>
+
+#include "convoy/core/error.h"
+#include "convoy/core/suggest.h"
+#include "convoy/graph/infer.h"
+#include "convoy/graph/node_error.h"
+#include "convoy/shape/checked.h"
+
+namespace convoy::graph {
+namespace {
+
+std::string names_of(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::string text;
+  for (const ValueId id : ids) text += (text.empty() ? "'" : ", '") + graph.value(id).name + "'";
+  return text.empty() ? "none" : text;
+}
+
+bool fits(const Type& type, const Tensor& tensor) {
+  if (type.dtype && *type.dtype != tensor.dtype()) return false;
+  if (!type.dims) return true;
+  if (type.dims->size() != tensor.shape().size()) return false;
+  for (size_t i = 0; i < type.dims->size(); ++i) {
+    if ((*type.dims)[i].known() && (*type.dims)[i].size != tensor.shape()[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+const Value& Call::value(size_t i) const {
+  static const Value kNothing;
+  return i < inputs_.size() ? inputs_[i] : kNothing;
+}
+
+Tensor Call::take(size_t i) {
+  Tensor tensor = value(i).tensor();
+  if (i < inputs_.size()) inputs_[i] = Value();
+  return tensor;
+}
+
+std::vector<int64_t> Call::numbers(size_t i) const {
+  const Tensor& input = tensor(i);
+  if (!input.defined() || input.dim() > 1 || is_floating(input.dtype())) {
+    throw Error("input " + std::to_string(i) + " must be a list of integers",
+                input.defined() ? "it is " + to_string(Type::of(input)) : "it is left out");
+  }
+  return input.to(DType::kInt64).to_vector<int64_t>();
+}
+
+Executor::Executor(Graph graph, const ExecutorOptions& options) : graph_(std::move(graph)), options_(options) {
+  std::vector<int32_t> last(graph_.values.size(), -1);
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Node& node = graph_.nodes[i];
+    const Operator* op = find_operator(node.op);
+    if (op == nullptr) throw Error(describe(graph_, node) + ": there is no operator of this name");
+    operators_.push_back(op);
+    prepared_.push_back(op->prepare != nullptr ? op->prepare(graph_, node) : nullptr);
+    for (const ValueId id : node.inputs) {
+      if (id != kNoValue) last[static_cast<size_t>(id)] = static_cast<int32_t>(i);
+    }
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) last[static_cast<size_t>(id)] = static_cast<int32_t>(i);
+    }
+  }
+  released_.resize(graph_.nodes.size());
+  for (const ValueId id : graph_.outputs) last[static_cast<size_t>(id)] = -1;
+  for (size_t i = 0; i < last.size(); ++i) {
+    if (last[i] >= 0 && !graph_.values[i].constant.defined())
+      released_[static_cast<size_t>(last[i])].push_back(static_cast<ValueId>(i));
+  }
+}
+
+Executor::~Executor() = default;
+Executor::Executor(Executor&&) noexcept = default;
+Executor& Executor::operator=(Executor&&) noexcept = default;
+
+void Executor::check_inputs(const Values& inputs, std::vector<Value>& values) const {
+  for (const auto& [name, value] : inputs) {
+    const bool known = std::any_of(graph_.inputs.begin(), graph_.inputs.end(),
+                                   [&, &key = name](ValueId id) { return graph_.value(id).name == key; });
+    if (!known) throw Error("the model has no input '" + name + "'", "its inputs: " + names_of(graph_, graph_.inputs));
+  }
+  std::unordered_map<std::string, int64_t> symbols;
+  for (const ValueId id : graph_.inputs) {
+    const ValueInfo& info = graph_.value(id);
+    const auto found = inputs.find(info.name);
+    if (found == inputs.end()) {
+      if (info.constant.defined()) continue;  // a default
+      throw Error("input '" + info.name + "' is missing", "it is " + to_string(info.type));
+    }
+    values[static_cast<size_t>(id)] = found->second;
+    if (!found->second.is_tensor() || info.type.kind != Type::Kind::kTensor) continue;
+    const Tensor& tensor = found->second.tensor();
+    if (!fits(info.type, tensor)) {
+      throw ShapeMismatch(
+          "input '" + info.name + "' is " + to_string(Type::of(tensor)) + ", the model takes " + to_string(info.type),
+          "sizes given as numbers must be met, named ones may be any");
+    }
+    if (!info.type.dims) continue;
+    for (size_t i = 0; i < info.type.dims->size(); ++i) {
+      const Dim& dim = (*info.type.dims)[i];
+      if (dim.known() || dim.symbol.empty()) continue;
+      const auto [at, fresh] = symbols.emplace(dim.symbol, tensor.shape()[i]);
+      if (!fresh && at->second != tensor.shape()[i]) {
+        throw ShapeMismatch("input '" + info.name + "' has " + std::to_string(tensor.shape()[i]) + " for " + dim.symbol +
+                                ", another input " + std::to_string(at->second),
+                            "sizes of one name must be equal");
+      }
+    }
+  }
+}
+
+Values Executor::run(const Values& inputs, const Observer& observer) const {
+  std::vector<Value> values(graph_.values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (graph_.values[i].constant.defined()) values[i] = graph_.values[i].constant;
+  }
+  check_inputs(inputs, values);
+
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Node& node = graph_.nodes[i];
+    std::vector<Value> arguments;
+    arguments.reserve(node.inputs.size());
+    for (const ValueId id : node.inputs) arguments.push_back(id == kNoValue ? Value() : values[static_cast<size_t>(id)]);
+    for (const ValueId id : released_[i]) values[static_cast<size_t>(id)] = Value();
+    const auto begin = std::chrono::steady_clock::now();
+    with_node_name(graph_, node, [&] {
+      Call call(node, std::move(arguments), prepared_[i].get());
+      std::vector<Value> results = operators_[i]->run(call);
+      for (size_t k = 0; k < node.outputs.size(); ++k) {
+        const ValueId id = node.outputs[k];
+        if (id == kNoValue || std::find(released_[i].begin(), released_[i].end(), id) != released_[i].end()) continue;
+        if (k >= results.size()) throw Error("output " + std::to_string(k) + " is not computed", "leave it out of the model");
+        values[static_cast<size_t>(id)] = std::move(results[k]);
+      }
+    });
+    if (observer) observer(i, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+
+  Values outputs;
+  for (const ValueId id : graph_.outputs) outputs[graph_.value(id).name] = values[static_cast<size_t>(id)];
+  return outputs;
+}
+
+int64_t Executor::peak_bytes(const std::vector<Type>& input_types) const {
+  std::vector<Type> given = input_types;
+  if (given.empty()) {
+    for (const ValueId id : graph_.inputs) {
+      given.push_back(graph_.value(id).type);
+      if (!given.back().dims) continue;
+      for (Dim& dim : *given.back().dims) {
+        if (!dim.known()) dim = {1};
+      }
+    }
+  }
+  const std::vector<Type> types = infer_types(graph_, given);
+  const auto bytes = [&](ValueId id) -> int64_t {
+    const Type& type = types[static_cast<size_t>(id)];
+    const std::optional<Shape> shape = type.shape();
+    if (!shape || !type.dtype || graph_.value(id).constant.defined()) return 0;
+    shape::Checked count(static_cast<int64_t>(element_size(*type.dtype)));
+    for (const int64_t size : *shape) count = count * size;
+    return count.ok() ? count.value() : INT64_MAX / 4;
+  };
+  const auto sum = [](int64_t a, int64_t b) { return a > INT64_MAX / 2 - b ? INT64_MAX / 2 : a + b; };
+  int64_t live = 0, peak = 0;
+  for (const ValueId id : graph_.inputs) live = sum(live, bytes(id));
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    for (const ValueId id : graph_.nodes[i].outputs) {
+      if (id != kNoValue) live = sum(live, bytes(id));
+    }
+    peak = std::max(peak, live);
+    for (const ValueId id : released_[i]) live -= std::min(live, bytes(id));
+  }
+  return std::max(peak, live);
+}
+
+}  // namespace convoy::graph

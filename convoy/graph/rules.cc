@@ -1,0 +1,82 @@
+#include "convoy/graph/rules.h"
+
+#include <algorithm>
+
+#include "convoy/core/error.h"
+#include "convoy/shape/checked.h"
+
+namespace convoy::graph {
+
+std::optional<Dims> broadcast(const std::optional<Dims>& a, const std::optional<Dims>& b) {
+  if (!a || !b) return std::nullopt;
+  const Dims& longer = a->size() >= b->size() ? *a : *b;
+  const Dims& shorter = a->size() >= b->size() ? *b : *a;
+  Dims result = longer;
+  const size_t offset = longer.size() - shorter.size();
+  for (size_t i = 0; i < shorter.size(); ++i) {
+    const Dim &x = longer[offset + i], &y = shorter[i];
+    Dim& out = result[offset + i];
+    if (x == y || y.size == 1) continue;
+    if (x.size == 1) {
+      out = y;
+    } else if (x.known() && y.known()) {
+      throw ShapeMismatch("shapes " + to_string(*a) + " and " + to_string(*b) + " cannot be broadcast together",
+                          "sizes must be equal or 1, counted from the last axis");
+    } else if (y.known()) {
+      out = y;  // what is unknown must be 1 or this
+    } else if (!x.known()) {
+      out = {};
+    }
+  }
+  return result;
+}
+
+int64_t axis_in(int64_t axis, int64_t rank, const char* what) {
+  if (axis < -rank || axis >= rank) {
+    throw Error(std::string(what) + " " + std::to_string(axis) + " is outside [" + std::to_string(-rank) + ", " +
+                    std::to_string(rank - 1) + "]",
+                "the input has " + std::to_string(rank) + " axes");
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+Dim product(const Dims& dims, size_t begin, size_t end) {
+  shape::Checked count(1);
+  Dim symbol;
+  size_t symbols = 0;
+  for (size_t i = begin; i < end; ++i) {
+    if (dims[i].size == 1) continue;
+    if (!dims[i].known()) {
+      symbol = dims[i];
+      ++symbols;
+    } else {
+      count = count * dims[i].size;
+    }
+  }
+  if (symbols == 1 && count.value() == 1) return symbol;
+  return symbols == 0 && count.ok() ? Dim{count.value()} : Dim{};
+}
+
+void same_as_first(Inference& inference) { inference.set(0, inference.type(0)); }
+
+void broadcast_all(Inference& inference) {
+  std::optional<Dims> dims = inference.dims(0);
+  std::optional<DType> dtype = inference.dtype(0);
+  for (size_t i = 1; i < inference.inputs(); ++i) {
+    if (!inference.has(i)) continue;
+    dims = broadcast(dims, inference.dims(i));
+    if (!dtype) dtype = inference.dtype(i);
+  }
+  inference.set(0, dtype, std::move(dims));
+}
+
+void need_rank(const Inference& inference, size_t i, int64_t least, int64_t most) {
+  if (!inference.dims(i)) return;
+  const auto rank = static_cast<int64_t>(inference.dims(i)->size());
+  if (rank >= least && rank <= most) return;
+  throw ShapeMismatch("input " + std::to_string(i) + " has " + std::to_string(rank) + " axes: " + to_string(*inference.dims(i)),
+                      least == most ? "it must have " + std::to_string(least)
+                                    : "it must have " + std::to_string(least) + " to " + std::to_string(most));
+}
+
+}  // namespace convoy::graph

@@ -1,0 +1,66 @@
+// A network from a file, ready to run.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "convoy/core/tensor.h"
+#include "convoy/graph/executor.h"
+#include "convoy/onnx/reader.h"
+
+namespace convoy {
+
+/// An input or output of a model, as users see it.
+struct ModelValue {
+  std::string name;
+  std::string dtype;               // "float32"; "" if the file does not say
+  bool has_shape = false;          // whether at least the rank is known
+  std::vector<int64_t> shape;      // -1: may be any size
+  std::vector<std::string> names;  // per axis: the name of a size that may be any, "" otherwise
+};
+
+struct ModelOptions {
+  onnx::Limits limits = {};
+  /// Read values from other files in the model's folder.
+  bool external_data = false;
+  /// The most bytes that the values of one run may occupy at a time.
+  int64_t memory_budget = int64_t{1} << 36;
+};
+
+/// A network from an ONNX file. Immutable and cheap to copy; any number of threads may run it at once.
+///
+///   auto model = convoy::Model::load("resnet50.onnx");
+///   convoy::Tensor logits = model.run({{"x", x}}).at("y");
+class Model {
+ public:
+  /// Errors: FileError for a file that is no model, is damaged, or needs what Convoy does not have; ShapeMismatch for shapes that
+  /// can never run.
+  static Model load(const std::string& path, const ModelOptions& options = {});
+  static Model load_bytes(std::string_view bytes, const ModelOptions& options = {}, const std::string& name = "model");
+
+  std::vector<ModelValue> inputs() const;
+  std::vector<ModelValue> outputs() const;
+  const graph::Graph& graph() const { return executor_->graph(); }
+  const graph::Executor& executor() const { return *executor_; }
+
+  /// The outputs by name. Errors: Error for inputs that are missing, unknown or of another type; ShapeMismatch for other shapes;
+  /// what a node refuses, with its name in front.
+  std::map<std::string, Tensor> run(const std::map<std::string, Tensor>& inputs) const;
+  /// The same for models that take or make text or sequences.
+  graph::Values run_values(const graph::Values& inputs) const { return executor_->run(inputs); }
+
+  /// The most bytes that the values of a run occupy at a time, constants left out. `shapes`: of the inputs; those not named are as
+  /// the file says, with 1 for sizes that may be any.
+  int64_t peak_bytes(const std::map<std::string, Shape>& shapes = {}) const;
+
+ private:
+  explicit Model(graph::Graph graph, const ModelOptions& options);
+
+  std::shared_ptr<const graph::Executor> executor_;
+};
+
+}  // namespace convoy

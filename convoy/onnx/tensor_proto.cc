@@ -1,0 +1,431 @@
+#include "convoy/onnx/tensor_proto.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "convoy/core/error.h"
+#include "convoy/io/file.h"
+#include "convoy/onnx/external_data.h"
+#include "convoy/shape/checked.h"
+
+namespace convoy::onnx {
+namespace {
+
+struct TypeRow {
+  const char* name;
+  std::optional<DType> dtype;
+};
+
+// In the order of onnx.TensorProto.DataType.
+constexpr TypeRow kTypes[] = {
+    {"UNDEFINED", {}},
+    {"FLOAT", DType::kFloat32},
+    {"UINT8", DType::kUInt8},
+    {"INT8", DType::kInt8},
+    {"UINT16", DType::kUInt16},
+    {"INT16", DType::kInt16},
+    {"INT32", DType::kInt32},
+    {"INT64", DType::kInt64},
+    {"STRING", {}},
+    {"BOOL", DType::kBool},
+    {"FLOAT16", DType::kFloat16},
+    {"DOUBLE", DType::kFloat64},
+    {"UINT32", DType::kUInt32},
+    {"UINT64", DType::kUInt64},
+    {"COMPLEX64", {}},
+    {"COMPLEX128", {}},
+    {"BFLOAT16", DType::kBFloat16},
+    {"FLOAT8E4M3FN", {}},
+    {"FLOAT8E4M3FNUZ", {}},
+    {"FLOAT8E5M2", {}},
+    {"FLOAT8E5M2FNUZ", {}},
+    {"UINT4", {}},
+    {"INT4", {}},
+    {"FLOAT4E2M1", {}},
+    {"FLOAT8E8M0", {}},
+    {"UINT2", {}},
+    {"INT2", {}},
+};
+constexpr int64_t kString = 8;
+
+// The parts of a message, not yet looked into. A repeated field may come in several pieces, packed or one by one.
+struct Parts {
+  Shape dims;
+  int64_t data_type = 0;
+  std::string_view name;
+  std::string_view raw;
+  bool has_raw = false;
+  bool external = false;
+  std::vector<std::string_view> float_data, int32_data, int64_data, double_data, uint64_data;  // packed pieces
+  std::vector<Field> loose;                                                                    // unpacked ones, field by field
+  std::vector<std::string_view> strings;
+  std::map<std::string, std::string, std::less<>> external_entries;
+};
+
+class TensorReader {
+ public:
+  TensorReader(const TensorSource& source, const std::string& what) : source_(source), what_(what) {}
+
+  NamedValue read(std::string_view message) {
+    parse(message);
+    if (!parts_.name.empty()) what_ += " " + io::quote(parts_.name);
+    NamedValue result{std::string(parts_.name), {}};
+    if (parts_.data_type == kString) {
+      result.value = read_strings();
+      return result;
+    }
+    const std::optional<DType> dtype = dtype_of_onnx(parts_.data_type);
+    if (!dtype) {
+      fail(
+          "data_type is " + onnx_type_name(parts_.data_type),
+          "types that can be read: FLOAT, DOUBLE, FLOAT16, BFLOAT16, INT8 to INT64, UINT8 to UINT64, BOOL and, for inputs, STRING");
+    }
+    result.value = read_values(*dtype);
+    return result;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
+    throw FileError(source_.source.name + ": " + what_ + ": " + reason, fix);
+  }
+
+  void parse(std::string_view message) {
+    Fields fields(source_.source, message);
+    while (fields.next()) {
+      const bool packed = fields.field().type == Field::Type::kBytes;
+      switch (fields.number()) {
+        case 1:
+          if (packed) {
+            std::string_view rest = fields.bytes();
+            while (!rest.empty()) add_dim(static_cast<int64_t>(take_varint(source_.source, rest)));
+          } else {
+            add_dim(fields.integer());
+          }
+          break;
+        case 2:
+          parts_.data_type = fields.integer();
+          break;
+        case 3:
+          fail("it is a segment of a larger tensor", "save the model with whole tensors");
+        case 4:
+          add_piece(fields, packed, parts_.float_data);
+          break;
+        case 5:
+          add_piece(fields, packed, parts_.int32_data);
+          break;
+        case 6:
+          parts_.strings.push_back(fields.bytes());
+          break;
+        case 7:
+          add_piece(fields, packed, parts_.int64_data);
+          break;
+        case 8:
+          parts_.name = fields.bytes();
+          break;
+        case 9:
+          parts_.raw = fields.bytes();
+          parts_.has_raw = true;
+          break;
+        case 10:
+          add_piece(fields, packed, parts_.double_data);
+          break;
+        case 11:
+          add_piece(fields, packed, parts_.uint64_data);
+          break;
+        case 13:
+          add_external_entry(fields.bytes());
+          break;
+        case 14:
+          parts_.external = fields.integer() == 1;
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  void add_dim(int64_t size) {
+    if (size < 0) fail("dims has a negative size: " + std::to_string(size), "sizes are 0 or more");
+    if (size > source_.limits.dim) {
+      fail("dims has a size of " + std::to_string(size),
+           "sizes of more than " + std::to_string(source_.limits.dim) + " are refused");
+    }
+    if (static_cast<int64_t>(parts_.dims.size()) >= source_.limits.rank) {
+      fail("dims has more than " + std::to_string(source_.limits.rank) + " sizes",
+           "tensors may have up to " + std::to_string(source_.limits.rank) + " axes");
+    }
+    parts_.dims.push_back(size);
+  }
+
+  void add_piece(const Fields& fields, bool packed, std::vector<std::string_view>& pieces) {
+    if (packed) {
+      pieces.push_back(fields.bytes());
+    } else {
+      parts_.loose.push_back(fields.field());
+    }
+  }
+
+  void add_external_entry(std::string_view message) {
+    std::string key, value;
+    Fields fields(source_.source, message);
+    while (fields.next()) {
+      if (fields.number() == 1) key = fields.bytes();
+      if (fields.number() == 2) value = fields.bytes();
+    }
+    parts_.external_entries[key] = value;
+  }
+
+  // The number of elements, known to fit into memory that may be asked for.
+  int64_t checked_count(size_t size_of_one) const {
+    if (std::find(parts_.dims.begin(), parts_.dims.end(), 0) != parts_.dims.end()) return 0;
+    shape::Checked bytes(static_cast<int64_t>(size_of_one));
+    for (const int64_t size : parts_.dims) bytes = bytes * size;
+    if (!bytes.ok() || bytes.value() > source_.limits.tensor_bytes) {
+      fail("dims " + to_string(parts_.dims) + " need more than " + std::to_string(source_.limits.tensor_bytes) + " bytes",
+           "the limit is Limits::tensor_bytes");
+    }
+    return bytes.value() / static_cast<int64_t>(size_of_one);
+  }
+
+  graph::Value read_strings() const {
+    const int64_t count = checked_count(1);
+    if (count != static_cast<int64_t>(parts_.strings.size())) {
+      fail("string_data has " + std::to_string(parts_.strings.size()) + " entries, dims " + to_string(parts_.dims) + " need " +
+               std::to_string(count),
+           "store one string per element");
+    }
+    graph::Strings strings{parts_.dims, {}};
+    for (const std::string_view text : parts_.strings) strings.values.emplace_back(text);
+    return strings;
+  }
+
+  graph::Value read_values(DType dtype) const {
+    const int64_t count = checked_count(element_size(dtype));
+    if (parts_.external) return read_external(dtype, count);
+    const size_t bytes = static_cast<size_t>(count) * element_size(dtype);
+    if (parts_.has_raw) {
+      if (parts_.raw.size() != bytes) {
+        fail("raw_data has " + std::to_string(parts_.raw.size()) + " bytes, dims " + to_string(parts_.dims) + " of " +
+                 dtype_name(dtype) + " need " + std::to_string(bytes),
+             "store every element once, little-endian");
+      }
+      Tensor tensor = Tensor::empty(parts_.dims, dtype);
+      if (bytes != 0) std::memcpy(tensor.raw_data(), parts_.raw.data(), bytes);
+      make_bools(tensor);
+      return tensor;
+    }
+    switch (dtype) {
+      case DType::kFloat32:
+        return fixed<float>(dtype, count, parts_.float_data, 4, "float_data");
+      case DType::kFloat64:
+        return fixed<double>(dtype, count, parts_.double_data, 10, "double_data");
+      case DType::kInt64:
+        return varints(dtype, count, parts_.int64_data, 7, "int64_data");
+      case DType::kUInt64:
+      case DType::kUInt32:
+        return varints(dtype, count, parts_.uint64_data, 11, "uint64_data");
+      default:
+        return varints(dtype, count, parts_.int32_data, 5, "int32_data");
+    }
+  }
+
+  void check_count(int64_t have, int64_t need, const char* field, DType dtype) const {
+    if (have == need) return;
+    fail(std::string(field) + " has " + std::to_string(have) + " elements, dims " + to_string(parts_.dims) + " need " +
+             std::to_string(need),
+         std::string("values of ") + dtype_name(dtype) + " are stored in raw_data or " + field + ", every element once");
+  }
+
+  int64_t count_loose(uint32_t number) const {
+    int64_t count = 0;
+    for (const Field& field : parts_.loose) count += field.number == number;
+    return count;
+  }
+
+  template <class T>
+  graph::Value fixed(DType dtype, int64_t count, const std::vector<std::string_view>& pieces, uint32_t number,
+                     const char* name) const {
+    int64_t have = count_loose(number);
+    for (const std::string_view piece : pieces) {
+      if (piece.size() % sizeof(T) != 0) fail(std::string(name) + " ends inside a number", "store whole numbers");
+      have += static_cast<int64_t>(piece.size() / sizeof(T));
+    }
+    check_count(have, count, name, dtype);
+    Tensor tensor = Tensor::empty(parts_.dims, dtype);
+    T* to = tensor.data<T>();
+    for (const std::string_view piece : pieces) {
+      if (piece.empty()) continue;
+      std::memcpy(to, piece.data(), piece.size());
+      to += piece.size() / sizeof(T);
+    }
+    for (const Field& field : parts_.loose) {
+      if (field.number != number) continue;
+      if constexpr (sizeof(T) == 4) {
+        *to++ = std::bit_cast<T>(static_cast<uint32_t>(field.integer));
+      } else {
+        *to++ = std::bit_cast<T>(field.integer);
+      }
+    }
+    return tensor;
+  }
+
+  graph::Value varints(DType dtype, int64_t count, const std::vector<std::string_view>& pieces, uint32_t number,
+                       const char* name) const {
+    int64_t have = count_loose(number);
+    for (const std::string_view piece : pieces) have += count_varints(piece);
+    check_count(have, count, name, dtype);
+    Tensor tensor = Tensor::empty(parts_.dims, dtype);
+    int64_t at = 0;
+    const auto store = [&](uint64_t bits) {
+      with_dtype(dtype, [&](auto zero) {
+        using T = decltype(zero);
+        if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
+          tensor.data<T>()[at++] = std::bit_cast<T>(static_cast<uint16_t>(bits));
+        } else if constexpr (std::is_same_v<T, bool>) {
+          tensor.data<T>()[at++] = bits != 0;
+        } else {
+          tensor.data<T>()[at++] = static_cast<T>(bits);
+        }
+      });
+    };
+    for (std::string_view piece : pieces) {
+      while (!piece.empty()) store(take_varint(source_.source, piece));
+    }
+    for (const Field& field : parts_.loose) {
+      if (field.number == number) store(field.integer);
+    }
+    return tensor;
+  }
+
+  // A byte other than 0 and 1 is no bool.
+  static void make_bools(Tensor& tensor) {
+    if (tensor.dtype() != DType::kBool) return;
+    auto* bytes = static_cast<uint8_t*>(tensor.raw_data());
+    for (int64_t i = 0; i < tensor.numel(); ++i) bytes[i] = bytes[i] != 0;
+  }
+
+  graph::Value read_external(DType dtype, int64_t count) const {
+    const auto entry = [&](const char* key) {
+      const auto found = parts_.external_entries.find(key);
+      return found == parts_.external_entries.end() ? std::string() : found->second;
+    };
+    const std::string location = entry("location");
+    if (source_.folder.empty()) {
+      fail("its values lie in another file, " + io::quote(location),
+           "such files are read only if LoadOptions::external_data allows it");
+    }
+    Tensor tensor;
+    try {
+      ExternalData data(source_.folder, location);
+      const uint64_t need = static_cast<uint64_t>(count) * element_size(dtype);
+      const uint64_t offset = external_number(entry("offset"), "offset", 0);
+      const uint64_t length = external_number(entry("length"), "length", need);
+      if (length != need) {
+        fail("length of its external data is " + std::to_string(length) + ", dims " + to_string(parts_.dims) + " of " +
+                 dtype_name(dtype) + " need " + std::to_string(need),
+             "store every element once, little-endian");
+      }
+      data.check(offset, length);
+      tensor = Tensor::empty(parts_.dims, dtype);
+      data.read(offset, tensor.raw_data(), length);
+    } catch (const FileError&) {
+      throw;
+    } catch (const Error& e) {
+      fail(e.reason(), e.fix());
+    }
+    make_bools(tensor);
+    return tensor;
+  }
+
+  const TensorSource& source_;
+  std::string what_;
+  Parts parts_;
+};
+
+}  // namespace
+
+std::optional<DType> dtype_of_onnx(int64_t data_type) {
+  if (data_type < 0 || data_type >= static_cast<int64_t>(std::size(kTypes))) return std::nullopt;
+  return kTypes[data_type].dtype;
+}
+
+int64_t onnx_of_dtype(DType dtype) {
+  for (size_t i = 0; i < std::size(kTypes); ++i) {
+    if (kTypes[i].dtype == dtype) return static_cast<int64_t>(i);
+  }
+  return 0;
+}
+
+std::string onnx_type_name(int64_t data_type) {
+  if (data_type < 0 || data_type >= static_cast<int64_t>(std::size(kTypes)))
+    return std::to_string(data_type) + ", which is no type of ONNX";
+  return kTypes[data_type].name;
+}
+
+NamedValue read_tensor_proto(const TensorSource& source, std::string_view message, const std::string& what) {
+  return TensorReader(source, what).read(message);
+}
+
+NamedValue read_sparse_tensor_proto(const TensorSource& source, std::string_view message, const std::string& what) {
+  NamedValue values, indices;
+  Shape dims;
+  Fields fields(source.source, message);
+  while (fields.next()) {
+    if (fields.number() == 1) values = read_tensor_proto(source, fields.bytes(), what + " values");
+    if (fields.number() == 2) indices = read_tensor_proto(source, fields.bytes(), what + " indices");
+    if (fields.number() == 3) {
+      if (fields.field().type == Field::Type::kBytes) {
+        std::string_view rest = fields.bytes();
+        while (!rest.empty() && dims.size() <= 16) dims.push_back(static_cast<int64_t>(take_varint(source.source, rest)));
+      } else if (dims.size() <= 16) {
+        dims.push_back(fields.integer());
+      }
+    }
+  }
+  const std::string where = source.source.name + ": " + what + ": ";
+  if (!values.value.is_tensor() || !indices.value.is_tensor() || indices.value.tensor().dtype() != DType::kInt64) {
+    throw FileError(where + "a sparse tensor without values or int64 indices", "store it dense");
+  }
+  const Tensor &entries = values.value.tensor(), &places = indices.value.tensor();
+  shape::Checked bytes(static_cast<int64_t>(element_size(entries.dtype())));
+  for (const int64_t size : dims) {
+    if (size < 0) throw FileError(where + "dims has a negative size: " + std::to_string(size), "sizes are 0 or more");
+    bytes = bytes * size;
+  }
+  // What is stored in few bytes must not become many.
+  constexpr int64_t kMostDense = int64_t{1} << 26;
+  if (!bytes.ok() || bytes.value() > kMostDense || static_cast<int64_t>(dims.size()) > source.limits.rank) {
+    throw FileError(
+        where + "a sparse tensor of shape " + to_string(dims) + " would need more than " + std::to_string(kMostDense) + " bytes",
+        "store it dense");
+  }
+  const auto rank = static_cast<int64_t>(dims.size());
+  const bool linear = places.dim() == 1;
+  if (entries.dim() != 1 || places.numel() != entries.numel() * (linear ? 1 : rank)) {
+    throw FileError(
+        where + "a sparse tensor has " + to_string(entries.shape()) + " values and " + to_string(places.shape()) + " indices",
+        "one index, or one per axis, for each value");
+  }
+  Tensor dense = Tensor::zeros(dims, entries.dtype());
+  const size_t size = element_size(entries.dtype());
+  const auto* index = places.data<int64_t>();
+  for (int64_t i = 0; i < entries.numel(); ++i) {
+    int64_t at = 0;
+    bool inside = true;
+    for (int64_t axis = 0; axis < (linear ? 1 : rank); ++axis) {
+      const int64_t place = index[linear ? i : i * rank + axis], n = linear ? dense.numel() : dims[static_cast<size_t>(axis)];
+      inside = inside && place >= 0 && place < n;
+      if (inside) at = linear ? place : at * n + place;
+    }
+    if (!inside)
+      throw FileError(where + "a sparse tensor has an index outside its shape " + to_string(dims), "indices count from 0");
+    std::memcpy(static_cast<char*>(dense.raw_data()) + static_cast<size_t>(at) * size,
+                static_cast<const char*>(entries.raw_data()) + static_cast<size_t>(i) * size, size);
+  }
+  return {values.name, dense};
+}
+
+}  // namespace convoy::onnx
