@@ -17,6 +17,28 @@ int64_t wrap_dim(int64_t dim, int64_t rank) {
   return dim < 0 ? dim + axes : dim;
 }
 
+std::vector<bool> reduced_axes(const Shape& shape, const std::vector<int64_t>& dims) {
+  std::vector<bool> reduced(std::max<size_t>(shape.size(), 1), dims.empty());
+  for (const int64_t dim : dims) {
+    const auto at = static_cast<size_t>(wrap_dim(dim, static_cast<int64_t>(shape.size())));
+    if (reduced[at]) throw Error("dim " + std::to_string(at) + " appears multiple times in the list of dims");
+    reduced[at] = true;
+  }
+  return reduced;
+}
+
+Shape reduced_shape(const Shape& shape, const std::vector<bool>& reduced, bool keepdim) {
+  Shape result;
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    if (!reduced[axis]) {
+      result.push_back(shape[axis]);
+    } else if (keepdim) {
+      result.push_back(1);
+    }
+  }
+  return result;
+}
+
 AxisView view_axis(const Shape& shape, int64_t dim) {
   AxisView view;
   for (size_t axis = 0; axis < shape.size(); ++axis) {

@@ -15,30 +15,6 @@ namespace convoy::ops {
 
 namespace {
 
-// Per axis, whether it is reduced. No axes at all means all of them.
-std::vector<bool> reduced_axes(const Tensor& input, const std::vector<int64_t>& dims) {
-  const size_t axes = std::max<size_t>(input.shape().size(), 1);
-  std::vector<bool> reduced(axes, dims.empty());
-  for (const int64_t dim : dims) {
-    const auto at = static_cast<size_t>(wrap_dim(dim, input.dim()));
-    if (reduced[at]) throw Error("dim " + std::to_string(at) + " appears multiple times in the list of dims");
-    reduced[at] = true;
-  }
-  return reduced;
-}
-
-Shape reduced_shape(const Shape& shape, const std::vector<bool>& reduced, bool keepdim) {
-  Shape result;
-  for (size_t axis = 0; axis < shape.size(); ++axis) {
-    if (!reduced[axis]) {
-      result.push_back(shape[axis]);
-    } else if (keepdim) {
-      result.push_back(1);
-    }
-  }
-  return result;
-}
-
 template <class T, class Sum>
 Tensor sum_one_group(const Tensor& input, int64_t outer, int64_t n, int64_t inner) {
   Tensor output = Tensor::empty({outer, inner}, dtype_of<Sum>::value);
@@ -70,7 +46,7 @@ Tensor sum_groups(const Tensor& input, const std::vector<bool>& reduced) {
 }
 
 Tensor sum_or_mean(const Tensor& input, const std::vector<int64_t>& dims, bool keepdim, bool mean) {
-  const std::vector<bool> reduced = reduced_axes(input, dims);
+  const std::vector<bool> reduced = reduced_axes(input.shape(), dims);
   const Shape shape = reduced_shape(input.shape(), reduced, keepdim);
   if (!is_floating(input.dtype())) return sum_groups<int64_t, int64_t>(input.to(DType::kInt64), reduced).reshape(shape);
   if (!is_float_or_double(input.dtype())) return sum_or_mean(input.to(DType::kFloat32), dims, keepdim, mean).to(input.dtype());
@@ -140,27 +116,6 @@ Tensor sum(const Tensor& input, const std::vector<int64_t>& dims, bool keepdim) 
 Tensor mean(const Tensor& input, const std::vector<int64_t>& dims, bool keepdim) {
   check_mean(input);
   return sum_or_mean(input, dims, keepdim, true);
-}
-
-Tensor argmax(const Tensor& input, int64_t dim) {
-  const int64_t at = wrap_dim(dim, input.dim());
-  const AxisView view = view_axis(input.shape(), at);
-  if (view.n == 0) {
-    throw Error("argmax(): Expected reduction dim " + std::to_string(at) + " to have non-zero size.",
-                "the shape is " + to_string(input.shape()));
-  }
-  Shape shape = input.shape();
-  if (!shape.empty()) shape.erase(shape.begin() + at);
-  Tensor output = Tensor::empty(shape, DType::kInt64);
-  with_dtype(input.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    if constexpr (std::is_same_v<T, bool> || std::is_class_v<T>) {
-      output = argmax(input.to(DType::kFloat32), dim);
-    } else {
-      kernels::argmax_axis<T>(input.data<T>(), view.outer, view.n, view.inner, output.data<int64_t>());
-    }
-  });
-  return output;
 }
 
 Tensor softmax(const Tensor& input, int64_t dim) { return softmax_forward(input, dim, false); }

@@ -1,0 +1,83 @@
+#include "convoy/graph/windows.h"
+
+#include <string>
+
+#include "convoy/core/error.h"
+
+namespace convoy::graph {
+namespace {
+
+std::string text(const std::vector<int64_t>& numbers) {
+  std::string list;
+  for (const int64_t number : numbers) list += (list.empty() ? "" : ", ") + std::to_string(number);
+  return "[" + list + "]";
+}
+
+// One number per axis, or `otherwise` for all; each at least `least`.
+std::vector<int64_t> per_axis(const Attributes& attributes, const char* name, size_t rank, int64_t otherwise, int64_t least) {
+  std::vector<int64_t> numbers = attributes.integers(name);
+  if (numbers.empty()) numbers.assign(rank, otherwise);
+  if (numbers.size() != rank) {
+    throw Error("attribute '" + std::string(name) + "' is " + text(numbers),
+                "it must have one number for each of the " + std::to_string(rank) + " spatial axes");
+  }
+  for (const int64_t number : numbers) {
+    if (number < least) {
+      throw Error("attribute '" + std::string(name) + "' is " + text(numbers),
+                  "its numbers must be " + std::to_string(least) + " or more");
+    }
+  }
+  return numbers;
+}
+
+}  // namespace
+
+std::optional<std::vector<shape::Axis>> windows(const Attributes& attributes, const std::vector<int64_t>& kernel,
+                                                const std::vector<int64_t>& sizes) {
+  const size_t rank = sizes.size();
+  std::vector<int64_t> kernel_shape = attributes.integers("kernel_shape");
+  if (kernel_shape.empty()) kernel_shape = kernel;
+  if (kernel_shape.size() != rank) {
+    throw Error("attribute 'kernel_shape' is " + text(kernel_shape),
+                "it must have one size for each of the " + std::to_string(rank) + " spatial axes");
+  }
+  for (const int64_t size : kernel_shape) {
+    if (size < 1) throw Error("attribute 'kernel_shape' is " + text(kernel_shape), "its sizes must be 1 or more");
+  }
+  const std::vector<int64_t> strides = per_axis(attributes, "strides", rank, 1, 1),
+                             dilations = per_axis(attributes, "dilations", rank, 1, 1);
+  const std::vector<int64_t> pads = attributes.integers("pads");
+  if (!pads.empty() && pads.size() != 2 * rank) {
+    throw Error("attribute 'pads' is " + text(pads),
+                "it must have " + std::to_string(2 * rank) + " numbers: the begins, then the ends");
+  }
+  const std::string auto_pad = attributes.text("auto_pad", "NOTSET");
+  const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
+  if (!same && auto_pad != "NOTSET" && auto_pad != "VALID" && !auto_pad.empty()) {
+    throw Error("attribute 'auto_pad' is '" + auto_pad + "'", "use NOTSET, SAME_UPPER, SAME_LOWER or VALID");
+  }
+  std::vector<shape::Axis> axes(rank);
+  for (size_t i = 0; i < rank; ++i) {
+    axes[i] = {.kernel_size = kernel_shape[i], .stride = strides[i], .dilation = dilations[i]};
+    if (same) {
+      if (sizes[i] < 0) return std::nullopt;
+      const shape::Result<shape::PadPair> pad =
+          shape::same_padding_tf(sizes[i], kernel_shape[i], strides[i], dilations[i], auto_pad == "SAME_LOWER");
+      if (!pad) throw Error("auto_pad " + auto_pad + ": " + std::string(shape::reason(pad.error().code)), "use smaller sizes");
+      axes[i].pad_begin = pad->begin;
+      axes[i].pad_end = pad->end;
+    } else if (!pads.empty() && auto_pad != "VALID") {
+      axes[i].pad_begin = pads[i];
+      axes[i].pad_end = pads[rank + i];
+    }
+  }
+  return axes;
+}
+
+std::vector<int64_t> spatial_sizes(const Dims& dims) {
+  std::vector<int64_t> sizes;
+  for (size_t i = 2; i < dims.size(); ++i) sizes.push_back(dims[i].size);
+  return sizes;
+}
+
+}  // namespace convoy::graph

@@ -1,0 +1,24 @@
+// The windows that a convolution or pooling node slides, from its attributes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "convoy/graph/graph.h"
+#include "convoy/shape/axis.h"
+
+namespace convoy::graph {
+
+/// One shape::Axis per spatial axis from kernel_shape (`kernel` where the attribute is left out), strides, dilations, pads and
+/// auto_pad. `sizes`: the input's spatial sizes, -1 for one that is not known; nullopt if auto_pad needs one that is not.
+///
+/// Errors: Error that names the attribute and its value: lists of another length than the spatial axes, kernel sizes, strides and
+/// dilations below 1, an unknown auto_pad, auto_pad beside pads.
+std::optional<std::vector<shape::Axis>> windows(const Attributes& attributes, const std::vector<int64_t>& kernel,
+                                                const std::vector<int64_t>& sizes);
+
+/// The spatial sizes of a type's dims, -1 where not known.
+std::vector<int64_t> spatial_sizes(const Dims& dims);
+
+}  // namespace convoy::graph
