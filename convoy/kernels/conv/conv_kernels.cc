@@ -8,6 +8,7 @@
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/kernels/conv/conv_reference.h"
+#include "convoy/kernels/conv/conv_winograd.h"
 
 namespace convoy::kernels {
 
@@ -25,15 +26,23 @@ const char* direction_name(Direction direction) {
 
 std::span<const ConvKernel* const> conv_kernels(Direction direction) {
   static constexpr std::array kForward{
-      &kConvDepthwiseForward,  //
-      &kConvDirectForward,     //
-      &kConvIm2colForward,     //
+      &kConvDepthwiseForward,   //
+      &kConvWinogradF2Forward,  //
+      &kConvWinogradF4Forward,  //
+      &kConvWinogradF5Forward,  //
+      &kConvWinogradF6Forward,  //
+      &kConvDirectForward,      //
+      &kConvIm2colForward,      //
       &kConvReferenceForward,
   };
   static constexpr std::array kGradInput{
-      &kConvDepthwiseGradInput,  //
-      &kConvDirectGradInput,     //
-      &kConvIm2colGradInput,     //
+      &kConvDepthwiseGradInput,   //
+      &kConvWinogradF2GradInput,  //
+      &kConvWinogradF4GradInput,  //
+      &kConvWinogradF5GradInput,  //
+      &kConvWinogradF6GradInput,  //
+      &kConvDirectGradInput,      //
+      &kConvIm2colGradInput,      //
       &kConvReferenceGradInput,
   };
   static constexpr std::array kGradWeight{

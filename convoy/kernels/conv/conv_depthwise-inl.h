@@ -1,0 +1,194 @@
+// What the depthwise kernels share: the correlation over a plane, and how its rows are read.
+#if defined(CONVOY_KERNELS_CONV_DEPTHWISE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_CONV_DEPTHWISE_INL_H_
+#undef CONVOY_KERNELS_CONV_DEPTHWISE_INL_H_
+#else
+#define CONVOY_KERNELS_CONV_DEPTHWISE_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "convoy/kernels/conv/conv_kernel.h"
+#include "hwy/highway.h"
+
+#ifndef CONVOY_KERNELS_CONV_DEPTHWISE_CORRELATION
+#define CONVOY_KERNELS_CONV_DEPTHWISE_CORRELATION
+namespace convoy::kernels::depthwise {
+
+constexpr int kRows = 7;                // output rows of a tile: 7, 14, 28, 56 and 112 divide by it
+constexpr int kWide = 8;                // vectors of a row that go abreast where rows go alone
+constexpr int64_t kLanes = 16;          // the most lanes of any target
+constexpr int64_t kMaxTapColumns = 64;  // of a tile
+constexpr int64_t kChain = 256;         // a longer chain of sums is cut, since it drifts
+
+// Over every plane: out[o] = sum over k of w[k] in[o step + k dilation - pad].
+struct Correlation {
+  shape::Spatial input{1, 1, 1};
+  shape::Spatial output{1, 1, 1};
+  shape::Spatial kernel{1, 1, 1};
+  shape::Spatial step{1, 1, 1};
+  shape::Spatial dilation{1, 1, 1};
+  shape::Spatial pad{0, 0, 0};
+  bool flipped = false;  // w is read backwards
+
+  int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+  int64_t input_positions() const { return input[0] * input[1] * input[2]; }
+  int64_t output_positions() const { return output[0] * output[1] * output[2]; }
+
+  // Rows of a tile share input rows that lie `row_spacing` apart.
+  bool tiled() const {
+    return output[1] > 2 && kernel[2] <= kMaxTapColumns && (step[1] == 1 || (step[1] == 2 && dilation[1] == 1));
+  }
+  int64_t row_spacing() const { return tiled() && step[1] == 1 ? dilation[1] : 1; }
+  int64_t tile_rows() const { return tiled() ? kRows : 1; }
+  // Tiles of one row class (rows a row_spacing apart) and of a plane.
+  int64_t class_tiles() const {
+    const int64_t rows = (output[1] + row_spacing() - 1) / row_spacing();
+    return (rows + tile_rows() - 1) / tile_rows();
+  }
+  int64_t plane_tiles() const { return output[0] * row_spacing() * class_tiles(); }
+
+  // Sorted rows: one for each input row under a tile, its phases one after the other.
+  bool sorted() const { return step[2] > 1; }
+  int64_t sorted_rows() const { return tiled() ? (kRows - 1) * step[1] + kernel[1] : kernel[1]; }
+  int64_t phase_floats() const {
+    const int64_t columns = (output[2] + kLanes - 1) / kLanes * kLanes;
+    return (columns + (kernel[2] - 1) * dilation[2] / step[2] + kLanes) / kLanes * kLanes;
+  }
+  int64_t sorted_row_floats() const { return std::min(step[2], (kernel[2] - 1) * dilation[2] + 1) * phase_floats(); }
+  int64_t scratch_floats() const { return sorted() ? kernel[0] * sorted_rows() * sorted_row_floats() : 0; }
+};
+
+// Beyond this reach offsets and the sizes of sorted rows might overflow.
+inline bool reaches_too_far(const ConvShape& s) {
+  constexpr int64_t kReach = 1 << 20;
+  for (const shape::Axis& axis : s.axes) {
+    if (axis.kernel_size > kReach || axis.stride > kReach || axis.dilation > kReach || std::abs(axis.pad_begin) > kReach)
+      return true;
+  }
+  return s.taps() > kReach;
+}
+
+inline Correlation forward(const ConvShape& s) {
+  Correlation c;
+  c.input = s.input;
+  c.output = s.output;
+  for (int a = 0; a < 3; ++a) {
+    c.kernel[a] = s.axes[a].kernel_size;
+    c.step[a] = s.axes[a].stride;
+    c.dilation[a] = s.axes[a].dilation;
+    c.pad[a] = s.axes[a].pad_begin;
+  }
+  return c;
+}
+
+// Whether the sorted rows of a thread stay in the cache. In double: the counts themselves might overflow.
+inline bool sorted_rows_fit(const Correlation& c) {
+  constexpr double kMostFloats = 1 << 18;
+  const double reach = static_cast<double>(c.kernel[2] - 1) * static_cast<double>(c.dilation[2]) + 1;
+  const double step = static_cast<double>(c.step[2]);
+  const double row = std::min(step, reach) * (static_cast<double>(c.output[2]) + reach / step + 2 * kLanes);
+  return !c.sorted() || static_cast<double>(c.kernel[0] * c.sorted_rows()) * row < kMostFloats;
+}
+
+// Of stride 1.
+inline Correlation grad_input(const ConvShape& s) {
+  Correlation c;
+  c.input = s.output;
+  c.output = s.input;
+  c.flipped = true;
+  for (int a = 0; a < 3; ++a) {
+    c.kernel[a] = s.axes[a].kernel_size;
+    c.dilation[a] = s.axes[a].dilation;
+    c.pad[a] = s.axes[a].dilation * (s.axes[a].kernel_size - 1) - s.axes[a].pad_begin;
+  }
+  return c;
+}
+
+}  // namespace convoy::kernels::depthwise
+#endif  // CONVOY_KERNELS_CONV_DEPTHWISE_CORRELATION
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using depthwise::Correlation;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+using Mask = hn::Mask<D>;
+
+// GCC would fold the load into each of the multiply-adds that use it, and unaligned loads are what limits us.
+HWY_INLINE void KeepInRegister(V& v) {
+#if HWY_TARGET == HWY_AVX3
+  asm volatile("" : "+v"(v.raw));
+#elif HWY_TARGET == HWY_AVX2
+  asm volatile("" : "+x"(v.raw));
+#else
+  (void)v;
+#endif
+}
+
+// Lanes whose column, `first` for lane 0, is in [0, width).
+HWY_INLINE Mask InsideLanes(int64_t first, int64_t width) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto below = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(-first, 0, lanes)));
+  const auto inside = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(width - first, 0, lanes)));
+  return hn::AndNot(below, inside);
+}
+
+// The lanes of `mask`, zero elsewhere. Memory behind other lanes is not touched: Highway promises that on x86 only.
+HWY_INLINE V LoadInside(Mask mask, const float* p) {
+  const D d;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  return hn::MaskedLoad(mask, d, p);
+#else
+  if (hn::AllTrue(d, mask)) return hn::LoadU(d, p);
+  HWY_ALIGN float values[depthwise::kLanes] = {};
+  uint8_t bits[8] = {};
+  hn::StoreMaskBits(d, mask, bits);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    if ((bits[i / 8] >> (i % 8) & 1) != 0) values[i] = p[i];
+  }
+  return hn::Load(d, values);
+#endif
+}
+
+// Sorts `row` into phases: to[phase][j] = row[j step + phase - pad], zero outside.
+HWY_INLINE void SortRow(const Correlation& c, const float* row, float* to) {
+  const int64_t phase_floats = c.phase_floats(), step = c.step[2], width = c.input[2];
+#if HWY_TARGET != HWY_SCALAR
+  if (step == 2) {
+    const D d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    const bool odd = c.sorted_row_floats() > phase_floats;
+    for (int64_t j = 0; j < phase_floats; j += lanes) {
+      const int64_t at = 2 * j - c.pad[2];
+      V low, high;
+      if (at >= 0 && at + 2 * lanes <= width) {
+        low = hn::LoadU(d, row + at);
+        high = hn::LoadU(d, row + at + lanes);
+      } else {
+        low = LoadInside(InsideLanes(at, width), row + at);
+        high = LoadInside(InsideLanes(at + lanes, width), row + at + lanes);
+      }
+      hn::Store(hn::ConcatEven(d, high, low), d, to + j);
+      if (odd) hn::Store(hn::ConcatOdd(d, high, low), d, to + phase_floats + j);
+    }
+    return;
+  }
+#endif
+  for (int64_t phase = 0; phase * phase_floats < c.sorted_row_floats(); ++phase) {
+    for (int64_t j = 0; j < phase_floats; ++j) {
+      const int64_t at = j * step + phase - c.pad[2];
+      to[phase * phase_floats + j] = at >= 0 && at < width ? row[at] : 0.0f;
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

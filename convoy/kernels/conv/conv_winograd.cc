@@ -1,0 +1,630 @@
+// Winograd convolution, fused per block of tiles: the sources of a block are transformed (V), multiplied point by point with the
+// transformed weights (M = U V, one small matrix product per point), and transformed back, all inside L2; no transform of a whole
+// image exists. NCHW in and out.
+//
+// Lanes are channels everywhere. Rows of 16 planes are transposed once on their way in, so that
+// - a transform is plain arithmetic on vectors, with no lane idle on narrow maps and no shuffle for dilations,
+// - V[point][channels / lanes][tile][lane] is stored in whole vectors, for any number of tiles,
+// - the product broadcasts V and keeps 14 tiles x 2 vectors of results in registers, reading U as one stream,
+// - M[point][results / lanes][tile][lane] is transformed back the same way and transposed once on its way out.
+// Per tile of F(4,3) and vector of channels that is about 64 shuffles and 120 multiply-adds in (a column's vertical transform
+// serves the tiles left and right of it, a transposed row the tiles above and below), 80 and 120 out, against 18 per product of
+// channels. With lanes = tiles instead the shuffles are as many, but 14x14 maps fill 4 lanes of 16 and 7x7 maps 2.
+//
+// Chains of products longer than kLongestChain are cut and the parts added in order, depth taps one by one: the order depends on
+// the shape alone, so neither the blocks nor the threads change a bit.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_winograd.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/conv/conv_winograd.h"
+#include "convoy/kernels/conv/winograd_transform-inl.h"
+#include "hwy/highway.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "convoy/core/parallel.h"
+#include "convoy/kernels/conv/winograd_tiling.h"
+
+#ifndef CONVOY_KERNELS_CONV_WINOGRAD_ONCE
+#define CONVOY_KERNELS_CONV_WINOGRAD_ONCE
+namespace convoy::kernels::winograd {
+
+enum class Variant : uint8_t { kF2, kF4, kF5, kF6 };
+
+// The arrays of a call in either direction.
+struct Arrays {
+  const float* source;
+  const float* packed;
+  const float* bias;
+  float* result;
+  Epilogue<float> epilogue;
+};
+
+constexpr int64_t kLongestChain = 256;
+
+}  // namespace convoy::kernels::winograd
+#endif  // CONVOY_KERNELS_CONV_WINOGRAD_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using tile::Floats;
+using tile::Full;
+using tile::Lanes;
+using winograd::Arrays;
+using winograd::Block;
+using winograd::Problem;
+using winograd::TiledAxis;
+using winograd::Tiling;
+namespace wt = winograd_transform;
+
+// ---- sources ----
+
+// Four positions of Lanes() planes, `stride` apart, to four vectors of channels.
+HWY_INLINE void TransposeFour(const float* from, int64_t stride, float* to) {
+  const int64_t lanes = Lanes();
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t i = 0; i < 4; ++i) to[i * lanes] = from[i];
+#else
+  const Full d;
+  const int64_t step = 4 * stride;
+  const Floats a = tile::LoadBlocks(d, from, step), b = tile::LoadBlocks(d, from + stride, step),
+               e = tile::LoadBlocks(d, from + 2 * stride, step), f = tile::LoadBlocks(d, from + 3 * stride, step);
+  const hn::Repartition<double, Full> d64;
+  const auto ab_low = hn::BitCast(d64, hn::InterleaveLower(d, a, b)), ab_high = hn::BitCast(d64, hn::InterleaveUpper(d, a, b)),
+             ef_low = hn::BitCast(d64, hn::InterleaveLower(d, e, f)), ef_high = hn::BitCast(d64, hn::InterleaveUpper(d, e, f));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, ab_low, ef_low)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, ab_low, ef_low)), d, to + lanes);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, ab_high, ef_high)), d, to + 2 * lanes);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, ab_high, ef_high)), d, to + 3 * lanes);
+#endif
+}
+
+// `count` positions of `channels` planes to vectors of channels; nothing beyond them is read.
+HWY_INLINE void TransposeRow(const float* from, int64_t stride, int64_t channels, int64_t count, float* to) {
+  const int64_t lanes = Lanes();
+  if (channels == lanes && count >= 4) {
+    for (int64_t i = 0; i + 4 <= count; i += 4) TransposeFour(from + i, stride, to + i * lanes);
+    if (count % 4 != 0) TransposeFour(from + count - 4, stride, to + (count - 4) * lanes);
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t c = 0; c < channels; ++c) to[i * lanes + c] = from[c * stride + i];
+    for (int64_t c = channels; c < lanes; ++c) to[i * lanes + c] = 0;
+  }
+}
+
+// Transforms one vector of channels (`part` counts them over depth taps) of a block: V of all its tiles.
+template <class H, class W>
+HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& block, int64_t part, const float* source,
+                               float* rows, float* columns, float* v) {
+  constexpr int64_t kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
+  const Full df;
+  const int64_t lanes = Lanes();
+  const int64_t blocks_per_tap = t.channel_blocks / p.d.points, tap = part / blocks_per_tap,
+                channel = part % blocks_per_tap * lanes;
+  const int64_t channels = std::min(lanes, p.channels - channel);
+  const int64_t plane = p.d.source * p.h.source * p.w.source;
+  const int64_t dh = p.h.dilation, dw = p.w.dilation, ring = dh * kPointsH;
+
+  const int64_t group_begin = block.tile_begin / dw, group_end = (block.tile_end + dw - 1) / dw;
+  const int64_t width = p.w.reach(group_end - group_begin);
+  const int64_t left = group_begin * p.w.group_span() + p.w.first;  // input position of a row's first vector
+  const int64_t begin = std::clamp<int64_t>(-left, 0, width), end = std::clamp<int64_t>(p.w.source - left, begin, width);
+  const int64_t chunk = std::max<int64_t>(winograd::kChunkTiles / dw, 1);
+
+  int64_t current = -1, loaded = 0;  // the plane of tiles whose rows lie in the ring, and up to which row
+  float* to = v + part * block.tiles() * lanes;
+  for (int64_t row = block.row_begin; row < block.row_end; ++row, to += block.width() * lanes) {
+    const int64_t h = row % p.h.tiles(), image_plane = row / p.h.tiles();
+    const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size + p.d.first + tap * p.d.dilation;
+    const float* from = source + (n * p.groups * p.channels + channel) * plane + depth * p.h.source * p.w.source;
+    const bool inside = depth >= 0 && depth < p.d.source;
+    if (current != image_plane) loaded = p.h.group_origin(h);
+    current = image_plane;
+    const int64_t origin = p.h.origin(h), last = origin + dh * (kPointsH - 1);
+    for (loaded = std::max(loaded, p.h.group_origin(h)); loaded <= last; ++loaded) {
+      float* ring_row = rows + loaded % ring * width * lanes;
+      const int64_t y = loaded + p.h.first;
+      if (!inside || y < 0 || y >= p.h.source || begin == end) {
+        std::memset(ring_row, 0, static_cast<size_t>(width * lanes) * sizeof(float));
+        continue;
+      }
+      if (begin > 0) std::memset(ring_row, 0, static_cast<size_t>(begin * lanes) * sizeof(float));
+      TransposeRow(from + y * p.w.source + left + begin, plane, channels, end - begin, ring_row + begin * lanes);
+      if (end < width) std::memset(ring_row + end * lanes, 0, static_cast<size_t>((width - end) * lanes) * sizeof(float));
+    }
+    const float* taps[kPointsH];
+    for (int64_t i = 0; i < kPointsH; ++i) taps[i] = rows + (origin + dh * i) % ring * width * lanes;
+
+    for (int64_t g = group_begin; g < group_end; g += chunk) {
+      const int64_t g_end = std::min(g + chunk, group_end), count = p.w.reach(g_end - g);
+      const int64_t at = (g - group_begin) * p.w.group_span() * lanes;
+      for (int64_t j = 0; j < count * lanes; j += lanes) {
+        Floats x[kPointsH], y[kPointsH];
+        for (int64_t i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, taps[i] + at + j);
+        H::Input(x, y);
+        for (int64_t i = 0; i < kPointsH; ++i) hn::StoreU(y[i], df, columns + i * count * lanes + j);
+      }
+      for (int64_t i = 0; i < kPointsH; ++i) {
+        float* point = to + i * kPointsW * t.source_plane + (g * dw - block.tile_begin) * lanes;
+        for (int64_t group = g; group < g_end; ++group) {
+          const float* column = columns + (i * count + (group - g) * p.w.group_span()) * lanes;
+          const int64_t tiles = std::min(dw, block.tile_end - group * dw);
+          for (int64_t f = 0; f < tiles; ++f, column += lanes, point += lanes) {
+            Floats x[kPointsW], y[kPointsW];
+            for (int64_t k = 0; k < kPointsW; ++k) x[k] = hn::LoadU(df, column + k * dw * lanes);
+            W::Input(x, y);
+            for (int64_t k = 0; k < kPointsW; ++k) hn::StoreU(y[k], df, point + k * t.source_plane);
+          }
+        }
+      }
+    }
+  }
+}
+
+// ---- products ----
+
+struct ProductWork {
+  const float* v;   // [depth / lanes][tiles][lane]
+  int64_t v_block;  // floats between vectors of channels
+  const float* u;   // [depth][vectors][lane]
+  int64_t depth;
+  float* m;  // [vector][tiles][lane]
+  int64_t m_vector;
+  bool add;
+};
+
+// Products of kP tiles and kV vectors of results at one point.
+template <int kP, int kV>
+HWY_ATTR void ProductTile(const ProductWork& work) {
+  const Full d;
+  const int64_t lanes = Lanes();
+  Floats sum[kP][kV];
+  HWY_UNROLL(16)
+  for (int p = 0; p < kP; ++p) {
+    for (int v = 0; v < kV; ++v) sum[p][v] = hn::Zero(d);
+  }
+  const float* HWY_RESTRICT u = work.u;
+  const float* HWY_RESTRICT block = work.v;
+  for (int64_t c = 0; c < work.depth; c += lanes, block += work.v_block) {
+    const int64_t count = std::min(lanes, work.depth - c);
+    for (int64_t i = 0; i < count; ++i, u += kV * lanes) {
+      Floats weight[kV];
+      for (int v = 0; v < kV; ++v) {
+        weight[v] = hn::LoadU(d, u + v * lanes);
+        tile::Pin(weight[v]);
+      }
+      HWY_UNROLL(16)
+      for (int p = 0; p < kP; ++p) {
+        Floats value = hn::Set(d, block[p * lanes + i]);
+        if (kV > 1) tile::Pin(value);
+        for (int v = 0; v < kV; ++v) sum[p][v] = hn::MulAdd(value, weight[v], sum[p][v]);
+      }
+    }
+  }
+  HWY_UNROLL(16)
+  for (int p = 0; p < kP; ++p) {
+    for (int v = 0; v < kV; ++v) {
+      float* to = work.m + v * work.m_vector + p * lanes;
+      hn::StoreU(work.add ? hn::Add(hn::LoadU(d, to), sum[p][v]) : sum[p][v], d, to);
+    }
+  }
+}
+
+template <int kV, int... kP>
+HWY_INLINE void ProductTiles(ProductWork work, int64_t tiles, std::integer_sequence<int, kP...>) {
+  static constexpr std::array<void (*)(const ProductWork&), sizeof...(kP)> kTiles{ProductTile<kP + 1, kV>...};
+  const int64_t parts = (tiles + tile::kPixels - 1) / tile::kPixels, lanes = Lanes();
+  for (int64_t i = 0; i < parts; ++i) {
+    const int64_t count = tiles * (i + 1) / parts - tiles * i / parts;
+    kTiles[static_cast<size_t>(count - 1)](work);
+    work.v += count * lanes;
+    work.m += count * lanes;
+  }
+}
+
+// M of a block for the vectors of results [begin, end), begin even. u: packed weight of the group.
+HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64_t begin, int64_t end, const float* u,
+                         const float* v, float* m) {
+  const int64_t lanes = t.lanes, depth = p.depth(), points = p.points(), blocks_per_tap = t.channel_blocks / p.d.points;
+  for (int64_t point = 0; point < points; ++point) {
+    for (int64_t vector = begin; vector < end; vector += 2) {
+      const int64_t vectors = std::min<int64_t>(2, end - vector);
+      const float* weights = u + (vector * points + point * vectors) * depth * lanes;
+      ProductWork work{};
+      work.v_block = tiles * lanes;
+      work.m = m + point * t.product_plane + (vector - begin) * tiles * lanes;
+      work.m_vector = tiles * lanes;
+      for (int64_t tap = 0; tap < p.d.points; ++tap) {
+        // Multiples of the widest vector, so that the chains are the same for every instruction set.
+        const int64_t cuts = (p.channels + winograd::kLongestChain - 1) / winograd::kLongestChain;
+        const int64_t cut = ((p.channels + cuts - 1) / cuts + 15) / 16 * 16;
+        for (int64_t channel = 0; channel < p.channels; channel += cut) {
+          work.v = v + point * t.source_plane + (tap * blocks_per_tap * lanes + channel) * tiles;
+          work.depth = std::min(cut, p.channels - channel);
+          work.u = weights + (tap * p.channels + channel) * vectors * lanes;
+          work.add = tap > 0 || channel > 0;
+          if (vectors == 2) {
+            ProductTiles<2>(work, tiles, std::make_integer_sequence<int, tile::kPixels>());
+          } else {
+            ProductTiles<1>(work, tiles, std::make_integer_sequence<int, tile::kPixels>());
+          }
+        }
+      }
+    }
+  }
+}
+
+// ---- results ----
+
+// Transforms the products of one vector of results back and stores them. channel: the first result's, over all groups.
+template <class H, class W>
+HWY_ATTR void TransformResults(const Problem& p, const Tiling& t, const Block& block, const float* m, int64_t channel,
+                               int64_t channels, const Arrays& io, const SplitEpilogue& epilogue, float* rows) {
+  constexpr int64_t kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
+  constexpr int64_t kOutputsH = H::kScheme.outputs, kOutputsW = W::kScheme.outputs;
+  const Full df;
+  const int64_t lanes = Lanes(), dh = p.h.dilation, dw = p.w.dilation, span = p.w.group_span();
+  const int64_t group_begin = block.tile_begin / dw, group_end = (block.tile_end + dw - 1) / dw;
+  const int64_t width = (group_end - group_begin) * span, left = group_begin * span;
+  const int64_t columns = std::min(width, p.w.size - left);
+  const int64_t plane = p.d.size * p.h.size * p.w.size;
+  conv_tile::Finish finish(epilogue, io.result);
+  if (io.bias != nullptr) finish.bias = io.bias + channel;
+  int64_t blind = 0;  // columns that see padding only: a tile's rounding must not reach them
+  for (int64_t j = 0; j < columns; ++j) blind += p.w.sees_input(left + j) ? 0 : 1;
+
+  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+    for (int64_t group = group_begin; group < group_end; ++group) {
+      const int64_t tiles = std::min(dw, block.tile_end - group * dw);
+      for (int64_t f = 0; f < tiles; ++f, m += lanes) {
+        Floats half[kOutputsH][kPointsW];
+        HWY_UNROLL(8)
+        for (int64_t k = 0; k < kPointsW; ++k) {
+          Floats x[kPointsH], y[kOutputsH];
+          for (int64_t i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, m + (i * kPointsW + k) * t.product_plane);
+          H::Output(x, y);
+          for (int64_t i = 0; i < kOutputsH; ++i) half[i][k] = y[i];
+        }
+        float* to = rows + ((group - group_begin) * span + f) * lanes;
+        HWY_UNROLL(8)
+        for (int64_t i = 0; i < kOutputsH; ++i) {
+          Floats y[kOutputsW];
+          W::Output(half[i], y);
+          for (int64_t k = 0; k < kOutputsW; ++k) hn::StoreU(y[k], df, to + (i * width + k * dw) * lanes);
+        }
+      }
+    }
+    const int64_t origin = p.h.origin(row % p.h.tiles()), image_plane = row / p.h.tiles();
+    const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size;
+    float* result = io.result + (n * p.groups * p.results + channel) * plane + depth * p.h.size * p.w.size + left;
+    for (int64_t i = 0; i < kOutputsH && origin + i * dh < p.h.size; ++i) {
+      float* to = result + (origin + i * dh) * p.w.size;
+      if (blind > 0 || !p.h.sees_input(origin + i * dh)) {
+        const bool all = !p.h.sees_input(origin + i * dh);
+        for (int64_t j = 0; j < columns; ++j) {
+          if (all || !p.w.sees_input(left + j)) hn::StoreU(hn::Zero(df), df, rows + (i * width + j) * lanes);
+        }
+      }
+      tile::StoreChannels(rows + i * width * lanes, lanes, columns, channels, finish, to, plane);
+      if (!epilogue.later) continue;
+      for (int64_t c = 0; c < channels; ++c) epilogue.finish(to + c * plane, columns);
+    }
+  }
+}
+
+// ---- the whole ----
+
+struct Transforms {
+  const winograd::Scheme* h;
+  const winograd::Scheme* w;
+  void (*sources)(const Problem&, const Tiling&, const Block&, int64_t, const float*, float*, float*, float*);
+  void (*results)(const Problem&, const Tiling&, const Block&, const float*, int64_t, int64_t, const Arrays&, const SplitEpilogue&,
+                  float*);
+};
+
+template <class H, class W>
+constexpr Transforms MakeTransforms() {
+  return {&H::kScheme, &W::kScheme, TransformSources<H, W>, TransformResults<H, W>};
+}
+
+HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, const ConvShape& s) {
+  const bool along_h = s.axes[1].kernel_size > 1, along_w = s.axes[2].kernel_size > 1;
+  switch (variant) {
+    case winograd::Variant::kF2:
+      return MakeTransforms<wt::F23, wt::F23>();
+    case winograd::Variant::kF4:
+      return !along_h   ? MakeTransforms<wt::None, wt::F43>()
+             : !along_w ? MakeTransforms<wt::F43, wt::None>()
+                        : MakeTransforms<wt::F43, wt::F43>();
+    case winograd::Variant::kF5:
+      return !along_h   ? MakeTransforms<wt::None, wt::F25>()
+             : !along_w ? MakeTransforms<wt::F25, wt::None>()
+                        : MakeTransforms<wt::F25, wt::F25>();
+    case winograd::Variant::kF6:
+      break;
+  }
+  return MakeTransforms<wt::F63, wt::F63>();
+}
+
+HWY_INLINE int64_t PackedGroupFloats(const Problem& p) {
+  return p.points() * p.depth() * ((p.results + Lanes() - 1) / Lanes() * Lanes());
+}
+
+// packed[group][pair of vectors of results][point][depth tap][channel][vector][lane]; the last pair may be a single.
+HWY_ATTR void WinogradPack(winograd::Variant variant, Direction direction, const ConvShape& s, const float* weight, float* packed) {
+  const Transforms transforms = ChooseTransforms(variant, s);
+  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
+  const int64_t lanes = Lanes(), vectors = (p.results + lanes - 1) / lanes, pairs = (vectors + 1) / 2;
+  const int64_t points_h = p.h.points, points_w = p.w.points, taps_h = p.scheme_h.taps, taps_w = p.scheme_w.taps;
+  const int64_t area = taps_h * taps_w, taps = p.d.points * area, depth = p.depth();
+  constexpr int64_t kChannels = 16;  // of a task
+  const int64_t parts = (p.channels + kChannels - 1) / kChannels;
+  parallel_for(p.groups * pairs * parts, [&](int64_t task) HWY_ATTR {
+    constexpr int64_t kWidth = 2 * static_cast<int64_t>(hn::MaxLanes(Full()));
+    const int64_t part = task % parts, pair = task / parts % pairs, group = task / parts / pairs;
+    const int64_t width = std::min<int64_t>(2, vectors - 2 * pair) * lanes, first = 2 * pair * lanes;
+    float* const to = packed + group * PackedGroupFloats(p) + first * p.points() * depth;
+    for (int64_t channel = part * kChannels; channel < std::min(p.channels, (part + 1) * kChannels); ++channel) {
+      for (int64_t tap = 0; tap < p.d.points; ++tap) {
+        double g[winograd::kMostTaps * winograd::kMostTaps][kWidth];
+        double half[winograd::kMostPoints][winograd::kMostTaps][kWidth];
+        for (int64_t r = 0; r < width; ++r) {
+          const int64_t result = first + r;
+          if (result >= p.results) {
+            for (int64_t a = 0; a < area; ++a) g[a][r] = 0;
+          } else if (p.flipped) {
+            const float* from = weight + ((group * p.channels + channel) * p.results + result) * taps + taps - 1 - tap * area;
+            for (int64_t a = 0; a < area; ++a) g[a][r] = static_cast<double>(from[-a]);
+          } else {
+            const float* from = weight + ((group * p.results + result) * p.channels + channel) * taps + tap * area;
+            for (int64_t a = 0; a < area; ++a) g[a][r] = static_cast<double>(from[a]);
+          }
+        }
+        for (int64_t i = 0; i < points_h; ++i) {
+          for (int64_t l = 0; l < taps_w; ++l) {
+            for (int64_t r = 0; r < kWidth; ++r) half[i][l][r] = 0;
+            for (int64_t k = 0; k < taps_h; ++k) {
+              const double factor = p.scheme_h.g[static_cast<size_t>(i)][static_cast<size_t>(k)];
+              for (int64_t r = 0; r < kWidth; ++r) half[i][l][r] += factor * g[k * taps_w + l][r];
+            }
+          }
+        }
+        for (int64_t i = 0; i < points_h; ++i) {
+          for (int64_t j = 0; j < points_w; ++j) {
+            double u[kWidth] = {};
+            for (int64_t l = 0; l < taps_w; ++l) {
+              const double factor = p.scheme_w.g[static_cast<size_t>(j)][static_cast<size_t>(l)];
+              for (int64_t r = 0; r < kWidth; ++r) u[r] += factor * half[i][l][r];
+            }
+            float* out = to + (((i * points_w + j) * p.d.points + tap) * p.channels + channel) * width;
+            for (int64_t r = 0; r < width; ++r) out[r] = static_cast<float>(u[r]);
+          }
+        }
+      }
+    }
+  });
+}
+
+HWY_ATTR size_t WinogradPackedBytes(winograd::Variant variant, Direction direction, const ConvShape& s) {
+  const Transforms transforms = ChooseTransforms(variant, s);
+  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
+  return static_cast<size_t>(p.groups * PackedGroupFloats(p)) * sizeof(float);
+}
+
+HWY_ATTR size_t WinogradWorkspace(winograd::Variant variant, Direction direction, const ConvShape& s, int threads) {
+  const Transforms transforms = ChooseTransforms(variant, s);
+  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
+  const Tiling t = winograd::make_tiling(p, Lanes(), threads);
+  const auto bytes = [](int64_t floats) { return padded_bytes(static_cast<size_t>(floats) * sizeof(float)); };
+  return bytes(t.source_floats(p) * (t.shared ? 1 : threads)) +
+         bytes((t.product_floats(p) + t.row_floats + t.column_floats + t.result_floats) * threads);
+}
+
+HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const ConvShape& s, const Arrays& io,
+                          Workspace& workspace) {
+  const Transforms transforms = ChooseTransforms(variant, s);
+  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
+  const int threads = num_threads();
+  const Tiling t = winograd::make_tiling(p, Lanes(), threads);
+  const SplitEpilogue epilogue(io.epilogue);
+  if (p.rows() == 0 || p.w.size == 0 || p.results == 0) return;
+
+  const int64_t source_floats = t.source_floats(p);
+  float* const all_sources = workspace.take<float>(source_floats * (t.shared ? 1 : threads));
+  const int64_t own_floats = t.product_floats(p) + t.row_floats + t.column_floats + t.result_floats;
+  float* const own = workspace.take<float>(own_floats * threads);
+
+  const int64_t vectors = (p.results + t.lanes - 1) / t.lanes, parts = (vectors + t.group - 1) / t.group;
+  const int64_t source_group = p.channels * p.d.source * p.h.source * p.w.source;
+  const auto transform = [&](int64_t group, const Block& block, int64_t part, int thread, float* v) HWY_ATTR {
+    float* rows = own + thread * own_floats + t.product_floats(p);
+    transforms.sources(p, t, block, part, io.source + group * source_group, rows, rows + t.row_floats, v);
+  };
+  const auto multiply = [&](int64_t group, const Block& block, int64_t part, int thread, const float* v) HWY_ATTR {
+    float* products = own + thread * own_floats;
+    float* rows = products + t.product_floats(p) + t.row_floats + t.column_floats;
+    const int64_t begin = part * t.group, end = std::min(begin + t.group, vectors), tiles = block.tiles();
+    Multiply(p, t, tiles, begin, end, io.packed + group * PackedGroupFloats(p), v, products);
+    for (int64_t vector = begin; vector < end; ++vector) {
+      const int64_t channel = vector * t.lanes, channels = std::min(t.lanes, p.results - channel);
+      transforms.results(p, t, block, products + (vector - begin) * tiles * t.lanes, group * p.results + channel, channels, io,
+                         epilogue, rows);
+    }
+  };
+  if (!t.shared) {
+    parallel_for(p.groups * t.blocks(), [&](int64_t task, int thread) HWY_ATTR {
+      const int64_t group = task / t.blocks();
+      const Block block = t.block(p, task % t.blocks());
+      float* v = all_sources + thread * source_floats;
+      for (int64_t part = 0; part < t.channel_blocks; ++part) transform(group, block, part, thread, v);
+      for (int64_t part = 0; part < parts; ++part) multiply(group, block, part, thread, v);
+    });
+    return;
+  }
+  for (int64_t task = 0; task < p.groups * t.blocks(); ++task) {
+    const int64_t group = task / t.blocks();
+    const Block block = t.block(p, task % t.blocks());
+    parallel_for(t.channel_blocks, [&](int64_t part, int thread) HWY_ATTR { transform(group, block, part, thread, all_sources); });
+    parallel_for(parts, [&](int64_t part, int thread) HWY_ATTR { multiply(group, block, part, thread, all_sources); });
+  }
+}
+
+HWY_ATTR int64_t WinogradLanes() { return Lanes(); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(WinogradPack);
+HWY_EXPORT(WinogradPackedBytes);
+HWY_EXPORT(WinogradWorkspace);
+HWY_EXPORT(WinogradRun);
+HWY_EXPORT(WinogradLanes);
+
+namespace {
+
+using winograd::Variant;
+
+template <Variant kVariant, Direction kDirection>
+const char* refuse(const ConvShape& s) {
+  constexpr int64_t kTaps = kVariant == Variant::kF5 ? 5 : 3;
+  const int64_t h = s.axes[1].kernel_size, w = s.axes[2].kernel_size;
+  for (const shape::Axis& axis : s.axes) {
+    if (axis.stride != 1) return "needs stride 1";
+  }
+  if (kVariant == Variant::kF5) {
+    if ((h != 1 && h != kTaps) || (w != 1 && w != kTaps) || h * w == 1) return "needs a kernel of 5x5, 1x5 or 5x1";
+  } else if (kVariant == Variant::kF4) {
+    if ((h != 1 && h != kTaps) || (w != 1 && w != kTaps) || h * w == 1) return "needs a kernel of 3x3, 1x3 or 3x1";
+  } else if (h != kTaps || w != kTaps) {
+    return "needs a 3x3 kernel";
+  }
+  const int64_t channels = kDirection == Direction::kGradInput ? s.out_channels_per_group() : s.in_channels_per_group();
+  if (kVariant == Variant::kF6 && channels < 32) return "needs 32 channels, for rounding errors to average out";
+  if (channels < 8) return "needs 8 channels, for rounding errors to average out";
+  if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) {
+    return "needs 16 channels per group";
+  }
+  if (s.axes[1].dilation > 8 || s.axes[2].dilation > 8)
+    return "needs a dilation of at most 8, for the rows between to stay in cache";
+  return nullptr;
+}
+
+template <Variant kVariant, Direction kDirection>
+size_t workspace_bytes(const ConvShape& s, int threads) {
+  return HWY_DYNAMIC_DISPATCH(WinogradWorkspace)(kVariant, kDirection, s, threads);
+}
+
+template <Variant kVariant, Direction kDirection>
+size_t packed_bytes(const ConvShape& s) {
+  return HWY_DYNAMIC_DISPATCH(WinogradPackedBytes)(kVariant, kDirection, s);
+}
+
+template <Variant kVariant, Direction kDirection>
+void pack(const ConvShape& s, const float* weight, float* packed) {
+  HWY_DYNAMIC_DISPATCH(WinogradPack)(kVariant, kDirection, s, weight, packed);
+}
+
+const winograd::Scheme& scheme(Variant variant) {
+  switch (variant) {
+    case Variant::kF2:
+      return winograd::kF23;
+    case Variant::kF4:
+      return winograd::kF43;
+    case Variant::kF5:
+      return winograd::kF25;
+    case Variant::kF6:
+      break;
+  }
+  return winograd::kF63;
+}
+
+template <Variant kVariant, Direction kDirection>
+winograd::Problem problem(const ConvShape& s) {
+  const auto along = [&](size_t a) -> const winograd::Scheme& {
+    return s.axes[a].kernel_size > 1 ? scheme(kVariant) : winograd::kNone;
+  };
+  return winograd::make_problem(s, kDirection, along(1), along(2));
+}
+
+// Products at 93 % of the peak, or the weights' way from the outer cache, plus transforms by vectors of channels.
+template <Variant kVariant, Direction kDirection>
+double seconds(const ConvShape& s, const Machine& m) {
+  const winograd::Problem p = problem<kVariant, kDirection>(s);
+  const auto lanes = HWY_DYNAMIC_DISPATCH(WinogradLanes)();
+  const auto up = [lanes](int64_t n) { return static_cast<double>((n + lanes - 1) / lanes); };
+  const double width = static_cast<double>(lanes), groups = static_cast<double>(p.groups);
+  const double tiles = static_cast<double>(p.rows()) * static_cast<double>(p.w.tiles());
+  const double depth = static_cast<double>(p.depth()), points = static_cast<double>(p.points());
+  const double products = groups * tiles * points * depth * up(p.results) * width;
+  const double weight_bytes = groups * points * depth * up(p.results) * width * sizeof(float);
+  // Vector operations of a tile and vector of channels: about 3.3 a point in and out.
+  const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.d.points) + up(p.results));
+  const double transforms = vectors * points * 3.3 * 2 * width;
+  return 3e-6 + (2 * products / 0.93 + transforms) / m.flops_per_second + weight_bytes / m.bytes_per_second * 0.5;
+}
+
+template <Variant kVariant>
+double pack_seconds(const ConvShape& s, const Machine& m) {
+  const winograd::Problem p = problem<kVariant, Direction::kForward>(s);
+  return 1e-6 + static_cast<double>(p.groups * p.results * p.depth() * p.points()) * 1e-9 / m.threads;
+}
+
+template <Variant kVariant>
+constexpr ConvKernel forward_kernel(const char* name) {
+  return {.name = name,
+          .direction = Direction::kForward,
+          .accuracy = kVariant == Variant::kF6 ? Accuracy::kFast : Accuracy::kDefault,
+          .refuse = refuse<kVariant, Direction::kForward>,
+          .seconds = seconds<kVariant, Direction::kForward>,
+          .workspace_bytes = workspace_bytes<kVariant, Direction::kForward>,
+          .packed_bytes = packed_bytes<kVariant, Direction::kForward>,
+          .pack = pack<kVariant, Direction::kForward>,
+          .pack_seconds = pack_seconds<kVariant>,
+          .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+            HWY_DYNAMIC_DISPATCH(WinogradRun)
+            (kVariant, Direction::kForward, s, {io.input, io.packed, io.bias, io.output, io.epilogue}, w);
+          }};
+}
+
+template <Variant kVariant>
+constexpr ConvKernel grad_input_kernel(const char* name) {
+  return {.name = name,
+          .direction = Direction::kGradInput,
+          .accuracy = kVariant == Variant::kF6 ? Accuracy::kFast : Accuracy::kDefault,
+          .refuse = refuse<kVariant, Direction::kGradInput>,
+          .seconds = seconds<kVariant, Direction::kGradInput>,
+          .workspace_bytes = workspace_bytes<kVariant, Direction::kGradInput>,
+          .packed_bytes = packed_bytes<kVariant, Direction::kGradInput>,
+          .pack = pack<kVariant, Direction::kGradInput>,
+          .pack_seconds = pack_seconds<kVariant>,
+          .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+            HWY_DYNAMIC_DISPATCH(WinogradRun)
+            (kVariant, Direction::kGradInput, s, {io.grad_output, io.packed, io.bias, io.grad_input, io.epilogue}, w);
+          }};
+}
+
+}  // namespace
+
+const ConvKernel kConvWinogradF2Forward = forward_kernel<Variant::kF2>("conv_winograd_f2");
+const ConvKernel kConvWinogradF4Forward = forward_kernel<Variant::kF4>("conv_winograd_f4");
+const ConvKernel kConvWinogradF5Forward = forward_kernel<Variant::kF5>("conv_winograd_f5");
+const ConvKernel kConvWinogradF6Forward = forward_kernel<Variant::kF6>("conv_winograd_f6");
+const ConvKernel kConvWinogradF2GradInput = grad_input_kernel<Variant::kF2>("conv_winograd_f2");
+const ConvKernel kConvWinogradF4GradInput = grad_input_kernel<Variant::kF4>("conv_winograd_f4");
+const ConvKernel kConvWinogradF5GradInput = grad_input_kernel<Variant::kF5>("conv_winograd_f5");
+const ConvKernel kConvWinogradF6GradInput = grad_input_kernel<Variant::kF6>("conv_winograd_f6");
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE

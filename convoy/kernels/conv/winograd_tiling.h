@@ -1,0 +1,117 @@
+// How a Winograd convolution is cut: its problem in one form for both directions, tiles of outputs, and blocks of tiles whose
+// transforms stay in the cache.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "convoy/kernels/conv/conv_kernel.h"
+#include "convoy/kernels/conv/winograd_scheme.h"
+
+namespace convoy::kernels::winograd {
+
+/// Outputs of one axis in tiles. With a dilation d the outputs d apart see inputs d apart, so a group of d tiles covers d * outputs
+/// positions side by side; the last group has fewer tiles where none of a tile's outputs exists.
+struct TiledAxis {
+  int64_t outputs = 1;   // of a tile
+  int64_t points = 1;    // of a tile
+  int64_t dilation = 1;  // distance of a tile's positions
+  int64_t size = 1;      // output positions
+  int64_t source = 1;    // input positions
+  int64_t first = 0;     // input position under tap 0 of output 0; negative: padding
+
+  int64_t group_span() const { return dilation * outputs; }
+  int64_t groups() const { return (size + group_span() - 1) / group_span(); }
+  int64_t tiles() const {
+    return size == 0 ? 0 : (groups() - 1) * dilation + std::min(dilation, size - (groups() - 1) * group_span());
+  }
+  int64_t group_origin(int64_t tile) const { return tile / dilation * group_span(); }
+  int64_t origin(int64_t tile) const { return group_origin(tile) + tile % dilation; }
+  /// Whether an input position lies under an output's taps. If none does, an output is exactly its bias.
+  bool sees_input(int64_t output) const {
+    for (int64_t k = 0; k <= points - outputs; ++k) {
+      const int64_t at = output + first + k * dilation;
+      if (at >= 0 && at < source) return true;
+    }
+    return false;
+  }
+  /// Input positions under `count` groups.
+  int64_t reach(int64_t count) const { return count * group_span() + (points - outputs) * dilation; }
+};
+
+/// Forward and grad_input alike: results from sources through taps at stride 1. The taps along the depth axis are not transformed:
+/// their products are summed over, as over channels.
+struct Problem {
+  int64_t batch, groups;
+  int64_t channels, results;  // per group
+  TiledAxis d, h, w;          // d: one output a tile, its points are the taps
+  Scheme scheme_h, scheme_w;
+  bool flipped;  // grad_input: the weight is (channels, results, taps), the taps run backwards
+
+  int64_t points() const { return h.points * w.points; }
+  int64_t rows() const { return batch * d.size * h.tiles(); }
+  int64_t depth() const { return d.points * channels; }
+};
+
+inline Problem make_problem(const ConvShape& s, Direction direction, const Scheme& scheme_h, const Scheme& scheme_w) {
+  Problem p;
+  p.flipped = direction == Direction::kGradInput;
+  p.batch = s.batch;
+  p.groups = s.groups;
+  p.channels = p.flipped ? s.out_channels_per_group() : s.in_channels_per_group();
+  p.results = p.flipped ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.scheme_h = scheme_h;
+  p.scheme_w = scheme_w;
+  const auto axis = [&](size_t a, int64_t outputs, int64_t points) {
+    const shape::Axis& from = s.axes[a];
+    TiledAxis t;
+    t.outputs = outputs;
+    t.points = points;
+    t.dilation = from.dilation;
+    t.size = p.flipped ? s.input[a] : s.output[a];
+    t.source = p.flipped ? s.output[a] : s.input[a];
+    t.first = p.flipped ? from.pad_begin - from.dilation * (from.kernel_size - 1) : -from.pad_begin;
+    return t;
+  };
+  p.d = axis(0, 1, s.axes[0].kernel_size);
+  p.h = axis(1, scheme_h.outputs, scheme_h.points);
+  p.w = axis(2, scheme_w.outputs, scheme_w.points);
+  return p;
+}
+
+/// A rectangle of tiles: rows of tiles (those of all planes behind one another) times tiles of a row.
+struct Block {
+  int64_t row_begin, row_end, tile_begin, tile_end;
+  int64_t width() const { return tile_end - tile_begin; }
+  int64_t tiles() const { return (row_end - row_begin) * width(); }
+};
+
+/// The cut, and the scratch memory that follows from it. No output's bits depend on it.
+struct Tiling {
+  int64_t lanes;
+  bool shared;                                       // all threads work on one block, else each on its own
+  int64_t segments, row_blocks;                      // blocks across and along
+  int64_t group;                                     // vectors of results whose products lie in the cache together
+  int64_t channel_blocks;                            // vectors of channels, of all depth taps
+  int64_t most_tiles;                                // of a block
+  int64_t source_plane;                              // floats between points of transformed sources
+  int64_t product_plane;                             // floats between points of products
+  int64_t row_floats, column_floats, result_floats;  // scratch of the transforms
+
+  int64_t blocks() const { return segments * row_blocks; }
+  int64_t source_floats(const Problem& p) const { return p.points() * source_plane; }
+  int64_t product_floats(const Problem& p) const { return p.points() * product_plane; }
+
+  Block block(const Problem& p, int64_t index) const {
+    const int64_t segment = index % segments, part = index / segments, groups = p.w.groups(), rows = p.rows();
+    return {rows * part / row_blocks, rows * (part + 1) / row_blocks, groups * segment / segments * p.w.dilation,
+            std::min(groups * (segment + 1) / segments * p.w.dilation, p.w.tiles())};
+  }
+};
+
+inline constexpr int64_t kSegmentTiles = 16;  // tiles of a row in a block: the rows under them stay in L1
+inline constexpr int64_t kChunkTiles = 8;     // tiles transformed at a time
+
+Tiling make_tiling(const Problem& p, int64_t lanes, int threads);
+
+}  // namespace convoy::kernels::winograd
