@@ -159,6 +159,11 @@ Tensor batched_product(const Tensor& a, bool a_transposed, const Tensor& b, bool
   const std::vector<int64_t> at_a = offsets(a, m * k), at_b = offsets(b, k * n);
   with_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
+    // One matrix for all of a's: their rows are those of one tall matrix.
+    if (!a_transposed && b.numel() == k * n && a.numel() == numel(batch) * m * k) {
+      run(product<T>(numel(batch) * m, n, k, a.data<T>(), false, b.data<T>(), b_transposed, c.data<T>()));
+      return;
+    }
     for (size_t i = 0; i < at_a.size(); ++i) {
       run(product<T>(m, n, k, a.data<T>() + at_a[i], a_transposed, b.data<T>() + at_b[i], b_transposed,
                      c.data<T>() + static_cast<int64_t>(i) * m * n));
@@ -172,8 +177,47 @@ Tensor as_matrix(const Tensor& t, bool first) {
   return t.reshape(first ? Shape{1, t.numel()} : Shape{t.numel(), 1});
 }
 
+// What matmul and gemm compute in for types that kernels do not multiply; the type itself otherwise.
+DType computed_type(const Tensor& a, const Tensor& b, const char* function) {
+  check_defined(a, function, "input");
+  check_defined(b, function, "other");
+  check_type(b, a.dtype());
+  if (a.dtype() == DType::kBool) refuse_type(a.dtype(), "addmm_impl_cpu_");
+  if (is_float_or_double(a.dtype())) return a.dtype();
+  return is_floating(a.dtype()) ? DType::kFloat32 : DType::kInt64;
+}
+
+// matmul of int64, whose sums wrap.
+Tensor integer_product(const Tensor& a, const Tensor& b) {
+  const int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1);
+  if (k != b.size(-2)) {
+    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(m, k) + " and " + times(b.size(-2), n) + ")");
+  }
+  Shape a_shape = broadcast_batch(a, b), b_shape = a_shape;
+  Shape shape = a_shape;
+  a_shape.insert(a_shape.end(), {m, k});
+  b_shape.insert(b_shape.end(), {k, n});
+  shape.insert(shape.end(), {m, n});
+  const Tensor x = expand(a, a_shape), y = expand(b, b_shape);
+  Tensor c = Tensor::zeros(shape, DType::kInt64);
+  if (c.numel() == 0 || k == 0) return c;
+  const auto* u = static_cast<const uint64_t*>(x.raw_data());
+  const auto* v = static_cast<const uint64_t*>(y.raw_data());
+  auto* w = static_cast<uint64_t*>(c.raw_data());
+  parallel_ranges(c.numel() / n, std::max<int64_t>(1, 16384 / (k * n)), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t i = 0; i < k; ++i) {
+        const uint64_t factor = u[row * k + i];
+        const uint64_t* from = v + (row / m * k + i) * n;
+        for (int64_t j = 0; j < n; ++j) w[row * n + j] += factor * from[j];
+      }
+    }
+  });
+  return c;
+}
+
 void check_matmul(const Tensor& a, const Tensor& b) {
-  check_types(a, b);
+  if (a.dtype() != DType::kInt64 || b.dtype() != DType::kInt64) check_types(a, b);
   if (a.dim() == 0 || b.dim() == 0) {
     throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are " + std::to_string(a.dim()) + "D and " +
                         std::to_string(b.dim()) + "D");
@@ -234,12 +278,51 @@ LinearGradients linear_backward(const Tensor& grad_output, const Tensor& input, 
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
+  const DType dtype = computed_type(a, b, "matmul");
+  if (dtype != a.dtype()) return matmul(a.to(dtype), b.to(dtype)).to(a.dtype());
   check_matmul(a, b);
-  Tensor c = batched_product(as_matrix(a, true), false, as_matrix(b, false), false);
+  Tensor c = dtype == DType::kInt64 ? integer_product(as_matrix(a, true), as_matrix(b, false))
+                                    : batched_product(as_matrix(a, true), false, as_matrix(b, false), false);
   Shape shape = c.shape();
   if (b.dim() == 1) shape.pop_back();
   if (a.dim() == 1) shape.erase(shape.end() - (b.dim() == 1 ? 1 : 2));
   return c.reshape(shape);
+}
+
+Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions& options) {
+  const DType dtype = computed_type(a, b, "gemm");
+  if (c.defined()) check_type(c, a.dtype());
+  if (dtype == DType::kInt64) {  // scaled in float64, which holds 32-bit numbers
+    const DType wide = DType::kFloat64;
+    return gemm(a.to(wide), b.to(wide), c.to(wide), options).to(a.dtype());
+  }
+  if (dtype != a.dtype()) return gemm(a.to(dtype), b.to(dtype), c.to(dtype), options).to(a.dtype());
+  if (a.dim() != 2 || b.dim() != 2) {
+    throw ShapeMismatch("gemm: both matrices must have 2 axes, but have shapes " + to_string(a.shape()) + " and " +
+                        to_string(b.shape()));
+  }
+  const int64_t m = a.size(options.transpose_a ? 1 : 0), k = a.size(options.transpose_a ? 0 : 1);
+  const int64_t k2 = b.size(options.transpose_b ? 1 : 0), n = b.size(options.transpose_b ? 0 : 1);
+  if (k != k2) {
+    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(m, k) + " and " + times(k2, n) + ")",
+                        "the columns of the first must be as many as the rows of the second");
+  }
+  const bool plain = options.alpha == 1 && c.defined() && options.beta == 1;
+  const bool bias = plain && c.numel() == n && (c.dim() == 1 || (c.dim() == 2 && c.size(0) == 1));
+  if (c.defined() && broadcast_shape({m, n}, c.shape()) != Shape{m, n}) {
+    throw ShapeMismatch("gemm: c of shape " + to_string(c.shape()) + " does not broadcast to " + to_string({m, n}));
+  }
+  Tensor output = Tensor::empty({m, n}, dtype);
+  with_floating(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    Gemm<T> g = product<T>(m, n, k, a.data<T>(), options.transpose_a, b.data<T>(), options.transpose_b, output.data<T>());
+    if (bias) g.start = c.data<T>();
+    run(g);
+  });
+  if (bias) return output;
+  if (options.alpha != 1) output = affine(output, options.alpha, 0);
+  if (c.defined() && options.beta != 0) output = add(output, options.beta == 1 ? c : affine(c, options.beta, 0));
+  return output;
 }
 
 std::pair<Tensor, Tensor> matmul_backward(const Tensor& grad_output, const Tensor& a, const Tensor& b) {

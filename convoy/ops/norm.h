@@ -58,9 +58,18 @@ NormResult instance_norm(const Tensor& input, const Tensor& weight, const Tensor
 ///
 /// Errors: "Given normalized_shape=[3, 5], expected input with shape [*, 3, 5], but got input of size[2, 3, 4]".
 /// Source: torch.nn.functional.layer_norm.
-NormResult layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias, double eps = 1e-5);
-NormGradients layer_norm_backward(const Tensor& grad_output, const Tensor& input, const Shape& normalized_shape, const Tensor& weight,
-                                  const NormResult& forward);
+NormResult layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias,
+                      double eps = 1e-5);
+NormGradients layer_norm_backward(const Tensor& grad_output, const Tensor& input, const Shape& normalized_shape,
+                                  const Tensor& weight, const NormResult& forward);
+
+/// x / (bias + alpha / size * sum of x^2 over `size` neighbouring channels)^beta; with an even size one more channel lies behind
+/// than before, as in ONNX. Shapes: input (N, C, *). Source: torch.nn.functional.local_response_norm for odd sizes, ONNX LRN.
+Tensor local_response_norm(const Tensor& input, int64_t size, double alpha = 1e-4, double beta = 0.75, double bias = 1.0);
+
+/// x / sqrt(mean of x^2 over the trailing axes + eps) * weight. Shapes: the trailing axes are normalized_shape, which weight has or
+/// is undefined. Source: torch.nn.functional.rms_norm, ONNX RMSNormalization.
+Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight, double eps = 1e-5);
 
 }  // namespace ops
 }  // namespace convoy
