@@ -12,7 +12,7 @@ void convert_batch_norm(Importing& importing) {
   }
   const bool training = importing.opset() >= 14 && importing.attributes().integer("training_mode", 0) != 0;
   importing.drop({"spatial", "is_test", "consumed_inputs"});
-  if (!training && importing.node.outputs.size() > 1) importing.node.outputs.resize(1);
+  while (!training && importing.node.outputs.size() > 1) importing.node.outputs.pop_back();
 }
 
 // Before opset 21 scale and bias have a value per group.
