@@ -36,6 +36,7 @@ constexpr int64_t kBlock = 256;      // terms of a chain; 256 pixels x 32 channe
 constexpr int64_t kOutBlock = 64;    // output channels of a task
 constexpr int64_t kSums = 48 << 10;  // floats of a task's sums: 192 KiB of L2
 constexpr int64_t kTasks = 16;       // with fewer, the pixels are cut into parts with sums of their own
+constexpr int64_t kTapsPerList = 9;
 constexpr int64_t kLargestScratch = 4 << 20;
 
 // A run of pixels that one tap reads inside the input: x from the plane's begin, y pixels from the block's begin.
@@ -52,6 +53,7 @@ struct Cut {
   int64_t ins_per_task = 0, in_tasks = 0;
   int64_t segments = 1, segment = 0;  // of an output row, and pixels of one
   int64_t units = 0, units_per_block = 1, blocks = 0, parts = 1;
+  int64_t taps_per_list = 1;  // taps whose runs are listed together
   // Copies: one per kernel row, or one per tap where the taps of a row lie far apart.
   int64_t copies_per_row = 1, copy_width = 0;
   int64_t gather_step = 1, copy_step = 1;  // pixels between neighbours of a copy, and of a run in it
@@ -66,6 +68,7 @@ struct Cut {
   int64_t packed_floats() const { return panels_per_task * panel * units_per_block * segment; }
   // Pixels before unit u, images counted through.
   int64_t position(int64_t u) const { return u / segments * out[2] + u % segments * segment; }
+  int64_t list_runs() const { return taps_per_list * units_per_block; }
   int64_t part_floats() const { return groups * panels * panel * depth(); }
 };
 
@@ -111,6 +114,7 @@ inline Cut make_cut(const ConvShape& s, int64_t rows, int64_t panel) {
   c.units_per_block = c.segments > 1 ? 1 : std::max<int64_t>(even_part(c.units, kBlock / c.segment), 1);
   c.blocks = shape::ceil_div(c.units, c.units_per_block);
   c.parts = std::clamp<int64_t>(kTasks / std::max<int64_t>(c.tasks(), 1), 1, std::max<int64_t>(c.blocks / 2, 1));
+  if (!c.copies) c.taps_per_list = std::min(kTapsPerList, std::max<int64_t>(c.taps, 1));
   if (c.copies) {
     const int64_t reach = (c.kernel[2] - 1) * c.dilation[2];
     const bool shared = c.stride[2] <= 4 && reach <= 64;
@@ -123,7 +127,8 @@ inline Cut make_cut(const ConvShape& s, int64_t rows, int64_t panel) {
 }
 
 // Where the runs of one tap lie, for the units [begin, end). Returns their number.
-inline int64_t find_runs(const Cut& c, int64_t channels, const shape::Spatial& tap, int64_t begin, int64_t end, Run* runs) {
+inline int64_t find_runs(const Cut& c, int64_t channels, int64_t tap_index, int64_t begin, int64_t end, Run* runs) {
+  const shape::Spatial tap{tap_index / c.kernel[2] / c.kernel[1], tap_index / c.kernel[2] % c.kernel[1], tap_index % c.kernel[2]};
   int64_t count = 0, y = 0;
   int64_t segment = begin % c.segments, row = begin / c.segments;
   int64_t h = row % c.out[1], d = row / c.out[1] % c.out[0], n = row / c.out[1] / c.out[0];
@@ -177,6 +182,13 @@ constexpr int kWeightRows = 6;
 
 HWY_INLINE int64_t WeightPanel() { return 2 * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>())); }
 
+// Makes the compiler keep one index for all rows, where it would advance a pointer for each.
+HWY_INLINE void KeepIndex(int64_t& i) {
+#if defined(__GNUC__)
+  asm volatile("" : "+r"(i));
+#endif
+}
+
 // sums[row][lane] (+)= sum over the runs of x[row][pixel * step] y[pixel][lane].
 template <int kR, int kV>
 HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, const float* const* HWY_RESTRICT rows, int64_t step,
@@ -189,12 +201,13 @@ HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, co
   for (int r = 0; r < kR; ++r) {
     for (int v = 0; v < kV; ++v) acc[r][v] = hn::Zero(d);
   }
+  const float* x[kR];
+  for (int r = 0; r < kR; ++r) x[r] = rows[r];
   for (const Run* run = runs; run != runs + run_count; ++run) {
-    const float* x[kR];
-    for (int r = 0; r < kR; ++r) x[r] = rows[r] + run->x;
     const float* HWY_RESTRICT at = y + run->y * panel;
     const float* const end = at + run->count * panel;
-    for (int64_t i = 0; at != end; at += panel, i += step) {
+    for (int64_t i = run->x; at != end; at += panel, i += step) {
+      KeepIndex(i);
       V channels[kV];
       for (int v = 0; v < kV; ++v) channels[v] = hn::Load(d, at + v * lanes);
       for (int r = 0; r < kR; ++r) {
@@ -376,7 +389,7 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
   float* const part_sums = workspace.take<float>(c.parts > 1 ? c.parts * part_floats : threads * c.sums_floats());
   float* const packed_floats = workspace.take<float>(threads * c.packed_floats());
   float* const copied_floats = workspace.take<float>(threads * c.copy_floats());
-  Run* const run_lists = workspace.take<Run>(threads * c.units_per_block);
+  Run* const run_lists = workspace.take<Run>(threads * c.list_runs());
   const int64_t copy_unit = c.copy_rows() * c.copy_width;
   parallel_for(c.tasks() * c.parts, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t part = task % c.parts, in_task = task / c.parts % c.in_tasks,
@@ -391,61 +404,62 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
                     : part_sums + thread * c.sums_floats();
     float* const packed = packed_floats + thread * c.packed_floats();
     float* const copied = copied_floats + thread * c.copy_floats();
-    Run* const runs = run_lists + thread * c.units_per_block;
+    Run* const runs = run_lists + thread * c.list_runs();
+    int64_t run_counts[grad_weight::kTapsPerList];
     const int64_t block_begin = c.blocks * part / c.parts, block_end = c.blocks * (part + 1) / c.parts;
     for (int64_t block = block_begin; block < block_end; ++block) {
       const bool first = block == block_begin;
       const int64_t unit = block * c.units_per_block, unit_end = std::min(c.units, unit + c.units_per_block);
       const int64_t position = c.position(unit), pixels = c.position(unit_end) - position;
       PackGradOutput(c, io.grad_output, s.out_channels, group, first_panel, panels, position, pixels, packed);
-      if (c.copies) CopyInput(c, io.input, s.in_channels, group, unit, unit_end, copied);
-      for (int64_t p = 0; p < panels; ++p) {
+      const auto tile = [&](int64_t p, int64_t height, const Run* list, int64_t count, const float* const* rows, int64_t step,
+                            float* to, int64_t to_stride) HWY_ATTR {
         const float* y = packed + p * c.panel * pixels;
-        float* panel = sums + p * panel_sums;
-        const bool two = c.outs - (first_panel + p) * c.panel > lanes;
-        const auto tile = [&](int64_t height, int64_t run_count, const float* const* rows, int64_t step, float* to,
-                              int64_t to_stride) HWY_ATTR {
-          if (two) {
-            WeightTileOfRows<2>(height, runs, run_count, rows, step, y, c.panel, to, to_stride, first);
-          } else {
-            WeightTileOfRows<1>(height, runs, run_count, rows, step, y, c.panel, to, to_stride, first);
-          }
-        };
-        const float* rows[kWeightRows];
-        if (c.copies) {
-          int64_t run_count = 0, at = 0;
-          for (int64_t u = unit; u < unit_end; ++u) {
-            const int64_t length = std::min(c.segment, c.out[2] - u % c.segments * c.segment);
-            runs[run_count] = {run_count * copy_unit, at, length};
-            ++run_count;
-            at += length;
-          }
+        if (c.outs - (first_panel + p) * c.panel > lanes) {
+          WeightTileOfRows<2>(height, list, count, rows, step, y, c.panel, to, to_stride, first);
+        } else {
+          WeightTileOfRows<1>(height, list, count, rows, step, y, c.panel, to, to_stride, first);
+        }
+      };
+      if (c.copies) {
+        CopyInput(c, io.input, s.in_channels, group, unit, unit_end, copied);
+        int64_t at = 0;
+        for (int64_t u = unit; u < unit_end; ++u) {
+          const int64_t length = std::min(c.segment, c.out[2] - u % c.segments * c.segment);
+          runs[u - unit] = {(u - unit) * copy_unit, at, length};
+          at += length;
+        }
+        for (int64_t p = 0; p < panels; ++p) {
           for (int64_t k = 0; k < k_count;) {
             const int64_t height = grad_weight::even_part(k_count - k, kWeightRows);
+            const float* rows[kWeightRows];
             for (int64_t r = 0; r < height; ++r) {
               const int64_t row = (k + r) / c.kernel[2], kw = (k + r) % c.kernel[2];
               rows[r] = copied +
                         (c.copies_per_row > 1 ? (row * c.kernel[2] + kw) * c.copy_width : row * c.copy_width + kw * c.dilation[2]);
             }
-            tile(height, run_count, rows, c.copy_step, panel + k * c.panel, c.panel);
+            tile(p, height, runs, unit_end - unit, rows, c.copy_step, sums + p * panel_sums + k * c.panel, c.panel);
             k += height;
           }
-          continue;
         }
-        int64_t tap_index = 0;
-        for (int64_t kd = 0; kd < c.kernel[0]; ++kd) {
-          for (int64_t kh = 0; kh < c.kernel[1]; ++kh) {
-            for (int64_t kw = 0; kw < c.kernel[2]; ++kw, ++tap_index) {
-              const int64_t run_count = grad_weight::find_runs(c, s.in_channels, {kd, kh, kw}, unit, unit_end, runs);
-              if (run_count == 0 && !first) continue;
-              for (int64_t ic = ic_begin; ic < ic_end;) {
-                const int64_t height = grad_weight::even_part(ic_end - ic, kWeightRows);
-                for (int64_t r = 0; r < height; ++r) rows[r] = io.input + (group * c.ins + ic + r) * c.in_positions();
-                tile(height, run_count, rows, c.stride[2], panel + ((ic - ic_begin) * c.taps + tap_index) * c.panel,
-                     c.taps * c.panel);
-                ic += height;
-              }
+      }
+      for (int64_t tap = 0; !c.copies && tap < c.taps; tap += c.taps_per_list) {
+        const int64_t tap_end = std::min(c.taps, tap + c.taps_per_list);
+        for (int64_t t = tap; t < tap_end; ++t) {
+          run_counts[t - tap] = grad_weight::find_runs(c, s.in_channels, t, unit, unit_end, runs + (t - tap) * c.units_per_block);
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+          for (int64_t ic = ic_begin; ic < ic_end;) {
+            const int64_t height = grad_weight::even_part(ic_end - ic, kWeightRows);
+            const float* rows[kWeightRows];
+            for (int64_t r = 0; r < height; ++r) rows[r] = io.input + (group * c.ins + ic + r) * c.in_positions();
+            for (int64_t t = tap; t < tap_end; ++t) {
+              const int64_t count = run_counts[t - tap];
+              if (count == 0 && !first) continue;
+              tile(p, height, runs + (t - tap) * c.units_per_block, count, rows, c.stride[2],
+                   sums + p * panel_sums + ((ic - ic_begin) * c.taps + t) * c.panel, c.taps * c.panel);
             }
+            ic += height;
           }
         }
       }
@@ -477,7 +491,7 @@ HWY_ATTR size_t GradWeightWorkspace(const ConvShape& s, int threads) {
   const Cut c = grad_weight::make_cut(s, kWeightRows, WeightPanel());
   const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };
   return floats(c.parts > 1 ? c.parts * c.part_floats() : threads * c.sums_floats()) + floats(threads * c.packed_floats()) +
-         floats(threads * c.copy_floats()) + padded_bytes(static_cast<size_t>(threads * c.units_per_block) * sizeof(Run));
+         floats(threads * c.copy_floats()) + padded_bytes(static_cast<size_t>(threads * c.list_runs()) * sizeof(Run));
 }
 
 HWY_ATTR int64_t GradWeightScratch(const ConvShape& s) {
