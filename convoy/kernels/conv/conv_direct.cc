@@ -24,7 +24,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <cstring>
 
 #include "convoy/core/parallel.h"
 #include "convoy/shape/taps.h"
@@ -38,7 +37,8 @@ constexpr int64_t kMostTaps = 512;            // and the longest chain of sums
 constexpr int64_t kSlabFloats = 128 << 10;    // half of a 1 MiB L2 cache
 constexpr int64_t kMostSlabFloats = 1 << 20;  // 4 MiB
 constexpr int64_t kBlockPixels = 1024;        // of a task
-constexpr int64_t kReach = 1 << 20;           // of a kernel; beyond it sizes might overflow
+constexpr int64_t kAliasFloats = 4 << 10;
+constexpr int64_t kReach = 1 << 20;  // of a kernel; beyond it sizes might overflow
 
 using shape::Range;
 using shape::Spatial;
@@ -166,9 +166,9 @@ struct Plan {
   // Weight of (row, channel, tap) at row * weight_row + channel * weight_channel + tap, a group's at weight_group.
   int64_t weight_row, weight_channel, weight_group;
 
-  bool flat = false;
-  bool cut = false;        // lines at the columns where taps enter and leave
-  Spatial block{1, 1, 1};  // result positions of a task
+  bool in_place = false, flat = false;  // otherwise a slab of rows
+  bool cut = false;                     // lines at the columns where taps enter and leave
+  Spatial block{1, 1, 1};               // result positions of a task
   Spatial blocks{1, 1, 1};
   int64_t chain = 1;                                         // channels of one chain of sums
   int64_t slab_channels = 1;                                 // channels in the slab at a time, a multiple of chain
@@ -218,7 +218,10 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   }
   const Axis &d = p.axes[0], &h = p.axes[1], &w = p.axes[2];
   p.cut = column_cost(w, true) * 10 < column_cost(w, false) * 9;
-  p.flat = !p.cut && h.result_step == 1 && w.result_step == 1 && w.result <= 7 && h.result > 1;
+  p.flat = !p.cut && h.result_step == 1 && w.result_step == 1 && w.result <= 5 && h.result > 1;
+  // Planes a large power of two apart share few sets of the cache: their lines would drive each other out.
+  const int64_t volume = p.source_positions();
+  p.in_place = !p.flat && w.source_step <= 2 && (p.kernel[2] <= 7 || p.cut) && (volume % kAliasFloats != 0 || p.channels < 8);
 
   const auto even = [](int64_t size, int64_t most, int64_t step) {  // size cut into equal parts of at most `most`
     most = std::max<int64_t>(most, 1);
@@ -229,6 +232,13 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.block[2] = w.result <= 2 * kBlockPixels ? w.result : even(w.result, kBlockPixels, w.result_step);
   p.block[1] = even(h.result, kBlockPixels / p.block[2], h.result_step);
   const auto measure = [&] {
+    if (p.in_place) {
+      p.slab_depth = d.source;
+      p.slab_lines = h.source;
+      p.slab_pitch = w.source;
+      p.slab_channel = volume;
+      return;
+    }
     p.slab_depth = d.hull_size(p.block[0], true);
     if (p.flat) {
       p.columns = w.result;
@@ -246,7 +256,7 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
             std::max<int64_t>((p.channels + p.chain - 1) / p.chain, 1);
   measure();
   // Fewer lines where that lets the slab hold all channels without reading much more around them.
-  while (p.slab_channel * p.channels > kSlabFloats && p.block[1] > h.result_step && p.block[1] * p.block[2] >= 256) {
+  while (!p.in_place && p.slab_channel * p.channels > kSlabFloats && p.block[1] > h.result_step && p.block[1] * p.block[2] >= 256) {
     const Spatial before = p.block;
     p.block[1] = even(h.result, p.block[1] / 2, h.result_step);
     if (p.block[1] >= before[1] || h.hull_size(p.block[1], true) * h.result_step * 10 > p.block[1] * h.source_step * 15) {
@@ -255,8 +265,9 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
     }
     measure();
   }
-  measure();
-  p.slab_channels = std::clamp<int64_t>(kSlabFloats / p.slab_channel / p.chain, 1, (p.channels + p.chain - 1) / p.chain) * p.chain;
+  p.slab_channels =
+      p.in_place ? p.channels
+                 : std::clamp<int64_t>(kSlabFloats / p.slab_channel / p.chain, 1, (p.channels + p.chain - 1) / p.chain) * p.chain;
   for (size_t a = 0; a < 3; ++a) p.blocks[a] = (p.axes[a].result + p.block[a] - 1) / p.block[a];
   return p;
 }
@@ -286,25 +297,46 @@ HWY_INLINE int64_t PackedGroup(const Plan& p) {
   return DirectTiles(p) == 0 ? 0 : ((DirectTiles(p) - 1) * TileRows() + TileLanes(p, DirectTiles(p) - 1)) * p.channels * p.taps;
 }
 
-// to[j] = row[first + j * step], zero outside [0, size).
+// to[j] = row[first + j * step], zero outside [0, size). kStep: the step if it is 1 or 2, else 0. Written out, since rows are
+// short: calling memcpy and dividing by the step took a tenth of a 3x3 layer's time.
+template <int kStep>
 HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t first, int64_t step, float* HWY_RESTRICT to,
                         int64_t count) {
-  const int64_t begin = std::clamp<int64_t>(shape::ceil_div(-first, step), 0, count);
-  const int64_t end = std::clamp<int64_t>(shape::ceil_div(size - first, step), begin, count);
+  const hn::ScalableTag<float> v;
+  const int64_t lanes = tile::Lanes();
+  if constexpr (kStep != 0) step = kStep;
+  const int64_t begin = first >= 0 ? 0 : std::min((-first + step - 1) / step, count);
+  const int64_t end = std::clamp<int64_t>(size > first ? (size - first + step - 1) / step : 0, begin, count);
   for (int64_t j = 0; j < begin; ++j) to[j] = 0;
-  if (end > begin) {
-    const float* from = row + first + begin * step;
-    float* HWY_RESTRICT at = to + begin;
-    const int64_t n = end - begin;
-    if (step == 1) {
-      std::memcpy(at, from, static_cast<size_t>(n) * sizeof(float));
-    } else if (step == 2) {
-      for (int64_t j = 0; j < n; ++j) at[j] = from[2 * j];
-    } else {
-      for (int64_t j = 0; j < n; ++j) at[j] = from[step * j];
+  const float* from = row + first;
+  int64_t j = begin;
+  if constexpr (kStep == 1) {
+    for (; j + lanes <= end; j += lanes) hn::StoreU(hn::LoadU(v, from + j), v, to + j);
+    if (j < end) {
+      const auto mask = hn::FirstN(v, static_cast<size_t>(end - j));
+      hn::BlendedStore(hn::MaskedLoad(mask, v, from + j), mask, v, to + j);
     }
+  } else {
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (kStep == 2) {
+      for (; j + lanes < end; j += lanes) {
+        hn::StoreU(hn::ConcatEven(v, hn::LoadU(v, from + 2 * j + lanes), hn::LoadU(v, from + 2 * j)), v, to + j);
+      }
+    }
+#endif
+    for (; j < end; ++j) to[j] = from[j * step];
   }
-  for (int64_t j = end; j < count; ++j) to[j] = 0;
+  for (j = end; j < count; ++j) to[j] = 0;
+}
+
+HWY_INLINE void CopyRow(const float* row, int64_t size, int64_t first, int64_t step, float* to, int64_t count) {
+  if (step == 1) {
+    CopyRow<1>(row, size, first, 1, to, count);
+  } else if (step == 2) {
+    CopyRow<2>(row, size, first, 2, to, count);
+  } else {
+    CopyRow<0>(row, size, first, step, to, count);
+  }
 }
 
 // The block of the result that a task computes and where its source lies in the slab.
@@ -324,7 +356,7 @@ HWY_INLINE DirectBlock MakeBlock(const Plan& p, int64_t index) {
   b.planes = p.axes[0].clipped_hull(b.begin[0], b.end[0]);
   b.lines = p.flat ? p.axes[1].hull(b.begin[1], b.end[1]) : p.axes[1].clipped_hull(b.begin[1], b.end[1]);
   const Range columns = p.cut ? p.axes[2].clipped_hull(b.begin[2], b.end[2]) : p.axes[2].hull(b.begin[2], b.end[2]);
-  b.low = {b.planes.begin, b.lines.begin, columns.begin};
+  b.low = p.in_place ? Spatial{0, 0, 0} : Spatial{b.planes.begin, b.lines.begin, columns.begin};
   return b;
 }
 
@@ -362,68 +394,166 @@ HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source,
   }
 }
 
-// The taps of the pixels of one line from column j of a column phase on. Those outside the source are left out, columns only if the
-// lines are cut.
-HWY_INLINE int64_t MakeTaps(const Plan& p, const DirectBlock& b, int64_t d, int64_t h, int64_t column_phase, int64_t j,
-                            int64_t lanes, Tap* taps) {
-  const Axis &ad = p.axes[0], &ah = p.axes[1], &aw = p.axes[2];
-  const Phase &pd = ad.phase[static_cast<size_t>(d % ad.result_step)], &ph = ah.phase[static_cast<size_t>(h % ah.result_step)],
-              &pw = aw.phase[static_cast<size_t>(column_phase)];
-  const int64_t jd = d / ad.result_step, jh = h / ah.result_step;
-  int64_t count = 0;
-  for (int64_t td = 0; td < pd.taps; ++td) {
-    if (!ad.reads(pd, jd, td)) continue;
-    const int64_t plane = (jd * ad.source_step + pd.offset_of(td) - b.low[0]) * p.slab_lines;
-    for (int64_t th = 0; th < ph.taps; ++th) {
-      if (!p.flat && !ah.reads(ph, jh, th)) continue;
-      const int64_t line = jh * ah.source_step + ph.offset_of(th) - b.low[1];
-      const int64_t kernel = (pd.kernel_first + td * pd.kernel_step) * p.kernel[1] + ph.kernel_first + th * ph.kernel_step;
-      for (int64_t tw = 0; tw < pw.taps; ++tw) {
-        int64_t at = plane;
-        if (p.flat) {
-          const int64_t remainders = ah.source_step, per_remainder = p.slab_lines / p.kernel[2] / remainders;
-          at = (at + (tw * remainders + line % remainders) * per_remainder + line / remainders) * p.slab_pitch;
-        } else {
-          if (p.cut && !aw.reads(pw, j, tw)) continue;
-          const int64_t column = j * aw.source_step + pw.offset_of(tw) - b.low[2];
-          at = (at + line) * p.slab_pitch + column % aw.source_step * p.columns + column / aw.source_step;
+// Pixels of a line that one register tile sums through the column taps [from, to). Where some of a tile's pixels cannot read a tap,
+// the taps that all can read come first, then the others for the pixels that can.
+struct Pass {
+  int64_t phase, begin, pixels;
+  int64_t from, to;
+  bool first;
+  int64_t taps_at, tap_count;  // in the thread's list of taps; passes through the same column taps share it
+};
+
+// Column taps that the grid positions [begin, end) all read.
+HWY_INLINE Range CommonTaps(const Axis& w, const Phase& phase, int64_t begin, int64_t end) {
+  Range taps{0, phase.taps};
+  const auto common = [&](int64_t tap) { return w.reads(phase, begin, tap) && w.reads(phase, end - 1, tap); };
+  while (taps.begin < taps.end && !common(taps.begin)) ++taps.begin;
+  while (taps.end > taps.begin && !common(taps.end - 1)) --taps.end;
+  return taps;
+}
+
+HWY_INLINE int64_t MostPasses(const Plan& p) { return p.block[2] / tile::kPixels + 2 * p.axes[2].phases + 6 * p.kernel[2] + 2; }
+HWY_INLINE int64_t MostTaps(const Plan& p) { return (p.in_place || p.cut ? 4 * p.kernel[2] + 2 : 1) * p.taps; }
+
+HWY_INLINE int64_t MakePasses(const Plan& p, const DirectBlock& b, Pass* passes) {
+  const Axis& w = p.axes[2];
+  int64_t count = 0, taps_at = 0;
+  const auto add = [&](int64_t r, int64_t begin, int64_t end, Range taps, bool first) {
+    Pass& pass = passes[count++];
+    pass = {r, begin, end - begin, taps.begin, taps.end, first, taps_at, 0};
+    for (const Pass* other = passes; other != &pass; ++other) {
+      if (other->phase == r && other->from == pass.from && other->to == pass.to) {
+        pass.taps_at = other->taps_at;
+        return;
+      }
+    }
+    taps_at += taps.size() * p.kernel[0] * p.kernel[1];
+  };
+  for (int64_t r = 0; r < w.phases; ++r) {
+    const Phase& phase = w.phase[static_cast<size_t>(r)];
+    const Range grid = w.grid(r, b.begin[2], b.end[2]);
+    for (int64_t from = grid.begin, to = 0; from < grid.end; from = to) {
+      to = p.cut ? w.next_cut(phase, from, grid.end) : grid.end;
+      const int64_t tiles = (to - from + tile::kPixels - 1) / tile::kPixels;
+      for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t begin = from + (to - from) * i / tiles, end = from + (to - from) * (i + 1) / tiles;
+        const Range common = p.cut || p.in_place ? CommonTaps(w, phase, begin, end) : Range{0, phase.taps};
+        add(r, begin, end, common, true);
+        if (!p.in_place || p.cut) continue;
+        const auto reached = [&](int64_t tap) {
+          Range range{begin, end};
+          while (range.begin < end && !w.reads(phase, range.begin, tap)) ++range.begin;
+          while (range.end > range.begin && !w.reads(phase, range.end - 1, tap)) --range.end;
+          return range;
+        };
+        for (int64_t tap = 0; tap < phase.taps; ++tap) {
+          if (tap >= common.begin && tap < common.end) continue;
+          const Range range = reached(tap);
+          if (range.empty()) continue;
+          const int64_t first = tap;
+          while (tap + 1 < phase.taps && tap + 1 != common.begin && reached(tap + 1) == range) ++tap;
+          add(r, range.begin, range.end, {first, tap + 1}, false);
         }
-        taps[count++] = {at, (kernel * p.kernel[2] + pw.kernel_first + tw * pw.kernel_step) * lanes};
       }
     }
   }
   return count;
 }
 
-// Sums of channels [c_begin, c_begin + channels) of the slab for one tile of result channels over a block, into
-// sums[pixel][TileRows].
-HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work work, int64_t lanes, Tap* taps, float* sums) {
-  const Axis& w = p.axes[2];
-  const int64_t width = b.end[2] - b.begin[2], stride = TileRows(), vectors = lanes / tile::Lanes();
-  work.taps = taps;
-  for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
-    if (p.flat) {
-      const int64_t pixels = (b.end[1] - b.begin[1]) * width;
-      work.tap_count = MakeTaps(p, b, d, b.begin[1], 0, 0, lanes, taps);
-      work.sums = sums;
-      work.sums_stride = stride;
-      tile::ChannelTiles(work, pixels, vectors);
-      sums += pixels * stride;
-      continue;
-    }
-    for (int64_t h = b.begin[1]; h < b.end[1]; ++h, sums += width * stride) {
-      for (int64_t r = 0; r < w.phases; ++r) {
-        const Phase& phase = w.phase[static_cast<size_t>(r)];
-        const Range grid = w.grid(r, b.begin[2], b.end[2]);
-        for (int64_t j = grid.begin; j < grid.end;) {
-          const int64_t end = p.cut ? w.next_cut(phase, j, grid.end) : grid.end;
-          work.tap_count = MakeTaps(p, b, d, h, r, j, lanes, taps);
-          work.sums = sums + (phase.first + j * w.result_step - b.begin[2]) * stride;
-          work.sums_stride = w.result_step * stride;
-          tile::ChannelTiles(work, end - j, vectors);
-          j = end;
+// The taps [from, to) of an axis phase that grid position j reads.
+HWY_INLINE Range ReadTaps(const Axis& axis, const Phase& phase, int64_t j, bool all) {
+  return all ? Range{0, phase.taps} : CommonTaps(axis, phase, j, j + 1);
+}
+
+// Taps relative to a pixel's place in the slab (SourceOf).
+HWY_INLINE int64_t MakeTaps(const Plan& p, const DirectBlock& b, const Phase& pd, Range td, const Phase& ph, Range th,
+                            const Phase& pw, Range tw, int64_t lanes, Tap* taps) {
+  const int64_t sh = p.axes[1].source_step, sw = p.axes[2].source_step;
+  int64_t count = 0;
+  for (int64_t d = td.begin; d < td.end; ++d) {
+    const int64_t plane = (pd.offset_of(d) - b.low[0]) * p.slab_lines;
+    for (int64_t h = th.begin; h < th.end; ++h) {
+      const int64_t line = ph.offset_of(h) - b.low[1];
+      const int64_t kernel = (pd.kernel_first + d * pd.kernel_step) * p.kernel[1] + ph.kernel_first + h * ph.kernel_step;
+      for (int64_t w = tw.begin; w < tw.end; ++w) {
+        const int64_t column = pw.offset_of(w) - b.low[2];
+        int64_t at = 0;
+        if (p.flat) {
+          const int64_t q = shape::floor_div(line, sh), per_remainder = p.slab_lines / p.kernel[2] / sh;
+          at = (plane + (w * sh + line - q * sh) * per_remainder + q) * p.slab_pitch;
+        } else if (p.in_place) {
+          at = (plane + line) * p.slab_pitch + column;
+        } else {
+          const int64_t q = shape::floor_div(column, sw);
+          at = (plane + line) * p.slab_pitch + (column - q * sw) * p.columns + q;
         }
+        taps[count++] = {at, (kernel * p.kernel[2] + pw.kernel_first + w * pw.kernel_step) * lanes};
       }
+    }
+  }
+  return count;
+}
+
+struct DirectLists {
+  Pass* passes;
+  int64_t pass_count;
+  Tap* taps;
+};
+
+// Sums of some channels for one tile of result channels over a block, into sums[pixel][TileRows]. work: all but taps, their count
+// and the sums.
+HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work work, int64_t lanes, const DirectLists& lists,
+                         float* sums) {
+  const Axis &ad = p.axes[0], &ah = p.axes[1], &w = p.axes[2];
+  const int64_t width = b.end[2] - b.begin[2], stride = TileRows(), vectors = lanes / tile::Lanes();
+  const float* const slab = work.source;
+  const bool add = work.add;
+  Range last_d{-1, -1}, last_h{-1, -1};  // what the lists hold: taps and phase of planes and lines
+  int64_t last_phases = -1;
+  for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
+    const int64_t rd = d % ad.result_step, jd = d / ad.result_step;
+    const Phase& pd = ad.phase[static_cast<size_t>(rd)];
+    const Range td = ReadTaps(ad, pd, jd, false);
+    for (int64_t h = b.begin[1]; h < b.end[1]; ++h) {
+      const int64_t rh = h % ah.result_step, jh = h / ah.result_step;
+      const Phase& ph = ah.phase[static_cast<size_t>(rh)];
+      const Range th = ReadTaps(ah, ph, jh, p.flat);
+      if (td != last_d || th != last_h || rd * direct::kMostPhases + rh != last_phases) {
+        for (int64_t i = 0; i < lists.pass_count; ++i) {
+          Pass& pass = lists.passes[i];
+          pass.tap_count = MakeTaps(p, b, pd, td, ph, th, w.phase[static_cast<size_t>(pass.phase)], {pass.from, pass.to}, lanes,
+                                    lists.taps + pass.taps_at);
+        }
+        last_d = td;
+        last_h = th;
+        last_phases = rd * direct::kMostPhases + rh;
+      }
+      work.sums_stride = w.result_step * stride;
+      if (p.flat) {  // lines follow each other
+        const int64_t pixels = (b.end[1] - b.begin[1]) * width, tiles = (pixels + tile::kPixels - 1) / tile::kPixels;
+        work.taps = lists.taps;
+        work.tap_count = lists.passes[0].tap_count;
+        for (int64_t i = 0; i < tiles; ++i) {
+          const int64_t at = pixels * i / tiles;
+          work.source = slab + jd * ad.source_step * p.slab_lines * p.slab_pitch + jh * p.slab_pitch + at;
+          work.sums = sums + at * stride;
+          tile::RunChannelTile(work, pixels * (i + 1) / tiles - at, vectors, 1);
+        }
+        sums += pixels * stride;
+        break;
+      }
+      const float* const line = slab + (jd * ad.source_step * p.slab_lines + jh * ah.source_step) * p.slab_pitch;
+      const int64_t step = p.in_place ? w.source_step : 1;
+      for (int64_t i = 0; i < lists.pass_count; ++i) {
+        const Pass& pass = lists.passes[i];
+        work.source = line + pass.begin * step;
+        work.taps = lists.taps + pass.taps_at;
+        work.tap_count = pass.tap_count;
+        work.sums = sums + (w.phase[static_cast<size_t>(pass.phase)].first + pass.begin * w.result_step - b.begin[2]) * stride;
+        work.add = add || !pass.first;
+        if (work.tap_count > 0 || !work.add) tile::RunChannelTile(work, pass.pixels, vectors, step);
+      }
+      sums += width * stride;
     }
   }
 }
@@ -436,15 +566,17 @@ HWY_INLINE int64_t DirectParts(const Plan& p, int threads) {
 }
 
 struct DirectScratch {
-  int64_t slab, sums, taps;  // floats
+  int64_t slab, sums, taps, passes;  // floats
+  int64_t all() const { return slab + sums + taps + passes; }
 };
 
 HWY_INLINE DirectScratch ScratchOf(const Plan& p, int threads) {
   const int64_t parts = DirectParts(p, threads), tiles = p.slab_channels < p.channels ? (DirectTiles(p) + parts - 1) / parts : 1;
   const auto whole_lines = [](int64_t floats) { return (floats + 15) / 16 * 16; };
-  return {whole_lines(p.slab_channel * std::min(p.slab_channels, p.channels)),
+  return {p.in_place ? 0 : whole_lines(p.slab_channel * std::min(p.slab_channels, p.channels)),
           whole_lines(((tiles * p.block_pixels()) + tile::Lanes()) * TileRows()),
-          whole_lines(p.taps * static_cast<int64_t>(sizeof(Tap) / sizeof(float)))};
+          whole_lines(MostTaps(p) * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
+          whole_lines(MostPasses(p) * static_cast<int64_t>(sizeof(Pass) / sizeof(float)))};
 }
 
 struct DirectIo {
@@ -455,7 +587,7 @@ struct DirectIo {
 HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>& what_follows, Workspace& workspace) {
   const SplitEpilogue epilogue(what_follows);
   const DirectScratch floats = ScratchOf(p, num_threads());
-  const int64_t scratch_floats = floats.slab + floats.sums + floats.taps;
+  const int64_t scratch_floats = floats.all();
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
   const int64_t parts = DirectParts(p, num_threads()), tiles = DirectTiles(p), packed_group = PackedGroup(p);
   const int64_t positions = p.result_positions(), blocks = p.block_count();
@@ -466,23 +598,28 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
     const DirectBlock b = MakeBlock(p, task / parts % blocks);
     float* const slab = scratch + thread * scratch_floats;
     float* const sums = slab + floats.slab;
-    Tap* const taps = reinterpret_cast<Tap*>(sums + floats.sums);
+    DirectLists lists{reinterpret_cast<Pass*>(sums + floats.sums), 0, reinterpret_cast<Tap*>(sums + floats.sums + floats.passes)};
+    lists.pass_count = MakePasses(p, b, lists.passes);
     const bool keep = p.slab_channels < p.channels;  // sums of all tiles wait for the next channels
     for (int64_t slab_begin = 0; slab_begin < p.channels; slab_begin += p.slab_channels) {
       const int64_t slab_end = std::min(p.channels, slab_begin + p.slab_channels);
-      FillSlab(p, b, io.source + (image * p.channels + slab_begin) * p.source_positions(), slab_end - slab_begin, slab);
+      const float* source = io.source + (image * p.channels + slab_begin) * p.source_positions();
+      if (!p.in_place) {
+        FillSlab(p, b, source, slab_end - slab_begin, slab);
+        source = slab;
+      }
       for (int64_t o = tile_begin; o < tile_end; ++o) {
         const int64_t lanes = TileLanes(p, o);
         float* const tile_sums = keep ? sums + (o - tile_begin) * p.block_pixels() * TileRows() : sums;
         for (int64_t c = slab_begin; c < slab_end; c += p.chain) {
           conv_tile::Work work;
-          work.source = slab + (c - slab_begin) * p.slab_channel;
+          work.source = source + (c - slab_begin) * p.slab_channel;
           work.source_channel = p.slab_channel;
           work.weight = io.packed + group * packed_group + (o * TileRows() * p.channels + c * lanes) * p.taps;
           work.weight_channel = p.taps * lanes;
           work.channels = std::min(p.chain, slab_end - c);
           work.add = c > 0;
-          SumBlock(p, b, work, lanes, taps, tile_sums);
+          SumBlock(p, b, work, lanes, lists, tile_sums);
         }
         if (slab_end < p.channels) continue;
         // Whole lines of one plane follow each other in the result as in the sums.
@@ -540,7 +677,7 @@ HWY_ATTR size_t DirectPackedBytes(const ConvShape& s, Direction direction) {
 
 HWY_ATTR size_t DirectWorkspace(const ConvShape& s, Direction direction, int threads) {
   const DirectScratch floats = ScratchOf(direct::make_plan(s, direction), threads);
-  return static_cast<size_t>((floats.slab + floats.sums + floats.taps) * threads) * sizeof(float);
+  return static_cast<size_t>(floats.all() * threads) * sizeof(float);
 }
 
 // Register tile steps (two vectors of FMAs per pixel) of one sample.
