@@ -1,7 +1,10 @@
 #include "convoy/core/storage.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -29,12 +32,31 @@ namespace convoy {
 
 namespace {
 
-// Blocks from 64 KiB to 256 MiB are kept, up to 1 GiB in all; smaller ones are malloc's business, larger ones are rare.
+// Blocks from 64 KiB to 1 GiB are kept; smaller ones are malloc's business, larger ones are rare.
 constexpr size_t kSmallestKept = size_t{64} << 10;
-constexpr size_t kLargestKept = size_t{256} << 20;
-constexpr size_t kMostKept = size_t{1} << 30;
+constexpr size_t kLargestKept = size_t{1} << 30;
 
-void* aligned_malloc(size_t bytes) { return std::aligned_alloc(kAlignment, bytes); }
+// A training step of ResNet-50 with 8 images frees 2 GiB and asks for them again: given back to the system, clearing fresh pages
+// would take a fifth of the step. A quarter of the machine's memory, at least 1 GiB, is kept.
+size_t most_kept() {
+  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  const size_t quarter = pages > 0 && page > 0 ? static_cast<size_t>(pages) / 4 * static_cast<size_t>(page) : 0;
+  return std::max(quarter, size_t{1} << 30);
+}
+
+// Large blocks lie on huge pages where the system has them: a kernel that reads one value of each of many channels touches a page
+// per value.
+constexpr size_t kHugePage = size_t{2} << 20;
+
+void* aligned_malloc(size_t bytes) {
+  if (bytes < 2 * kHugePage) return std::aligned_alloc(kAlignment, bytes);
+  void* block = nullptr;
+  if (posix_memalign(&block, kHugePage, bytes) != 0) return nullptr;
+#ifdef MADV_HUGEPAGE
+  madvise(block, bytes, MADV_HUGEPAGE);  // a wish: nothing depends on it
+#endif
+  return block;
+}
 
 class Cache {
  public:
@@ -51,7 +73,7 @@ class Cache {
   // False if the block is not kept.
   bool give(void* block, size_t bytes) noexcept {
     const std::lock_guard lock(mutex_);
-    if (kept_ + bytes > kMostKept) return false;
+    if (kept_ + bytes > most_kept_) return false;
     try {
       free_[bytes].push_back(block);
     } catch (...) {
@@ -77,6 +99,7 @@ class Cache {
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;
   size_t kept_ = 0;
+  const size_t most_kept_ = most_kept();
 };
 
 Cache& cache() {
