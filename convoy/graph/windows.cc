@@ -51,6 +51,9 @@ std::optional<std::vector<shape::Axis>> windows(const Attributes& attributes, co
     throw Error("attribute 'pads' is " + text(pads),
                 "it must have " + std::to_string(2 * rank) + " numbers: the begins, then the ends");
   }
+  for (const int64_t pad : pads) {
+    if (pad < 0) throw Error("attribute 'pads' is " + text(pads), "padding of convolution and pooling is 0 or more");
+  }
   const std::string auto_pad = attributes.text("auto_pad", "NOTSET");
   const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
   if (!same && auto_pad != "NOTSET" && auto_pad != "VALID" && !auto_pad.empty()) {

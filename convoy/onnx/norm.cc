@@ -49,6 +49,7 @@ std::span<const OnnxOperator> norm_rows() {
       {"LayerNormalization", 2, 3, 3, "axis:i epsilon:f stash_type:i", drop_stash_type},
       {"RMSNormalization", 2, 2, 1, "axis:i epsilon:f stash_type:i", drop_stash_type},
       {"MeanVarianceNormalization", 1, 1, 1, "axes:I"},
+      {"LRN", 1, 1, 1, "alpha:f beta:f bias:f size:i!"},
       {"LpNormalization", 1, 1, 1, "axis:i p:i"},
   };
   return kRows;

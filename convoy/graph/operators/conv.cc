@@ -1,7 +1,343 @@
+// Convolutions: plain, transposed, of integers, with offsets; and columns back to images.
+#include "convoy/ops/conv.h"
+
+#include <algorithm>
+
+#include "convoy/core/error.h"
 #include "convoy/graph/operator.h"
+#include "convoy/graph/rules.h"
+#include "convoy/graph/windows.h"
+#include "convoy/ops/deform_conv.h"
+#include "convoy/ops/elementwise.h"
+#include "convoy/ops/pad.h"
+#include "convoy/ops/quantize.h"
+#include "convoy/ops/rearrange.h"
+#include "convoy/shape/checked.h"
 
 namespace convoy::graph {
+namespace {
 
-std::span<const Operator> conv_operators() { return {}; }
+// The kernel's sizes of a weight (O, I, *).
+std::vector<int64_t> kernel_of(const Shape& weight) {
+  if (weight.size() < 3) {
+    throw ShapeMismatch("the weight has shape " + to_string(weight),
+                        "it must have two axes of channels and one for each spatial axis");
+  }
+  std::vector<int64_t> kernel(weight.begin() + 2, weight.end());
+  for (const int64_t size : kernel) {
+    if (size < 1) throw ShapeMismatch("the weight has shape " + to_string(weight), "kernel sizes must be at least 1");
+  }
+  return kernel;
+}
+
+// kernel_shape only repeats what the weight says.
+void check_kernel(const Attributes& attributes, const std::vector<int64_t>& kernel) {
+  const std::vector<int64_t> stated = attributes.integers("kernel_shape");
+  if (!stated.empty() && stated != kernel) {
+    throw ShapeMismatch("attribute 'kernel_shape' is " + to_string(stated), "the weight's kernel is " + to_string(kernel));
+  }
+}
+
+[[noreturn]] void refuse_axis(const shape::ShapeError& error, size_t i, int64_t n, const shape::Axis& axis) {
+  throw ShapeMismatch("spatial axis " + std::to_string(i) + ": " + std::string(shape::reason(error.code)),
+                      "size " + std::to_string(n) + ", kernel " + std::to_string(axis.kernel_size) + ", stride " +
+                          std::to_string(axis.stride) + ", dilation " + std::to_string(axis.dilation) + ", padding " +
+                          std::to_string(axis.pad_begin) + " and " + std::to_string(axis.pad_end));
+}
+
+int64_t groups_of(const Attributes& attributes) {
+  const int64_t groups = attributes.integer("group", 1);
+  if (groups < 1) throw Error("attribute 'group' is " + std::to_string(groups), "it must be at least 1");
+  return groups;
+}
+
+void check_input(const Shape& input, const Shape& weight) {
+  if (input.size() != weight.size()) {
+    throw ShapeMismatch("the input has shape " + to_string(input) + ", the weight " + to_string(weight),
+                        "both need the same number of axes");
+  }
+}
+
+std::vector<shape::Axis> axes_of(const Attributes& attributes, const Shape& input, const Shape& weight) {
+  check_input(input, weight);
+  check_kernel(attributes, kernel_of(weight));
+  return *windows(attributes, kernel_of(weight), spatial_sizes(dims_of(input)));
+}
+
+ConvOptions conv_options(const Attributes& attributes, const Shape& input, const Shape& weight) {
+  std::vector<int64_t> stride, dilation;
+  std::vector<shape::PadPair> pads;
+  for (const shape::Axis& axis : axes_of(attributes, input, weight)) {
+    stride.push_back(axis.stride);
+    dilation.push_back(axis.dilation);
+    pads.push_back({axis.pad_begin, axis.pad_end});
+  }
+  return {.stride = stride, .padding = pads, .dilation = dilation, .groups = groups_of(attributes)};
+}
+
+// 16-bit floats are computed in float32 and rounded once.
+Tensor computed(const Tensor& tensor) {
+  return tensor.defined() && is_floating(tensor.dtype()) && !is_float_or_double(tensor.dtype()) ? tensor.to(DType::kFloat32)
+                                                                                                : tensor;
+}
+
+std::vector<Value> run_conv(Call& call) {
+  const Tensor input = computed(call.tensor(0)), weight = computed(call.tensor(1)), bias = computed(call.tensor(2));
+  const ConvOptions options = conv_options(call.attributes(), input.shape(), weight.shape());
+  return {ops::conv(static_cast<int>(input.dim()) - 2, input, weight, bias, options).to(call.tensor(0).dtype())};
+}
+
+void infer_windows(Inference& inference, size_t weight_input, std::optional<DType> dtype) {
+  const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(weight_input);
+  if (!weight || !input) return inference.set(0, dtype, std::nullopt);
+  if (input->size() != weight->size() || input->size() < 3) {
+    throw ShapeMismatch("the input is " + to_string(*input) + ", the weight " + to_string(*weight),
+                        "both need the same number of axes, at least 3");
+  }
+  const int64_t groups = groups_of(inference.attributes());
+  const Dim &channels = (*input)[1], &per_group = (*weight)[1], &outputs = (*weight)[0];
+  if (channels.known() && per_group.known() && (channels.size % groups != 0 || channels.size / groups != per_group.size)) {
+    throw ShapeMismatch("the input has " + std::to_string(channels.size) + " channels, the weight " + to_string(*weight) + " in " +
+                            std::to_string(groups) + " groups",
+                        "the input's channels must be the weight's second size times the groups");
+  }
+  if (outputs.known() && outputs.size % groups != 0) {
+    throw ShapeMismatch("attribute 'group' is " + std::to_string(groups) + ", the weight " + to_string(*weight),
+                        "the groups must divide its first size");
+  }
+  Dims output{(*input)[0], outputs};
+  std::vector<int64_t> kernel;
+  for (size_t i = 2; i < weight->size(); ++i) {
+    if (!(*weight)[i].known()) {
+      output.resize(input->size());
+      return inference.set(0, dtype, std::move(output));
+    }
+    kernel.push_back((*weight)[i].size);
+  }
+  check_kernel(inference.attributes(), kernel);
+  const auto axes = windows(inference.attributes(), kernel, spatial_sizes(*input));
+  for (size_t i = 0; i < kernel.size(); ++i) {
+    const Dim& n = (*input)[2 + i];
+    if (!axes || !n.known()) {
+      const bool keeps = axes && (*axes)[i] == shape::Axis{};
+      output.push_back(keeps ? n : Dim{});
+      continue;
+    }
+    const shape::Result<int64_t> size = shape::output_size(n.size, (*axes)[i]);
+    if (!size) refuse_axis(size.error(), i, n.size, (*axes)[i]);
+    output.push_back({*size});
+  }
+  inference.set(0, dtype, std::move(output));
+}
+
+void infer_conv(Inference& inference) { infer_windows(inference, 1, inference.dtype(0)); }
+
+// ---- transposed ----
+
+struct TransposedAxis {
+  shape::Axis axis;
+  int64_t output_padding = 0;
+  int64_t output = 0;
+};
+
+// Where pads come from: `pads`, or output_shape (then what is left over is cut in front and behind), or SAME (output n s).
+std::vector<TransposedAxis> transposed_axes(const Attributes& attributes, const Shape& input, const Shape& weight) {
+  check_input(input, weight);
+  check_kernel(attributes, kernel_of(weight));
+  const std::string auto_pad = attributes.text("auto_pad", "NOTSET");
+  const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
+  const std::vector<shape::Axis> given = *windows(attributes, kernel_of(weight), spatial_sizes(dims_of(input)));
+  const size_t rank = given.size();
+  std::vector<int64_t> extra = attributes.integers("output_padding"), wanted = attributes.integers("output_shape");
+  if (extra.empty()) extra.assign(rank, 0);
+  if (wanted.size() == rank + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);
+  if (extra.size() != rank || (!wanted.empty() && wanted.size() != rank)) {
+    throw Error("output_padding or output_shape has another number of sizes than the kernel", "they need " + std::to_string(rank));
+  }
+  std::vector<TransposedAxis> axes;
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t n = input[2 + i];
+    TransposedAxis out{given[i], extra[i]};
+    if (extra[i] < 0) throw Error("attribute 'output_padding' has " + std::to_string(extra[i]), "it must be 0 or more");
+    shape::Axis bare = out.axis;
+    bare.pad_begin = bare.pad_end = 0;
+    const shape::Result<int64_t> unpadded = shape::transposed_output_size(n, bare, 0);
+    if (!unpadded) refuse_axis(unpadded.error(), i, n, bare);
+    const shape::Checked full = shape::Checked(*unpadded) + extra[i];
+    if (same || !wanted.empty()) {
+      const shape::Checked goal = wanted.empty() ? shape::Checked(n) * out.axis.stride : shape::Checked(wanted[i]);
+      const shape::Checked cut = full - goal;
+      if (!cut.ok()) refuse_axis({shape::ShapeErrorCode::kOverflow}, i, n, bare);
+      const int64_t total = std::max<int64_t>(cut.value(), 0);
+      const bool upper = auto_pad == "SAME_UPPER";
+      out.axis.pad_begin = upper ? total / 2 : total - total / 2;
+      out.axis.pad_end = total - out.axis.pad_begin;
+      out.output_padding = (shape::Checked(extra[i]) + std::max<int64_t>(-std::min<int64_t>(cut.value(), 0), 0)).value();
+    }
+    const shape::Checked size = shape::Checked(*unpadded) + out.output_padding - out.axis.pad_begin - out.axis.pad_end;
+    if (!size.ok() || size.value() < 0) {
+      refuse_axis({size.ok() ? shape::ShapeErrorCode::kOutputTooSmall : shape::ShapeErrorCode::kOverflow}, i, n, out.axis);
+    }
+    out.output = size.value();
+    axes.push_back(out);
+  }
+  return axes;
+}
+
+Tensor with_bias(const Tensor& output, const Tensor& bias) {
+  if (!bias.defined()) return output;
+  Shape per_channel(output.shape().size() - 1, 1);
+  per_channel[0] = bias.numel();
+  return ops::add(output, bias.reshape(per_channel));
+}
+
+std::vector<Value> run_conv_transpose(Call& call) {
+  const Tensor input = computed(call.tensor(0)), weight = computed(call.tensor(1)), bias = computed(call.tensor(2));
+  const std::vector<TransposedAxis> axes = transposed_axes(call.attributes(), input.shape(), weight.shape());
+  ConvTransposeOptions options{.groups = groups_of(call.attributes())};
+  std::vector<int64_t> stride, dilation, padding, output_padding;
+  bool symmetric = true;
+  for (const TransposedAxis& axis : axes) {
+    stride.push_back(axis.axis.stride);
+    dilation.push_back(axis.axis.dilation);
+    padding.push_back(axis.axis.pad_begin);
+    output_padding.push_back(axis.output_padding);
+    symmetric = symmetric && axis.axis.pad_begin == axis.axis.pad_end &&
+                axis.output_padding < std::max(axis.axis.stride, axis.axis.dilation);
+  }
+  options.stride = stride;
+  options.dilation = dilation;
+  const int rank = static_cast<int>(axes.size());
+  Tensor output;
+  if (symmetric) {
+    options.padding = padding;
+    options.output_padding = output_padding;
+    output = ops::conv_transpose(rank, input, weight, bias, options);
+  } else {
+    // Everything, then cut or extended: what no input reaches holds the bias alone.
+    std::vector<shape::PadPair> pads(2);
+    for (const TransposedAxis& axis : axes) pads.push_back({-axis.axis.pad_begin, axis.output_padding - axis.axis.pad_end});
+    output = with_bias(ops::pad_axes(ops::conv_transpose(rank, input, weight, {}, options), pads, PadMode::kConstant), bias);
+  }
+  return {output.to(call.tensor(0).dtype())};
+}
+
+void infer_conv_transpose(Inference& inference) {
+  const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(1);
+  if (!weight || !input) return inference.set(0, inference.dtype(0), std::nullopt);
+  if (input->size() != weight->size() || input->size() < 3) {
+    throw ShapeMismatch("the input is " + to_string(*input) + ", the weight " + to_string(*weight),
+                        "both need the same number of axes, at least 3");
+  }
+  const int64_t groups = groups_of(inference.attributes());
+  const Dim &channels = (*input)[1], &in_channels = (*weight)[0], &per_group = (*weight)[1];
+  if (channels.known() && in_channels.known() && (channels.size != in_channels.size || channels.size % groups != 0)) {
+    throw ShapeMismatch("the input has " + std::to_string(channels.size) + " channels, the weight " + to_string(*weight) + " in " +
+                            std::to_string(groups) + " groups",
+                        "the weight's first size must be the input's channels, which the groups must divide");
+  }
+  Dims output(input->size());
+  output[0] = (*input)[0];
+  if (per_group.known()) {
+    const shape::Checked out_channels = shape::Checked(per_group.size) * groups;
+    if (!out_channels.ok())
+      throw ShapeMismatch("the weight is " + to_string(*weight), "its second size times the groups does not fit 64 bits");
+    output[1] = {out_channels.value()};
+  }
+  // Axes of unknown size are computed with a stand-in and left unknown.
+  Shape sizes{1, 1}, kernel{1, 1};
+  for (size_t i = 2; i < input->size(); ++i) {
+    if (!(*weight)[i].known()) return inference.set(0, inference.dtype(0), std::move(output));
+    kernel.push_back((*weight)[i].size);
+    sizes.push_back((*input)[i].known() ? (*input)[i].size : 1024);
+  }
+  const std::vector<TransposedAxis> axes = transposed_axes(inference.attributes(), sizes, kernel);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if ((*input)[2 + i].known()) output[2 + i] = {axes[i].output};
+  }
+  inference.set(0, inference.dtype(0), std::move(output));
+}
+
+// ---- integers ----
+
+std::vector<Value> run_conv_integer(Call& call) {
+  const Tensor &input = call.tensor(0), &weight = call.tensor(1);
+  return {ops::conv_integer(static_cast<int>(input.dim()) - 2, input, weight, call.tensor(2), call.tensor(3),
+                            conv_options(call.attributes(), input.shape(), weight.shape()))};
+}
+
+void infer_conv_integer(Inference& inference) { infer_windows(inference, 1, DType::kInt32); }
+
+std::vector<Value> run_qlinear_conv(Call& call) {
+  const Tensor &input = call.tensor(0), &weight = call.tensor(3);
+  return {ops::quantized_conv(static_cast<int>(input.dim()) - 2, input, {call.tensor(1), call.tensor(2)}, weight,
+                              {call.tensor(4), call.tensor(5)}, {call.tensor(6), call.tensor(7)}, call.tensor(8),
+                              conv_options(call.attributes(), input.shape(), weight.shape()))};
+}
+
+void infer_qlinear_conv(Inference& inference) { infer_windows(inference, 3, inference.dtype(7)); }
+
+// ---- deformable ----
+
+std::vector<Value> run_deform_conv(Call& call) {
+  const Tensor input = computed(call.tensor(0)), weight = computed(call.tensor(1)), offset = computed(call.tensor(2)),
+               bias = computed(call.tensor(3)), mask = computed(call.tensor(4));
+  const ConvOptions options = conv_options(call.attributes(), input.shape(), weight.shape());
+  return {ops::deform_conv2d(input, offset, weight, bias, mask,
+                             {.stride = options.stride,
+                              .padding = options.padding,
+                              .dilation = options.dilation,
+                              .groups = options.groups,
+                              .offset_groups = call.attributes().integer("offset_group", 1)})
+              .to(call.tensor(0).dtype())};
+}
+
+// ---- columns to images ----
+
+shape::PoolShape col2im_shape(const Attributes& attributes, const std::vector<int64_t>& image, const std::vector<int64_t>& block) {
+  if (image.size() != block.size() || image.empty() || image.size() > 3) {
+    throw ShapeMismatch("image_shape is " + to_string(image) + ", block_shape " + to_string(block),
+                        "both need one size for each of 1 to 3 spatial axes");
+  }
+  const std::vector<shape::Axis> axes = *windows(attributes, block, image);
+  shape::PoolShape shape;
+  shape.rank = static_cast<int>(image.size());
+  for (size_t i = 0; i < image.size(); ++i) {
+    shape.input[3 - image.size() + i] = image[i];
+    shape.axes[3 - image.size() + i] = axes[i];
+  }
+  return shape;
+}
+
+std::vector<Value> run_col2im(Call& call) {
+  return {ops::col2im(call.tensor(0), col2im_shape(call.attributes(), call.numbers(1), call.numbers(2)))};
+}
+
+void infer_col2im(Inference& inference) {
+  need_rank(inference, 0, 3, 3);
+  const std::optional<std::vector<int64_t>> image = inference.numbers(1), block = inference.numbers(2);
+  if (!image || !block || !inference.dims(0)) return inference.set(0, inference.dtype(0), std::nullopt);
+  col2im_shape(inference.attributes(), *image, *block);
+  shape::Checked taps(1);
+  for (const int64_t size : *block) taps = taps * size;
+  const Dim& channels = (*inference.dims(0))[1];
+  Dims dims{(*inference.dims(0))[0], channels.known() && taps.ok() && taps.value() > 0 ? Dim{channels.size / taps.value()} : Dim{}};
+  for (const int64_t size : *image) dims.push_back({size});
+  inference.set(0, inference.dtype(0), std::move(dims));
+}
+
+}  // namespace
+
+std::span<const Operator> conv_operators() {
+  static constexpr Operator kRows[] = {
+      {"Conv", infer_conv, run_conv},
+      {"ConvTranspose", infer_conv_transpose, run_conv_transpose},
+      {"ConvInteger", infer_conv_integer, run_conv_integer},
+      {"QLinearConv", infer_qlinear_conv, run_qlinear_conv},
+      {"DeformConv", infer_conv, run_deform_conv},
+      {"Col2Im", infer_col2im, run_col2im},
+  };
+  return kRows;
+}
 
 }  // namespace convoy::graph

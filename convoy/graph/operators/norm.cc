@@ -131,6 +131,13 @@ std::vector<Value> run_lp_norm(Call& call) {
   return {as(ops::where(ops::compare(Comparison::kEqual, norm, zero), zero, ops::div(input, norm)), call.tensor(0).dtype())};
 }
 
+std::vector<Value> run_lrn(Call& call) {
+  const Attributes& attributes = call.attributes();
+  return {as(ops::local_response_norm(widened(call.tensor(0)), attributes.integer("size", 0), attributes.number("alpha", 1e-4),
+                                      attributes.number("beta", 0.75), attributes.number("bias", 1.0)),
+             call.tensor(0).dtype())};
+}
+
 }  // namespace
 
 std::span<const Operator> norm_operators() {
@@ -138,7 +145,7 @@ std::span<const Operator> norm_operators() {
       {"BatchNormalization", infer_batch_norm, run_batch_norm}, {"InstanceNormalization", same_as_first, run_instance_norm},
       {"GroupNormalization", same_as_first, run_group_norm},    {"LayerNormalization", infer_layer_norm, run_layer_norm},
       {"RMSNormalization", same_as_first, run_rms_norm},        {"MeanVarianceNormalization", same_as_first, run_mean_variance},
-      {"LpNormalization", same_as_first, run_lp_norm},
+      {"LpNormalization", same_as_first, run_lp_norm},          {"LRN", same_as_first, run_lrn},
   };
   return kRows;
 }

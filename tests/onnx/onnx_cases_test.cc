@@ -1,0 +1,168 @@
+// Runs stored cases: folders with model.onnx and test_data_set_N/input_K.pb, output_K.pb, as the ONNX project keeps them. A folder
+// with NAME.onnx and NAME_output_0.pb alone has the input x[i] = i / n (see ../shared/README.md).
+//
+// CONVOY_ONNX_CASES_DIR names another folder of such folders, CONVOY_ONNX_CASE one case to run alone.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "convoy/core/error.h"
+#include "convoy/onnx/model.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+using graph::Value;
+
+// Results that no other program can have: they come from NumPy's random numbers.
+constexpr const char* kRandom[] = {"test_training_dropout",
+                                   "test_training_dropout_default",
+                                   "test_training_dropout_mask",
+                                   "test_training_dropout_default_mask",
+                                   "test_bernoulli",
+                                   "test_bernoulli_double",
+                                   "test_bernoulli_seed",
+                                   "test_bernoulli_expanded",
+                                   "test_bernoulli_double_expanded",
+                                   "test_bernoulli_seed_expanded"};
+
+std::string difference(const Tensor& got, const Tensor& want) {
+  if (got.dtype() != want.dtype()) return std::string(dtype_name(got.dtype())) + " instead of " + dtype_name(want.dtype());
+  if (got.shape() != want.shape()) return "shape " + to_string(got.shape()) + " instead of " + to_string(want.shape());
+  if (!is_floating(got.dtype())) {
+    const Tensor a = got.to(DType::kInt64), b = want.to(DType::kInt64);
+    for (int64_t i = 0; i < a.numel(); ++i) {
+      if (a.data<int64_t>()[i] != b.data<int64_t>()[i]) {
+        return "element " + std::to_string(i) + " is " + std::to_string(a.data<int64_t>()[i]) + " instead of " +
+               std::to_string(b.data<int64_t>()[i]);
+      }
+    }
+    return "";
+  }
+  const Tensor a = got.to(DType::kFloat64), b = want.to(DType::kFloat64);
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    const double x = a.data<double>()[i], y = b.data<double>()[i];
+    const bool same = x == y || (std::isnan(x) && std::isnan(y)) || std::abs(x - y) <= 1e-7 + 1e-3 * std::abs(y);
+    if (!same) return "element " + std::to_string(i) + " is " + std::to_string(x) + " instead of " + std::to_string(y);
+  }
+  return "";
+}
+
+std::string difference(const Value& got, const Value& want) {
+  if (want.is_tensor()) return got.is_tensor() ? difference(got.tensor(), want.tensor()) : "no tensor";
+  if (want.strings() != nullptr) {
+    if (got.strings() == nullptr) return "no text";
+    if (got.strings()->shape != want.strings()->shape) return "shape " + to_string(got.strings()->shape);
+    return got.strings()->values == want.strings()->values ? "" : "other text";
+  }
+  if (want.sequence() != nullptr) {
+    if (got.sequence() == nullptr || got.sequence()->size() != want.sequence()->size()) return "no sequence of the same length";
+    for (size_t i = 0; i < want.sequence()->size(); ++i) {
+      const std::string text = difference((*got.sequence())[i], (*want.sequence())[i]);
+      if (!text.empty()) return "entry " + std::to_string(i) + ": " + text;
+    }
+    return "";
+  }
+  return got.present() ? "something instead of nothing" : "";
+}
+
+onnx::ValueKind kind_of(const graph::Type& type) {
+  if (type.optional) return onnx::ValueKind::kOptional;
+  return type.kind == graph::Type::Kind::kSequence ? onnx::ValueKind::kSequence : onnx::ValueKind::kTensor;
+}
+
+std::string compare_outputs(const Model& model, const graph::Values& inputs, const fs::path& stem) {
+  const graph::Values outputs = model.run_values(inputs);
+  for (size_t i = 0; i < model.graph().outputs.size(); ++i) {
+    const graph::ValueInfo& info = model.graph().value(model.graph().outputs[i]);
+    const std::string path = stem.string() + std::to_string(i) + ".pb";
+    if (!fs::exists(path)) return "no " + path;
+    const std::string text = difference(outputs.at(info.name), onnx::read_value(path, kind_of(info.type)));
+    if (!text.empty()) return "output '" + info.name + "': " + text;
+  }
+  return "";
+}
+
+std::string run_case(const fs::path& folder) try {
+  const std::string name = folder.filename().string();
+  if (!fs::exists(folder / "model.onnx")) {
+    const Model model = Model::load((folder / (name + ".onnx")).string());
+    graph::Values inputs;
+    for (const ModelValue& input : model.inputs()) {
+      Tensor x = Tensor::empty(input.shape);
+      for (int64_t i = 0; i < x.numel(); ++i)
+        x.data<float>()[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(x.numel()));
+      inputs[input.name] = x;
+    }
+    return compare_outputs(model, inputs, folder / (name + "_output_"));
+  }
+  const Model model = Model::load((folder / "model.onnx").string());
+  int sets = 0;
+  for (;; ++sets) {
+    const fs::path set = folder / ("test_data_set_" + std::to_string(sets));
+    if (!fs::exists(set)) break;
+    graph::Values inputs;
+    for (size_t i = 0; i < model.graph().inputs.size(); ++i) {
+      const fs::path path = set / ("input_" + std::to_string(i) + ".pb");
+      const graph::ValueInfo& info = model.graph().value(model.graph().inputs[i]);
+      if (fs::exists(path)) inputs[info.name] = onnx::read_value(path.string(), kind_of(info.type));
+    }
+    const std::string text = compare_outputs(model, inputs, set / "output_");
+    if (!text.empty()) return text;
+  }
+  return sets == 0 ? "no test data" : "";
+} catch (const Error& e) {
+  return e.what();
+}
+
+bool expect_cases(const fs::path& group) {
+  if (!fs::is_directory(group)) return false;
+  const char* only = std::getenv("CONVOY_ONNX_CASE");
+  std::vector<fs::path> folders;
+  for (const auto& entry : fs::directory_iterator(group)) {
+    if (entry.is_directory() && (only == nullptr || entry.path().filename() == only)) folders.push_back(entry.path());
+  }
+  std::sort(folders.begin(), folders.end());
+  int passed = 0;
+  for (const fs::path& folder : folders) {
+    const std::string name = folder.filename().string();
+    if (std::find(std::begin(kRandom), std::end(kRandom), name) != std::end(kRandom)) continue;
+    const std::string text = run_case(folder);
+    if (text.empty()) {
+      ++passed;
+    } else {
+      ADD_FAILURE() << name << ": " << text;
+    }
+  }
+  std::printf("%d of %zu passed\n", passed, folders.size());
+  return true;
+}
+
+class SharedOnnxCases : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(SharedOnnxCases, Pass) {
+  if (!expect_cases(fs::path(CONVOY_SHARED_ONNX_CASES) / GetParam())) GTEST_SKIP() << "there is no " << CONVOY_SHARED_ONNX_CASES;
+}
+
+INSTANTIATE_TEST_SUITE_P(Groups, SharedOnnxCases,
+                         ::testing::Values("light", "node", "pytorch-converted", "pytorch-operator", "simple"),
+                         [](const auto& entry) {
+                           std::string name = entry.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(OnnxCases, Pass) {
+  const char* other = std::getenv("CONVOY_ONNX_CASES_DIR");
+  const std::string folder = other != nullptr ? other : CONVOY_ONNX_CASES;
+  if (!expect_cases(folder)) GTEST_SKIP() << "there is no " << folder;
+}
+
+}  // namespace
+}  // namespace convoy
