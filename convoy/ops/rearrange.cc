@@ -250,6 +250,49 @@ Tensor fold(const Tensor& input, const std::vector<int64_t>& output_size, const 
   return image;
 }
 
+Tensor col2im(const Tensor& columns, const shape::PoolShape& image) {
+  check_defined(columns, "col2im", "columns");
+  if (columns.dtype() == DType::kFloat16 || columns.dtype() == DType::kBFloat16) {
+    return col2im(columns.to(DType::kFloat32), image).to(columns.dtype());
+  }
+  check_floating(columns.dtype(), "col2im_out_cpu");
+  if (columns.dim() != 3) throw ShapeMismatch("col2im expects columns (N, C k, L), but got " + to_string(columns.shape()));
+  UnfoldShape s = image;
+  s.batch = columns.size(0);
+  s.channels = 1;
+  s.ceil_mode = false;
+  for (int a = 0; a < s.first_axis(); ++a) s.axes[static_cast<size_t>(a)] = Axis{};
+  Checked taps = 1;
+  for (const Axis& axis : s.axes) {
+    taps = taps * axis.kernel_size;
+    if (axis.pad_begin < 0 || axis.pad_end < 0) throw ValueError("padding should be non-negative, but is not");
+  }
+  shape::Result<UnfoldShape> counted = shape::complete(s);
+  if (!counted) throw ShapeMismatch("col2im: " + std::string(shape::reason(counted.error().code)));
+  if (!taps.ok() || columns.size(1) % taps.value() != 0) {
+    throw ShapeMismatch("col2im: " + text(columns.size(1)) + " rows are not a multiple of the kernel's taps",
+                        "the columns have shape " + to_string(columns.shape()));
+  }
+  s.channels = columns.size(1) / taps.value();
+  counted = shape::complete(s);
+  if (!counted) refuse_overflow("number of values");
+  s = *counted;
+  const bool fits = *std::min_element(s.output.begin(), s.output.end()) >= 1 && s.output_positions() == columns.size(2);
+  if (!fits) {
+    throw ShapeMismatch("col2im: the image has (" + text(s.output[0]) + ", " + text(s.output[1]) + ", " + text(s.output[2]) +
+                            ") blocks, but the columns are " + text(columns.size(2)),
+                        "the columns have shape " + to_string(columns.shape()));
+  }
+  Shape shape{s.batch, s.channels};
+  for (int a = s.first_axis(); a < 3; ++a) shape.push_back(s.input[static_cast<size_t>(a)]);
+  Tensor output = Tensor::empty(shape, columns.dtype());
+  with_floating(columns.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::fold(s, columns.data<T>(), output.data<T>());
+  });
+  return output;
+}
+
 Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor) {
   check_shuffle("pixel_shuffle", "upscale_factor", input.shape(), upscale_factor);
   const size_t c = input.shape().size() - 3;

@@ -7,6 +7,7 @@
 
 #include "convoy/core/tensor.h"
 #include "convoy/ops/options.h"
+#include "convoy/shape/pool.h"
 
 namespace convoy {
 
@@ -34,6 +35,10 @@ namespace ops {
 /// the gradient of the other. Errors: PyTorch 1.13's checks and words. Source: torch.nn.functional.unfold, fold.
 Tensor unfold(const Tensor& input, const UnfoldOptions& options);
 Tensor fold(const Tensor& input, const std::vector<int64_t>& output_size, const UnfoldOptions& options);
+
+/// fold with 1 to 3 axes and free padding: columns (N, C k, L) -> (N, C, *), k the product of the kernel's sizes. Of `image` rank,
+/// input (the sizes behind C) and axes are read. Errors: ShapeMismatch for columns that do not fit. Source: ONNX Col2Im.
+Tensor col2im(const Tensor& columns, const shape::PoolShape& image);
 
 /// (*, C r^2, H, W) <-> (*, C, H r, W r), of any type; each is the gradient of the other. Source:
 /// torch.nn.functional.pixel_shuffle, pixel_unshuffle.
