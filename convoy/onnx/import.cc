@@ -38,10 +38,14 @@ ValueId Importing::constant(std::string_view stem, const std::vector<int64_t>& n
   return constant(stem, Tensor::from(numbers, {static_cast<int64_t>(numbers.size())}));
 }
 
-ValueId Importing::insert(std::string_view op, std::vector<ValueId> inputs, graph::Attributes attributes) {
-  const ValueId output = graph_.add_value(std::string(op) + "#" + std::to_string(graph_.values.size()));
+void Importing::insert_as(std::string_view op, std::vector<ValueId> inputs, ValueId output, graph::Attributes attributes) {
   graph_.nodes.push_back({std::string(op), node.name, std::move(inputs), {output}, std::move(attributes)});
   inferring_.add(graph_.nodes.back());
+}
+
+ValueId Importing::insert(std::string_view op, std::vector<ValueId> inputs, graph::Attributes attributes) {
+  const ValueId output = graph_.add_value(std::string(op) + "#" + std::to_string(graph_.values.size()));
+  insert_as(op, std::move(inputs), output, std::move(attributes));
   return output;
 }
 
@@ -71,7 +75,7 @@ const std::unordered_map<std::string_view, const OnnxOperator*>& rows_by_name() 
   static const auto* const kRows = [] {
     auto* rows = new std::unordered_map<std::string_view, const OnnxOperator*>;
     for (const auto family : {elementwise_rows, conv_rows, pool_rows, norm_rows, reduce_rows, matmul_rows, shape_rows, index_rows,
-                              resize_rows, other_rows}) {
+                              resize_rows, other_rows, training_rows}) {
       for (const OnnxOperator& row : family()) rows->emplace(row.name, &row);
     }
     return rows;

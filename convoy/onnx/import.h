@@ -26,6 +26,9 @@ class Importing {
   int64_t opset() const { return opset_; }
   graph::Attributes& attributes() { return node.attributes; }
   const graph::Type& type(size_t input);
+  const graph::Type& type_of(graph::ValueId id) { return inferring_.type(id); }
+  /// What has been read so far.
+  const graph::Graph& graph() const { return graph_; }
   const Tensor* constant(size_t input) const { return graph_.constant(node.input(input)); }
   /// The rank of an input. Errors: Error if it is not known.
   int64_t rank(size_t input);
@@ -36,6 +39,7 @@ class Importing {
   graph::ValueId constant(std::string_view stem, const std::vector<int64_t>& numbers);
   /// Puts another node in front of this one; its output.
   graph::ValueId insert(std::string_view op, std::vector<graph::ValueId> inputs, graph::Attributes attributes = {});
+  void insert_as(std::string_view op, std::vector<graph::ValueId> inputs, graph::ValueId output, graph::Attributes attributes = {});
   /// Makes `id` input i, with left out ones in between.
   void set_input(size_t i, graph::ValueId id);
   /// Turns an attribute of integers into input i, if it is there.
@@ -72,6 +76,7 @@ std::span<const OnnxOperator> shape_rows();
 std::span<const OnnxOperator> index_rows();
 std::span<const OnnxOperator> resize_rows();
 std::span<const OnnxOperator> other_rows();
+std::span<const OnnxOperator> training_rows();
 
 /// nullptr if Convoy does not read it.
 const OnnxOperator* find_onnx_operator(std::string_view name);
