@@ -41,7 +41,25 @@ void check_name(const std::string& kind, const std::string& name) {
   if (name.find('.') != std::string::npos) throw ValueError(kind + " name can't contain \".\", got: " + name);
 }
 
+thread_local ForwardHook* innermost_hook = nullptr;
+
 }  // namespace
+
+Variable Module::operator()(const Variable& input) {
+  Variable output = forward(input);
+  ForwardHook* const first = innermost_hook;
+  if (first == nullptr) return output;
+  struct PutBack {
+    ForwardHook* hook;
+    ~PutBack() { innermost_hook = hook; }
+  } const put_back{first};
+  innermost_hook = nullptr;  // what a hook calls is not seen
+  for (ForwardHook* hook = first; hook != nullptr; hook = hook->outer_) hook->function_(*this, input, output);
+  return output;
+}
+
+ForwardHook::ForwardHook(Function function) : function_(std::move(function)), outer_(innermost_hook) { innermost_hook = this; }
+ForwardHook::~ForwardHook() { innermost_hook = outer_; }
 
 std::string Module::printed(bool complete) const {
   std::vector<std::string> lines;
@@ -220,7 +238,7 @@ void Module::register_child(std::string name, std::shared_ptr<Module> child) {
 Variable Sequential::forward(const Variable& input) {
   Variable value = input;
   for (const auto& child : children()) {
-    value = with_context([&] { return child.second->forward(value); },
+    value = with_context([&] { return (*child.second)(value); },
                          [&](const Error&) {
                            const std::string text = child.second->repr();
                            return "in layer (" + child.first + "): " + text.substr(0, text.find('\n'));

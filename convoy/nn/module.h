@@ -1,6 +1,7 @@
 // Module: what every layer is. Sequential: layers applied one after the other.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,7 +34,8 @@ class Module {
   /// What PyTorch prints between the parentheses.
   virtual std::string extra_repr() const { return {}; }
   virtual Variable forward(const Variable& input) = 0;
-  Variable operator()(const Variable& input) { return forward(input); }
+  /// forward(input), seen by every ForwardHook.
+  Variable operator()(const Variable& input);
 
   /// Options that PyTorch does not print, if they are not the default: "ceil_mode=True".
   virtual std::string unprinted() const { return {}; }
@@ -102,6 +104,22 @@ class Module {
   void collect_load(const StateDict& state, const std::string& prefix, Loading& loading) const;
 
   std::shared_ptr<State> state_;
+};
+
+/// While one of these lives, its function sees every module called on this thread, after it has computed, inner modules first. It
+/// may call modules itself; those are not seen. Source: torch.nn.modules.module.register_module_forward_hook.
+class ForwardHook {
+ public:
+  using Function = std::function<void(Module& module, const Variable& input, const Variable& output)>;
+  explicit ForwardHook(Function function);
+  ~ForwardHook();
+  ForwardHook(const ForwardHook&) = delete;
+  ForwardHook& operator=(const ForwardHook&) = delete;
+
+ private:
+  friend class Module;
+  Function function_;
+  ForwardHook* outer_;
 };
 
 /// Layers applied one after the other. Use braces: they fix the order in which the layers are built, and so the numbers drawn for
