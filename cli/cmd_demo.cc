@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 
 #include "cli/banner.h"
 #include "cli/case_files.h"
 #include "cli/command.h"
+#include "cli/fusing.h"
 #include "cli/interrupt.h"
 #include "cli/network.h"
 #include "cli/places.h"
@@ -36,11 +38,11 @@ struct Options {
   std::optional<std::string> cases, out;
 };
 
-constexpr int kSteps = 4;
+constexpr int kSteps = 5;
 constexpr double kGoal = 0.97;
 
 void declare(CLI::App& app, Options& options) {
-  app.add_flag("--quick", options.quick, "leave out the training (steps 3 and 4)");
+  app.add_flag("--quick", options.quick, "leave out the training (steps 3 to 5)");
   add_integer(app, "--seed", options.seed, 0, std::numeric_limits<int64_t>::max(),
               "of the drawn shapes and of the training (default 1)");
   add_text(app, "--cases", options.cases, "DIR",
@@ -70,6 +72,7 @@ class Demo {
   void convolve_by_hand(Json& facts);
   void compare_with_pytorch(Json& facts);
   void train(Json& facts);
+  void fold(Json& facts);
   void save_and_use(Json& facts);
   void print_next();
 
@@ -82,6 +85,7 @@ class Demo {
   Json steps_ = Json::array();
   std::string cases_folder_;
   std::optional<Training> training_;
+  std::shared_ptr<nn::Module> network_;
   std::string model_path_, image_path_;
 };
 
@@ -219,7 +223,7 @@ void Demo::compare_with_pytorch(Json& facts) {
 void Demo::train(Json& facts) {
   const auto start = Clock::now();
   TrainingSettings settings{.data = "shapes",
-                            .net = "shapes",
+                            .net = "acnet",
                             .epochs = 5,
                             .batch_size = 32,
                             .optimizer = "adam",
@@ -230,12 +234,12 @@ void Demo::train(Json& facts) {
   const Shape shape(data.train.images.shape().begin() + 1, data.train.images.shape().end());
   const auto classes = static_cast<int64_t>(data.train.classes.size());
   manual_seed(static_cast<uint64_t>(options_.seed));
-  std::shared_ptr<nn::Module> network = make_network(settings.net, shape, classes);
-  line(fmt::format("3 convolutions with batch normalisation, {} parameters · {} + {} images of {}×{}",
-                   report::grouped(parameter_count(*network)), report::grouped(data.train.size()),
+  network_ = make_network(settings.net, shape, classes);
+  line(fmt::format("3 ACNet blocks (3×3 + 3×1 + 1×3), {} parameters · {} + {} images of {}×{}",
+                   report::grouped(parameter_count(*network_)), report::grouped(data.train.size()),
                    report::grouped(data.test.size()), shape[1], shape[2]));
   line(style_.dim(report::joined(data.train.classes)));
-  training_.emplace(settings, std::move(network), std::move(data));
+  training_.emplace(settings, network_, std::move(data));
   const bool finished = training_->run(session_, [&](const EpochResult& result) {
     const bool last = result.epoch == settings.epochs;
     std::string text = fmt::format("epoch {}  {}  {} img/s  loss {}  test {}", result.epoch, report::bar(1, 1, 20, style_),
@@ -252,6 +256,50 @@ void Demo::train(Json& facts) {
   std::vector<double> losses;
   for (const EpochResult& result : training_->results()) losses.push_back(result.loss);
   facts.set("losses", Json::array_of(losses));
+}
+
+void Demo::fold(Json& facts) {
+  if (!training_ || !training_->finished()) throw Error("there is no trained network");
+  network_->eval();
+  const nn::Fused fused = nn::fuse(network_);
+  const data::Dataset& test = training_->data().test;
+  const Shape shape(test.images.shape().begin() + 1, test.images.shape().end());
+  NetworkCost before = network_cost(*network_, shape), after = network_cost(*fused.module, shape);
+  constexpr double kTiming = 0.4;
+  time_networks(*network_, *fused.module, shape, kTiming, before, after);
+  constexpr int kIndent = 7;
+  session_.print(cost_table(before, after, shape, style_, kIndent));
+
+  // Where it matters, on the images, and place by place on random inputs, which reach every value.
+  constexpr int64_t kRandomInputs = 20;
+  Generator generator(static_cast<uint64_t>(options_.seed));
+  const nn::Agreement agreement = nn::verify(*network_, fused, shape, kRandomInputs, &generator);
+  const NoGradGuard no_grad;
+  int64_t same = 0;
+  double largest = 0, scale = 0;
+  constexpr int64_t kBatch = 100;
+  for (int64_t first = 0; first < test.size(); first += kBatch) {
+    const Tensor images = test.images.slice(first, std::min(first + kBatch, test.size()));
+    const Tensor a = (*network_)(images).data(), b = (*fused.module)(images).data();
+    const std::vector<float> x = a.to_vector<float>(), y = b.to_vector<float>();
+    const auto classes = static_cast<size_t>(a.size(1));
+    for (size_t n = 0; n < x.size(); n += classes) {
+      const auto answer = [&](const std::vector<float>& v) {
+        const auto begin = v.begin() + static_cast<ptrdiff_t>(n);
+        return std::max_element(begin, begin + static_cast<ptrdiff_t>(classes)) - begin;
+      };
+      same += answer(x) == answer(y);
+      for (size_t i = n; i < n + classes; ++i) {
+        largest = std::max(largest, static_cast<double>(std::abs(x[i] - y[i])));
+        scale = std::max(scale, static_cast<double>(std::abs(x[i])));
+      }
+    }
+  }
+  tick(same == test.size() && agreement.agrees,
+       fmt::format("same answers on {} of {} test images; largest difference {} of outputs up to {}", report::grouped(same),
+                   report::grouped(test.size()), report::scientific(largest), report::fixed(scale, 1)));
+  facts.set("before", cost_json(before)).set("after", cost_json(after));
+  facts.set("same_answers", same).set("largest_difference", largest).set("agrees_on_random_inputs", agreement.agrees);
 }
 
 void Demo::save_and_use(Json& facts) {
@@ -313,6 +361,8 @@ void Demo::save_and_use(Json& facts) {
 void Demo::print_next() {
   std::vector<std::pair<std::string, std::string>> lines;
   if (!image_path_.empty()) lines.emplace_back("convoy predict --weights " + model_path_ + " " + image_path_, "what is on it?");
+  if (!model_path_.empty())
+    lines.emplace_back("convoy fuse --weights " + model_path_ + " -o folded.safetensors --verify 100", "the same, folded");
   lines.emplace_back("convoy shape conv2d -i 224 -k 7 -s 2 -p 3", "output size and why");
   lines.emplace_back("convoy train --data shapes --net lenet --save lenet.safetensors", "stop, resume");
   if (!cases_folder_.empty()) lines.emplace_back("convoy check " + cases_folder_, "PyTorch, op by op");
@@ -359,6 +409,7 @@ int Demo::run() {
     step("Same numbers as PyTorch", [&](Json& facts) { compare_with_pytorch(facts); });
     if (!options_.quick) {
       step("Train a small network on drawn shapes", [&](Json& facts) { train(facts); });
+      step("Fold each block into one 3×3 convolution (no retraining)", [&](Json& facts) { fold(facts); });
       step("Save it, load it, use it on image files", [&](Json& facts) { save_and_use(facts); });
     }
   } catch (const Interrupted&) {
@@ -366,7 +417,7 @@ int Demo::run() {
     document();
     throw;
   }
-  if (options_.quick) session_.print(style_.dim(fmt::format("\nsteps 3 and 4 of {} (training) left out: --quick\n", kSteps)));
+  if (options_.quick) session_.print(style_.dim(fmt::format("\nsteps 3 to {} (training) left out: --quick\n", kSteps)));
   if (failed_checks_ > 0) {
     session_.print("\n" + style_.mark(false) + " " + report::counted(failed_checks_, "check") + " failed\n");
   }

@@ -29,6 +29,7 @@ void replace_last(std::string& text, const std::string& from, const std::string&
 std::string fitted(const nn::NamedModel& model, const Shape& image_shape, int64_t classes) {
   std::string text(model.text);
   replace_first(text, "Conv2d(1,", fmt::format("Conv2d({},", image_shape[0]));
+  replace_first(text, "ACBlock(1,", fmt::format("ACBlock({},", image_shape[0]));
   if (classes > 0) replace_last(text, "out_features=10,", fmt::format("out_features={},", classes));
   const Generator before = default_generator();
   const std::shared_ptr<nn::Module> draft = nn::parse(text);

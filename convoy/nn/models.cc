@@ -12,7 +12,7 @@ namespace convoy::nn {
 
 namespace {
 
-constexpr std::array<NamedModel, 2> kModels = {{
+constexpr std::array<NamedModel, 3> kModels = {{
     {"lenet", "LeNet-5 for 28 x 28 grey images, 10 classes: 61,706 parameters", R"(Sequential(
   (0): Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))
   (1): Tanh()
@@ -42,6 +42,19 @@ constexpr std::array<NamedModel, 2> kModels = {{
   (11): AdaptiveAvgPool2d(output_size=1)
   (12): Flatten(start_dim=1, end_dim=-1)
   (13): Linear(in_features=64, out_features=10, bias=True)
+))"},
+    {"acnet", "the network shapes with ACNet blocks, which convoy fuse folds into it: 39,962 parameters", R"(Sequential(
+  (0): ACBlock(1, 16, kernel_size=3, padding=1)
+  (1): ReLU()
+  (2): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+  (3): ACBlock(16, 32, kernel_size=3, padding=1)
+  (4): ReLU()
+  (5): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+  (6): ACBlock(32, 64, kernel_size=3, padding=1)
+  (7): ReLU()
+  (8): AdaptiveAvgPool2d(output_size=1)
+  (9): Flatten(start_dim=1, end_dim=-1)
+  (10): Linear(in_features=64, out_features=10, bias=True)
 ))"},
 }};
 

@@ -16,7 +16,7 @@ struct NamedModel {
   std::string_view text;
 };
 
-/// The list: "lenet", "shapes".
+/// The list: "lenet", "shapes", "acnet".
 std::span<const NamedModel> named_models();
 
 /// Builds a network of the list. Errors: ValueError with the nearest name.

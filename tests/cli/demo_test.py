@@ -72,17 +72,24 @@ class Whole(tool.TestCase):
         result = run("demo", "--json", cwd=self.folder)
         self.assertEqual(result.code, 0, result)
         document = self.json_of(result, "convoy.demo/1")
-        self.assertEqual([step["passed"] for step in document["steps"]], [True] * 4)
-        self.assertEqual(document["steps"][2]["parameters"], 24058)
+        self.assertEqual([step["passed"] for step in document["steps"]], [True] * 5)
+        self.assertEqual(document["steps"][2]["parameters"], 39962)
         self.assertGreaterEqual(document["steps"][2]["test_accuracy"], 0.97)
-        self.assertEqual(document["steps"][3]["same_predictions"], 1000)
-        self.assertGreaterEqual(document["steps"][3]["images_recognised"], 9)
+        fold = document["steps"][3]
+        self.assertEqual((fold["before"]["parameters"], fold["after"]["parameters"]), (39962, 23946))
+        self.assertEqual((fold["before"]["macs"], fold["after"]["macs"]), (3199360, 1919872))
+        self.assertEqual(fold["same_answers"], 1000)
+        self.assertLess(fold["largest_difference"], 1e-3)
+        self.assertEqual(document["steps"][4]["same_predictions"], 1000)
+        self.assertGreaterEqual(document["steps"][4]["images_recognised"], 9)
         files = sorted(os.listdir(os.path.join(self.folder, "convoy-demo")))
         self.assertEqual(len([name for name in files if name.endswith(".png")]), 10)
         self.assertIn("shapes.safetensors", files)
         # The first line of "Next:" works.
         predicted = run("predict", "--weights", "convoy-demo/shapes.safetensors", "convoy-demo/heart.png", cwd=self.folder)
         self.assertEqual(predicted.code, 0, predicted)
+        folded = run("fuse", "--weights", "convoy-demo/shapes.safetensors", "-o", "folded.safetensors", "--verify", "20", cwd=self.folder)
+        self.assertEqual(folded.code, 0, folded)
         print(f"the whole demo took {time.time() - start:.1f} s", flush=True)
 
     def test_ctrl_c_says_which_steps_were_finished(self):
@@ -93,7 +100,7 @@ class Whole(tool.TestCase):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 130)
-        self.assertIn("convoy: interrupted: steps 1 to 2 of 4 were finished", err.decode())
+        self.assertIn("convoy: interrupted: steps 1 to 2 of 5 were finished", err.decode())
 
 
 if __name__ == "__main__":

@@ -4,17 +4,17 @@ from tool import run
 
 
 class Help(tool.TestCase):
-    def test_bare_call_prints_twelve_lines_that_begin_with_the_demo(self):
+    def test_bare_call_prints_a_few_lines_that_begin_with_the_demo(self):
         result = run()
         self.assertEqual(result.code, 0)
         self.assertEqual(result.out.splitlines()[0], "Try:  convoy demo")
-        self.assertEqual(len(result.out.splitlines()), 12)
+        self.assertEqual(len(result.out.splitlines()), 13)
         self.assertEqual(result.out, run("help").out)
         self.assertEqual(result.out, run("--help").out)
 
     def test_texts_are_as_stored(self):
         self.expect_golden("help.txt", run().out)
-        for command in ("demo", "train", "predict", "check", "help"):
+        for command in ("demo", "train", "predict", "fuse", "check", "help"):
             with self.subTest(command):
                 self.expect_golden(f"help_{command}.txt", run("help", command).out)
 
@@ -31,7 +31,7 @@ class Help(tool.TestCase):
                 self.assertEqual(self.json_of(run("help", command["name"], "--json"), "convoy.help/1")["text"], text.out)
 
     def test_lines_fit_a_terminal(self):
-        for command in ("demo", "train", "predict", "check", "shape"):
+        for command in ("demo", "train", "predict", "fuse", "check", "shape"):
             for line in run("help", command).out.splitlines():
                 self.assertLessEqual(len(line), 100, line)
 
