@@ -179,7 +179,9 @@ class Fusing {
   LayerPointer sequence(const std::string& prefix, const Module& sequence) {
     std::vector<Item> items;
     bool numbered = true;
-    for (const auto& [name, child] : sequence.children()) {
+    for (const auto& entry : sequence.children()) {
+      const std::string& name = entry.first;
+      const LayerPointer& child = entry.second;
       numbered = numbered && name == std::to_string(items.size());
       for (Item& item :
            with_context([&] { return layer(prefix + name, child); }, [&](const Error&) { return "in layer " + prefix + name; })) {

@@ -43,9 +43,11 @@ void copy(const PrintedModule& layer, const std::vector<std::pair<const char*, c
   }
   const PrintedOptions given(layer, *row);
   for (const auto& [from, to] : names) {
-    const bool known =
-        std::any_of(row->options.begin(), row->options.end(), [&](const char* n) { return std::string_view(n) == from; });
-    if (const OptionValue* value = known ? given.find(from) : nullptr) options.push_back({to, *value, layer.at});
+    const OptionValue* value = nullptr;
+    for (const char* own : row->options) {
+      if (std::string_view(own) == from) value = given.find(own);
+    }
+    if (value != nullptr) options.push_back({to, *value, layer.at});
   }
 }
 
