@@ -22,6 +22,11 @@ constexpr int64_t kLanes = 16;     // chains of a row, combined at the end: a fi
 
 // The three ways to combine; a NaN stays.
 struct Larger {
+  static constexpr bool kExtreme = true;
+  template <class T>
+  static bool better(T x, T best) {
+    return x > best;
+  }
   template <class T>
   static constexpr T start() {
     return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
@@ -32,6 +37,11 @@ struct Larger {
   }
 };
 struct Smaller {
+  static constexpr bool kExtreme = true;
+  template <class T>
+  static bool better(T x, T best) {
+    return x < best;
+  }
   template <class T>
   static constexpr T start() {
     return std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
@@ -42,6 +52,7 @@ struct Smaller {
   }
 };
 struct Product {
+  static constexpr bool kExtreme = false;
   template <class T>
   static constexpr T start() {
     return T(1);
@@ -59,6 +70,21 @@ void fold_axis(const AxisView& view, const F& f, const T* input, T* output) {
     parallel_ranges(view.outer, std::max<int64_t>(1, kGrain / std::max<int64_t>(view.n, 1)), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const T* row = input + r * view.n;
+        if constexpr (F::kExtreme && std::is_floating_point_v<T>) {
+          // Comparisons that drop NaN are single instructions; whether there was one is asked beside them.
+          T lanes[kLanes];
+          std::fill(lanes, lanes + kLanes, F::template start<T>());
+          int64_t i = 0;
+          int nan = 0;
+          for (; i + kLanes <= view.n; i += kLanes) {
+            for (int64_t k = 0; k < kLanes; ++k) lanes[k] = F::better(row[i + k], lanes[k]) ? row[i + k] : lanes[k];
+            for (int64_t k = 0; k < kLanes; ++k) nan |= row[i + k] != row[i + k];
+          }
+          for (; i < view.n; ++i) lanes[0] = f(lanes[0], row[i]);
+          for (int64_t k = 1; k < kLanes; ++k) lanes[0] = f(lanes[0], lanes[k]);
+          output[r] = nan != 0 ? std::numeric_limits<T>::quiet_NaN() : lanes[0];
+          continue;
+        }
         Sum lanes[kLanes];
         std::fill(lanes, lanes + kLanes, F::template start<Sum>());
         int64_t i = 0;

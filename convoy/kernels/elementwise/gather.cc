@@ -1,11 +1,33 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/elementwise/gather.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
 #include "convoy/kernels/elementwise/gather.h"
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/elementwise/transpose-inl.h"
+#include "hwy/highway.h"
 
+HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+
+void TransposeValues(const uint32_t* in, int64_t in_step, uint32_t* out, int64_t out_step, int64_t rows, int64_t columns) {
+  Transpose(in, in_step, out, out_step, rows, columns);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(TransposeValues);
 
 namespace {
 
@@ -48,6 +70,9 @@ template <class T>
 void copy_square(const T* in, int64_t in_step, T* out, int64_t out_step, int64_t rows, int64_t columns) {
   T square[kSquare][kSquare];
   for (int64_t i = 0; i < rows; ++i) std::copy(in + i * in_step, in + i * in_step + columns, square[i]);
+  if constexpr (std::is_same_v<T, uint32_t>) {
+    return HWY_DYNAMIC_DISPATCH(TransposeValues)(square[0], kSquare, out, out_step, rows, columns);
+  }
   for (int64_t a = 0; a < columns; ++a) {
     T* to = out + a * out_step;
     if (rows == kSquare) {
@@ -135,3 +160,4 @@ void copy_rows(const void* input, size_t input_step, void* output, size_t output
 }
 
 }  // namespace convoy::kernels
+#endif  // HWY_ONCE

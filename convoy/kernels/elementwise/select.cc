@@ -33,9 +33,15 @@ void select_typed(const Broadcast<3>& loop, const bool* condition, const T* a, c
     const T *u = a + at[1], *v = b + at[2];
     T* out = output + to;
     if (c_stride == 1 && a_stride == 1 && b_stride == 1) {
-      for (int64_t i = 0; i < n; ++i) out[i] = c[i] ? u[i] : v[i];
+      for (int64_t i = 0; i < n; ++i) {  // by masks: branches would guess
+        const T mask = static_cast<T>(0 - static_cast<T>(c[i]));
+        out[i] = static_cast<T>((u[i] & mask) | (v[i] & ~mask));
+      }
     } else {
-      for (int64_t i = 0; i < n; ++i) out[i] = c[i * c_stride] ? u[i * a_stride] : v[i * b_stride];
+      for (int64_t i = 0; i < n; ++i) {
+        const T mask = static_cast<T>(0 - static_cast<T>(c[i * c_stride]));
+        out[i] = static_cast<T>((u[i * a_stride] & mask) | (v[i * b_stride] & ~mask));
+      }
     }
   });
 }

@@ -34,6 +34,8 @@ void UnaryFloats(Unary kind, const float* x, float* y, int64_t count) {
       return map([](auto, auto v) HWY_ATTR { return hn::Sqrt(v); });
     case Unary::kRsqrt:
       return map([](auto d, auto v) HWY_ATTR { return hn::Div(hn::Set(d, 1.0f), hn::Sqrt(v)); });
+    case Unary::kErf:
+      return map([](auto d, auto v) HWY_ATTR { return Erf(d, v); });
     case Unary::kExp:
       return map([](auto d, auto v) HWY_ATTR { return AnyExp(d, v); });
     case Unary::kLog:

@@ -4,6 +4,7 @@
 
 #include "hwy/highway.h"
 
+#include "convoy/kernels/elementwise/transpose-inl.h"
 #include "convoy/kernels/gemm/gemm.h"
 #include "convoy/kernels/gemm/gemm_tile-inl.h"
 
@@ -79,9 +80,13 @@ HWY_ATTR void GemmRun(const Gemm<float>& g, Workspace& workspace) {
           }
         } else {
           // In strips of k that keep the touched lines of `to` in the L1 cache.
-          constexpr int64_t kStrip = 64;
+          constexpr int64_t kStrip = 128;
           for (int64_t strip = 0; strip < length; strip += kStrip) {
             const int64_t strip_end = std::min(length, strip + kStrip);
+            if (g.b_depth_stride == 1) {
+              Transpose(from + strip, g.b_column_stride, to + strip * panel, panel, width, strip_end - strip);
+              continue;
+            }
             for (int64_t j = 0; j < width; ++j) {
               const float* line = from + j * g.b_column_stride;
               for (int64_t k = strip; k < strip_end; ++k) to[k * panel + j] = line[k * g.b_depth_stride];
