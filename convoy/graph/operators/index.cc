@@ -282,7 +282,12 @@ void infer_range(Inference& inference) {
   inference.set(0, inference.dtype(0), Dims{count});
 }
 
-std::vector<Value> run_range(Call& call) { return {ops::range(call.tensor(0), call.tensor(1), call.tensor(2))}; }
+std::vector<Value> run_range(Call& call) {
+  const Tensor& start = call.tensor(0);
+  if (!is_floating(start.dtype()) || is_float_or_double(start.dtype())) return {ops::range(start, call.tensor(1), call.tensor(2))};
+  const auto wide = [&](size_t i) { return call.tensor(i).to(DType::kFloat32); };
+  return {ops::range(wide(0), wide(1), wide(2)).to(start.dtype())};
+}
 
 void infer_eye_like(Inference& inference) {
   need_rank(inference, 0, 2, 2);

@@ -8,6 +8,7 @@
 #include "convoy/graph/rules.h"
 #include "convoy/graph/windows.h"
 #include "convoy/ops/math.h"
+#include "convoy/ops/pad.h"
 #include "convoy/ops/reduce.h"
 
 namespace convoy::graph {
@@ -138,7 +139,18 @@ std::vector<Value> run_max_unpool(Call& call) {
   }
   const Shape natural = unpooled_shape(call);
   if (!call.has(2)) return {ops::max_unpool_flat(input, call.tensor(1), natural)};
-  return {ops::max_unpool_flat(input, call.tensor(1), call.numbers(2))};
+  const std::vector<int64_t> wanted = call.numbers(2);
+  if (wanted.size() != natural.size()) {
+    throw ShapeMismatch("output_shape is " + to_string(wanted), "it must have " + std::to_string(natural.size()) + " sizes");
+  }
+  std::vector<shape::PadPair> room(wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] < natural[i]) {
+      throw ShapeMismatch("output_shape is " + to_string(wanted), "it must not be smaller than " + to_string(natural));
+    }
+    room[i].end = wanted[i] - natural[i];
+  }
+  return {ops::pad_axes(ops::max_unpool_flat(input, call.tensor(1), natural), room, PadMode::kConstant)};
 }
 
 void infer_max_unpool(Inference& inference) {
