@@ -21,7 +21,8 @@ constexpr double kSamplesPerPacking = 4;
 // shape must be essential().
 const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direction, Accuracy accuracy, bool packed,
                                   std::vector<ConvCandidate>* candidates) {
-  const shape::ConvShape sample = one_sample(shape);
+  // A sample's results must not depend on the batch it is in; a weight gradient is the batch's.
+  const shape::ConvShape sample = direction == Direction::kGradWeight ? shape : one_sample(shape);
   const kernels::Machine& machine = kernels::nominal_machine();
   const kernels::ConvKernel* best = nullptr;
   double best_seconds = 0;

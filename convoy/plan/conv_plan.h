@@ -20,7 +20,7 @@ using kernels::Direction;
 struct ConvCandidate {
   const kernels::ConvKernel* kernel = nullptr;
   std::string rejected;  // the reason, empty if it can run at this accuracy
-  double seconds = 0;    // predicted on a nominal machine, one sample and thread; 0 if rejected
+  double seconds = 0;    // predicted on a nominal machine, one sample (grad_weight: all) and thread; 0 if rejected
 };
 
 /// What a plan is made for.
@@ -46,8 +46,8 @@ class PackedWeight {
 
 /// The chosen algorithm for one direction of a plain (not transposed) float32 convolution.
 ///
-/// The choice depends on the shape of one sample, the options and the instruction set alone, never on the batch, the thread count
-/// or a measurement, so that neither can change a result's bits.
+/// The choice depends on the shape of one sample (grad_weight, which sums over the batch: of all), the options and the instruction
+/// set alone, never on the thread count or a measurement, so that neither can change a result's bits.
 class ConvPlan {
  public:
   /// Errors: ValueError if there is no algorithm of the name asked for, or it cannot run the shape.

@@ -19,6 +19,7 @@
 
 #include "hwy/highway.h"
 
+#include "convoy/kernels/conv/conv_grad_weight-inl.h"
 #include "convoy/kernels/conv/conv_grad_weight.h"
 
 #include <algorithm>
@@ -38,11 +39,6 @@ constexpr int64_t kSums = 48 << 10;  // floats of a task's sums: 192 KiB of L2
 constexpr int64_t kTasks = 16;       // with fewer, the pixels are cut into parts with sums of their own
 constexpr int64_t kTapsPerList = 9;
 constexpr int64_t kLargestScratch = 4 << 20;
-
-// A run of pixels that one tap reads inside the input: x from the plane's begin, y pixels from the block's begin.
-struct Run {
-  int64_t x, y, count;
-};
 
 // How the work is cut. All of it follows from the shape and the instruction set (rows of the tile, channels of a panel).
 struct Cut {
@@ -127,7 +123,8 @@ inline Cut make_cut(const ConvShape& s, int64_t rows, int64_t panel) {
 }
 
 // Where the runs of one tap lie, for the units [begin, end). Returns their number.
-inline int64_t find_runs(const Cut& c, int64_t channels, int64_t tap_index, int64_t begin, int64_t end, Run* runs) {
+inline int64_t find_runs(const Cut& c, int64_t channels, int64_t tap_index, int64_t begin, int64_t end,
+                         grad_weight_tile::Run* runs) {
   const shape::Spatial tap{tap_index / c.kernel[2] / c.kernel[1], tap_index / c.kernel[2] % c.kernel[1], tap_index % c.kernel[2]};
   int64_t count = 0, y = 0;
   int64_t segment = begin % c.segments, row = begin / c.segments;
@@ -167,135 +164,8 @@ HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using namespace grad_weight_tile;
 using grad_weight::Cut;
-using grad_weight::Run;
-
-// 8 x 2 keeps 16 accumulators, enough for two FMA pipes of latency 4, and 10 loads for 16 multiplications; its 8 pointers fit the
-// integer registers. 6 x 2 fills the 16 vector registers of AVX2.
-#if HWY_TARGET == HWY_AVX3
-constexpr int kWeightRows = 8;
-#elif HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
-constexpr int kWeightRows = 4;
-#else
-constexpr int kWeightRows = 6;
-#endif
-
-HWY_INLINE int64_t WeightPanel() { return 2 * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>())); }
-
-// Makes the compiler keep one index for all rows, where it would advance a pointer for each.
-HWY_INLINE void KeepIndex(int64_t& i) {
-#if defined(__GNUC__)
-  asm volatile("" : "+r"(i));
-#endif
-}
-
-// sums[row][lane] (+)= sum over the runs of x[row][pixel * step] y[pixel][lane].
-template <int kR, int kV>
-HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, const float* const* HWY_RESTRICT rows, int64_t step,
-                             const float* HWY_RESTRICT y, int64_t panel, float* HWY_RESTRICT sums, int64_t sums_stride,
-                             bool first) {
-  const hn::ScalableTag<float> d;
-  using V = hn::Vec<decltype(d)>;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  V acc[kR][kV];
-  for (int r = 0; r < kR; ++r) {
-    for (int v = 0; v < kV; ++v) acc[r][v] = hn::Zero(d);
-  }
-  const float* x[kR];
-  for (int r = 0; r < kR; ++r) x[r] = rows[r];
-  for (const Run* run = runs; run != runs + run_count; ++run) {
-    const float* HWY_RESTRICT at = y + run->y * panel;
-    const float* const end = at + run->count * panel;
-    for (int64_t i = run->x; at != end; at += panel, i += step) {
-      KeepIndex(i);
-      V channels[kV];
-      for (int v = 0; v < kV; ++v) channels[v] = hn::Load(d, at + v * lanes);
-      for (int r = 0; r < kR; ++r) {
-        const V pixel = hn::Set(d, x[r][i]);
-        for (int v = 0; v < kV; ++v) acc[r][v] = hn::MulAdd(pixel, channels[v], acc[r][v]);
-      }
-    }
-  }
-  for (int r = 0; r < kR; ++r) {
-    float* to = sums + r * sums_stride;
-    for (int v = 0; v < kV; ++v) hn::Store(first ? acc[r][v] : hn::Add(hn::Load(d, to + v * lanes), acc[r][v]), d, to + v * lanes);
-  }
-}
-
-template <int kV>
-HWY_INLINE void WeightTileOfRows(int64_t height, const Run* runs, int64_t run_count, const float* const* rows, int64_t step,
-                                 const float* y, int64_t panel, float* sums, int64_t sums_stride, bool first) {
-  switch (height) {
-    case 1:
-      return WeightTile<1, kV>(runs, run_count, rows, step, y, panel, sums, sums_stride, first);
-    case 2:
-      return WeightTile<2, kV>(runs, run_count, rows, step, y, panel, sums, sums_stride, first);
-    case 3:
-      return WeightTile<3, kV>(runs, run_count, rows, step, y, panel, sums, sums_stride, first);
-    case 4:
-      return WeightTile<4, kV>(runs, run_count, rows, step, y, panel, sums, sums_stride, first);
-    default:
-      break;
-  }
-  if constexpr (kWeightRows > 4) {
-    if (height == 5) return WeightTile<5, kV>(runs, run_count, rows, step, y, panel, sums, sums_stride, first);
-    if (height == 6) return WeightTile<6, kV>(runs, run_count, rows, step, y, panel, sums, sums_stride, first);
-  }
-  if constexpr (kWeightRows > 6) {
-    if (height == 7) return WeightTile<7, kV>(runs, run_count, rows, step, y, panel, sums, sums_stride, first);
-    if (height == 8) return WeightTile<8, kV>(runs, run_count, rows, step, y, panel, sums, sums_stride, first);
-  }
-}
-
-#if HWY_TARGET != HWY_SCALAR
-// Four floats from each of Lanes / 4 rows, four rows apart: block b from rows[4 b].
-template <class D>
-HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* const* rows, int64_t at) {
-  if constexpr (hn::MaxLanes(D()) <= 4) {
-    return hn::LoadU(d, rows[0] + at);
-  } else {
-    const hn::Half<D> half;
-    constexpr size_t kHalf = hn::MaxLanes(half);
-    return hn::Combine(d, LoadBlocks(half, rows + kHalf, at), LoadBlocks(half, rows, at));
-  }
-}
-#endif
-
-// Calls store(column, vector) with the vectors of the transposed of `columns` x Lanes values: lane l of column i is rows[l][i].
-// Reads no column beyond `columns`.
-template <class Store>
-HWY_INLINE void Transpose(const float* const* rows, int64_t columns, const Store& store) {
-  const hn::ScalableTag<float> d;
-  int64_t i = 0;
-#if HWY_TARGET != HWY_SCALAR
-  const hn::RepartitionToWide<decltype(d)> pairs;
-  for (; i + 4 <= columns; i += 4) {
-    const auto a = LoadBlocks(d, rows, i), b = LoadBlocks(d, rows + 1, i), e = LoadBlocks(d, rows + 2, i),
-               f = LoadBlocks(d, rows + 3, i);
-    const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b)), ef_low = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
-    const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b)),
-               ef_high = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
-    store(i, hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ef_low)));
-    store(i + 1, hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ef_low)));
-    store(i + 2, hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ef_high)));
-    store(i + 3, hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ef_high)));
-  }
-#endif
-  for (; i < columns; ++i) {
-    HWY_ALIGN float column[hn::MaxLanes(d)];
-    for (size_t l = 0; l < hn::Lanes(d); ++l) column[l] = rows[l][i];
-    store(i, hn::Load(d, column));
-  }
-}
-
-// The rows of a transposition: `count` of them `stride` apart, the last one again for the lanes beyond.
-struct TransposeRows {
-  const float* at[hn::MaxLanes(hn::ScalableTag<float>())];
-  TransposeRows(const float* base, int64_t stride, int64_t count) {
-    for (int64_t l = 0; l < static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>())); ++l)
-      at[l] = base + std::min(l, count - 1) * stride;
-  }
-};
 
 // grad_output of the pixels [begin, begin + count) (images counted through) and the channels from `out` on to
 // [panel][pixel][channel].
@@ -356,23 +226,6 @@ HWY_INLINE void CopyInput(const Cut& c, const float* input, int64_t channels, in
           }
         }
       }
-    }
-  }
-}
-
-// sums[k][panel] of the output channels from `out` on -> weight[out + lane][k], k < count; weight's rows are depth() apart.
-HWY_INLINE void StoreSums(const Cut& c, const float* sums, int64_t out, int64_t count, float* weight) {
-  const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), width = std::min(c.panel, c.outs - out), depth = c.depth();
-  for (int64_t k = 0; k < count; k += lanes) {
-    const int64_t length = std::min(lanes, count - k);
-    const TransposeRows rows(sums + k * c.panel, c.panel, length);
-    float* to = weight + out * depth + k;
-    if (length == lanes) {
-      Transpose(rows.at, width, [&](int64_t i, auto values) HWY_ATTR { hn::StoreU(values, d, to + i * depth); });
-    } else {
-      const auto mask = hn::FirstN(d, static_cast<size_t>(length));
-      Transpose(rows.at, width, [&](int64_t i, auto values) HWY_ATTR { hn::BlendedStore(values, mask, d, to + i * depth); });
     }
   }
 }
@@ -466,25 +319,12 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
     }
     if (c.parts > 1) return;
     for (int64_t p = 0; p < panels; ++p) {
-      StoreSums(c, sums + p * panel_sums, (first_panel + p) * c.panel, k_count,
-                io.grad_weight + group * c.outs * c.depth() + ic_begin * c.taps);
+      const int64_t out = (first_panel + p) * c.panel;
+      StoreSums(sums + p * panel_sums, k_count, std::min(c.panel, c.outs - out),
+                io.grad_weight + (group * c.outs + out) * c.depth() + ic_begin * c.taps, c.depth());
     }
   });
-  if (c.parts == 1) return;
-  constexpr int64_t kChunk = 64;
-  const int64_t chunks = shape::ceil_div(c.depth(), kChunk);
-  parallel_for(c.groups * c.panels * chunks, [&](int64_t task) HWY_ATTR {
-    const hn::ScalableTag<float> d;
-    const int64_t k = task % chunks * kChunk, panel = task / chunks % c.panels, group = task / chunks / c.panels;
-    const int64_t count = std::min(kChunk, c.depth() - k);
-    float* const sums = part_sums + ((group * c.panels + panel) * c.depth() + k) * c.panel;
-    for (int64_t i = 0; i < count * c.panel; i += lanes) {
-      auto sum = hn::Load(d, sums + i);
-      for (int64_t part = 1; part < c.parts; ++part) sum = hn::Add(sum, hn::Load(d, sums + part * part_floats + i));
-      hn::Store(sum, d, sums + i);
-    }
-    StoreSums(c, sums, panel * c.panel, count, io.grad_weight + group * c.outs * c.depth() + k);
-  });
+  if (c.parts > 1) AddParts(part_sums, c.parts, c.groups, c.outs, c.depth(), io.grad_weight);
 }
 
 HWY_ATTR size_t GradWeightWorkspace(const ConvShape& s, int threads) {
@@ -500,7 +340,7 @@ HWY_ATTR int64_t GradWeightScratch(const ConvShape& s) {
 }
 
 // Multiply-adds of whole tiles at 85 % of the peak, the turn of a run (about 6 ns a tile), the transposition of grad_output for
-// every task of input channels, and the weights themselves, which a batch shares: 0.3 ns each for 4 samples.
+// every task of input channels, and the weights themselves.
 HWY_ATTR double GradWeightSeconds(const ConvShape& s, const Machine& m) {
   const Cut c = grad_weight::make_cut(s, kWeightRows, WeightPanel());
   const auto number = [](int64_t n) { return static_cast<double>(n); };
@@ -514,7 +354,7 @@ HWY_ATTR double GradWeightSeconds(const ConvShape& s, const Machine& m) {
   const double turns = number(s.batch * c.groups * c.out[0] * c.out[1] * c.segments) * tiles * 5e-9;
   const double packing = positions * (number(c.panels * c.panel * c.in_tasks) * 0.12e-9 +
                                       (c.copies ? number(c.copy_rows() * c.out_tasks) * 0.1e-9 * number(c.copy_step) : 0));
-  return 2e-6 + multiply + turns + packing + number(s.weight_count()) * 0.08e-9;
+  return 2e-6 + multiply + turns + packing + number(s.weight_count()) * 0.3e-9;
 }
 
 }  // namespace HWY_NAMESPACE

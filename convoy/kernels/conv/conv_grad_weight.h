@@ -6,5 +6,6 @@
 namespace convoy::kernels {
 
 extern const ConvKernel kConvGradWeight;
+extern const ConvKernel kConvWinogradGradWeight;  // 3x3 with stride 1, F(4,3)
 
 }  // namespace convoy::kernels

@@ -18,6 +18,8 @@ constexpr std::array<const ConvKernel*, 1> kList{&kConvGradWeight};
 
 ConvShape parse(const char* descriptor) { return *shape::complete(*shape::parse_descriptor(descriptor)); }
 
+constexpr std::array<const ConvKernel*, 1> kWinograd{&kConvWinogradGradWeight};
+
 class GradWeight : public testing::TestWithParam<const char*> {
  protected:
   void TearDown() override { set_num_threads(0); }
@@ -54,6 +56,50 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GradWeight,
                                          "n1 ic3 oc20 id6 ih7 iw9 k3 s2 p1",         //
                                          "n3 ic24 oc48 iw700 kw2 pw5 dw5",           // 1D
                                          "n40 ic20 oc24 i1 k1"));                    // one pixel an image
+
+class GradWeightWinograd : public GradWeight {};
+
+TEST_P(GradWeightWinograd, StaysWithinTheBoundOfItsSetting) {
+  const ConvShape s = parse(GetParam());
+  ASSERT_EQ(kConvWinogradGradWeight.refuse(s), nullptr);
+  Random random(7);
+  for (const bool integers : {true, false}) {
+    check_kernels(kWinograd, Direction::kGradWeight, s, integers, random);
+    if (HasFatalFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, GradWeightWinograd,
+                         testing::Values("n1 ic64 oc64 i16 k3 p1",           // whole tiles, one block
+                                         "n3 ic17 oc30 i13 k3 p1",           // cut tiles, blocks across images
+                                         "n2 ic100 oc17 ih9 iw31 k3 p0",     // tasks of input channels, one vector of a panel used
+                                         "n1 ic8 oc100 ih3 iw200 k3 p1",     // a row of many tiles in strips
+                                         "n9 ic16 oc33 i28 k3 p1",           // parts
+                                         "n2 ic24 oc16 ih5 iw6 k3 ph4 pw3",  // tiles outside the input
+                                         "n2 g2 ic40 oc70 i9 k3 p1",         // groups
+                                         "n30 ic20 oc24 i5 k3 p0"));         // nine outputs an image
+
+// The rounding error against the direct sum's, both measured in double: root of the mean square over all weights.
+TEST(GradWeightWinogradError, IsAtMostThreeAndAHalfTimesDirects) {
+  Random random(5);
+  for (const char* text : {"n4 ic32 oc32 i28 k3 p1", "n8 ic64 oc32 i7 k3 p1", "n1 ic32 oc32 i56 k3 p1"}) {
+    const ConvShape s = parse(text);
+    const std::vector<float> x = values(random, s.input_count(), false), y = values(random, s.output_count(), false);
+    std::vector<double> exact(static_cast<size_t>(s.weight_count()));
+    conv_reference(s, ConvGradWeight<double>{std::vector<double>(x.begin(), x.end()).data(),
+                                             std::vector<double>(y.begin(), y.end()).data(), exact.data()});
+    const auto error = [&](const ConvKernel& kernel) {
+      std::vector<float> got(exact.size());
+      run_kernel(kernel, s, x.data(), y.data(), nullptr, got.data());
+      double squares = 0;
+      for (size_t i = 0; i < got.size(); ++i) squares += (got[i] - exact[i]) * (got[i] - exact[i]);
+      return std::sqrt(squares);
+    };
+    const double ratio = error(kConvWinogradGradWeight) / error(kConvGradWeight);
+    EXPECT_LT(ratio, 3.5) << text;
+    RecordProperty(text, std::to_string(ratio));
+  }
+}
 
 // Long sums: equal terms are rounded to the same side every time, about u / 4 a term of a chain. One chain of 40000 would be 40
 // times as wrong.

@@ -46,9 +46,9 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvReferenceGradInput,
   };
   static constexpr std::array kGradWeight{
-      &kConvDepthwiseGradWeight,  //
-      &kConvGradWeight,           //
-      &kConvIm2colGradWeight,     //
+      &kConvDepthwiseGradWeight,                    //
+      &kConvWinogradGradWeight,  &kConvGradWeight,  //
+      &kConvIm2colGradWeight,                       //
       &kConvReferenceGradWeight,
   };
   switch (direction) {

@@ -1,0 +1,333 @@
+// The gradient of Winograd's F(4,3) with respect to its weight: with y = A^T [(G g G^T) * (B^T x B)] A over tiles of 6x6 inputs and
+// 4x4 outputs,
+//   grad g = G^T [ sum over tiles of (A grad_y A^T) * (B^T x B) ] G,
+// 36 multiplications where the direct sum has 144. The error is the forward scheme's: both are the same trilinear form.
+//
+// A task owns at most 64 output and 64 input channels and keeps their 36 sums (590 KB) in L2, over a part of the batch's tiles. A
+// block of 32 tiles is transformed to [point][tile][channel]: rows are transposed strip by strip, so that transforms run with
+// channels in lanes and need no shuffles; then 36 small matrix products are the register tile of conv_grad_weight. Blocks of 64
+// tiles would halve the traffic of the sums, but no longer fit the cache with them. Every task transforms its own channels again
+// (a third of its time); sharing them would need a barrier per block and 4 MB a thread.
+//
+// 14x14 and larger maps win 1.6 to 2.4 times against conv_grad_weight; 7x7 maps do where the batch has some samples.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_grad_weight_winograd.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
+#include "convoy/kernels/conv/conv_grad_weight-inl.h"
+#include "convoy/kernels/conv/conv_grad_weight.h"
+#include "convoy/kernels/conv/winograd_transform-inl.h"
+
+#include <algorithm>
+
+#include "convoy/core/parallel.h"
+#include "convoy/shape/checked.h"
+
+#ifndef CONVOY_KERNELS_CONV_GRAD_WEIGHT_WINOGRAD_CUT
+#define CONVOY_KERNELS_CONV_GRAD_WEIGHT_WINOGRAD_CUT
+namespace convoy::kernels::grad_weight_winograd {
+
+constexpr int64_t kOutputs = 4, kPoints = 6, kProducts = kPoints * kPoints, kTaps = 9;
+constexpr int64_t kTiles = 32;     // of a block
+constexpr int64_t kChannels = 64;  // of a task, on either side
+constexpr int64_t kStrip = 8;      // tiles whose rows are transposed together: 13 KB
+constexpr int64_t kTasks = 16;     // with fewer, the tiles are cut into parts with sums of their own
+constexpr int64_t kPart = 6;       // blocks of a part at least: adding up parts costs as much as one
+constexpr int64_t kGap = 16;       // floats between points, or all 36 would share cache sets
+
+struct Cut {
+  int64_t batch, groups, ins, outs;
+  int64_t in_h, in_w, out_h, out_w, pad_h, pad_w;
+  int64_t lanes, panel, panels, panels_per_task, out_tasks, ins_per_task, in_tasks;
+  int64_t tiles_h, tiles_w, tiles, tiles_per_block, blocks, parts;
+
+  Cut(const ConvShape& s, int64_t lanes_of_vector)
+      : batch(s.batch),
+        groups(s.groups),
+        ins(s.in_channels_per_group()),
+        outs(s.out_channels_per_group()),
+        in_h(s.input[1]),
+        in_w(s.input[2]),
+        out_h(s.output[1]),
+        out_w(s.output[2]),
+        pad_h(s.axes[1].pad_begin),
+        pad_w(s.axes[2].pad_begin),
+        lanes(lanes_of_vector),
+        panel(2 * lanes) {
+    const auto even_part = [](int64_t count, int64_t most) {
+      return shape::ceil_div(count, std::max<int64_t>(shape::ceil_div(count, most), 1));
+    };
+    panels = shape::ceil_div(outs, panel);
+    panels_per_task = std::max<int64_t>(even_part(panels, std::max<int64_t>(kChannels / panel, 1)), 1);
+    out_tasks = shape::ceil_div(panels, panels_per_task);
+    ins_per_task = std::max<int64_t>(shape::ceil_div(even_part(ins, kChannels), lanes) * lanes, lanes);
+    in_tasks = shape::ceil_div(ins, ins_per_task);
+    tiles_h = shape::ceil_div(out_h, kOutputs);
+    tiles_w = shape::ceil_div(out_w, kOutputs);
+    tiles = batch * tiles_h * tiles_w;
+    tiles_per_block = std::max<int64_t>(even_part(tiles, kTiles), 1);
+    blocks = shape::ceil_div(tiles, tiles_per_block);
+    parts = std::clamp<int64_t>(kTasks / std::max<int64_t>(tasks(), 1), 1, std::max<int64_t>(blocks / kPart, 1));
+  }
+
+  int64_t tasks() const { return groups * out_tasks * in_tasks; }
+  int64_t depth() const { return ins * kTaps; }
+  int64_t part_floats() const { return groups * panels * panel * depth(); }
+  // Floats from one point to the next.
+  int64_t input_step() const { return tiles_per_block * ins_per_task + kGap; }
+  int64_t output_step() const { return tiles_per_block * panels_per_task * panel + kGap; }
+  int64_t sums_step() const { return panels_per_task * panel * ins_per_task + kGap; }
+  int64_t strip_floats() const { return kPoints * (kOutputs * kStrip + 2) * lanes; }
+  int64_t thread_floats() const {
+    return kProducts * (input_step() + output_step() + sums_step()) + strip_floats() +
+           (parts > 1 ? 0 : panels_per_task * panel * ins_per_task * kTaps);
+  }
+};
+
+}  // namespace convoy::kernels::grad_weight_winograd
+#endif  // CONVOY_KERNELS_CONV_GRAD_WEIGHT_WINOGRAD_CUT
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using namespace grad_weight_tile;
+using namespace grad_weight_winograd;
+using winograd_transform::Constant;
+using winograd_transform::F43;
+using winograd_transform::Floats;
+using winograd_transform::Full;
+
+HWY_INLINE int64_t GradWeightLanes() { return static_cast<int64_t>(hn::Lanes(Full())); }
+
+// A: 4 gradients of outputs to 6 points.
+HWY_INLINE void Spread(const Floats* y, Floats* v) {
+  constexpr double kA = winograd::kPoints6[1], kB = winograd::kPoints6[3];
+  const Floats a2 = Constant(kA * kA), b2 = Constant(kB * kB);
+  const Floats even_a = hn::MulAdd(a2, y[2], y[0]), odd_a = hn::MulAdd(a2, y[3], y[1]);
+  const Floats even_b = hn::MulAdd(b2, y[2], y[0]), odd_b = hn::MulAdd(b2, y[3], y[1]);
+  v[0] = y[0];
+  v[1] = hn::MulAdd(Constant(kA), odd_a, even_a);
+  v[2] = hn::NegMulAdd(Constant(kA), odd_a, even_a);
+  v[3] = hn::MulAdd(Constant(kB), odd_b, even_b);
+  v[4] = hn::NegMulAdd(Constant(kB), odd_b, even_b);
+  v[5] = y[3];
+}
+
+// G^T: 6 points to 3 taps. The rows of G for +p and -p differ in the sign of the middle alone.
+HWY_INLINE void Collect(const Floats* m, Floats* g) {
+  constexpr auto& kG = winograd::kF43.g;
+  const Floats even_a = hn::Add(m[1], m[2]), odd_a = hn::Sub(m[1], m[2]);
+  const Floats even_b = hn::Add(m[3], m[4]), odd_b = hn::Sub(m[3], m[4]);
+  g[0] = hn::MulAdd(Constant(kG[0][0]), m[0], hn::MulAdd(Constant(kG[1][0]), even_a, hn::Mul(Constant(kG[3][0]), even_b)));
+  g[1] = hn::MulAdd(Constant(kG[1][1]), odd_a, hn::Mul(Constant(kG[3][1]), odd_b));
+  g[2] = hn::MulAdd(Constant(kG[1][2]), even_a, hn::MulAdd(Constant(kG[3][2]), even_b, m[5]));
+}
+
+// Rows [top, top + rows) and columns [left, left + width) of `count` planes `plane` apart to strip[row][column][lane]; zero outside
+// the plane of height x row_length.
+HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t count, int64_t height, int64_t row_length, int64_t top,
+                               int64_t rows, int64_t left, int64_t width, float* strip) {
+  const Full d;
+  const int64_t lanes = GradWeightLanes();
+  const int64_t first = std::clamp<int64_t>(-left, 0, width), last = std::clamp<int64_t>(row_length - left, first, width);
+  for (int64_t r = 0; r < rows; ++r, strip += width * lanes) {
+    const int64_t h = top + r;
+    if (h < 0 || h >= height || first == last) {
+      std::fill(strip, strip + width * lanes, 0.0f);
+      continue;
+    }
+    std::fill(strip, strip + first * lanes, 0.0f);
+    const TransposeRows from(planes + h * row_length + left + first, plane, count);
+    float* to = strip + first * lanes;
+    Transpose(from.at, last - first, [&](int64_t i, Floats values) HWY_ATTR { hn::Store(values, d, to + i * lanes); });
+    std::fill(strip + last * lanes, strip + width * lanes, 0.0f);
+  }
+}
+
+// strip[kIn][width] of `tiles` tiles to out[point][tile * tile_step], the points `point_step` apart.
+template <int kIn, void (*kTransform)(const Floats*, Floats*)>
+HWY_INLINE void TransformStrip(const float* strip, int64_t width, int64_t tiles, float* out, int64_t tile_step,
+                               int64_t point_step) {
+  const Full d;
+  const int64_t lanes = GradWeightLanes();
+  for (int64_t t = 0; t < tiles; ++t) {
+    Floats half[kPoints][kIn];
+    for (int c = 0; c < kIn; ++c) {
+      Floats column[kIn], points[kPoints];
+      for (int r = 0; r < kIn; ++r) column[r] = hn::Load(d, strip + (r * width + kOutputs * t + c) * lanes);
+      kTransform(column, points);
+      for (int r = 0; r < kPoints; ++r) half[r][c] = points[r];
+    }
+    for (int r = 0; r < kPoints; ++r) {
+      Floats points[kPoints];
+      kTransform(half[r], points);
+      for (int c = 0; c < kPoints; ++c) hn::Store(points[c], d, out + t * tile_step + (r * kPoints + c) * point_step);
+    }
+  }
+}
+
+// Calls f(image, tile row, first tile of the row, tiles, tiles before in the block) for strips that cover the tiles [begin, end).
+template <class F>
+HWY_INLINE void ForStrips(const Cut& c, int64_t begin, int64_t end, const F& f) {
+  for (int64_t t = begin; t < end;) {
+    const int64_t tw = t % c.tiles_w, row = t / c.tiles_w, count = std::min({c.tiles_w - tw, end - t, kStrip});
+    f(row / c.tiles_h, row % c.tiles_h, tw, count, t - begin);
+    t += count;
+  }
+}
+
+HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
+  const Cut c(s, GradWeightLanes());
+  if (s.weight_count() == 0) return;
+  if (c.tiles == 0) {
+    std::fill(io.grad_weight, io.grad_weight + s.weight_count(), 0.0f);
+    return;
+  }
+  const int64_t in_plane = c.in_h * c.in_w, out_plane = c.out_h * c.out_w, part_floats = c.part_floats();
+  float* const part_sums = c.parts > 1 ? workspace.take<float>(c.parts * part_floats) : nullptr;
+  float* const scratch = workspace.take<float>(c.thread_floats() * num_threads());
+  parallel_for(c.tasks() * c.parts, [&](int64_t task, int thread) HWY_ATTR {
+    const Full d;
+    const int64_t part = task % c.parts, in_task = task / c.parts % c.in_tasks,
+                  out_task = task / c.parts / c.in_tasks % c.out_tasks, group = task / c.parts / c.in_tasks / c.out_tasks;
+    const int64_t first_panel = out_task * c.panels_per_task, panels = std::min(c.panels_per_task, c.panels - first_panel);
+    const int64_t ic_begin = in_task * c.ins_per_task, ins = std::min(c.ins_per_task, c.ins - ic_begin);
+    float* const products = scratch + thread * c.thread_floats();
+    float* const inputs = products + kProducts * c.sums_step();
+    float* const outputs = inputs + kProducts * c.input_step();
+    float* const strip = outputs + kProducts * c.output_step();
+    const int64_t block_begin = c.blocks * part / c.parts, block_end = c.blocks * (part + 1) / c.parts;
+    for (int64_t block = block_begin; block < block_end; ++block) {
+      const int64_t begin = block * c.tiles_per_block, end = std::min(c.tiles, begin + c.tiles_per_block);
+      ForStrips(c, begin, end, [&](int64_t n, int64_t row, int64_t column, int64_t count, int64_t at) HWY_ATTR {
+        const int64_t width = kOutputs * count + 2;
+        for (int64_t ic = 0; ic < ins; ic += c.lanes) {
+          TransposeStrip(io.input + (n * s.in_channels + group * c.ins + ic_begin + ic) * in_plane, in_plane,
+                         std::min(c.lanes, ins - ic), c.in_h, c.in_w, row * kOutputs - c.pad_h, kPoints,
+                         column * kOutputs - c.pad_w, width, strip);
+          TransformStrip<kPoints, F43::Input>(strip, width, count, inputs + at * c.ins_per_task + ic, c.ins_per_task,
+                                              c.input_step());
+        }
+        for (int64_t lane = 0; lane < panels * c.panel; lane += c.lanes) {
+          const int64_t out = first_panel * c.panel + lane;
+          if (out >= c.outs) break;
+          TransposeStrip(io.grad_output + (n * s.out_channels + group * c.outs + out) * out_plane, out_plane,
+                         std::min(c.lanes, c.outs - out), c.out_h, c.out_w, row * kOutputs, kOutputs, column * kOutputs,
+                         kOutputs * count, strip);
+          TransformStrip<kOutputs, Spread>(strip, kOutputs * count, count,
+                                           outputs + (lane / c.panel * c.tiles_per_block + at) * c.panel + lane % c.panel, c.panel,
+                                           c.output_step());
+        }
+      });
+      const grad_weight_tile::Run run{0, 0, end - begin};
+      const bool first = block == block_begin;
+      for (int64_t point = 0; point < kProducts; ++point) {
+        for (int64_t p = 0; p < panels; ++p) {
+          const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
+          const bool two = c.outs - (first_panel + p) * c.panel > c.lanes;
+          for (int64_t ic = 0; ic < ins;) {
+            const int64_t height = shape::ceil_div(ins - ic, shape::ceil_div(ins - ic, kWeightRows));
+            const float* rows[kWeightRows];
+            for (int64_t r = 0; r < height; ++r) rows[r] = inputs + point * c.input_step() + ic + r;
+            float* to = products + point * c.sums_step() + (p * c.ins_per_task + ic) * c.panel;
+            if (two) {
+              WeightTileOfRows<2>(height, &run, 1, rows, c.ins_per_task, y, c.panel, to, c.panel, first);
+            } else {
+              WeightTileOfRows<1>(height, &run, 1, rows, c.ins_per_task, y, c.panel, to, c.panel, first);
+            }
+            ic += height;
+          }
+        }
+      }
+    }
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t out = (first_panel + p) * c.panel, width = std::min(c.panel, c.outs - out);
+      float* const sums = c.parts > 1 ? part_sums + part * part_floats +
+                                            ((group * c.panels + first_panel + p) * c.depth() + ic_begin * kTaps) * c.panel
+                                      : strip + c.strip_floats() + p * ins * kTaps * c.panel;
+      for (int64_t i = 0; i < ins * c.panel; i += c.lanes) {
+        if (i % c.panel >= width) continue;
+        const float* from = products + p * c.ins_per_task * c.panel + i;
+        float* to = sums + i / c.panel * kTaps * c.panel + i % c.panel;
+        Floats half[3][kPoints];
+        for (int column = 0; column < kPoints; ++column) {
+          Floats points[kPoints], taps[3];
+          for (int row = 0; row < kPoints; ++row) points[row] = hn::Load(d, from + (row * kPoints + column) * c.sums_step());
+          Collect(points, taps);
+          for (int kh = 0; kh < 3; ++kh) half[kh][column] = taps[kh];
+        }
+        for (int kh = 0; kh < 3; ++kh) {
+          Floats taps[3];
+          Collect(half[kh], taps);
+          for (int kw = 0; kw < 3; ++kw) hn::Store(taps[kw], d, to + (kh * 3 + kw) * c.panel);
+        }
+      }
+      if (c.parts == 1)
+        StoreSums(sums, ins * kTaps, width, io.grad_weight + (group * c.outs + out) * c.depth() + ic_begin * kTaps, c.depth());
+    }
+  });
+  if (c.parts > 1) AddParts(part_sums, c.parts, c.groups, c.outs, c.depth(), io.grad_weight);
+}
+
+HWY_ATTR size_t WinogradGradWeightWorkspace(const ConvShape& s, int threads) {
+  const Cut c(s, GradWeightLanes());
+  const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };
+  return (c.parts > 1 ? floats(c.parts * c.part_floats()) : 0) + floats(c.thread_floats() * threads);
+}
+
+// The products at 75 % of the peak, the transforms of a tile (300 and 190 ns for the channels of a 512-bit vector), reading and
+// writing the sums once a block, and the last transform.
+HWY_ATTR double WinogradGradWeightSeconds(const ConvShape& s, const Machine& m) {
+  const Cut c(s, GradWeightLanes());
+  const auto number = [](int64_t n) { return static_cast<double>(n); };
+  const double tiles = number(c.groups * c.tiles), vector = number(c.lanes) / 16;
+  const double in_vectors = number(shape::ceil_div(c.ins, c.lanes)), out_vectors = number(shape::ceil_div(c.outs, c.lanes));
+  const double multiply = 2 * tiles * number(kProducts * c.ins) * out_vectors * number(c.lanes) / (0.75 * m.flops_per_second);
+  const double transforms =
+      tiles * (in_vectors * number(c.out_tasks) * 300e-9 + out_vectors * number(c.in_tasks) * 190e-9) * vector;
+  const double sums = number(c.groups * kProducts * c.ins) * out_vectors * vector * 1.5e-9 * number(c.blocks);
+  return 2e-6 + multiply + transforms + sums + number(c.groups * c.ins) * out_vectors * vector * 90e-9;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(WinogradGradWeight);
+HWY_EXPORT(WinogradGradWeightWorkspace);
+HWY_EXPORT(WinogradGradWeightSeconds);
+
+const ConvKernel kConvWinogradGradWeight{
+    .name = "conv_winograd_f4",
+    .direction = Direction::kGradWeight,
+    .accuracy = Accuracy::kDefault,
+    .refuse = [](const ConvShape& s) -> const char* {
+      if (s.axes[0].kernel_size != 1 || s.input[0] != 1 || s.output[0] != 1) return "needs one or two axes";
+      if (s.axes[1].kernel_size != 3 || s.axes[2].kernel_size != 3) return "needs a 3x3 kernel";
+      for (const shape::Axis& axis : s.axes) {
+        if (axis.stride != 1) return "needs stride 1";
+        if (axis.dilation != 1) return "needs dilation 1";
+      }
+      if (s.output[1] < 3 || s.output[2] < 3) return "needs 3x3 outputs: smaller ones leave most of a tile empty";
+      if (s.batch * s.output_positions() < 36) return "needs 36 terms in a sum, for rounding errors to average out";
+      if (s.in_channels_per_group() < 8) return "needs 8 input channels: with fewer the transforms cost more than they save";
+      if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) return "needs 16 channels per group";
+      return nullptr;
+    },
+    .seconds = [](const ConvShape& s, const Machine& m) { return HWY_DYNAMIC_DISPATCH(WinogradGradWeightSeconds)(s, m); },
+    .workspace_bytes = [](const ConvShape& s,
+                          int threads) { return HWY_DYNAMIC_DISPATCH(WinogradGradWeightWorkspace)(s, threads); },
+    .grad_weight =
+        [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
+          HWY_DYNAMIC_DISPATCH(WinogradGradWeight)
+          (s, io, w);
+        }};
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE
