@@ -55,7 +55,7 @@ void check_layers(const PrintedModule& given, const PrintedModule& made, const s
       for (const PrintedChild& child : module.children) text += (text.empty() ? "" : ", ") + child.name;
       return text;
     };
-    if (names(given) != names(made))
+    if (given.children.size() != made.children.size() || names(given) != names(made))
       refuse(given, given.type + " with " + io::quote(names(given)), made.type + " with " + names(made));
     for (size_t i = 0; i < given.children.size(); ++i) check_layers(given.children[i].module, made.children[i].module, block);
     return;

@@ -136,6 +136,9 @@ TEST(PublishedBlocks, ABlockOfAnotherFormIsRefused) {
   EXPECT_NE(with(ac, "(square_conv): Conv2d", "(square_conv): ReLU").find("ReLU"), std::string::npos);
   EXPECT_NE(with(text("repvgg_identity.printed"), "(se): Identity()", "(se): ReLU()").find("should be Identity"),
             std::string::npos);
+  EXPECT_NE(with(text("dbb_k3.printed"), "IdentityBasedConv1x1(2, 2, kernel_size=(", "IdentityBasedConv1x1(2, 2, kernel_size(")
+                .find("a layer of"),
+            std::string::npos);
   EXPECT_NE(refusal("ACBlock(1000000000, 1000000000, kernel_size=3)").find("parameters, more than"), std::string::npos);
   EXPECT_NE(refusal("DiverseBranchBlock(8, 8, 3, 1, 1, internal_channels_1x1_3x3=9000000000)").find("parameters, more than"),
             std::string::npos);
