@@ -48,6 +48,11 @@ std::vector<int64_t> Call::numbers(size_t i) const {
     throw Error("input " + std::to_string(i) + " must be a list of integers",
                 input.defined() ? "it is " + to_string(Type::of(input)) : "it is left out");
   }
+  constexpr int64_t kMostNumbers = 4096;  // far above any rank, or number of parts
+  if (input.numel() > kMostNumbers) {
+    throw Error("input " + std::to_string(i) + " has " + std::to_string(input.numel()) + " numbers",
+                "up to " + std::to_string(kMostNumbers) + " are taken");
+  }
   return input.to(DType::kInt64).to_vector<int64_t>();
 }
 

@@ -11,6 +11,7 @@ namespace {
 
 // Longer integer vectors are no shapes.
 constexpr int64_t kMostContents = 64;
+constexpr size_t kMostAxes = 64;
 
 Dims dims_of_numbers(const Tensor& tensor) {
   Dims dims;
@@ -68,6 +69,10 @@ std::optional<std::vector<int64_t>> Inference::numbers(size_t i) const {
 }
 
 void Inference::set(size_t output, Type type) {
+  if (type.dims && type.dims->size() > kMostAxes) {
+    throw ShapeMismatch("the result would have " + std::to_string(type.dims->size()) + " axes",
+                        "tensors have up to " + std::to_string(kMostAxes));
+  }
   const ValueId id = node_.output(output);
   if (id != kNoValue) types_[static_cast<size_t>(id)] = merged(std::move(type), graph_.value(id).type);
 }

@@ -7,9 +7,12 @@ namespace convoy::onnx {
 
 struct Limits {
   int64_t file_bytes = int64_t{1} << 35;
-  int64_t nodes = 100'000;  // functions expanded
+  int64_t nodes = 32'768;  // functions expanded
+  int64_t initializers = 32'768;
+  int64_t value_infos = 131'072;  // inputs, outputs and values described
   int64_t attributes_per_node = 64;
   int64_t inputs_per_node = 4096;  // and outputs
+  int64_t list_entries = 1 << 20;  // of one attribute; 1/16 of that for text
   int64_t rank = 16;
   int64_t dim = int64_t{1} << 40;
   int64_t tensor_bytes = int64_t{1} << 35;

@@ -29,6 +29,7 @@ using graph::Type;
 using graph::ValueId;
 
 constexpr int64_t kLeastOpset = 6, kMostOpset = 25;
+constexpr size_t kShownName = 120;  // of longer names messages show the beginning
 constexpr std::string_view kTrainingDomain = "ai.onnx.preview.training";
 
 // Messages are kept as views of the file and looked into when they are needed: a hostile file of a million empty messages costs
@@ -159,9 +160,21 @@ class Reader {
     }
   }
 
+  void check_counts() const {
+    const Limits& limits = options_.limits;
+    const auto check = [&](size_t count, int64_t limit, const char* what) {
+      if (static_cast<int64_t>(count) > limit)
+        fail("the model has more than " + std::to_string(limit) + " " + what, std::string("the limit is Limits::") + what);
+    };
+    check(view_.nodes.size(), limits.nodes, "nodes");
+    check(view_.initializers.size() + view_.sparse_initializers.size(), limits.initializers, "initializers");
+    check(view_.inputs.size() + view_.outputs.size() + view_.infos.size(), limits.value_infos, "value_infos");
+  }
+
   void read_graph(std::string_view message) {
     Fields fields(source_, message);
     while (fields.next()) {
+      check_counts();
       switch (fields.number()) {
         case 1:
           view_.nodes.push_back(fields.bytes());
@@ -276,8 +289,8 @@ class Reader {
   }
 
   static std::string called(const NodeView& node) {
-    const std::string op(node.op);
-    if (!node.name.empty()) return "node '" + std::string(node.name) + "' (" + op + ")";
+    const std::string op(node.op.substr(0, kShownName));
+    if (!node.name.empty()) return "node '" + std::string(node.name.substr(0, kShownName)) + "' (" + op + ")";
     for (const std::string_view output : node.outputs) {
       if (!output.empty()) return "the node (" + op + ") that makes " + quote(output);
     }
@@ -426,7 +439,24 @@ class Reader {
     }
   }
 
+  void check_entries(size_t entries, std::string_view name, const std::string& where) const {
+    if (static_cast<int64_t>(entries) <= options_.limits.list_entries) return;
+    fail(where + ": attribute '" + std::string(name) + "' has too many entries",
+         "up to " + std::to_string(options_.limits.list_entries) + " numbers, or a sixteenth of that in text");
+  }
+
+  // A function's attributes are read again for each call, and small messages can make large values: what all of them take together
+  // is in proportion to the file.
+  void spend(int64_t bytes) const {
+    spent_ += bytes;
+    if (spent_ > 8 * static_cast<int64_t>(source_.bytes.size()) + (int64_t{1} << 24)) {
+      fail("its functions and sparse tensors make much more than the file holds",
+           "expand functions that are called very often, store tensors dense");
+    }
+  }
+
   NamedAttribute read_attribute(std::string_view message, const std::string& where) const {
+    spend(static_cast<int64_t>(message.size()));
     NamedAttribute result;
     int64_t type = 0, integer = 0;
     double number = 0;
@@ -476,19 +506,23 @@ class Reader {
           } else {
             numbers.push_back(static_cast<double>(fields.real32()));
           }
+          check_entries(numbers.size(), result.name, where);
           break;
         case 8:
           keep('I');
           if (fields.field().type == Field::Type::kBytes) {
             std::string_view rest = fields.bytes();
+            check_entries(static_cast<size_t>(count_varints(rest)), result.name, where);
             while (!rest.empty()) integers.push_back(static_cast<int64_t>(take_varint(source_, rest)));
           } else {
             integers.push_back(fields.integer());
           }
+          check_entries(integers.size(), result.name, where);
           break;
         case 9:
           keep('S');
           texts.emplace_back(fields.bytes());
+          check_entries(texts.size() * 16, result.name, where);
           break;
         case 20:
           type = fields.integer();
@@ -538,7 +572,7 @@ class Reader {
         break;
       }
       case 'p':
-        result.value = read_sparse_tensor_proto(tensors_, sparse, what).value.tensor();
+        result.value = read_sparse(sparse, what).value.tensor();
         result.type = 't';
         break;
       default:
@@ -547,6 +581,12 @@ class Reader {
                "attributes that Convoy reads are numbers, strings, tensors and lists of these");
     }
     return result;
+  }
+
+  NamedValue read_sparse(std::string_view message, const std::string& what) const {
+    NamedValue dense = read_sparse_tensor_proto(tensors_, message, what);
+    spend(static_cast<int64_t>(dense.value.tensor().nbytes()));
+    return dense;
   }
 
   // `bound`: what a function's caller gave for attributes that the body refers to; nullptr outside functions.
@@ -650,7 +690,7 @@ class Reader {
     for (const std::string_view message : view_.initializers)
       add_initializer(scope, read_tensor_proto(tensors_, message, "initializer"));
     for (const std::string_view message : view_.sparse_initializers) {
-      add_initializer(scope, read_sparse_tensor_proto(tensors_, message, "sparse_initializer"));
+      add_initializer(scope, read_sparse(message, "sparse_initializer"));
     }
   }
 
@@ -696,13 +736,10 @@ class Reader {
 
   void add_outputs(const Scope& scope) {
     std::unordered_set<std::string_view> seen;
-    if (view_.outputs.empty()) fail("the graph has no outputs", "name at least one value as an output");
     for (const std::string_view message : view_.outputs) {
       const Info info = read_info(message, "output");
       if (!seen.insert(info.name).second) fail("output " + quote(info.name) + " is listed twice", "list each output once");
       const auto found = scope.find(info.name);
-      if (found == scope.end())
-        fail("output " + quote(info.name) + " is not defined: no node makes it", "name an output of a node");
       ValueId id = found->second;
       // A constant or an input that is an output too needs a value of its own, with the output's name.
       if (graph_.value(id).name != info.name) {
@@ -744,12 +781,7 @@ class Reader {
         if (input.empty() || scope.find(input) != scope.end()) continue;
         const auto maker = makers.find(input);
         if (maker == makers.end()) {
-          std::vector<std::string> names;
-          if (nodes.size() < 2000) {
-            for (const auto& [name, at] : makers) names.emplace_back(name);
-            for (const auto& [name, id] : scope) names.emplace_back(name);
-          }
-          fail(within + called(nodes[i]) + " input " + quote(input) + " is not defined" + did_you_mean(input, names),
+          fail(within + called(nodes[i]) + " input " + quote(input) + " is not defined" + near(input, makers, scope),
                "an input must be an input of the graph, an initializer or an output of another node");
         }
         readers[maker->second].push_back(i);
@@ -773,13 +805,29 @@ class Reader {
     return order;
   }
 
+  // "Did you mean", where looking for it does not take long.
+  static std::string near(std::string_view name, const std::unordered_map<std::string_view, size_t>& makers, const Scope& scope) {
+    constexpr size_t kLongest = 64, kMost = 2000;
+    if (name.size() > kLongest || makers.size() + scope.size() > kMost) return "";
+    std::vector<std::string> names;
+    for (const auto& [other, at] : makers) {
+      if (other.size() <= kLongest) names.emplace_back(other);
+    }
+    for (const auto& [other, id] : scope) {
+      if (other.size() <= kLongest) names.emplace_back(other);
+    }
+    return did_you_mean(name, names);
+  }
+
   [[noreturn]] void fail_cycle(const std::vector<NodeView>& nodes, const std::unordered_map<std::string_view, size_t>& makers,
                                const std::vector<size_t>& waiting, const std::string& within) const {
     // Every node that waits waits for another one that does: following those comes round.
     size_t at = 0;
     while (waiting[at] == 0) ++at;
     std::vector<size_t> path;
-    while (std::find(path.begin(), path.end(), at) == path.end()) {
+    std::vector<char> seen(nodes.size(), 0);
+    while (seen[at] == 0) {
+      seen[at] = 1;
       path.push_back(at);
       for (const std::string_view input : nodes[at].inputs) {
         const auto maker = makers.find(input);
@@ -806,7 +854,22 @@ class Reader {
     std::vector<NodeView> nodes;
     nodes.reserve(messages.size());
     for (const std::string_view message : messages) nodes.push_back(read_node(message));
-    for (const size_t i : sorted(nodes, scope, within)) add_node(nodes[i], scope, opsets, bound);
+    const std::vector<size_t> order = sorted(nodes, scope, within);
+    if (bound == nullptr) check_outputs(nodes, scope);
+    for (const size_t i : order) add_node(nodes[i], scope, opsets, bound);
+  }
+
+  // Before anything is built: a missing output makes the rest pointless.
+  void check_outputs(const std::vector<NodeView>& nodes, const Scope& scope) const {
+    std::unordered_set<std::string_view> made;
+    for (const NodeView& node : nodes) made.insert(node.outputs.begin(), node.outputs.end());
+    if (view_.outputs.empty()) fail("the graph has no outputs", "name at least one value as an output");
+    for (const std::string_view message : view_.outputs) {
+      const Info info = read_info(message, "output");
+      if (made.find(info.name) == made.end() && scope.find(info.name) == scope.end()) {
+        fail("output " + quote(info.name) + " is not defined: no node makes it", "name an output of a node");
+      }
+    }
   }
 
   void add_node(const NodeView& node, Scope& scope, const std::unordered_map<std::string_view, int64_t>& opsets,
@@ -930,6 +993,7 @@ class Reader {
   std::vector<std::unique_ptr<std::string>> names_;  // of initializers, that scopes refer to
   std::vector<std::string> calls_;                   // functions being expanded
   int64_t count_ = 0;                                // nodes so far
+  mutable int64_t spent_ = 0;                        // bytes of attributes read so far
   Graph graph_;
   std::unique_ptr<graph::Inferring> inferring_;
 };

@@ -396,7 +396,7 @@ NamedValue read_sparse_tensor_proto(const TensorSource& source, std::string_view
     bytes = bytes * size;
   }
   // What is stored in few bytes must not become many.
-  constexpr int64_t kMostDense = int64_t{1} << 26;
+  constexpr int64_t kMostDense = int64_t{1} << 24;
   if (!bytes.ok() || bytes.value() > kMostDense || static_cast<int64_t>(dims.size()) > source.limits.rank) {
     throw FileError(
         where + "a sparse tensor of shape " + to_string(dims) + " would need more than " + std::to_string(kMostDense) + " bytes",

@@ -25,6 +25,15 @@ Tensor optional_input(const Call& call, size_t i) { return call.has(i) ? call.te
 
 void infer_batch_norm(Inference& inference) {
   same_as_first(inference);
+  const auto& dims = inference.dims(0);
+  static constexpr const char* kNames[] = {"X", "scale", "B", "input_mean", "input_var"};
+  for (size_t i = 1; dims && dims->size() > 1 && (*dims)[1].known() && i < std::size(kNames); ++i) {
+    const auto& vector = inference.dims(i);
+    if (vector && (vector->size() != 1 || ((*vector)[0].known() && (*vector)[0].size != (*dims)[1].size))) {
+      throw ShapeMismatch(std::string(kNames[i]) + " has shape " + to_string(*vector),
+                          "the input has " + std::to_string((*dims)[1].size) + " channels: one number for each");
+    }
+  }
   for (size_t i = 1; i < inference.outputs(); ++i) inference.set(i, inference.type(i + 2));
 }
 

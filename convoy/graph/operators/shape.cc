@@ -68,7 +68,8 @@ Dims reshaped(const Dims& input, Dims target, bool allow_zero) {
       open = true;
     }
   }
-  if (open || !have.ok() || !want.ok()) return target;
+  if (!want.ok()) throw ShapeMismatch("input 'shape' is " + text, "its sizes do not fit 64 bits together");
+  if (open || !have.ok()) return target;
   const bool fits = unknown == 0 ? (have.value() == want.value() || !symbols.empty())
                                  : want.value() == 0 || have.value() % want.value() == 0 || !symbols.empty();
   if (!fits) {

@@ -1,0 +1,490 @@
+// Files that are wrong, each in one way: every one is refused with words of its own, that name the node, the attribute and the
+// value, and a second line that says what would work; quickly and with little memory. R124 to R150 are numbers of known failures of
+// other programs.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+
+#include "convoy/core/error.h"
+#include "convoy/onnx/model.h"
+#include "tests/onnx/model_bytes.h"
+#include "tests/temporary_folder.h"
+
+namespace convoy {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): the builders
+
+struct Refusal {
+  const char* name;
+  std::string bytes;
+  std::string pattern;  // of what()
+};
+
+const std::string& small_model() {
+  static const std::string kModel = model_of({node("Conv", {"x", "w"}, {"y"}, {attribute_ints("pads", {1, 1, 1, 1})}, "conv1")},
+                                             {1, 2, 4, 4}, {float_tensor("w", {3, 2, 3, 3})});
+  return kModel;
+}
+
+std::string with_initializer(const Message& tensor) { return model_of({node("Add", {"x", "w"}, {"y"})}, {1, 2, 4, 4}, {tensor}); }
+
+std::string with_type(uint64_t type) {
+  return model({{1, node("Relu", {"x"}, {"y"})}, {11, value_info("x", {2}, type)}, {12, Message().bytes(1, "y")}});
+}
+
+Message function(const std::string& name, const std::string& calls, int times = 1) {
+  Message result = Message()
+                       .bytes(1, name)
+                       .bytes(4, "a")
+                       .bytes(5, "b" + std::to_string(times))
+                       .bytes(10, "local")
+                       .message(9, Message().bytes(1, "").integer(2, 17));
+  for (int i = 1; i <= times; ++i) {
+    result.message(7, node(calls, {i == 1 ? "a" : "b" + std::to_string(i - 1)}, {"b" + std::to_string(i)}, {}, "",
+                           calls == "Relu" ? "" : "local"));
+  }
+  return result;
+}
+
+std::string with_functions(const std::string& first, const std::vector<Message>& functions) {
+  return model({{1, node(first, {"x"}, {"y"}, {}, "", "local")}, {11, value_info("x", {2})}, {12, Message().bytes(1, "y")}}, 17,
+               functions);
+}
+
+std::vector<Refusal> refusals() {
+  const Message w = float_tensor("w", {3, 2, 3, 3});
+  const auto conv = [&](const std::vector<Message>& attributes, const Message& weight) {
+    return model_of({node("Conv", {"x", "w"}, {"y"}, attributes, "conv1")}, {1, 2, 4, 4}, {weight});
+  };
+  const auto unary = [&](const std::string& op, const std::vector<Message>& attributes, uint64_t opset = 17) {
+    return model_of({node(op, {"x"}, {"y"}, attributes, "n1")}, {1, 2, 4, 4}, {}, opset);
+  };
+  const auto with_list = [&](const std::string& op, const std::vector<int64_t>& list,
+                             const std::vector<int64_t>& shape = {1, 2, 4, 4}, uint64_t opset = 17) {
+    return model_of({node(op, {"x", "list"}, {"y"}, {}, "n1")}, shape, {int64_tensor("list", list)}, opset);
+  };
+  Message deep = Message().message(1, Message().integer(1, kFloat));
+  for (int i = 0; i < 60; ++i) deep = Message().message(4, Message().message(1, deep));
+  std::vector<Message> chain;
+  for (int i = 0; i < 60; ++i) chain.push_back(function("f" + std::to_string(i), i == 59 ? "Relu" : "f" + std::to_string(i + 1)));
+  std::vector<Message> doubling;
+  for (int i = 0; i < 20; ++i)
+    doubling.push_back(function("f" + std::to_string(i), i == 19 ? "Relu" : "f" + std::to_string(i + 1), 2));
+
+  return {
+      // R142: no model at all.
+      {"Empty", "", "the file is empty\n"},
+      {"Text", "<html><body>404 not found</body></html>", "not an ONNX model: .*\n"},
+      {"Truncated", small_model().substr(0, small_model().size() - 40),
+       "not an ONNX model: damaged or cut off at byte \\d+ of \\d+\n"},
+      {"NoGraph", Message().integer(1, 8).str(), "not an ONNX model: it holds no graph\n"},
+      {"IrVersion", Message().integer(1, 0).message(7, Message()).str(), "ir_version is 0\n"},
+      {"WireType", Message().integer(1, 8).integer(7, 5).str(), "field 7 .* has another wire type than onnx.proto says\n"},
+      // R141: versions, types and names that are not there.
+      {"Opset999", unary("Relu", {}, 999), "opset_import is 999\n.*opsets 6 to 25"},
+      {"Opset1", unary("Relu", {}, 1), "opset_import is 1\n.*opsets 6 to 25"},
+      {"DataType999", with_initializer(tensor_header("w", {1}, 999)),
+       "initializer \"w\": data_type is 999, which is no type of ONNX\n"},
+      {"Complex", with_initializer(tensor_header("w", {1}, 14)), "data_type is COMPLEX64\n"},
+      {"InputType", with_type(17), "the element type of input \"x\" is FLOAT8E4M3FN\n"},
+      {"UnknownOperator", unary("Frobnicate", {}), "node 'n1' \\(Frobnicate\\): there is no operator \"Frobnicate\"\n"},
+      {"NearOperator", unary("Rellu", {}), "no operator \"Rellu\"; did you mean 'Relu'\\?\n"},
+      {"Domain", model_of({node("FusedConv", {"x"}, {"y"}, {}, "n1", "com.microsoft")}),
+       "node 'n1' \\(FusedConv\\): the domain \"com.microsoft\" is not supported\n"},
+      // R132, R133: values that do not fit.
+      {"RawTooShort", with_initializer(tensor_header("w", {2, 72}, kFloat).bytes(9, std::string(100, 0))),
+       "initializer \"w\": raw_data has 100 bytes, dims \\[2, 72\\] of float32 need 576\n"},
+      {"RawOdd", with_initializer(tensor_header("w", {1}, kFloat).bytes(9, std::string(5, 0))),
+       "raw_data has 5 bytes, dims \\[1\\] of float32 need 4\n"},
+      {"RawMissing", with_initializer(tensor_header("w", {3}, kFloat)), "float_data has 0 elements, dims \\[3\\] need 3\n"},
+      {"TypedTooMany", with_initializer(tensor_header("w", {2}, kInt64).bytes(7, std::string("\1\2\3"))),
+       "int64_data has 3 elements, dims \\[2\\] need 2\n"},
+      {"DimsOverflow", with_initializer(tensor_header("w", {int64_t{1} << 39, int64_t{1} << 39}, kFloat)),
+       "dims .* need more than \\d+ bytes\n"},
+      {"DimsHuge", with_initializer(tensor_header("w", {int64_t{1} << 62}, kFloat)), "dims has a size of 4611686018427387904\n"},
+      {"DimsNegative", with_initializer(tensor_header("w", {-1, 4}, kFloat)), "dims has a negative size: -1\n"},
+      {"DimsMany", with_initializer(tensor_header("w", std::vector<int64_t>(17, 1), kFloat)), "dims has more than 16 sizes\n"},
+      {"ShapeNegative",
+       model({{1, node("Relu", {"x"}, {"y"})},
+              {11, Message().bytes(1, "x").message(
+                       2, Message().message(
+                              1, Message().integer(1, 1).message(2, Message().message(1, Message().integer(1, uint64_t(-5))))))},
+              {12, Message().bytes(1, "y")}}),
+       "the shape of input \"x\" has a size of -5\n"},
+      {"Nesting",
+       model({{1, node("Relu", {"x"}, {"y"})}, {11, Message().bytes(1, "x").message(2, deep)}, {12, Message().bytes(1, "y")}}),
+       "nested more than 32 deep\n"},
+      {"Segment", with_initializer(float_tensor("w", {1}).message(3, Message().integer(1, 0))),
+       "it is a segment of a larger tensor\n"},
+      // R124 to R130: values in other files.
+      {"External",
+       with_initializer(
+           tensor_header("w", {4}, kFloat).message(13, Message().bytes(1, "location").bytes(2, "w.bin")).integer(14, 1)),
+       "initializer \"w\": its values lie in another file, \"w.bin\"\n.*LoadOptions|external_data"},
+      // R136: functions in a ring, too deep, too often.
+      {"FunctionCycle", with_functions("foo", {function("foo", "bar"), function("bar", "foo")}),
+       "function cycle: local:foo -> local:bar -> local:foo\n"},
+      {"FunctionItself", with_functions("foo", {function("foo", "foo")}), "function cycle: local:foo -> local:foo\n"},
+      {"FunctionDepth", with_functions("f0", chain), "functions call functions more than 32 deep\n"},
+      {"FunctionBomb", with_functions("f0", doubling), "more than 32768 nodes\n"},
+      {"FunctionTwice", with_functions("foo", {function("foo", "Relu"), function("foo", "Relu")}),
+       "the function \"local:foo\" is defined twice\n"},
+      // R137 to R139: the graph.
+      {"Cycle",
+       model_of(
+           {node("Add", {"x", "b"}, {"a"}, {}, "n1"), node("Relu", {"a"}, {"b"}, {}, "n2"), node("Relu", {"b"}, {"y"}, {}, "n3")}),
+       "the graph goes in a ring: node 'n[12]' .* -> node 'n[12]' .* -> node 'n[12]'"},
+      {"UndefinedInput", model_of({node("Conv", {"x", "nope"}, {"y"}, {}, "conv1")}),
+       "node 'conv1' \\(Conv\\) input \"nope\" is not defined\n"},
+      {"NearInput", model_of({node("Relu", {"x"}, {"hidden"}), node("Relu", {"hiden"}, {"y"}, {}, "n2")}),
+       "input \"hiden\" is not defined; did you mean 'hidden'\\?\n"},
+      {"Duplicate", model_of({node("Relu", {"x"}, {"y"}, {}, "n1"), node("Neg", {"x"}, {"y"}, {}, "n2")}),
+       "duplicate definition of \"y\": node 'n2' \\(Neg\\) makes it again\n"},
+      {"DuplicateInitializer", model_of({node("Add", {"x", "w"}, {"y"})}, {1}, {float_tensor("w", {1}), float_tensor("w", {1})}),
+       "duplicate definition of \"w\": two initializers\n"},
+      {"DuplicateInput",
+       model({{1, node("Relu", {"x"}, {"y"})},
+              {11, value_info("x", {2})},
+              {11, value_info("x", {2})},
+              {12, Message().bytes(1, "y")}}),
+       "duplicate definition of \"x\": two inputs\n"},
+      {"OutputMissing", model_of({node("Relu", {"x"}, {"z"})}), "output \"y\" is not defined: no node makes it\n"},
+      {"NoOutputs", model({{1, node("Relu", {"x"}, {"y"})}, {11, value_info("x", {2})}}), "the graph has no outputs\n"},
+      {"InputNameless", model({{1, node("Relu", {"x"}, {"y"})}, {11, value_info("", {2})}, {12, Message().bytes(1, "y")}}),
+       "input has no name\n"},
+      {"ControlName", model_of({node("Relu", {"x"}, {"y"}, {}, "a\x1b[2Jb")}), "the name of a node has control characters: .*\n"},
+      {"LongName", model_of({node("Relu", {"x"}, {"y"}, {}, std::string(5000, 'n'))}), "the name of a node has 5000 bytes: .*\n"},
+      {"OutputType", model({{1, node("Relu", {"x"}, {"y"})}, {11, value_info("x", {2})}, {12, value_info("y", {2}, kInt64)}}),
+       "output \"y\" is float32 \\[2\\], the file says int64 \\[2\\]\n"},
+      {"InputAndInitializer",
+       model({{1, node("Add", {"x", "w"}, {"y"})},
+              {5, float_tensor("w", {3})},
+              {11, value_info("x", {2})},
+              {11, value_info("w", {4})},
+              {12, Message().bytes(1, "y")}}),
+       "initializer \"w\" is float32 \\[3\\], the input of that name float32 \\[4\\]\n"},
+      // Nodes.
+      {"TooFewInputs", model_of({node("Conv", {"x"}, {"y"}, {}, "conv1")}),
+       "node 'conv1' \\(Conv\\) has 1 inputs\nit takes 2 to 3"},
+      {"LeftOutInput", model_of({node("Conv", {"x", ""}, {"y"}, {}, "conv1")}),
+       "node 'conv1' \\(Conv\\) has 2 inputs, one of them left out\n"},
+      {"TooManyInputs", model_of({node("Relu", {"x", "x"}, {"y"}, {}, "n1")}), "node 'n1' \\(Relu\\) has 2 inputs\nit takes 1"},
+      {"TooManyOutputs", model_of({node("Relu", {"x"}, {"y", "z"}, {}, "n1")}),
+       "node 'n1' \\(Relu\\) has 2 outputs\nit makes up to 1"},
+      {"UnknownAttribute", conv({attribute_ints("pad", {1, 1})}, w),
+       "node 'conv1' \\(Conv\\): unknown attribute \"pad\"; did you mean 'pads'\\?\nit takes "},
+      {"AttributeType", conv({attribute_text("strides", "2")}, w),
+       "node 'conv1' \\(Conv\\): attribute 'strides' is a string\nit must be a list of integers"},
+      {"AttributeTypeNumber", conv({Message().bytes(1, "group").integer(3, 1).integer(20, 99)}, w),
+       "attribute 'group' has the type 99\n"},
+      {"AttributeTwice", conv({attribute_int("group", 1), attribute_int("group", 1)}, w), "attribute 'group' is given twice\n"},
+      {"AttributeMissing", unary("MaxPool", {}),
+       "node 'n1' \\(MaxPool\\): attribute 'kernel_shape' is missing\nit must be a list of integers"},
+      {"AttributeGraph",
+       model_of({node("If", {"x"}, {"y"}, {Message().bytes(1, "then_branch").message(6, Message()).integer(20, 5)}, "n1")}),
+       "there is no operator \"If\"|holds a graph"},
+      {"AttributeReference", conv({Message().bytes(1, "group").bytes(21, "g").integer(20, 2)}, w),
+       "attribute 'group' refers to \"g\" outside a function\n"},
+      // Windows: R017 to R020, R047.
+      {"Stride0", conv({attribute_ints("strides", {0, 1})}, w), "node 'conv1' \\(Conv\\): attribute 'strides' is \\[0, 1\\]\n"},
+      {"Dilation0", conv({attribute_ints("dilations", {1, 0})}, w), "attribute 'dilations' is \\[1, 0\\]\n"},
+      {"StridesLength", conv({attribute_ints("strides", {1})}, w), "attribute 'strides' is \\[1\\]\n"},
+      {"PadsLength", conv({attribute_ints("pads", {1, 1})}, w), "attribute 'pads' is \\[1, 1\\]\n"},
+      {"PadsNegative", conv({attribute_ints("pads", {-1, 1, 1, 1})}, w), "attribute 'pads' is \\[-1, 1, 1, 1\\]\n"},
+      {"Group0", conv({attribute_int("group", 0)}, w), "attribute 'group' is 0\n"},
+      {"GroupMost", conv({attribute_int("group", INT64_MIN)}, w), "attribute 'group' is -9223372036854775808\n"},
+      {"Channels", conv({}, float_tensor("w", {3, 5, 3, 3})),
+       "the input has 2 channels, the weight \\[3, 5, 3, 3\\] in 1 groups\n"},
+      {"KernelShape", conv({attribute_ints("kernel_shape", {5, 5})}, w),
+       "attribute 'kernel_shape' is \\[5, 5\\]\nthe weight's kernel is \\[3, 3\\]"},
+      {"KernelLarger", conv({}, float_tensor("w", {3, 2, 5, 5})), "spatial axis 0: .*\nsize 4, kernel 5"},
+      {"DilationOverflow", conv({attribute_ints("dilations", {INT64_MAX, 1})}, w),
+       "node 'conv1' \\(Conv\\): .*(dilation|overflow|64 bits)"},
+      {"AutoPad", conv({attribute_text("auto_pad", "SOMETIMES")}, w),
+       "attribute 'auto_pad' is 'SOMETIMES'\nuse NOTSET, SAME_UPPER, SAME_LOWER or VALID"},
+      {"WeightRank", conv({}, float_tensor("w", {3, 2})), "the input is \\[1, 2, 4, 4\\], the weight \\[3, 2\\]\n"},
+      {"PoolKernel0", unary("MaxPool", {attribute_ints("kernel_shape", {0, 1})}), "attribute 'kernel_shape' is \\[0, 1\\]\n"},
+      {"PoolRank", unary("AveragePool", {attribute_ints("kernel_shape", {2})}), "attribute 'kernel_shape' is \\[2\\]\n"},
+      {"BlockSize0", unary("DepthToSpace", {attribute_int("blocksize", 0)}), "attribute 'blocksize' is 0\n"},
+      {"BlockSizeHuge", unary("SpaceToDepth", {attribute_int("blocksize", int64_t{1} << 32)}),
+       "attribute 'blocksize' is 4294967296\n"},
+      {"BlockSize", unary("DepthToSpace", {attribute_int("blocksize", 2)}),
+       "attribute 'blocksize' is 2\nits square must divide the 2 channels"},
+      // Shapes: R144.
+      {"ReshapeCount", with_list("Reshape", {3, -1}, {256}),
+       "an input of shape \\[256\\] cannot be reshaped to \\[3, -1\\]\nit has 256 elements"},
+      {"ReshapeTwo", with_list("Reshape", {-1, -1}, {256}), "input 'shape' is \\[-1, -1\\]\nonly one size may be -1"},
+      {"ReshapeNegative", with_list("Reshape", {-2, 4}), "input 'shape' is \\[-2, 4\\]\n"},
+      {"ReshapeOverflow", with_list("Reshape", {int64_t{1} << 62, int64_t{1} << 62, 4}),
+       "node 'n1' \\(Reshape\\): input 'shape' is .*\nits sizes do not fit 64 bits together"},
+      {"SoftmaxAxis", unary("Softmax", {attribute_int("axis", 9)}), "node 'n1' \\(Softmax\\): axis 9 is outside \\[-4, 3\\]\n"},
+      {"GatherIndex",
+       model_of({node("Shape", {"x"}, {"s"}), node("Gather", {"s", "i"}, {"y"}, {}, "n1")}, {1, 2, 4, 4}, {int64_tensor("i", {4})}),
+       "node 'n1' \\(Gather\\): indices has 4\nthe axis has 4 entries"},
+      {"BatchNormVectors",
+       model_of({node("BatchNormalization", {"x", "v", "v", "v", "v"}, {"y"}, {}, "bn")}, {1, 4, 2, 2}, {float_tensor("v", {3})}),
+       "node 'bn' \\(BatchNormalization\\): scale has shape \\[3\\]\nthe input has 4 channels"},
+      {"TransposePerm", unary("Transpose", {attribute_ints("perm", {0, 1, 1, 2})}), "attribute 'perm' is \\[0, 1, 1, 2\\]\n"},
+      {"SqueezeSize", with_list("Squeeze", {1}), "axis 1 has size 2\n"},
+      {"UnsqueezeTwice", with_list("Unsqueeze", {0, 0}), "axes name axis 0 twice\n"},
+      {"ConcatSizes",
+       model_of({node("Concat", {"x", "w"}, {"y"}, {attribute_int("axis", 0)}, "n1")}, {1, 2}, {float_tensor("w", {1, 3})}),
+       "input 1 is \\[1, 3\\], input 0 \\[1, 2\\]\n"},
+      {"SplitSizes",
+       model_of({node("Split", {"x", "s"}, {"y", "z"}, {attribute_int("axis", 1)}, "n1")}, {1, 4}, {int64_tensor("s", {1, 2})}),
+       "split is \\[1, 2\\]\n.* add up to 4"},
+      {"PadCrop", with_list("Pad", {0, 0, 0, -9, 0, 0, 0, 0}), "pads has -9 and 0 for axis 3\n"},
+      {"PadOverflow", with_list("Pad", {0, 0, 0, INT64_MAX, 0, 0, 0, INT64_MAX}),
+       "node 'n1' \\(Pad\\): pads has 9223372036854775807 and 9223372036854775807 for axis 3\n"},
+      {"PadCount", with_list("Pad", {1, 1}), "pads has 2 numbers\n"},
+      {"TileOverflow", with_list("Tile", {1, 1, 1, INT64_MAX}), "input 'repeats' has 9223372036854775807\n"},
+      {"ExpandShape", with_list("Expand", {3, 3}), "shapes \\[1, 2, 4, 4\\] and \\[3, 3\\] cannot be broadcast together\n"},
+      {"AddShapes", with_initializer(float_tensor("w", {3})), "shapes \\[1, 2, 4, 4\\] and \\[3\\] cannot be broadcast together\n"},
+      {"MatMulShapes", model_of({node("MatMul", {"x", "w"}, {"y"}, {}, "n1")}, {2, 3}, {float_tensor("w", {4, 5})}),
+       "shapes \\[2, 3\\] and \\[4, 5\\] cannot be multiplied\n"},
+      {"SliceStep0",
+       model_of({node("Slice", {"x", "a", "b", "c", "d"}, {"y"}, {}, "n1")}, {4},
+                {int64_tensor("a", {0}), int64_tensor("b", {4}), int64_tensor("c", {0}), int64_tensor("d", {0})}),
+       "steps has a 0\n"},
+      {"CastType", unary("Cast", {attribute_int("to", 99)}), "attribute 'to' is 99, which is no type of ONNX\n"},
+      {"ConstantOfShapeNegative", model_of({node("ConstantOfShape", {"s"}, {"y"}, {}, "n1")}, {1}, {int64_tensor("s", {-4})}),
+       "the shape is \\[-4\\]\n"},
+      {"UnsqueezeMany",
+       with_list("Unsqueeze",
+                 [] {
+                   std::vector<int64_t> axes;
+                   for (int64_t i = 0; i < 3000; ++i) axes.push_back(i);
+                   return axes;
+                 }()),
+       "axes\n"},
+  };
+}
+
+std::string message_of(const std::string& bytes) {
+  try {
+    Model::load_bytes(bytes);
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+TEST(OnnxRefusals, EachHasWordsOfItsOwn) {
+  ASSERT_EQ(message_of(small_model()), "");
+  std::map<std::string, std::string> seen;
+  for (const Refusal& row : refusals()) {
+    const std::string message = message_of(row.bytes);
+    EXPECT_TRUE(std::regex_search(message, std::regex(row.pattern))) << row.name << ": " << message;
+    EXPECT_NE(message.find('\n'), std::string::npos) << row.name << " says nothing about what would work: " << message;
+    EXPECT_TRUE(seen.emplace(message, row.name).second) << row.name << " has the words of " << seen[message];
+    EXPECT_EQ(message.rfind("model: ", 0), 0u) << row.name << " does not begin with the file: " << message;
+  }
+}
+
+// ---- little time, little memory ----
+
+std::string bomb(const std::string& unit, uint32_t number = 1, size_t size = 1 << 20) {
+  std::string graph;
+  Message part = Message().bytes(number, unit);
+  while (graph.size() + part.str().size() < size - 64) graph += part.str();
+  return Message().integer(1, 8).bytes(7, graph).message(8, Message().bytes(1, "").integer(2, 17)).str();
+}
+
+std::vector<Refusal> bombs() {
+  const auto in_node = [](const std::string& unit, uint32_t number) {
+    std::string inside = Message().bytes(4, "Relu").str();
+    const std::string part = Message().bytes(number, unit).str();
+    while (inside.size() < 1000000) inside += part;
+    return Message().integer(1, 8).message(7, Message().bytes(1, inside)).message(8, Message().bytes(1, "").integer(2, 17)).str();
+  };
+  std::string numbers(1000000, '\1');
+  Message strings = Message().bytes(1, "stopwords");
+  while (strings.str().size() < 1000000) strings.bytes(9, "");
+  std::vector<Message> ring;
+  for (int i = 0; i < 20000; ++i) ring.push_back(node("Relu", {"v" + std::to_string((i + 1) % 20000)}, {"v" + std::to_string(i)}));
+  std::vector<Message> unnamed;
+  for (int i = 0; i < 240; ++i)
+    unnamed.push_back(node("Relu", {"x"}, {std::string(4000, static_cast<char>('a' + i % 26)) + std::to_string(i)}));
+  unnamed.push_back(node("Relu", {std::string(4000, 'b')}, {"y"}));
+  std::vector<Message> many;
+  for (int i = 0; i < 30000; ++i)
+    many.push_back(node("Relu", {i == 0 ? "x" : "v" + std::to_string(i - 1)}, {"v" + std::to_string(i)}));
+  std::string values;
+  while (values.size() < 900000)
+    values += Message().message(5, tensor_header("w" + std::to_string(values.size()), {0}, kFloat).bytes(9, "")).str();
+  return {
+      {"EmptyNodes", bomb(""), "nodes"},
+      {"EmptyInitializers", bomb("", 5), "initializers"},
+      {"EmptyInputs", bomb("", 11), "value_infos"},
+      {"Inputs", in_node("", 1), "inputs"},
+      {"Attributes", in_node("", 5), "attributes"},
+      {"Numbers", model_of({node("Softmax", {"x"}, {"y"}, {Message().bytes(1, "axis").bytes(8, numbers).integer(20, 7)})}), ""},
+      {"Strings", model_of({node("StringNormalizer", {"x"}, {"y"}, {strings.integer(20, 8)})}), "too many entries"},
+      {"Ring", model_of(ring), "ring"},
+      {"LongNames", model_of(unnamed), "not defined"},
+      {"Chain", model_of(many), "output \"y\" is not defined"},
+      {"Initializers", Message().integer(1, 8).bytes(7, values).message(8, Message().bytes(1, "").integer(2, 17)).str(),
+       "initializers"},
+      {"Noise", std::string(1 << 20, '\xff'), "not an ONNX model"},
+  };
+}
+
+TEST(OnnxRefusals, Within100MillisecondsAnd64MiB) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers take memory and time of their own";
+#endif
+  const std::vector<Refusal> rows = [] {
+    std::vector<Refusal> all = refusals();
+    for (Refusal& row : bombs()) all.push_back(std::move(row));
+    return all;
+  }();
+  for (const Refusal& row : rows) {
+    ASSERT_LE(row.bytes.size(), size_t{1} << 21) << row.name;
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      // What is mapped now and 64 MiB more.
+      std::ifstream statm("/proc/self/statm");
+      size_t pages = 0;
+      statm >> pages;
+      const rlim_t most = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (rlim_t{64} << 20);
+      const rlimit limit{most, most};
+      ::setrlimit(RLIMIT_AS, &limit);
+      const auto begin = std::chrono::steady_clock::now();
+      std::string message;
+      try {
+        message = message_of(row.bytes);
+      } catch (const std::bad_alloc&) {
+        ::_exit(2);
+      }
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      std::fprintf(stderr, "%-24s %.1f ms %s\n", row.name, seconds * 1e3, message.substr(0, 90).c_str());
+      if (message.empty() || message.find(row.pattern) == std::string::npos) {
+        if (!std::regex_search(message, std::regex(row.pattern)) || message.empty()) ::_exit(3);
+      }
+      // Tests share the machine: the time that is promised is that of a machine at rest.
+      ::_exit(seconds < 0.1 * 5 ? 0 : 4);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        << row.name << ": " << (WIFEXITED(status) ? WEXITSTATUS(status) : -1) << " (2: memory, 3: not refused, 4: time)";
+  }
+}
+
+// ---- R124 to R130: values in other files, when they are allowed ----
+
+Message external(const std::vector<std::pair<std::string, std::string>>& entries) {
+  Message tensor = tensor_header("w", {2}, kFloat).integer(14, 1);
+  for (const auto& [key, value] : entries) tensor.message(13, Message().bytes(1, key).bytes(2, value));
+  return tensor;
+}
+
+std::string external_message(const TemporaryFolder& folder, const std::vector<std::pair<std::string, std::string>>& entries) {
+  folder.write("models/m.onnx", model_of({node("Add", {"x", "w"}, {"y"})}, {2}, {external(entries)}));
+  try {
+    const Model model = Model::load(folder.path("models/m.onnx"), {.external_data = true});
+    const Tensor y = model.run({{"x", Tensor::zeros({2})}}).at("y");
+    EXPECT_EQ(y.to_vector<float>(), (std::vector<float>{1, 2}));
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+TEST(OnnxExternalData, OnlyFromTheModelsFolderAndOnlyWhatIsThere) {
+  const TemporaryFolder folder;
+  const float values[] = {1, 2};
+  const std::string bytes(reinterpret_cast<const char*>(values), 8);
+  folder.write("models/w.bin", bytes);
+  folder.write("models/inside/w.bin", "1234" + bytes);
+  const std::string secret = folder.write("secret.bin", bytes);
+  namespace fs = std::filesystem;
+  fs::create_symlink(secret, folder.path("models/link.bin"));
+  fs::create_directory_symlink(folder.path("models/inside"), folder.path("models/linked"));
+  fs::create_hard_link(secret, folder.path("models/hard.bin"));
+
+  EXPECT_EQ(external_message(folder, {{"location", "w.bin"}}), "");
+  EXPECT_EQ(external_message(folder, {{"location", "./inside//w.bin"}, {"offset", "4"}, {"length", "8"}, {"checksum", "x"}}), "");
+  const std::vector<std::pair<std::vector<std::pair<std::string, std::string>>, std::string>> rows = {
+      {{{"location", "../secret.bin"}}, "external data \"../secret.bin\" leaves the model's folder"},
+      {{{"location", "inside/../../secret.bin"}}, "leaves the model's folder"},
+      {{{"location", secret}}, "is not a path inside the model's folder"},
+      {{{"location", "link.bin"}}, "cannot be opened without following links"},
+      {{{"location", "linked/w.bin"}}, "cannot be opened without following links"},
+      {{{"location", "hard.bin"}}, "has more than one name"},
+      {{{"location", "inside"}}, "is no plain file"},
+      {{{"location", "none.bin"}}, "cannot be opened"},
+      {{{"location", ""}}, "has no location"},
+      {{{"location", "w.bin"}, {"offset", "-1"}}, "external data has offset \"-1\""},
+      {{{"location", "w.bin"}, {"length", "-1"}}, "external data has length \"-1\""},
+      {{{"location", "w.bin"}, {"length", "4503599627370496"}}, "length of its external data is 4503599627370496"},
+      {{{"location", "w.bin"}, {"offset", "9223372036854775807"}}, "has 8 bytes; 8 from offset 9223372036854775807 are asked for"},
+      {{{"location", "w.bin"}, {"offset", "18446744073709551608"}}, "external data has offset"},
+      {{{"location", "w.bin"}, {"offset", "4"}}, "has 8 bytes; 8 from offset 4 are asked for"},
+  };
+  for (const auto& [entries, text] : rows) {
+    const std::string message = external_message(folder, entries);
+    EXPECT_NE(message.find(text), std::string::npos) << message;
+    EXPECT_NE(message.find("initializer \"w\""), std::string::npos) << message;
+  }
+}
+
+// ---- what is unusual and right ----
+
+TEST(OnnxUnusual, IsAccepted) {
+  // R146: a dimension of 0. R145: Expand of nothing.
+  EXPECT_EQ(
+      Model::load_bytes(model_of({node("Concat", {"x", "w"}, {"y"}, {attribute_int("axis", 0)})}, {2}, {float_tensor("w", {0})}))
+          .run({{"x", Tensor::ones({2})}})
+          .at("y")
+          .shape(),
+      (Shape{2}));
+  EXPECT_EQ(Model::load_bytes(model_of({node("Expand", {"x", "s"}, {"y"})}, {0, 1}, {int64_tensor("s", {0, 3})}))
+                .run({{"x", Tensor::zeros({0, 1})}})
+                .at("y")
+                .shape(),
+            (Shape{0, 3}));
+  // R137: nodes in any order.
+  const std::string unsorted = model_of({node("Neg", {"h"}, {"y"}), node("Relu", {"x"}, {"h"})}, {2});
+  EXPECT_EQ(Model::load_bytes(unsorted).run({{"x", Tensor::from({-1, 2}, {2})}}).at("y").to_vector<float>(),
+            (std::vector<float>{0, -2}));
+}
+
+TEST(OnnxRun, RefusesInputsThatDoNotFit) {
+  const Model model = Model::load_bytes(model_of({node("Relu", {"x"}, {"y"}, {}, "n1")}, {-1, 3}));
+  ASSERT_EQ(model.inputs().size(), 1u);
+  EXPECT_EQ(model.inputs()[0].name, "x");
+  EXPECT_EQ(model.inputs()[0].dtype, "float32");
+  EXPECT_EQ(model.inputs()[0].shape, (std::vector<int64_t>{-1, 3}));
+  EXPECT_EQ(model.inputs()[0].names, (std::vector<std::string>{"N", ""}));
+  EXPECT_EQ(model.outputs()[0].shape, (std::vector<int64_t>{-1, 3}));
+  const auto message = [&](const std::map<std::string, Tensor>& inputs) -> std::string {
+    try {
+      model.run(inputs);
+      return "";
+    } catch (const Error& e) {
+      return e.what();
+    }
+  };
+  EXPECT_EQ(message({{"x", Tensor::zeros({2, 3})}}), "");
+  EXPECT_EQ(message({}), "input 'x' is missing\nit is float32 [N, 3]");
+  EXPECT_EQ(message({{"x", Tensor::zeros({2, 3})}, {"z", Tensor::zeros({1})}}), "the model has no input 'z'\nits inputs: 'x'");
+  EXPECT_EQ(message({{"x", Tensor::zeros({2, 4})}}).substr(0, 63),
+            "input 'x' is float32 [2, 4], the model takes float32 [N, 3]\nsiz");
+  EXPECT_EQ(message({{"x", Tensor::zeros({2, 3}, DType::kFloat64)}}).substr(0, 26), "input 'x' is float64 [2, 3");
+}
+
+}  // namespace
+}  // namespace convoy
