@@ -6,7 +6,7 @@
 // - a transform is plain arithmetic on vectors, with no lane idle on narrow maps and no shuffle for dilations,
 // - V[point][channels / lanes][tile][lane] is stored in whole vectors, for any number of tiles,
 // - the product broadcasts V and keeps 14 tiles x 2 vectors of results in registers, reading U as one stream,
-// - M[point][results / lanes][tile][lane] is transformed back the same way and transposed once on its way out.
+// - M[results / lanes][tile][point][lane] is transformed back the same way and transposed once on its way out.
 // Per tile of F(4,3) and vector of channels that is about 64 shuffles and 120 multiply-adds in (a column's vertical transform
 // serves the tiles left and right of it, a transposed row the tiles above and below), 80 and 120 out, against 18 per product of
 // channels. With lanes = tiles instead the shuffles are as many, but 14x14 maps fill 4 lanes of 16 and 7x7 maps 2.
@@ -66,32 +66,39 @@ namespace wt = winograd_transform;
 
 // ---- sources ----
 
-// Four positions of Lanes() planes, `stride` apart, to four vectors of channels.
-HWY_INLINE void TransposeFour(const float* from, int64_t stride, float* to) {
-  const int64_t lanes = Lanes();
-#if HWY_TARGET == HWY_SCALAR
-  for (int64_t i = 0; i < 4; ++i) to[i * lanes] = from[i];
-#else
+// The transpose of Lanes() rows of four floats: four vectors. store(i, vector) takes them.
+template <class Store>
+HWY_INLINE void TransposeFour(const float* from, int64_t stride, const Store& store) {
   const Full d;
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t i = 0; i < 4; ++i) store(i, hn::Load(d, from + i));
+#else
   const int64_t step = 4 * stride;
   const Floats a = tile::LoadBlocks(d, from, step), b = tile::LoadBlocks(d, from + stride, step),
                e = tile::LoadBlocks(d, from + 2 * stride, step), f = tile::LoadBlocks(d, from + 3 * stride, step);
   const hn::Repartition<double, Full> d64;
   const auto ab_low = hn::BitCast(d64, hn::InterleaveLower(d, a, b)), ab_high = hn::BitCast(d64, hn::InterleaveUpper(d, a, b)),
              ef_low = hn::BitCast(d64, hn::InterleaveLower(d, e, f)), ef_high = hn::BitCast(d64, hn::InterleaveUpper(d, e, f));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, ab_low, ef_low)), d, to);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, ab_low, ef_low)), d, to + lanes);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, ab_high, ef_high)), d, to + 2 * lanes);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, ab_high, ef_high)), d, to + 3 * lanes);
+  store(0, hn::BitCast(d, hn::InterleaveLower(d64, ab_low, ef_low)));
+  store(1, hn::BitCast(d, hn::InterleaveUpper(d64, ab_low, ef_low)));
+  store(2, hn::BitCast(d, hn::InterleaveLower(d64, ab_high, ef_high)));
+  store(3, hn::BitCast(d, hn::InterleaveUpper(d64, ab_high, ef_high)));
 #endif
 }
 
 // `count` positions of `channels` planes to vectors of channels; nothing beyond them is read.
 HWY_INLINE void TransposeRow(const float* from, int64_t stride, int64_t channels, int64_t count, float* to) {
+  const Full d;
   const int64_t lanes = Lanes();
   if (channels == lanes && count >= 4) {
-    for (int64_t i = 0; i + 4 <= count; i += 4) TransposeFour(from + i, stride, to + i * lanes);
-    if (count % 4 != 0) TransposeFour(from + count - 4, stride, to + (count - 4) * lanes);
+    for (int64_t i = 0;; i += 4) {
+      if (i + 4 > count) {
+        if (i == count) break;
+        i = count - 4;  // some a second time
+      }
+      float* const four = to + i * lanes;
+      TransposeFour(from + i, stride, [d, four, lanes](int64_t k, Floats v) HWY_ATTR { hn::StoreU(v, d, four + k * lanes); });
+    }
     return;
   }
   for (int64_t i = 0; i < count; ++i) {
@@ -105,6 +112,7 @@ template <class H, class W>
 HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& block, int64_t part, const float* source,
                                float* rows, float* columns, float* v) {
   constexpr int64_t kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
+  const int64_t source_plane = t.source_plane;
   const Full df;
   const int64_t lanes = Lanes();
   const int64_t blocks_per_tap = t.channel_blocks / p.d.points, tap = part / blocks_per_tap,
@@ -113,15 +121,15 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
   const int64_t plane = p.d.source * p.h.source * p.w.source;
   const int64_t dh = p.h.dilation, dw = p.w.dilation, ring = dh * kPointsH;
 
-  const int64_t group_begin = block.tile_begin / dw, group_end = (block.tile_end + dw - 1) / dw;
-  const int64_t width = p.w.reach(group_end - group_begin);
-  const int64_t left = group_begin * p.w.group_span() + p.w.first;  // input position of a row's first vector
+  const int64_t width = p.w.reach(block.width());
+  const int64_t left = block.group_begin * p.w.group_span() + p.w.first;  // input position of a row's first vector
   const int64_t begin = std::clamp<int64_t>(-left, 0, width), end = std::clamp<int64_t>(p.w.source - left, begin, width);
   const int64_t chunk = std::max<int64_t>(winograd::kChunkTiles / dw, 1);
 
   int64_t current = -1, loaded = 0;  // the plane of tiles whose rows lie in the ring, and up to which row
   float* to = v + part * block.tiles() * lanes;
-  for (int64_t row = block.row_begin; row < block.row_end; ++row, to += block.width() * lanes) {
+  for (int64_t row = block.row_begin(); row < block.row_end(); ++row) {
+    const int64_t group_begin = block.begin(row), group_end = block.end(row);
     const int64_t h = row % p.h.tiles(), image_plane = row / p.h.tiles();
     const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size + p.d.first + tap * p.d.dilation;
     const float* from = source + (n * p.groups * p.channels + channel) * plane + depth * p.h.source * p.w.source;
@@ -145,27 +153,37 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
 
     for (int64_t g = group_begin; g < group_end; g += chunk) {
       const int64_t g_end = std::min(g + chunk, group_end), count = p.w.reach(g_end - g);
-      const int64_t at = (g - group_begin) * p.w.group_span() * lanes;
-      for (int64_t j = 0; j < count * lanes; j += lanes) {
+      const int64_t at = (g - block.group_begin) * p.w.group_span() * lanes;
+      // Along h, to columns[position][point].
+      for (int64_t j = 0; j < count; ++j) {
         Floats x[kPointsH], y[kPointsH];
-        for (int64_t i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, taps[i] + at + j);
+        HWY_UNROLL(8)
+        for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, taps[i] + at + j * lanes);
         H::Input(x, y);
-        for (int64_t i = 0; i < kPointsH; ++i) hn::StoreU(y[i], df, columns + i * count * lanes + j);
+        HWY_UNROLL(8)
+        for (int i = 0; i < kPointsH; ++i) hn::StoreU(y[i], df, columns + (j * kPointsH + i) * lanes);
       }
+      // Along w.
+      const int64_t step = dw * kPointsH * lanes, group_step = p.w.group_span() * kPointsH * lanes;
       for (int64_t i = 0; i < kPointsH; ++i) {
-        float* point = to + i * kPointsW * t.source_plane + (g * dw - block.tile_begin) * lanes;
-        for (int64_t group = g; group < g_end; ++group) {
-          const float* column = columns + (i * count + (group - g) * p.w.group_span()) * lanes;
-          const int64_t tiles = std::min(dw, block.tile_end - group * dw);
-          for (int64_t f = 0; f < tiles; ++f, column += lanes, point += lanes) {
+        for (int64_t f = 0; f < dw; ++f) {
+          const float* column = columns + (f * kPointsH + i) * lanes;
+          float* point = to + i * kPointsW * source_plane + ((g - group_begin) * dw + f) * lanes;
+          const int64_t past = f < block.tiles(g_end - 1) ? g_end : g_end - 1;
+          for (int64_t group = g; group < past; ++group) {
             Floats x[kPointsW], y[kPointsW];
-            for (int64_t k = 0; k < kPointsW; ++k) x[k] = hn::LoadU(df, column + k * dw * lanes);
+            HWY_UNROLL(8)
+            for (int k = 0; k < kPointsW; ++k) x[k] = hn::LoadU(df, column + k * step);
             W::Input(x, y);
-            for (int64_t k = 0; k < kPointsW; ++k) hn::StoreU(y[k], df, point + k * t.source_plane);
+            HWY_UNROLL(8)
+            for (int k = 0; k < kPointsW; ++k) hn::StoreU(y[k], df, point + k * source_plane);
+            column += group_step;
+            point += dw * lanes;
           }
         }
       }
     }
+    to += ((group_end - 1 - group_begin) * dw + block.tiles(group_end - 1)) * lanes;
   }
 }
 
@@ -176,9 +194,11 @@ struct ProductWork {
   int64_t v_block;  // floats between vectors of channels
   const float* u;   // [depth][vectors][lane]
   int64_t depth;
-  float* m;  // [vector][tiles][lane]
-  int64_t m_vector;
+  float* m;  // [vector][tile][point][lane]
+  int64_t m_vector, m_tile;
   bool add;
+  const float* next;  // the weights to be read next, on their way to L2 meanwhile, by steps of so many floats
+  int64_t next_step;
 };
 
 // Products of kP tiles and kV vectors of results at one point.
@@ -193,28 +213,39 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
   }
   const float* HWY_RESTRICT u = work.u;
   const float* HWY_RESTRICT block = work.v;
+  const float* next = work.next;
+  const int64_t next_step = work.next_step;
+  float* const to = work.m;
+  const int64_t vector = work.m_vector, tile = work.m_tile;
   for (int64_t c = 0; c < work.depth; c += lanes, block += work.v_block) {
     const int64_t count = std::min(lanes, work.depth - c);
     for (int64_t i = 0; i < count; ++i, u += kV * lanes) {
-      Floats weight[kV];
-      for (int v = 0; v < kV; ++v) {
-        weight[v] = hn::LoadU(d, u + v * lanes);
-        tile::Pin(weight[v]);
+      Floats first = hn::LoadU(d, u), second = first;
+      tile::Pin(first);
+      if constexpr (kV > 1) {
+        second = hn::LoadU(d, u + lanes);
+        tile::Pin(second);
       }
+      __builtin_prefetch(next, 0, 2);
+      next += next_step;
       HWY_UNROLL(16)
       for (int p = 0; p < kP; ++p) {
         Floats value = hn::Set(d, block[p * lanes + i]);
-        if (kV > 1) tile::Pin(value);
-        for (int v = 0; v < kV; ++v) sum[p][v] = hn::MulAdd(value, weight[v], sum[p][v]);
+        if constexpr (kV > 1) tile::Pin(value);
+        sum[p][0] = hn::MulAdd(value, first, sum[p][0]);
+        if constexpr (kV > 1) sum[p][1] = hn::MulAdd(value, second, sum[p][1]);
       }
+    }
+  }
+  if (work.add) {
+    HWY_UNROLL(16)
+    for (int p = 0; p < kP; ++p) {
+      for (int v = 0; v < kV; ++v) sum[p][v] = hn::Add(hn::LoadU(d, to + v * vector + p * tile), sum[p][v]);
     }
   }
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
-    for (int v = 0; v < kV; ++v) {
-      float* to = work.m + v * work.m_vector + p * lanes;
-      hn::StoreU(work.add ? hn::Add(hn::LoadU(d, to), sum[p][v]) : sum[p][v], d, to);
-    }
+    for (int v = 0; v < kV; ++v) hn::StoreU(sum[p][v], d, to + v * vector + p * tile);
   }
 }
 
@@ -222,11 +253,13 @@ template <int kV, int... kP>
 HWY_INLINE void ProductTiles(ProductWork work, int64_t tiles, std::integer_sequence<int, kP...>) {
   static constexpr std::array<void (*)(const ProductWork&), sizeof...(kP)> kTiles{ProductTile<kP + 1, kV>...};
   const int64_t parts = (tiles + tile::kPixels - 1) / tile::kPixels, lanes = Lanes();
+  work.next_step = (kV * lanes + parts - 1) / parts;
   for (int64_t i = 0; i < parts; ++i) {
     const int64_t count = tiles * (i + 1) / parts - tiles * i / parts;
     kTiles[static_cast<size_t>(count - 1)](work);
     work.v += count * lanes;
-    work.m += count * lanes;
+    work.m += count * work.m_tile;
+    work.next += work.next_step * work.depth;
   }
 }
 
@@ -238,10 +271,14 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64
     for (int64_t vector = begin; vector < end; vector += 2) {
       const int64_t vectors = std::min<int64_t>(2, end - vector);
       const float* weights = u + (vector * points + point * vectors) * depth * lanes;
+      const bool last_pair = vector + 2 >= end;
+      const int64_t next_vector = last_pair ? begin : vector + 2, next_vectors = std::min<int64_t>(2, end - next_vector);
+      const float* after = u + (next_vector * points + (last_pair ? point + 1 : point) * next_vectors) * depth * lanes;
       ProductWork work{};
       work.v_block = tiles * lanes;
-      work.m = m + point * t.product_plane + (vector - begin) * tiles * lanes;
-      work.m_vector = tiles * lanes;
+      work.m_tile = points * lanes;
+      work.m_vector = tiles * work.m_tile;
+      work.m = m + (vector - begin) * work.m_vector + point * lanes;
       for (int64_t tap = 0; tap < p.d.points; ++tap) {
         // Multiples of the widest vector, so that the chains are the same for every instruction set.
         const int64_t cuts = (p.channels + winograd::kLongestChain - 1) / winograd::kLongestChain;
@@ -251,6 +288,8 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64
           work.depth = std::min(cut, p.channels - channel);
           work.u = weights + (tap * p.channels + channel) * vectors * lanes;
           work.add = tap > 0 || channel > 0;
+          const bool last = tap + 1 == p.d.points && channel + cut >= p.channels;
+          work.next = last ? after : work.u + work.depth * vectors * lanes;
           if (vectors == 2) {
             ProductTiles<2>(work, tiles, std::make_integer_sequence<int, tile::kPixels>());
           } else {
@@ -264,41 +303,87 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64
 
 // ---- results ----
 
+// Stores a row of positions of Lanes() channels, finished but for the residual and what comes after it.
+HWY_INLINE void StoreRow(const float* row, int64_t positions, int64_t channels, const conv_tile::Finish& finish, float* result,
+                         int64_t plane) {
+  const Full d;
+  const int64_t lanes = Lanes();
+  if (finish.residual != nullptr || channels < std::max<int64_t>(lanes, 4)) {
+    tile::StoreChannels(row, lanes, positions, channels, finish, result, plane);
+    return;
+  }
+  for (int64_t p = 0; p < positions; p += lanes) {
+    const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(positions, lanes)));
+    if (p + lanes > positions && p > 0) p = positions - lanes;  // some a second time
+    const bool whole = p + lanes <= positions;
+    for (int64_t c = 0; c < lanes; c += 4) {
+      float* const to = result + c * plane + p;
+      TransposeFour(row + p * lanes + c, lanes, [&](int64_t k, Floats v) HWY_ATTR {
+        if (whole) {
+          hn::StoreU(v, d, to + k * plane);
+        } else {
+          hn::BlendedStore(v, mask, d, to + k * plane);
+        }
+      });
+    }
+  }
+}
+
 // Transforms the products of one vector of results back and stores them. channel: the first result's, over all groups.
 template <class H, class W>
-HWY_ATTR void TransformResults(const Problem& p, const Tiling& t, const Block& block, const float* m, int64_t channel,
-                               int64_t channels, const Arrays& io, const SplitEpilogue& epilogue, float* rows) {
-  constexpr int64_t kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
-  constexpr int64_t kOutputsH = H::kScheme.outputs, kOutputsW = W::kScheme.outputs;
+HWY_ATTR void TransformResults(const Problem& p, const Block& block, const float* m, int64_t channel, int64_t channels,
+                               const Arrays& io, const SplitEpilogue& epilogue, float* rows) {
+  constexpr int kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
+  constexpr int kOutputsH = H::kScheme.outputs, kOutputsW = W::kScheme.outputs;
   const Full df;
   const int64_t lanes = Lanes(), dh = p.h.dilation, dw = p.w.dilation, span = p.w.group_span();
-  const int64_t group_begin = block.tile_begin / dw, group_end = (block.tile_end + dw - 1) / dw;
-  const int64_t width = (group_end - group_begin) * span, left = group_begin * span;
-  const int64_t columns = std::min(width, p.w.size - left);
   const int64_t plane = p.d.size * p.h.size * p.w.size;
-  conv_tile::Finish finish(epilogue, io.result);
-  if (io.bias != nullptr) finish.bias = io.bias + channel;
   int64_t blind = 0;  // columns that see padding only: a tile's rounding must not reach them
-  for (int64_t j = 0; j < columns; ++j) blind += p.w.sees_input(left + j) ? 0 : 1;
+  for (int64_t j = block.group_begin * span; j < std::min(block.group_end * span, p.w.size); ++j) {
+    blind += p.w.sees_input(j) ? 0 : 1;
+  }
 
-  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+  // Bias and clamp are done here, unless a residual comes between them.
+  conv_tile::Finish finish(epilogue, io.result);
+  const Floats low = hn::Set(df, finish.low), high = hn::Set(df, finish.high);
+  Floats bias = hn::Zero(df);
+  bool clamp = false;
+  if (finish.residual != nullptr) {
+    if (io.bias != nullptr) finish.bias = io.bias + channel;
+  } else {
+    if (io.bias != nullptr) bias = hn::MaskedLoad(hn::FirstN(df, static_cast<size_t>(channels)), df, io.bias + channel);
+    clamp = finish.clamp;
+    finish.clamp = false;
+  }
+  const auto finished = [&](Floats v) HWY_ATTR {
+    v = hn::Add(v, bias);
+    return clamp ? tile::Clamp(v, low, high) : v;
+  };
+
+  for (int64_t row = block.row_begin(); row < block.row_end(); ++row) {
+    const int64_t group_begin = block.begin(row), group_end = block.end(row);
+    const int64_t width = (group_end - group_begin) * span, left = group_begin * span;
+    const int64_t columns = std::min(width, p.w.size - left);
     for (int64_t group = group_begin; group < group_end; ++group) {
-      const int64_t tiles = std::min(dw, block.tile_end - group * dw);
-      for (int64_t f = 0; f < tiles; ++f, m += lanes) {
+      const int64_t tiles = block.tiles(group);
+      for (int64_t f = 0; f < tiles; ++f, m += kPointsH * kPointsW * lanes) {
         Floats half[kOutputsH][kPointsW];
         HWY_UNROLL(8)
-        for (int64_t k = 0; k < kPointsW; ++k) {
+        for (int k = 0; k < kPointsW; ++k) {
           Floats x[kPointsH], y[kOutputsH];
-          for (int64_t i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, m + (i * kPointsW + k) * t.product_plane);
+          HWY_UNROLL(8)
+          for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, m + (i * kPointsW + k) * lanes);
           H::Output(x, y);
-          for (int64_t i = 0; i < kOutputsH; ++i) half[i][k] = y[i];
+          HWY_UNROLL(8)
+          for (int i = 0; i < kOutputsH; ++i) half[i][k] = y[i];
         }
         float* to = rows + ((group - group_begin) * span + f) * lanes;
         HWY_UNROLL(8)
-        for (int64_t i = 0; i < kOutputsH; ++i) {
+        for (int i = 0; i < kOutputsH; ++i, to += width * lanes) {
           Floats y[kOutputsW];
           W::Output(half[i], y);
-          for (int64_t k = 0; k < kOutputsW; ++k) hn::StoreU(y[k], df, to + (i * width + k * dw) * lanes);
+          HWY_UNROLL(8)
+          for (int k = 0; k < kOutputsW; ++k) hn::StoreU(finished(y[k]), df, to + k * dw * lanes);
         }
       }
     }
@@ -306,14 +391,15 @@ HWY_ATTR void TransformResults(const Problem& p, const Tiling& t, const Block& b
     const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size;
     float* result = io.result + (n * p.groups * p.results + channel) * plane + depth * p.h.size * p.w.size + left;
     for (int64_t i = 0; i < kOutputsH && origin + i * dh < p.h.size; ++i) {
-      float* to = result + (origin + i * dh) * p.w.size;
+      float* const from = rows + i * width * lanes;
+      float* const to = result + (origin + i * dh) * p.w.size;
       if (blind > 0 || !p.h.sees_input(origin + i * dh)) {
         const bool all = !p.h.sees_input(origin + i * dh);
         for (int64_t j = 0; j < columns; ++j) {
-          if (all || !p.w.sees_input(left + j)) hn::StoreU(hn::Zero(df), df, rows + (i * width + j) * lanes);
+          if (all || !p.w.sees_input(left + j)) hn::StoreU(finished(hn::Zero(df)), df, from + j * lanes);
         }
       }
-      tile::StoreChannels(rows + i * width * lanes, lanes, columns, channels, finish, to, plane);
+      StoreRow(from, columns, channels, finish, to, plane);
       if (!epilogue.later) continue;
       for (int64_t c = 0; c < channels; ++c) epilogue.finish(to + c * plane, columns);
     }
@@ -326,8 +412,7 @@ struct Transforms {
   const winograd::Scheme* h;
   const winograd::Scheme* w;
   void (*sources)(const Problem&, const Tiling&, const Block&, int64_t, const float*, float*, float*, float*);
-  void (*results)(const Problem&, const Tiling&, const Block&, const float*, int64_t, int64_t, const Arrays&, const SplitEpilogue&,
-                  float*);
+  void (*results)(const Problem&, const Block&, const float*, int64_t, int64_t, const Arrays&, const SplitEpilogue&, float*);
 };
 
 template <class H, class W>
@@ -455,8 +540,8 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
     Multiply(p, t, tiles, begin, end, io.packed + group * PackedGroupFloats(p), v, products);
     for (int64_t vector = begin; vector < end; ++vector) {
       const int64_t channel = vector * t.lanes, channels = std::min(t.lanes, p.results - channel);
-      transforms.results(p, t, block, products + (vector - begin) * tiles * t.lanes, group * p.results + channel, channels, io,
-                         epilogue, rows);
+      transforms.results(p, block, products + (vector - begin) * tiles * p.points() * t.lanes, group * p.results + channel,
+                         channels, io, epilogue, rows);
     }
   };
   if (!t.shared) {
