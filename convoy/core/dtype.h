@@ -70,6 +70,9 @@ constexpr bool is_floating(DType dtype) {
 /// The floats that with_floating computes in.
 constexpr bool is_float_or_double(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat64; }
 
+/// The floats that are stored and converted, and computed with in float32.
+constexpr bool is_16_bit_float(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
+
 template <class T>
 struct dtype_of;
 #define CONVOY_DTYPE_OF(type, dtype)             \

@@ -17,6 +17,13 @@ int64_t wrap_dim(int64_t dim, int64_t rank) {
   return dim < 0 ? dim + axes : dim;
 }
 
+std::vector<int64_t> dense_strides(const Shape& shape) {
+  std::vector<int64_t> strides(shape.size());
+  int64_t step = 1;
+  for (size_t axis = shape.size(); axis-- > 0; step *= shape[axis]) strides[axis] = step;
+  return strides;
+}
+
 std::vector<bool> reduced_axes(const Shape& shape, const std::vector<int64_t>& dims) {
   std::vector<bool> reduced(std::max<size_t>(shape.size(), 1), dims.empty());
   for (const int64_t dim : dims) {

@@ -140,7 +140,7 @@ Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b) {
   const bool integer = !is_floating(a.dtype());
   if (a.dtype() == DType::kBool) refuse_type(a.dtype(), kernel_name(kind));
   if (integer && kind == Arithmetic::kDiv) return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32));
-  if (!integer && !is_float_or_double(a.dtype())) {
+  if (is_16_bit_float(a.dtype())) {
     return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32)).to(a.dtype());
   }
   Tensor output = Tensor::empty(shape, a.dtype());

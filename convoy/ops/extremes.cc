@@ -194,7 +194,7 @@ Tensor arg_largest(const Tensor& input, int64_t dim, bool keepdim, bool select_l
 // In a type that has an order of its own.
 Tensor ordered(const Tensor& input) {
   if (input.dtype() == DType::kBool) return input.to(DType::kUInt8);
-  return is_floating(input.dtype()) && !is_float_or_double(input.dtype()) ? input.to(DType::kFloat32) : input;
+  return is_16_bit_float(input.dtype()) ? input.to(DType::kFloat32) : input;
 }
 
 }  // namespace
@@ -221,7 +221,7 @@ Tensor reduce(ReduceKind kind, const Tensor& input, const std::vector<int64_t>& 
     if (!extreme) refuse_type(dtype, kernel_name(kind));
     return reduce(kind, input.to(DType::kUInt8), dims, keepdim).to(dtype);
   }
-  if (is_floating(dtype) && !is_float_or_double(dtype)) {
+  if (is_16_bit_float(dtype)) {
     return reduce(kind, input.to(DType::kFloat32), dims, keepdim).to(dtype);
   }
   const std::vector<bool> reduced = reduced_axes(input.shape(), dims);

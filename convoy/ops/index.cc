@@ -79,14 +79,6 @@ void with_combinable(const char* function, ScatterReduction reduction, const Ten
   });
 }
 
-// The shape of dense_strides without the axes of size 1 is not needed here: strides per axis, in elements.
-std::vector<int64_t> strides_of(const Shape& shape) {
-  std::vector<int64_t> strides(shape.size());
-  int64_t step = 1;
-  for (size_t axis = shape.size(); axis-- > 0; step *= shape[axis]) strides[axis] = step;
-  return strides;
-}
-
 // gather and scatter: the element of the large tensor that each element of the index names.
 std::vector<int64_t> element_offsets(const char* function, const Shape& large, int64_t dim, const Tensor& index) {
   if (index.dim() != static_cast<int64_t>(large.size())) {
@@ -101,7 +93,7 @@ std::vector<int64_t> element_offsets(const char* function, const Shape& large, i
                         std::string(function) + " needs a place for every index");
   }
   std::vector<int64_t> offsets(static_cast<size_t>(index.numel()));
-  const std::vector<int64_t> strides = strides_of(large);
+  const std::vector<int64_t> strides = dense_strides(large);
   const int64_t* values = index.data<int64_t>();
   std::vector<int64_t> at(large.size());
   int64_t rest = 0;  // offset of the axes other than dim
@@ -142,7 +134,7 @@ Runs named_runs(const char* function, const Shape& large, const Tensor& indices,
   Runs runs;
   runs.tail.assign(large.begin() + static_cast<std::ptrdiff_t>(batch + depth), large.end());
   runs.length = numel(runs.tail);
-  const std::vector<int64_t> strides = strides_of(large);
+  const std::vector<int64_t> strides = dense_strides(large);
   int64_t count = 1, per_batch = 1;
   for (size_t axis = 0; axis + 1 < indices.shape().size(); ++axis) {
     count *= indices.shape()[axis];
@@ -419,7 +411,7 @@ std::pair<Tensor, Tensor> topk(const Tensor& input, int64_t k, int64_t dim, bool
   }
   const DType dtype = input.dtype();
   if (dtype == DType::kBool) refuse_type(dtype, "topk_cpu");
-  if (dtype == DType::kFloat16 || dtype == DType::kBFloat16) {
+  if (is_16_bit_float(dtype)) {
     auto wide = topk(input.to(DType::kFloat32), k, dim, largest);
     return {wide.first.to(dtype), wide.second};
   }

@@ -27,8 +27,6 @@ const char* kernel_name(Unary kind) {
 
 constexpr bool keeps_integers(Unary kind) { return kind <= Unary::kRound; }
 
-bool is_16_bit_float(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
-
 // A bool per value.
 template <class F>
 Tensor test(const Tensor& input, F&& f) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/parallel.h"
 #include "convoy/kernels/norm/norm.h"
 #include "convoy/kernels/reduce/sum.h"
 #include "convoy/ops/checks.h"
@@ -408,13 +409,16 @@ NormResult layer_norm(const Tensor& input, const Shape& normalized_shape, const 
   if (input.numel() == 0) return result;
   const std::vector<Moments> stats = moments(input, {in.rows, 1, in.length, in.length, 0});
   Coefficients c(in.rows, input.dtype());
-  for (int64_t r = 0; r < in.rows; ++r) {
-    const Moments& m = stats[static_cast<size_t>(r)];
-    const double mean = m.mean(), inv_std = 1.0 / std::sqrt(m.squares / m.count + eps);
-    result.mean.data<double>()[r] = mean;
-    result.inv_std.data<double>()[r] = inv_std;
-    c.set(r, mean, inv_std, 0.0);
-  }
+  auto* means = result.mean.data<double>();
+  auto* inv_stds = result.inv_std.data<double>();
+  parallel_ranges(in.rows, 512, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const Moments& m = stats[static_cast<size_t>(r)];
+      means[r] = m.mean();
+      inv_stds[r] = 1.0 / std::sqrt(m.squares / m.count + eps);
+      c.set(r, means[r], inv_stds[r], 0.0);
+    }
+  });
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::normalize_rows<T>(in.rows, in.length, input.data<T>(), c.center.data<T>(), c.scale.data<T>(), c.shift.data<T>(),

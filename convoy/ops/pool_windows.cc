@@ -18,9 +18,7 @@ namespace {
 using shape::PoolShape;
 
 // Types that a pooling of float32 computes without loss, or as the contract says.
-bool pooled_as_float(DType dtype) {
-  return dtype == DType::kUInt8 || dtype == DType::kInt8 || dtype == DType::kFloat16 || dtype == DType::kBFloat16;
-}
+bool pooled_as_float(DType dtype) { return dtype == DType::kUInt8 || dtype == DType::kInt8 || is_16_bit_float(dtype); }
 
 }  // namespace
 
@@ -73,7 +71,7 @@ MaxPoolResult max_pool(const Tensor& input, const PoolShape& windows) {
 
 Tensor avg_pool(const Tensor& input, const PoolShape& windows, bool count_include_pad) {
   check_defined(input, "avg_pool", "input");
-  if (is_floating(input.dtype()) && !is_float_or_double(input.dtype())) {
+  if (is_16_bit_float(input.dtype())) {
     return avg_pool(input.to(DType::kFloat32), windows, count_include_pad).to(input.dtype());
   }
   check_floating(input, "avg_pool2d");
@@ -88,7 +86,7 @@ Tensor avg_pool(const Tensor& input, const PoolShape& windows, bool count_includ
 
 Tensor lp_pool(const Tensor& input, const PoolShape& windows, double norm_type) {
   check_defined(input, "lp_pool", "input");
-  if (is_floating(input.dtype()) && !is_float_or_double(input.dtype())) {
+  if (is_16_bit_float(input.dtype())) {
     return lp_pool(input.to(DType::kFloat32), windows, norm_type).to(input.dtype());
   }
   check_floating(input, "lp_pool2d");

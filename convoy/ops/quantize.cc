@@ -114,7 +114,7 @@ Tensor requantized(const Tensor& sums, const Tensor& factor, const Quantization&
 Tensor quantize(const Tensor& input, const Quantization& to, int64_t dim, int64_t block_size) {
   check_defined(input, "quantize", "input");
   check(to, "quantize");
-  if (is_floating(input.dtype()) && !is_float_or_double(input.dtype())) {
+  if (is_16_bit_float(input.dtype())) {
     return quantize(input.to(DType::kFloat32), to, dim, block_size);
   }
   if (input.dtype() == DType::kInt32) return quantize(input.to(DType::kFloat64), to, dim, block_size);

@@ -252,7 +252,7 @@ Tensor fold(const Tensor& input, const std::vector<int64_t>& output_size, const 
 
 Tensor col2im(const Tensor& columns, const shape::PoolShape& image) {
   check_defined(columns, "col2im", "columns");
-  if (columns.dtype() == DType::kFloat16 || columns.dtype() == DType::kBFloat16) {
+  if (is_16_bit_float(columns.dtype())) {
     return col2im(columns.to(DType::kFloat32), image).to(columns.dtype());
   }
   check_floating(columns.dtype(), "col2im_out_cpu");

@@ -228,9 +228,7 @@ Tensor permute(const Tensor& input, const std::vector<int64_t>& order) {
             std::to_string(input.dim()) + " is not equal to len(dims) = " + std::to_string(order.size()),
         "name each of the axes 0 to " + std::to_string(input.dim() - 1) + " once");
   }
-  std::vector<int64_t> steps(order.size());
-  int64_t step = 1;
-  for (size_t axis = order.size(); axis-- > 0; step *= input.shape()[axis]) steps[axis] = step;
+  const std::vector<int64_t> steps = dense_strides(input.shape());
   Shape shape;
   std::vector<int64_t> strides;
   std::vector<bool> seen(order.size());

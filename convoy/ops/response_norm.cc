@@ -20,7 +20,7 @@ Tensor local_response_norm(const Tensor& input, int64_t size, double alpha, doub
         "the axes are (N, C, *)");
   }
   if (size < 1) throw ValueError("local_response_norm: size must be at least 1, but is " + std::to_string(size));
-  if (is_floating(input.dtype()) && !is_float_or_double(input.dtype())) {
+  if (is_16_bit_float(input.dtype())) {
     return local_response_norm(input.to(DType::kFloat32), size, alpha, beta, bias).to(input.dtype());
   }
   check_floating(input, "local_response_norm");
@@ -44,7 +44,7 @@ Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor
                         (rank > 0 ? ", " + to_string(normalized_shape).substr(1) : "]") + ", but got input of size" +
                         to_string(input.shape()));
   }
-  if (is_floating(input.dtype()) && !is_float_or_double(input.dtype())) {
+  if (is_16_bit_float(input.dtype())) {
     return rms_norm(input.to(DType::kFloat32), normalized_shape, weight.to(DType::kFloat32), eps).to(input.dtype());
   }
   check_floating(input, "rms_norm");

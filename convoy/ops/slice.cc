@@ -18,13 +18,6 @@ namespace convoy::ops {
 
 namespace {
 
-std::vector<int64_t> dense_strides(const Shape& shape) {
-  std::vector<int64_t> strides(shape.size());
-  int64_t step = 1;
-  for (size_t axis = shape.size(); axis-- > 0; step *= shape[axis]) strides[axis] = step;
-  return strides;
-}
-
 struct Range {
   int64_t first, count;
 };
