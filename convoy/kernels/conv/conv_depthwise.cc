@@ -521,6 +521,7 @@ constexpr double kTaskWork = 400e3;
 // Divides `count` units of `work` multiply-adds each into tasks. No bit depends on where they are cut.
 template <class Body>
 void share(int64_t count, double work, Body&& body) {
+  if (count == 0) return;  // an empty batch
   const auto tasks = static_cast<int64_t>(std::clamp(static_cast<double>(count) * work / kTaskWork, 1.0, 8.0 * num_threads()));
   const int64_t grain = (count + tasks - 1) / tasks;
   parallel_for((count + grain - 1) / grain,
