@@ -1,11 +1,14 @@
-// convoy bench --layer DESCRIPTOR | --problems FILE
+// convoy bench --layer DESCRIPTOR | --problems FILE | --training NETWORK
 #include <fmt/format.h>
 
 #include <fstream>
 
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/training_benchmark.h"
+#include "convoy/core/parallel.h"
 #include "convoy/kernels/machine.h"
+#include "convoy/nn/vision_models.h"
 #include "convoy/plan/measure.h"
 #include "convoy/report/format.h"
 #include "convoy/report/table.h"
@@ -18,7 +21,8 @@ namespace {
 using plan::Direction;
 
 struct Options {
-  std::optional<std::string> layer, problems, direction, algorithm, accuracy;
+  std::optional<std::string> layer, problems, training, direction, algorithm, accuracy;
+  std::optional<int64_t> batch, size;
   std::optional<double> seconds;
   bool explain = false, cold = false, repack = false;
 };
@@ -28,12 +32,16 @@ void declare(CLI::App& app, Options& options) {
            "the layer: \"n1 ic64 oc64 i56 k3 p1\" (s d g op; an axis letter h, w or d narrows a word)");
   add_text(app, "--problems", options.problems, "FILE",
            "a file with one descriptor a line, optionally behind a name and a colon; # begins a comment");
+  add_choice(app, "--training", options.training, nn::vision_model_names(),
+             "a training step of this network instead: forward, backward, SGD with momentum");
+  add_integer(app, "--batch", options.batch, 1, 4096, "images of a training step (8)");
+  add_integer(app, "--size", options.size, 32, 4096, "height and width of its images (224)");
   add_choice(app, "--direction", options.direction, {"forward", "grad_input", "grad_weight"}, "what to compute (forward)");
   add_text(app, "--algorithm", options.algorithm, "NAME", "run this algorithm instead of the planner's choice");
   add_choice(app, "--accuracy", options.accuracy, {"strict", "default", "fast"}, "how much rounding error may buy speed (default)");
   app.add_flag("--cold", options.cold, "take the weight from memory in every call, as in a large network");
   app.add_flag("--repack", options.repack, "pack the weight in every call, as in training");
-  add_number(app, "--seconds", options.seconds, 0, 600, true, "how long to measure each layer (0.5)");
+  add_number(app, "--seconds", options.seconds, 0, 600, true, "how long to measure each layer (0.5), or the training steps (5)");
   app.add_flag("--explain", options.explain, "list every algorithm, its predicted time, or why it was refused");
 }
 
@@ -166,7 +174,52 @@ std::string explanation(const plan::Measurement& m, const report::Style& style) 
   return table.text(style, 2) + style.dim("  predicted for one sample on one nominal core") + "\n";
 }
 
+int run_training(const Options& options, Session& session) {
+  if (options.layer || options.problems || options.direction || options.algorithm || options.cold || options.repack ||
+      options.explain) {
+    throw UsageError("--training excludes the options of single layers", "for example convoy bench --training resnet18 --batch 8");
+  }
+  const TrainingBenchmark benchmark{.model = *options.training,
+                                    .batch = options.batch.value_or(8),
+                                    .size = options.size.value_or(224),
+                                    .seconds = options.seconds.value_or(5)};
+  const TrainingTimes times = measure_training(benchmark);
+  const int threads = num_threads();
+  session.print(fmt::format("{} · {} parameters · batch {} · {} x {} · {} · {} thread{} · {} steps\n", benchmark.model,
+                            times.parameters, benchmark.batch, benchmark.size, benchmark.size, kernels::simd_name(), threads,
+                            threads == 1 ? "" : "s", times.steps));
+  report::Table table({{"step"},
+                       {"min", report::Align::kRight},
+                       {"median", report::Align::kRight},
+                       {"forward", report::Align::kRight},
+                       {"backward", report::Align::kRight},
+                       {"update", report::Align::kRight},
+                       {"images/s", report::Align::kRight}});
+  const auto cell = [](double ms) { return report::duration(ms * 1e-3); };
+  const double images_per_second = static_cast<double>(benchmark.batch) / times.median_ms * 1e3;
+  table.add_row({"training", cell(times.min_ms), cell(times.median_ms), cell(times.forward_ms), cell(times.backward_ms),
+                 cell(times.optimizer_ms), report::fixed(images_per_second, 1)});
+  session.print(table.text(session.style()));
+  session.document(report::Json::object({{"schema", "convoy.bench-training/1"}})
+                       .set("model", benchmark.model)
+                       .set("parameters", times.parameters)
+                       .set("batch", benchmark.batch)
+                       .set("size", benchmark.size)
+                       .set("threads", threads)
+                       .set("simd", kernels::simd_name())
+                       .set("steps", times.steps)
+                       .set("min_ms", times.min_ms)
+                       .set("median_ms", times.median_ms)
+                       .set("forward_ms", times.forward_ms)
+                       .set("backward_ms", times.backward_ms)
+                       .set("optimizer_ms", times.optimizer_ms));
+  return kOk;
+}
+
 int run(const Options& options, Session& session) {
+  if (options.training) return run_training(options, session);
+  if (options.batch || options.size)
+    throw UsageError("--batch and --size go with --training", "a layer's batch is its word n: \"n8 ic64 ...\"");
   if (options.layer.has_value() == options.problems.has_value()) {
     throw UsageError(options.layer ? "--layer and --problems exclude each other" : "'convoy bench' needs a layer",
                      "for example convoy bench --layer \"ic64 oc64 i56 k3 p1\"");
@@ -225,9 +278,10 @@ Command bench_command() {
   return make_command<Options>(
       {.name = "bench",
        .arguments = "",
-       .summary = "time a convolution and explain the choice of algorithm",
+       .summary = "time a convolution or a training step, explain the choice",
        .examples = {"convoy bench --layer \"ic64 oc64 i56 k3 p1\" --explain",
-                    "convoy bench --layer \"transposed ic128 oc64 i128 k2 s2\" --direction grad_weight --json"}},
+                    "convoy bench --layer \"transposed ic128 oc64 i128 k2 s2\" --direction grad_weight --json",
+                    "convoy bench --training resnet18 --batch 8"}},
       declare, run);
 }
 
