@@ -126,7 +126,7 @@ Tensor quantize(const Tensor& input, const Quantization& to, int64_t dim, int64_
   const std::vector<double> zero = to.zero_point.defined() ? to.zero_point.to_vector<double>() : std::vector<double>(scale.size());
   with_dtype(dtype, [&](auto kept) {
     using Q = decltype(kept);
-    if constexpr (std::is_integral_v<Q> && !std::is_same_v<Q, bool>) {
+    if constexpr (std::is_integral_v<Q> && !std::is_same_v<Q, bool> && sizeof(Q) <= 4) {
       with_floating(input.dtype(), [&](auto floating) {
         using T = decltype(floating);
         const T* from = input.data<T>();
@@ -157,7 +157,7 @@ Tensor dequantize(const Tensor& input, const Quantization& from, int64_t dim, in
       from.zero_point.defined() ? from.zero_point.to_vector<double>() : std::vector<double>(scale.size());
   with_dtype(input.dtype(), [&](auto kept) {
     using Q = decltype(kept);
-    if constexpr (std::is_integral_v<Q> && !std::is_same_v<Q, bool>) {
+    if constexpr (std::is_integral_v<Q> && !std::is_same_v<Q, bool> && sizeof(Q) <= 4) {
       with_floating(dtype, [&](auto floating) {
         using T = decltype(floating);
         const Q* values = input.data<Q>();
