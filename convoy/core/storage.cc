@@ -119,9 +119,18 @@ size_t rounded(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+thread_local size_t largest_block = SIZE_MAX;
+
 }  // namespace
 
+LargestBlock::LargestBlock(size_t bytes) noexcept : outer_(largest_block) { largest_block = std::min(outer_, bytes); }
+LargestBlock::~LargestBlock() { largest_block = outer_; }
+
 std::shared_ptr<void> allocate(size_t bytes) {
+  if (bytes > largest_block) {
+    throw Error(std::to_string(bytes) + " bytes are more than the " + std::to_string(largest_block) + " that one value may have",
+                "raise the memory budget, or use smaller inputs");
+  }
   const auto fail = [bytes] { throw Error("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes"); };
   if (bytes > (SIZE_MAX >> 2)) fail();
   const size_t size = rounded(bytes == 0 ? 1 : bytes);

@@ -13,6 +13,21 @@ inline constexpr size_t kAlignment = 64;
 /// "not enough memory: tried to allocate N bytes".
 std::shared_ptr<void> allocate(size_t bytes);
 
+/// While one lives, allocate() on its thread refuses blocks of more than `bytes`, as if there were no more memory: for models from
+/// files, whose sizes nobody has looked at. The narrowest of several counts.
+///
+/// Errors: allocate throws Error "N bytes are more than the M that one value may have".
+class LargestBlock {
+ public:
+  explicit LargestBlock(size_t bytes) noexcept;
+  ~LargestBlock();
+  LargestBlock(const LargestBlock&) = delete;
+  LargestBlock& operator=(const LargestBlock&) = delete;
+
+ private:
+  size_t outer_;
+};
+
 /// Returns memory that is kept for reuse to the operating system.
 void release_cached_memory();
 

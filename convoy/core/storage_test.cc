@@ -107,6 +107,21 @@ TEST(Storage, AForkedChildMayAllocate) {
   busy.join();
 }
 
+TEST(LargestBlock, RefusesWhatIsLargerOnItsThread) {
+  {
+    const LargestBlock outer(1000);
+    EXPECT_NO_THROW(allocate(1000));
+    EXPECT_THROW(allocate(1001), Error);
+    {
+      const LargestBlock inner(100), wider(5000);
+      EXPECT_THROW(allocate(101), Error);
+    }
+    EXPECT_NO_THROW(allocate(1000));
+    std::thread([] { EXPECT_NO_THROW(allocate(5000)); }).join();
+  }
+  EXPECT_NO_THROW(allocate(5000));
+}
+
 TEST(Workspace, PartsAreAlignedAndApart) {
   Workspace scratch(padded_bytes(3 * sizeof(float)) + padded_bytes(5 * sizeof(double)) + padded_bytes(1));
   float* a = scratch.take<float>(3);

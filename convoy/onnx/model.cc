@@ -1,9 +1,15 @@
 #include "convoy/onnx/model.h"
 
+#include <algorithm>
+
 #include "convoy/core/error.h"
+#include "convoy/core/storage.h"
 
 namespace convoy {
 namespace {
+
+// What a run may use in all is what one value may have at most.
+size_t block_limit(int64_t memory_budget) { return static_cast<size_t>(std::max<int64_t>(memory_budget, 0)); }
 
 onnx::ReadOptions read_options(const ModelOptions& options) { return {options.limits, options.external_data}; }
 
@@ -31,13 +37,16 @@ std::vector<ModelValue> describe(const graph::Graph& graph, const std::vector<gr
 }  // namespace
 
 Model::Model(graph::Graph graph, const ModelOptions& options)
-    : executor_(std::make_shared<graph::Executor>(std::move(graph), graph::ExecutorOptions{options.memory_budget})) {}
+    : executor_(std::make_shared<graph::Executor>(std::move(graph), graph::ExecutorOptions{options.memory_budget})),
+      memory_budget_(options.memory_budget) {}
 
 Model Model::load(const std::string& path, const ModelOptions& options) {
+  const LargestBlock limit(block_limit(options.memory_budget));
   return Model(onnx::read(path, read_options(options)), options);
 }
 
 Model Model::load_bytes(std::string_view bytes, const ModelOptions& options, const std::string& name) {
+  const LargestBlock limit(block_limit(options.memory_budget));
   return Model(onnx::read_bytes(bytes, name, read_options(options)), options);
 }
 
@@ -48,8 +57,13 @@ std::map<std::string, Tensor> Model::run(const std::map<std::string, Tensor>& in
   graph::Values values;
   for (const auto& [name, tensor] : inputs) values.emplace(name, tensor);
   std::map<std::string, Tensor> outputs;
-  for (const auto& [name, value] : executor_->run(values)) outputs.emplace(name, value.tensor());
+  for (const auto& [name, value] : run_values(values)) outputs.emplace(name, value.tensor());
   return outputs;
+}
+
+graph::Values Model::run_values(const graph::Values& inputs) const {
+  const LargestBlock limit(block_limit(memory_budget_));
+  return executor_->run(inputs);
 }
 
 int64_t Model::peak_bytes(const std::map<std::string, Shape>& shapes) const {

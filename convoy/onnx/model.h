@@ -51,7 +51,7 @@ class Model {
   /// what a node refuses, with its name in front.
   std::map<std::string, Tensor> run(const std::map<std::string, Tensor>& inputs) const;
   /// The same for models that take or make text or sequences.
-  graph::Values run_values(const graph::Values& inputs) const { return executor_->run(inputs); }
+  graph::Values run_values(const graph::Values& inputs) const;
 
   /// The most bytes that the values of a run occupy at a time, constants left out. `shapes`: of the inputs; those not named are as
   /// the file says, with 1 for sizes that may be any.
@@ -61,6 +61,7 @@ class Model {
   explicit Model(graph::Graph graph, const ModelOptions& options);
 
   std::shared_ptr<const graph::Executor> executor_;
+  int64_t memory_budget_ = 0;
 };
 
 }  // namespace convoy
