@@ -297,48 +297,6 @@ HWY_INLINE int64_t PackedGroup(const Plan& p) {
   return DirectTiles(p) == 0 ? 0 : ((DirectTiles(p) - 1) * TileRows() + TileLanes(p, DirectTiles(p) - 1)) * p.channels * p.taps;
 }
 
-// to[j] = row[first + j * step], zero outside [0, size). kStep: the step if it is 1 or 2, else 0. Written out, since rows are
-// short: calling memcpy and dividing by the step took a tenth of a 3x3 layer's time.
-template <int kStep>
-HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t first, int64_t step, float* HWY_RESTRICT to,
-                        int64_t count) {
-  const hn::ScalableTag<float> v;
-  const int64_t lanes = tile::Lanes();
-  if constexpr (kStep != 0) step = kStep;
-  const int64_t begin = first >= 0 ? 0 : std::min((-first + step - 1) / step, count);
-  const int64_t end = std::clamp<int64_t>(size > first ? (size - first + step - 1) / step : 0, begin, count);
-  for (int64_t j = 0; j < begin; ++j) to[j] = 0;
-  const float* from = row + first;
-  int64_t j = begin;
-  if constexpr (kStep == 1) {
-    for (; j + lanes <= end; j += lanes) hn::StoreU(hn::LoadU(v, from + j), v, to + j);
-    if (j < end) {
-      const auto mask = hn::FirstN(v, static_cast<size_t>(end - j));
-      hn::BlendedStore(hn::MaskedLoad(mask, v, from + j), mask, v, to + j);
-    }
-  } else {
-#if HWY_TARGET != HWY_SCALAR
-    if constexpr (kStep == 2) {
-      for (; j + lanes < end; j += lanes) {
-        hn::StoreU(hn::ConcatEven(v, hn::LoadU(v, from + 2 * j + lanes), hn::LoadU(v, from + 2 * j)), v, to + j);
-      }
-    }
-#endif
-    for (; j < end; ++j) to[j] = from[j * step];
-  }
-  for (j = end; j < count; ++j) to[j] = 0;
-}
-
-HWY_INLINE void CopyRow(const float* row, int64_t size, int64_t first, int64_t step, float* to, int64_t count) {
-  if (step == 1) {
-    CopyRow<1>(row, size, first, 1, to, count);
-  } else if (step == 2) {
-    CopyRow<2>(row, size, first, 2, to, count);
-  } else {
-    CopyRow<0>(row, size, first, step, to, count);
-  }
-}
-
 // The block of the result that a task computes and where its source lies in the slab.
 struct DirectBlock {
   Spatial begin, end;
@@ -370,7 +328,7 @@ HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source,
       if (!p.flat) {
         for (int64_t line = b.lines.begin; line < b.lines.end; ++line) {
           for (int64_t r = 0; r < w.source_step; ++r) {
-            CopyRow(from + line * w.source, w.source, b.low[2] + r, w.source_step, to, p.columns);
+            tile::CopyRow(from + line * w.source, w.source, b.low[2] + r, w.source_step, to, p.columns);
             to += p.columns;
           }
         }
@@ -385,7 +343,7 @@ HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source,
             if (line < 0 || line >= h.source) {
               std::fill(to, to + p.slab_pitch, 0.0f);
             } else {
-              CopyRow(from + line * w.source, w.source, phase.offset_of(tap), w.source_step, to, p.slab_pitch);
+              tile::CopyRow(from + line * w.source, w.source, phase.offset_of(tap), w.source_step, to, p.slab_pitch);
             }
           }
         }
@@ -537,7 +495,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
           const int64_t at = pixels * i / tiles;
           work.source = slab + jd * ad.source_step * p.slab_lines * p.slab_pitch + jh * p.slab_pitch + at;
           work.sums = sums + at * stride;
-          tile::RunChannelTile(work, pixels * (i + 1) / tiles - at, vectors, 1);
+          tile::RunChannelTile<false>(work, pixels * (i + 1) / tiles - at, vectors, 1);
         }
         sums += pixels * stride;
         break;
@@ -551,7 +509,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
         work.tap_count = pass.tap_count;
         work.sums = sums + (w.phase[static_cast<size_t>(pass.phase)].first + pass.begin * w.result_step - b.begin[2]) * stride;
         work.add = add || !pass.first;
-        if (work.tap_count > 0 || !work.add) tile::RunChannelTile(work, pass.pixels, vectors, step);
+        if (work.tap_count > 0 || !work.add) tile::RunChannelTile<false>(work, pass.pixels, vectors, step);
       }
       sums += width * stride;
     }

@@ -7,6 +7,7 @@
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
+#include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_reference.h"
 #include "convoy/kernels/conv/conv_winograd.h"
 
@@ -31,6 +32,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF4Forward,  //
       &kConvWinogradF5Forward,  //
       &kConvWinogradF6Forward,  //
+      &kConvPointwiseForward,   //
       &kConvDirectForward,      //
       &kConvIm2colForward,      //
       &kConvReferenceForward,
@@ -41,6 +43,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF4GradInput,  //
       &kConvWinogradF5GradInput,  //
       &kConvWinogradF6GradInput,  //
+      &kConvPointwiseGradInput,   //
       &kConvDirectGradInput,      //
       &kConvIm2colGradInput,      //
       &kConvReferenceGradInput,
