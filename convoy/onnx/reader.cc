@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/io/file.h"
@@ -1005,9 +1006,15 @@ graph::Graph read_bytes(std::string_view bytes, const std::string& name, const R
 }
 
 graph::Graph read(const std::string& path, const ReadOptions& options) {
-  const std::vector<uint8_t> bytes = io::ByteSource::open(path).read_all(static_cast<uint64_t>(options.limits.file_bytes));
+  const io::ByteSource file = io::ByteSource::open(path);
+  if (file.size() > static_cast<uint64_t>(options.limits.file_bytes)) {
+    throw FileError(path + ": the file has " + std::to_string(file.size()) + " bytes", "the limit is Limits::file_bytes");
+  }
+  const auto size = static_cast<size_t>(file.size());
+  const std::shared_ptr<void> bytes = allocate(size);
+  file.read(0, bytes.get(), size);
   const size_t slash = path.rfind('/');
-  return read_bytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, options,
+  return read_bytes({static_cast<const char*>(bytes.get()), size}, path, options,
                     slash == std::string::npos ? "." : path.substr(0, slash + 1));
 }
 
