@@ -31,7 +31,6 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF2Forward,  //
       &kConvWinogradF4Forward,  //
       &kConvWinogradF5Forward,  //
-      &kConvWinogradF6Forward,  //
       &kConvPointwiseForward,   //
       &kConvDirectForward,      //
       &kConvIm2colForward,      //
@@ -42,7 +41,6 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF2GradInput,  //
       &kConvWinogradF4GradInput,  //
       &kConvWinogradF5GradInput,  //
-      &kConvWinogradF6GradInput,  //
       &kConvPointwiseGradInput,   //
       &kConvDirectGradInput,      //
       &kConvIm2colGradInput,      //
