@@ -65,15 +65,33 @@ class Reader {
       build();
       return std::move(graph_);
     } catch (const FileError&) {
+      keep_partial();
       throw;
     } catch (const ShapeMismatch& e) {
+      keep_partial();
       throw ShapeMismatch(source_.name + ": " + e.reason(), e.fix());
     } catch (const Error& e) {
+      keep_partial();
       throw FileError(source_.name + ": " + e.reason(), e.fix());
     }
   }
 
  private:
+  // The last node is the one that was refused, unless it was not even put in.
+  void keep_partial() {
+    if (options_.partial == nullptr || inferring_ == nullptr) return;
+    set_types();
+    *options_.partial = std::move(graph_);
+  }
+
+  void set_types() {
+    std::vector<Type> types = inferring_->take();
+    for (size_t i = 0; i < types.size(); ++i) graph_.values[i].type = std::move(types[i]);
+    for (size_t i = types.size(); i < graph_.values.size(); ++i) {
+      if (graph_.values[i].constant.defined()) graph_.values[i].type = Type::of(graph_.values[i].constant);
+    }
+  }
+
   [[noreturn]] void fail(const std::string& reason, const std::string& fix) const {
     throw FileError(source_.name + ": " + reason, fix);
   }
@@ -670,11 +688,7 @@ class Reader {
     inferring_ = std::make_unique<graph::Inferring>(graph_);
     add_nodes(view_.nodes, scope, opsets_, nullptr, "");
     add_outputs(scope);
-    std::vector<Type> types = inferring_->take();
-    for (size_t i = 0; i < types.size(); ++i) graph_.values[i].type = std::move(types[i]);
-    for (size_t i = types.size(); i < graph_.values.size(); ++i) {
-      if (graph_.values[i].constant.defined()) graph_.values[i].type = Type::of(graph_.values[i].constant);
-    }
+    set_types();
   }
 
   void add_initializer(Scope& scope, NamedValue named) {
