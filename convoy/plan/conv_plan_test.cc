@@ -35,6 +35,18 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(240, 240, 240, 28, 5, 1, 2), Direction::kGradWeight).name(), "conv_depthwise");
 }
 
+// Small maps of many channels read more weight than they multiply: F(2,3)'s is less than half of F(4,3)'s.
+TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
+  for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
+    EXPECT_STREQ(ConvPlan(layer(128, 128, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
+    EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
+    EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), direction).name(), "conv_winograd_f2");
+    EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 28, 5, 1, 2), direction).name(), "conv_winograd_f5");
+    const ConvPlan strict(layer(128, 128, 1, 28, 3, 1, 1), direction, {.accuracy = Accuracy::kStrict});
+    EXPECT_EQ(std::string(strict.name()).find("winograd"), std::string::npos);
+  }
+}
+
 TEST(ConvPlan, SaysWhyAnAlgorithmWasRejected) {
   const ConvPlan plan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kForward);
   ASSERT_GE(plan.candidates().size(), 3u);
