@@ -7,7 +7,6 @@
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
-#include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_reference.h"
 #include "convoy/kernels/conv/conv_winograd.h"
 
@@ -31,7 +30,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF2Forward,  //
       &kConvWinogradF4Forward,  //
       &kConvWinogradF5Forward,  //
-      &kConvPointwiseForward,   //
+      &kConvWinogradF6Forward,  //
       &kConvDirectForward,      //
       &kConvIm2colForward,      //
       &kConvReferenceForward,
@@ -41,7 +40,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF2GradInput,  //
       &kConvWinogradF4GradInput,  //
       &kConvWinogradF5GradInput,  //
-      &kConvPointwiseGradInput,   //
+      &kConvWinogradF6GradInput,  //
       &kConvDirectGradInput,      //
       &kConvIm2colGradInput,      //
       &kConvReferenceGradInput,

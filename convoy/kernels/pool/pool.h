@@ -21,6 +21,11 @@ using shape::PoolShape;
 template <class T>
 void max_pool(const PoolShape& shape, const T* input, T* output, int64_t* indices) noexcept;
 
+/// max_pool's output without the indices, which cost more than the values. Only for windows along the last axis that
+/// max_pool_values_fits.
+void max_pool_values(const PoolShape& shape, const float* input, float* output) noexcept;
+bool max_pool_values_fits(const PoolShape& shape) noexcept;
+
 /// As max_pool for the windows of adaptive_window.
 template <class T>
 void adaptive_max_pool(const AdaptivePoolShape& shape, const T* input, T* output, int64_t* indices) noexcept;

@@ -1,0 +1,61 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/elementwise/channel_affine.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "convoy/kernels/elementwise/channel_affine.h"
+#include "convoy/kernels/elementwise/loops-inl.h"
+#include "hwy/highway.h"
+
+#include <algorithm>
+
+#include "convoy/core/parallel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+HWY_ATTR void AffineAndClamp(const float* input, float scale, float shift, float low, float high, float* output, int64_t count) {
+  // A NaN fails both comparisons and stays.
+  Map(
+      [=](auto d, auto v) HWY_ATTR {
+        const auto lowest = hn::Set(d, low), highest = hn::Set(d, high);
+        const auto y = hn::MulAdd(v, hn::Set(d, scale), hn::Set(d, shift));
+        const auto z = hn::IfThenElse(hn::Lt(y, lowest), lowest, y);
+        return hn::IfThenElse(hn::Gt(z, highest), highest, z);
+      },
+      input, output, count);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(AffineAndClamp);
+
+namespace {
+constexpr int64_t kGrain = 32768;  // values per task
+}
+
+void channel_affine(const ChannelPlanes& planes, const float* input, const float* scale, const float* shift,
+                    const Epilogue<float>& epilogue, float* output) noexcept {
+  const auto f = HWY_DYNAMIC_DISPATCH(AffineAndClamp);
+  const SplitEpilogue split(epilogue);
+  const int64_t n = planes.positions;
+  if (n <= 0) return;
+  const int64_t pieces = (n + kGrain - 1) / kGrain;  // per plane
+  parallel_ranges(planes.batch * planes.channels * pieces, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t plane = piece / pieces, c = plane % planes.channels, from = piece % pieces * kGrain;
+      const int64_t at = plane * n + from, count = std::min(kGrain, n - from);
+      f(input + at, scale[c], shift[c], split.low, split.high, output + at, count);
+      split.finish(output + at, count);
+    }
+  });
+}
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE
