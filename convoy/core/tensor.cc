@@ -59,6 +59,16 @@ Tensor Tensor::zeros(Shape shape, DType dtype) {
   return t;
 }
 
+Tensor Tensor::over(std::shared_ptr<void> owner, void* data, Shape shape, DType dtype) {
+  Tensor t;
+  t.numel_ = convoy::numel(shape);
+  t.shape_ = std::move(shape);
+  t.dtype_ = dtype;
+  t.storage_ = std::move(owner);
+  t.data_ = data;
+  return t;
+}
+
 Tensor Tensor::ones(Shape shape, DType dtype) { return full(std::move(shape), 1.0, dtype); }
 
 Tensor Tensor::full(Shape shape, double value, DType dtype) {

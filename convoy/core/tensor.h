@@ -42,6 +42,8 @@ class Tensor {
   static Tensor from(const std::vector<T>& values, Shape shape);
   /// float32 values in row-major order.
   static Tensor from(std::initializer_list<float> values, Shape shape);
+  /// Values that lie in memory of somebody else's, `owner` keeping it: `data` must be inside, with room for the shape.
+  static Tensor over(std::shared_ptr<void> owner, void* data, Shape shape, DType dtype);
   /// A tensor of no axes.
   static Tensor scalar(double value, DType dtype = DType::kFloat32);
 

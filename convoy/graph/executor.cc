@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <list>
+#include <mutex>
 #include <unordered_map>
 
 #include "convoy/core/error.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/graph/node_error.h"
+#include "convoy/graph/schedule.h"
 #include "convoy/shape/checked.h"
 
 namespace convoy::graph {
@@ -56,14 +59,25 @@ std::vector<int64_t> Call::numbers(size_t i) const {
   return input.to(DType::kInt64).to_vector<int64_t>();
 }
 
-Executor::Executor(Graph graph, const ExecutorOptions& options) : graph_(std::move(graph)), options_(options) {
-  std::vector<int32_t> last(graph_.values.size(), -1);
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    const Node& node = graph_.nodes[i];
+// Schedules by the shapes of the inputs, the last used first.
+struct Executor::Plans {
+  struct Entry {
+    std::vector<Type> input_types;
+    std::shared_ptr<const Schedule> schedule;  // null: nodes run one by one
+  };
+  std::mutex mutex;
+  std::list<Entry> entries;
+};
+
+Executor::Executor(Graph graph, const ExecutorOptions& options)
+    : graph_(std::make_shared<const Graph>(std::move(graph))), options_(options) {
+  std::vector<int32_t> last(graph_->values.size(), -1);
+  for (size_t i = 0; i < graph_->nodes.size(); ++i) {
+    const Node& node = graph_->nodes[i];
     const Operator* op = find_operator(node.op);
-    if (op == nullptr) throw Error(describe(graph_, node) + ": there is no operator of this name");
+    if (op == nullptr) throw Error(describe(*graph_, node) + ": there is no operator of this name");
     operators_.push_back(op);
-    prepared_.push_back(op->prepare != nullptr ? op->prepare(graph_, node) : nullptr);
+    prepared_.push_back(op->prepare != nullptr ? op->prepare(*graph_, node) : nullptr);
     for (const ValueId id : node.inputs) {
       if (id != kNoValue) last[static_cast<size_t>(id)] = static_cast<int32_t>(i);
     }
@@ -71,10 +85,11 @@ Executor::Executor(Graph graph, const ExecutorOptions& options) : graph_(std::mo
       if (id != kNoValue) last[static_cast<size_t>(id)] = static_cast<int32_t>(i);
     }
   }
-  released_.resize(graph_.nodes.size());
-  for (const ValueId id : graph_.outputs) last[static_cast<size_t>(id)] = -1;
+  released_.resize(graph_->nodes.size());
+  plans_ = std::make_unique<Plans>();
+  for (const ValueId id : graph_->outputs) last[static_cast<size_t>(id)] = -1;
   for (size_t i = 0; i < last.size(); ++i) {
-    if (last[i] >= 0 && !graph_.values[i].constant.defined())
+    if (last[i] >= 0 && !graph_->values[i].constant.defined())
       released_[static_cast<size_t>(last[i])].push_back(static_cast<ValueId>(i));
   }
 }
@@ -85,13 +100,13 @@ Executor& Executor::operator=(Executor&&) noexcept = default;
 
 void Executor::check_inputs(const Values& inputs, std::vector<Value>& values) const {
   for (const auto& [name, value] : inputs) {
-    const bool known = std::any_of(graph_.inputs.begin(), graph_.inputs.end(),
-                                   [&, &key = name](ValueId id) { return graph_.value(id).name == key; });
-    if (!known) throw Error("the model has no input '" + name + "'", "its inputs: " + names_of(graph_, graph_.inputs));
+    const bool known = std::any_of(graph_->inputs.begin(), graph_->inputs.end(),
+                                   [&, &key = name](ValueId id) { return graph_->value(id).name == key; });
+    if (!known) throw Error("the model has no input '" + name + "'", "its inputs: " + names_of(*graph_, graph_->inputs));
   }
   std::unordered_map<std::string, int64_t> symbols;
-  for (const ValueId id : graph_.inputs) {
-    const ValueInfo& info = graph_.value(id);
+  for (const ValueId id : graph_->inputs) {
+    const ValueInfo& info = graph_->value(id);
     const auto found = inputs.find(info.name);
     if (found == inputs.end()) {
       if (info.constant.defined()) continue;  // a default
@@ -119,21 +134,93 @@ void Executor::check_inputs(const Values& inputs, std::vector<Value>& values) co
   }
 }
 
+std::vector<Type> Executor::known_inputs(const std::vector<Type>& input_types) const {
+  std::vector<Type> given = input_types;
+  if (!given.empty()) return given;
+  for (const ValueId id : graph_->inputs) {
+    given.push_back(graph_->value(id).type);
+    if (!given.back().dims) continue;
+    for (Dim& dim : *given.back().dims) {
+      if (!dim.known()) dim = {1};
+    }
+  }
+  return given;
+}
+
+std::shared_ptr<const Schedule> Executor::schedule(const std::vector<Type>& input_types) const {
+  constexpr size_t kMostSchedules = 8;
+  const auto same = [](const Type& a, const Type& b) { return a.kind == b.kind && a.dtype == b.dtype && a.dims == b.dims; };
+  const std::lock_guard lock(plans_->mutex);
+  auto& entries = plans_->entries;
+  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+    if (!std::equal(input_types.begin(), input_types.end(), entry->input_types.begin(), entry->input_types.end(), same)) continue;
+    entries.splice(entries.begin(), entries, entry);
+    return entries.front().schedule;
+  }
+  entries.push_front({input_types, Schedule::make(*graph_, operators_, prepared_, input_types)});
+  if (entries.size() > kMostSchedules) entries.pop_back();
+  return entries.front().schedule;
+}
+
+void Executor::check_budget(const Schedule& schedule) const {
+  const MemoryUse use = schedule.memory();
+  const int64_t bytes = use.arena_bytes + use.workspace_bytes;
+  if (bytes <= options_.memory_budget) return;
+  throw Error("a run with these inputs needs " + std::to_string(bytes) + " bytes, the memory budget is " +
+                  std::to_string(options_.memory_budget),
+              "use smaller inputs or a larger budget");
+}
+
+std::optional<MemoryUse> Executor::memory(const std::vector<Type>& input_types) const {
+  const auto planned = schedule(known_inputs(input_types));
+  if (planned == nullptr) return std::nullopt;
+  return planned->memory();
+}
+
+std::string Executor::algorithm(size_t node, const std::vector<Type>& input_types) const {
+  const auto planned = schedule(known_inputs(input_types));
+  return planned == nullptr ? "" : std::string(planned->algorithm(node));
+}
+
 Values Executor::run(const Values& inputs, const Observer& observer) const {
-  std::vector<Value> values(graph_.values.size());
+  std::vector<Value> values(graph_->values.size());
   for (size_t i = 0; i < values.size(); ++i) {
-    if (graph_.values[i].constant.defined()) values[i] = graph_.values[i].constant;
+    if (graph_->values[i].constant.defined()) values[i] = graph_->values[i].constant;
   }
   check_inputs(inputs, values);
 
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    const Node& node = graph_.nodes[i];
+  // A default that the caller replaces may be what shapes depend on, and the schedule would have believed it.
+  bool plannable = options_.planned;
+  std::vector<Tensor> given;
+  std::vector<Type> types;
+  for (const ValueId id : graph_->inputs) {
+    const Value& value = values[static_cast<size_t>(id)];
+    plannable =
+        plannable && value.is_tensor() && (!graph_->value(id).constant.defined() || inputs.count(graph_->value(id).name) == 0);
+    if (!plannable) break;
+    given.push_back(value.tensor());
+    types.push_back(Type::of(given.back()));
+  }
+  if (plannable) {
+    if (const auto planned = schedule(types)) {
+      check_budget(*planned);
+      std::vector<Tensor> results;
+      if (planned->run(given, results, observer)) {
+        Values outputs;
+        for (size_t i = 0; i < results.size(); ++i) outputs[graph_->value(graph_->outputs[i]).name] = std::move(results[i]);
+        return outputs;
+      }
+    }
+  }
+
+  for (size_t i = 0; i < graph_->nodes.size(); ++i) {
+    const Node& node = graph_->nodes[i];
     std::vector<Value> arguments;
     arguments.reserve(node.inputs.size());
     for (const ValueId id : node.inputs) arguments.push_back(id == kNoValue ? Value() : values[static_cast<size_t>(id)]);
     for (const ValueId id : released_[i]) values[static_cast<size_t>(id)] = Value();
     const auto begin = std::chrono::steady_clock::now();
-    with_node_name(graph_, node, [&] {
+    with_node_name(*graph_, node, [&] {
       Call call(node, std::move(arguments), prepared_[i].get());
       std::vector<Value> results = operators_[i]->run(call);
       for (size_t k = 0; k < node.outputs.size(); ++k) {
@@ -147,35 +234,26 @@ Values Executor::run(const Values& inputs, const Observer& observer) const {
   }
 
   Values outputs;
-  for (const ValueId id : graph_.outputs) outputs[graph_.value(id).name] = values[static_cast<size_t>(id)];
+  for (const ValueId id : graph_->outputs) outputs[graph_->value(id).name] = values[static_cast<size_t>(id)];
   return outputs;
 }
 
 int64_t Executor::peak_bytes(const std::vector<Type>& input_types) const {
-  std::vector<Type> given = input_types;
-  if (given.empty()) {
-    for (const ValueId id : graph_.inputs) {
-      given.push_back(graph_.value(id).type);
-      if (!given.back().dims) continue;
-      for (Dim& dim : *given.back().dims) {
-        if (!dim.known()) dim = {1};
-      }
-    }
-  }
-  const std::vector<Type> types = infer_types(graph_, given);
+  const std::vector<Type> given = known_inputs(input_types);
+  const std::vector<Type> types = infer_types(*graph_, given);
   const auto bytes = [&](ValueId id) -> int64_t {
     const Type& type = types[static_cast<size_t>(id)];
     const std::optional<Shape> shape = type.shape();
-    if (!shape || !type.dtype || graph_.value(id).constant.defined()) return 0;
+    if (!shape || !type.dtype || graph_->value(id).constant.defined()) return 0;
     shape::Checked count(static_cast<int64_t>(element_size(*type.dtype)));
     for (const int64_t size : *shape) count = count * size;
     return count.ok() ? count.value() : INT64_MAX / 4;
   };
   const auto sum = [](int64_t a, int64_t b) { return a > INT64_MAX / 2 - b ? INT64_MAX / 2 : a + b; };
   int64_t live = 0, peak = 0;
-  for (const ValueId id : graph_.inputs) live = sum(live, bytes(id));
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    for (const ValueId id : graph_.nodes[i].outputs) {
+  for (const ValueId id : graph_->inputs) live = sum(live, bytes(id));
+  for (size_t i = 0; i < graph_->nodes.size(); ++i) {
+    for (const ValueId id : graph_->nodes[i].outputs) {
       if (id != kNoValue) live = sum(live, bytes(id));
     }
     peak = std::max(peak, live);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,28 @@ using Values = std::map<std::string, Value>;
 /// What a run may be watched with: called after each node with its index and the seconds that it took.
 using Observer = std::function<void(size_t node, double seconds)>;
 
+/// Memory of a run beside inputs, outputs and constants.
+struct MemoryUse {
+  int64_t arena_bytes = 0;      // intermediate values
+  int64_t workspace_bytes = 0;  // scratch memory of kernels
+  int64_t packed_bytes = 0;     // weights in the order of their kernels, kept between runs
+  /// The two largest sums of intermediate values that are alive at one node.
+  int64_t largest_live_bytes = 0, second_live_bytes = 0;
+};
+
 struct ExecutorOptions {
   /// The most bytes that one tensor may have, and that all values alive at one time may have together.
   int64_t memory_budget = int64_t{1} << 36;
+  /// Plan runs ahead (schedule.h). Otherwise nodes always run one by one through their operators.
+  bool planned = true;
 };
 
-/// A graph that is ready to run: nodes prepared, last uses known. Immutable; any number of threads may run it at once.
+class Schedule;
+
+/// A graph that is ready to run: nodes prepared, last uses known. Any number of threads may run it at once.
+///
+/// The first run with inputs of new shapes plans them (schedule.h): algorithms chosen, weights packed, every value placed in one
+/// arena. Where shapes depend on values, nodes run one by one.
 class Executor {
  public:
   explicit Executor(Graph graph, const ExecutorOptions& options = {});
@@ -32,7 +49,7 @@ class Executor {
   Executor(Executor&&) noexcept;
   Executor& operator=(Executor&&) noexcept;
 
-  const Graph& graph() const { return graph_; }
+  const Graph& graph() const { return *graph_; }
 
   /// Computes the outputs from the inputs, by name.
   ///
@@ -40,18 +57,29 @@ class Executor {
   /// with its name in front.
   Values run(const Values& inputs, const Observer& observer = {}) const;
 
+  /// What a run with inputs of these types (empty: as the graph says, unknown sizes as 1) takes; nullopt where only a run can tell.
+  std::optional<MemoryUse> memory(const std::vector<Type>& input_types = {}) const;
+  /// The kernel that a node runs on, for inputs of these types; "" where there is no choice.
+  std::string algorithm(size_t node, const std::vector<Type>& input_types = {}) const;
+
   /// The most bytes that inputs, intermediate values and outputs occupy at one time in a run with inputs of these types (empty: as
   /// the graph says, unknown sizes as 1), constants left out.
   int64_t peak_bytes(const std::vector<Type>& input_types = {}) const;
 
  private:
-  void check_inputs(const Values& inputs, std::vector<Value>& values) const;
+  struct Plans;
 
-  Graph graph_;
+  void check_inputs(const Values& inputs, std::vector<Value>& values) const;
+  std::vector<Type> known_inputs(const std::vector<Type>& input_types) const;
+  std::shared_ptr<const Schedule> schedule(const std::vector<Type>& input_types) const;
+  void check_budget(const Schedule& schedule) const;
+
+  std::shared_ptr<const Graph> graph_;  // schedules refer to it
   ExecutorOptions options_;
   std::vector<const Operator*> operators_;
   std::vector<std::shared_ptr<const Prepared>> prepared_;
   std::vector<std::vector<ValueId>> released_;  // after each node: the values that nobody reads again
+  std::unique_ptr<Plans> plans_;
 };
 
 }  // namespace convoy::graph

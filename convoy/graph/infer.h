@@ -18,6 +18,8 @@ class Inferring {
   void add(const Node& node);
   /// What is known of a value so far.
   const Type& type(ValueId id);
+  /// The elements of an integer value of at most one axis, as far as they are known; nullopt if not even their count is.
+  const std::optional<Dims>& contents(ValueId id) const { return contents_[static_cast<size_t>(id)]; }
   std::vector<Type> take() { return std::move(types_); }
 
  private:

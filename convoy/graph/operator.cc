@@ -9,7 +9,7 @@ std::vector<const Operator*> all_operators() {
   std::vector<const Operator*> rows;
   for (const auto family :
        {arithmetic_operators, activation_operators, conv_operators, pool_operators, norm_operators, reduce_operators,
-        matmul_operators, shape_operators, index_operators, resize_operators, other_operators}) {
+        matmul_operators, shape_operators, index_operators, resize_operators, other_operators, fused_operators}) {
     for (const Operator& row : family()) rows.push_back(&row);
   }
   return rows;

@@ -107,6 +107,7 @@ std::span<const Operator> shape_operators();
 std::span<const Operator> index_operators();
 std::span<const Operator> resize_operators();
 std::span<const Operator> other_operators();
+std::span<const Operator> fused_operators();
 
 /// nullptr if there is none of that name.
 const Operator* find_operator(std::string_view name);

@@ -37,7 +37,10 @@ std::vector<ModelValue> describe(const graph::Graph& graph, const std::vector<gr
 }  // namespace
 
 Model::Model(graph::Graph graph, const ModelOptions& options)
-    : executor_(std::make_shared<graph::Executor>(std::move(graph), graph::ExecutorOptions{options.memory_budget})),
+    : passes_(std::make_shared<const std::vector<graph::PassResult>>(options.optimise ? graph::run_passes(graph, options.passes_off)
+                                                                                      : std::vector<graph::PassResult>{})),
+      executor_(std::make_shared<graph::Executor>(
+          std::move(graph), graph::ExecutorOptions{.memory_budget = options.memory_budget, .planned = options.optimise})),
       memory_budget_(options.memory_budget) {}
 
 Model Model::load(const std::string& path, const ModelOptions& options) {

@@ -10,6 +10,7 @@
 
 #include "convoy/core/tensor.h"
 #include "convoy/graph/executor.h"
+#include "convoy/graph/passes/passes.h"
 #include "convoy/onnx/reader.h"
 
 namespace convoy {
@@ -29,6 +30,9 @@ struct ModelOptions {
   bool external_data = false;
   /// The most bytes that the values of one run may occupy at a time.
   int64_t memory_budget = int64_t{1} << 36;
+  /// Rewrite the network so that it runs faster, and plan its runs; `passes_off` names passes (graph/passes/passes.h) to leave out.
+  bool optimise = true;
+  std::vector<std::string> passes_off = {};
 };
 
 /// A network from an ONNX file. Immutable and cheap to copy; any number of threads may run it at once.
@@ -46,6 +50,8 @@ class Model {
   std::vector<ModelValue> outputs() const;
   const graph::Graph& graph() const { return executor_->graph(); }
   const graph::Executor& executor() const { return *executor_; }
+  /// What was done to the network on loading: each pass with the number of places it changed.
+  const std::vector<graph::PassResult>& passes() const { return *passes_; }
 
   /// The outputs by name. Errors: Error for inputs that are missing, unknown or of another type; ShapeMismatch for other shapes;
   /// what a node refuses, with its name in front.
@@ -60,6 +66,7 @@ class Model {
  private:
   explicit Model(graph::Graph graph, const ModelOptions& options);
 
+  std::shared_ptr<const std::vector<graph::PassResult>> passes_;
   std::shared_ptr<const graph::Executor> executor_;
   int64_t memory_budget_ = 0;
 };

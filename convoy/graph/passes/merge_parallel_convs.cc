@@ -146,6 +146,10 @@ class Merging {
         }
       }
     }
+    if (node != nullptr && node->op == "ChannelAffine" && read_once(term) && !node->attributes.has("activation")) {
+      const Tensor *scale = constant(node->input(1)), *shift = constant(node->input(2));
+      if (scale != nullptr && shift != nullptr) return {.source = node->input(0), .affine = ChannelAffine{*scale, *shift}};
+    }
     return {.source = term};
   }
 

@@ -1,0 +1,108 @@
+// What passes make (graph/fused.h): the operators that each stands for, one after the other.
+#include "convoy/graph/fused.h"
+
+#include "convoy/core/error.h"
+#include "convoy/graph/operator.h"
+#include "convoy/graph/rules.h"
+#include "convoy/ops/elementwise.h"
+#include "convoy/ops/linear.h"
+#include "convoy/ops/norm.h"
+#include "convoy/ops/reduce.h"
+#include "convoy/ops/slice.h"
+
+namespace convoy::graph {
+namespace {
+
+Tensor activated(const Call& call, const Tensor& values) {
+  const auto activation = fused_activation(call.attributes());
+  return activation ? ops::activation(activation->kind, values, activation->options) : values;
+}
+
+template <bool kTransposed>
+void infer_conv(Inference& inference) {
+  find_operator(kTransposed ? "ConvTranspose" : "Conv")->infer(inference);
+}
+
+template <bool kTransposed>
+std::vector<Value> run_conv(Call& call) {
+  Tensor sum = find_operator(kTransposed ? "ConvTranspose" : "Conv")->run(call)[0].tensor();
+  if (call.has(3)) sum = ops::add(sum, call.tensor(3));
+  return {activated(call, sum)};
+}
+
+void infer_linear(Inference& inference) {
+  std::optional<Dims> dims = inference.dims(0);
+  if (dims && !dims->empty() && inference.dims(1) && inference.dims(1)->size() == 2) dims->back() = (*inference.dims(1))[0];
+  inference.set(0, inference.dtype(0), std::move(dims));
+}
+
+std::vector<Value> run_linear(Call& call) {
+  return {activated(call, ops::linear(call.tensor(0), call.tensor(1), call.has(2) ? call.tensor(2) : Tensor()))};
+}
+
+std::vector<Value> run_activation(Call& call) { return {activated(call, call.tensor(0))}; }
+
+// (C) as (C, 1, ..., 1), to be broadcast over (N, C, *).
+Tensor per_channel(const Tensor& numbers, const Tensor& input) {
+  Shape shape(static_cast<size_t>(input.dim()) - 1, 1);
+  shape[0] = numbers.numel();
+  return numbers.to(input.dtype()).reshape(shape);
+}
+
+std::vector<Value> run_channel_affine(Call& call) {
+  const Tensor& input = call.tensor(0);
+  return {activated(call, ops::add(ops::mul(input, per_channel(call.tensor(1), input)), per_channel(call.tensor(2), input)))};
+}
+
+std::vector<Value> run_channel_layer_norm(Call& call) {
+  const Tensor& input = call.tensor(0);
+  std::vector<int64_t> last{0}, back{0};
+  for (int64_t i = 2; i < input.dim(); ++i) last.push_back(i);
+  last.push_back(1);
+  back.push_back(input.dim() - 1);
+  for (int64_t i = 1; i + 1 < input.dim(); ++i) back.push_back(i);
+  const Tensor rows = ops::permute(input, last);
+  return {ops::permute(ops::layer_norm(rows, {input.size(1)}, call.tensor(1), call.has(2) ? call.tensor(2) : Tensor(),
+                                       call.attributes().number("epsilon", 1e-5))
+                           .output,
+                       back)};
+}
+
+Tensor shuffled(const Tensor& input, int64_t groups) {
+  int64_t positions = 1;
+  for (int64_t i = 2; i < input.dim(); ++i) positions *= input.size(i);
+  return ops::permute(input.reshape({input.size(0), groups, input.size(1) / groups, positions}), {0, 2, 1, 3})
+      .reshape(input.shape());
+}
+
+std::vector<Value> run_channel_shuffle(Call& call) { return {shuffled(call.tensor(0), call.attributes().integer("groups", 1))}; }
+
+void infer_interleave(Inference& inference) {
+  std::optional<Dims> dims = inference.dims(0);
+  if (dims && dims->size() > 1 && (*dims)[1].known()) (*dims)[1].size *= static_cast<int64_t>(inference.inputs());
+  inference.set(0, inference.dtype(0), std::move(dims));
+}
+
+std::vector<Value> run_interleave(Call& call) {
+  std::vector<Tensor> parts;
+  for (size_t i = 0; i < call.inputs(); ++i) parts.push_back(call.tensor(i));
+  return {shuffled(ops::concat(parts, 1), static_cast<int64_t>(parts.size()))};
+}
+
+}  // namespace
+
+std::span<const Operator> fused_operators() {
+  static constexpr Operator kRows[] = {
+      {"FusedConv", infer_conv<false>, run_conv<false>},
+      {"FusedConvTranspose", infer_conv<true>, run_conv<true>},
+      {"Linear", infer_linear, run_linear},
+      {"Activation", same_as_first, run_activation},
+      {"ChannelAffine", same_as_first, run_channel_affine},
+      {"ChannelLayerNorm", same_as_first, run_channel_layer_norm},
+      {"ChannelShuffle", same_as_first, run_channel_shuffle},
+      {"Interleave", infer_interleave, run_interleave},
+  };
+  return kRows;
+}
+
+}  // namespace convoy::graph

@@ -1,0 +1,62 @@
+#include "convoy/graph/passes/passes.h"
+
+#include <algorithm>
+
+#include "convoy/core/error.h"
+#include "convoy/core/suggest.h"
+#include "convoy/graph/infer.h"
+#include "convoy/graph/passes/merge_parallel_convs.h"
+
+namespace convoy::graph {
+
+std::span<const Pass> passes() {
+  static constexpr Pass kPasses[] = {
+      {"constants", "compute nodes of constants once", fold_constants},
+      {"no_ops", "take out identities, casts to the same type, reshapes and transposes that undo each other", remove_no_ops},
+      {"shapes", "compute with shapes before any run", fold_shapes},
+      {"activation_patterns", "SiLU, HardSwish, GELU and Mish where files spell them out", match_activations},
+      {"layer_norm_pattern", "layer normalisation where files spell it out", match_layer_norm},
+      {"channels_first", "compute between two transposes of channels as if they were not there", move_channels_first},
+      {"pad", "Pad into convolutions and pools", fold_pad},
+      {"batch_norm", "batch normalisation into convolutions and linear layers around it", fold_batch_norm},
+      {"channel_affine", "products and sums with a number per channel into convolutions and linear layers", fold_channel_affine},
+      {"parallel_convs", "convolutions of one value that are added, as one", merge_parallel_convs},
+      {"linear", "matrix products with a constant, and their bias, as linear layers", match_linear},
+      {"residual", "sums into the convolution that makes one of the terms", fuse_residual},
+      {"activation", "activations into what makes their input", fuse_activation},
+      {"channel_shuffle", "reshape, transpose, reshape of channels as one shuffle", match_channel_shuffle},
+  };
+  return kPasses;
+}
+
+std::vector<PassResult> run_passes(Graph& graph, const std::vector<std::string>& off) {
+  for (const std::string& name : off) {
+    if (std::none_of(passes().begin(), passes().end(), [&](const Pass& pass) { return pass.name == name; })) {
+      std::string names;
+      for (const Pass& pass : passes()) names += (names.empty() ? "" : ", ") + std::string(pass.name);
+      throw ValueError("there is no pass '" + name + "'", "there are " + names);
+    }
+  }
+  std::vector<PassResult> results;
+  for (const Pass& pass : passes()) {
+    if (std::find(off.begin(), off.end(), pass.name) == off.end()) results.push_back({pass.name});
+  }
+  graph.remove_unused();
+  // One pass makes room for another (a folded product for a residual behind it); three rounds settle what is known.
+  for (int round = 0; round < 3; ++round) {
+    bool changed = false;
+    for (PassResult& result : results) {
+      const Pass& pass = *std::find_if(passes().begin(), passes().end(), [&](const Pass& p) { return p.name == result.name; });
+      const int count = pass.run(graph);
+      if (count == 0) continue;
+      result.count += count;
+      changed = true;
+      graph.remove_unused();
+      infer(graph);
+    }
+    if (!changed) break;
+  }
+  return results;
+}
+
+}  // namespace convoy::graph

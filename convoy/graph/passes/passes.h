@@ -1,0 +1,47 @@
+// Rewrites of a graph that keep what it computes and make it cheaper. One file each; the list says what there is.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "convoy/graph/graph.h"
+
+namespace convoy::graph {
+
+/// One rewrite. `run` returns how many places it changed and may leave unused nodes behind.
+struct Pass {
+  std::string_view name;
+  std::string_view what;
+  int (*run)(Graph& graph);
+};
+
+/// All of them, in the order in which they run.
+std::span<const Pass> passes();
+
+/// How often a pass found something to do.
+struct PassResult {
+  std::string_view name;
+  int count = 0;
+};
+
+/// Runs the passes over a graph, except those named in `off`, until nothing changes. The graph must have been inferred (infer.h).
+/// Errors: ValueError for a name that no pass has.
+std::vector<PassResult> run_passes(Graph& graph, const std::vector<std::string>& off = {});
+
+int fold_constants(Graph& graph);
+int remove_no_ops(Graph& graph);
+int fold_shapes(Graph& graph);
+int match_activations(Graph& graph);
+int match_layer_norm(Graph& graph);
+int move_channels_first(Graph& graph);
+int fold_pad(Graph& graph);
+int fold_batch_norm(Graph& graph);
+int fold_channel_affine(Graph& graph);
+int match_linear(Graph& graph);
+int fuse_residual(Graph& graph);
+int fuse_activation(Graph& graph);
+int match_channel_shuffle(Graph& graph);
+
+}  // namespace convoy::graph

@@ -1,0 +1,353 @@
+// Every pass on a small network built here: it finds what it is for, and the numbers stay what they were.
+#include "convoy/graph/passes/passes.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "convoy/core/elementwise.h"
+#include "convoy/core/error.h"
+#include "convoy/core/random.h"
+#include "convoy/graph/executor.h"
+#include "convoy/graph/infer.h"
+
+namespace convoy::graph {
+namespace {
+
+// A graph with one input "x", written down node by node.
+class Net {
+ public:
+  explicit Net(const Shape& shape) {
+    x = graph.add_value("x", {Type::Kind::kTensor, DType::kFloat32, dims_of(shape)});
+    graph.inputs = {x};
+    generator_.manual_seed(3);
+  }
+
+  ValueId numbers(const Shape& shape) { return graph.add_constant(fresh(), randn(shape, DType::kFloat32, &generator_)); }
+  ValueId positive(const Shape& shape) {
+    Tensor t = rand(shape, DType::kFloat32, &generator_);
+    for (int64_t i = 0; i < t.numel(); ++i) t.data<float>()[i] += 0.5f;
+    return graph.add_constant(fresh(), t);
+  }
+  ValueId number(double value) { return graph.add_constant(fresh(), Tensor::scalar(value)); }
+  ValueId integers(const std::vector<int64_t>& values) {
+    return graph.add_constant(fresh(), Tensor::from(values, {static_cast<int64_t>(values.size())}));
+  }
+  ValueId add(const std::string& op, std::vector<ValueId> inputs, const std::map<std::string, Attribute>& attributes = {}) {
+    const ValueId out = graph.add_value(fresh());
+    Node node{op, "", std::move(inputs), {out}};
+    for (const auto& [name, value] : attributes) node.attributes.set(name, value);
+    graph.nodes.push_back(std::move(node));
+    return out;
+  }
+  ValueId conv(ValueId in, int64_t from, int64_t to, int64_t kernel, int64_t pad = 0, int64_t groups = 1, bool bias = true) {
+    std::vector<ValueId> inputs{in, numbers({to, from / groups, kernel, kernel})};
+    if (bias) inputs.push_back(numbers({to}));
+    return add("Conv", inputs, {{"pads", std::vector<int64_t>(4, pad)}, {"group", groups}});
+  }
+  ValueId batch_norm(ValueId in, int64_t channels) {
+    return add("BatchNormalization", {in, numbers({channels}), numbers({channels}), numbers({channels}), positive({channels})},
+               {{"epsilon", 1e-3}});
+  }
+
+  Graph graph;
+  ValueId x = kNoValue;
+
+ private:
+  std::string fresh() { return "v" + std::to_string(count_++); }
+  Generator generator_;
+  int count_ = 0;
+};
+
+struct Outcome {
+  std::map<std::string, int> changed;
+  std::multiset<std::string> ops;
+  Graph graph;
+};
+
+// Runs the network as written (node by node, shapes unknown to it) and rewritten, for one sample and three, and compares.
+Outcome same_numbers(Net& net, std::vector<ValueId> outputs, const std::vector<std::string>& off = {}, double tolerance = 2e-5) {
+  net.graph.outputs = std::move(outputs);
+  Graph rewritten = net.graph;
+  infer(rewritten);
+  Outcome outcome;
+  for (const PassResult& result : run_passes(rewritten, off)) outcome.changed[std::string(result.name)] = result.count;
+  for (const Node& node : rewritten.nodes) outcome.ops.insert(node.op);
+  outcome.graph = rewritten;
+  const Executor before(net.graph, {.planned = false}), after(rewritten);
+  const Shape shape = *net.graph.value(net.x).type.shape();
+  Generator generator;
+  const Tensor input = randn(shape, DType::kFloat32, &generator);
+  for (int run = 0; run < 2; ++run) {
+    const Values expected = before.run({{"x", input}}), got = after.run({{"x", input}});
+    EXPECT_EQ(expected.size(), got.size());
+    for (const auto& [name, value] : expected) {
+      const Tensor &a = value.tensor(), &b = got.at(name).tensor();
+      EXPECT_EQ(a.shape(), b.shape());
+      double largest = 0, apart = 0;
+      for (int64_t i = 0; i < a.numel(); ++i) {
+        largest = std::max(largest, std::abs(a.at(i)));
+        apart = std::max(apart, std::abs(a.at(i) - b.at(i)));
+      }
+      EXPECT_LE(apart, tolerance * std::max(largest, 1.0)) << name;
+    }
+  }
+  return outcome;
+}
+
+TEST(Passes, ListHasNamesAndSaysWhichThereAreNot) {
+  std::set<std::string_view> names;
+  for (const Pass& pass : passes()) {
+    EXPECT_TRUE(names.insert(pass.name).second) << pass.name;
+    EXPECT_FALSE(pass.what.empty());
+  }
+  Net net({1, 2, 3, 3});
+  net.graph.outputs = {net.add("Relu", {net.x})};
+  EXPECT_THROW(run_passes(net.graph, {"no_such_pass"}), ValueError);
+}
+
+TEST(Passes, FoldsNodesOfConstants) {
+  Net net({2, 3, 4, 4});
+  const ValueId sum = net.add("Add", {net.numbers({3, 1, 1}), net.numbers({3, 1, 1})});
+  const ValueId y = net.add("Mul", {net.x, net.add("Exp", {sum})});
+  const Outcome on = same_numbers(net, {y});
+  EXPECT_EQ(on.changed.at("constants"), 2);
+  EXPECT_EQ(on.ops, (std::multiset<std::string>{"Mul"}));
+  EXPECT_EQ(same_numbers(net, {y}, {"constants"}).ops.size(), 3u);
+}
+
+TEST(Passes, RemovesNoOps) {
+  Net net({2, 3, 4, 4});
+  const ValueId a = net.add("Identity", {net.x}), b = net.add("Relu", {a}), c = net.add("Dropout", {b});
+  const ValueId d = net.add("Transpose", {c}, {{"perm", std::vector<int64_t>{0, 2, 3, 1}}});
+  const ValueId e = net.add("Transpose", {d}, {{"perm", std::vector<int64_t>{0, 3, 1, 2}}});
+  const ValueId f = net.add("Pad", {e, net.integers(std::vector<int64_t>(8, 0))});
+  const ValueId g = net.add("Reshape", {f, net.integers({2, 3, 16})}), h = net.add("Reshape", {g, net.integers({2, 3, 4, 4})});
+  const ValueId y = net.add("Sigmoid", {h});
+  const Outcome on = same_numbers(net, {y});
+  EXPECT_EQ(on.ops, (std::multiset<std::string>{"Relu", "Sigmoid"}));
+  EXPECT_EQ(same_numbers(net, {y}, {"no_ops", "channels_first"}).ops.size(), 9u);
+}
+
+TEST(Passes, AnOutputKeepsItsNameWhenWhatMadeItGoes) {
+  Net net({1, 2, 3, 3});
+  const ValueId y = net.add("Identity", {net.add("Relu", {net.x})}), z = net.add("Identity", {net.x});
+  const Outcome on = same_numbers(net, {y, z});  // compares by name
+  EXPECT_EQ(on.ops.count("Relu"), 1u);
+}
+
+TEST(Passes, FoldsShapes) {
+  Net net({2, 6, 4, 4});
+  const ValueId shape = net.add("Shape", {net.x});
+  const ValueId channels = net.add("Gather", {shape, net.integers({1})}, {{"axis", int64_t{0}}});
+  const ValueId half = net.add("Div", {channels, net.integers({2})});
+  const ValueId y = net.add("Slice", {net.x, net.integers({0}), half, net.integers({1})});
+  const Outcome on = same_numbers(net, {y});
+  EXPECT_EQ(on.ops, (std::multiset<std::string>{"Slice"}));
+}
+
+TEST(Passes, BatchNormGoesIntoTheConvolutionBefore) {
+  Net net({3, 4, 6, 6});
+  const ValueId y = net.batch_norm(net.conv(net.x, 4, 6, 3, 1, 2, false), 6);
+  EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"Conv"}));
+  EXPECT_EQ(same_numbers(net, {y}, {"channel_affine"}).ops, (std::multiset<std::string>{"Conv", "ChannelAffine"}));
+  EXPECT_EQ(same_numbers(net, {y}, {"batch_norm"}).ops, (std::multiset<std::string>{"BatchNormalization", "Conv"}));
+}
+
+TEST(Passes, BatchNormGoesIntoTheConvolutionBehindUnlessThatPads) {
+  for (const int64_t pad : {0, 1}) {
+    Net net({2, 4, 6, 6});
+    const ValueId y = net.conv(net.batch_norm(net.x, 4), 4, 6, 3, pad);
+    EXPECT_EQ(same_numbers(net, {y}).ops.size(), pad == 0 ? 1u : 2u);
+  }
+}
+
+TEST(Passes, BatchNormGoesIntoTransposedConvolutions) {
+  Net net({2, 4, 5, 5});
+  const ValueId up = net.add("ConvTranspose", {net.x, net.numbers({4, 3, 2, 2})},
+                             {{"strides", std::vector<int64_t>{2, 2}}, {"group", int64_t{2}}});
+  const ValueId y = net.add("Relu", {net.batch_norm(up, 6)});
+  EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"FusedConvTranspose"}));
+}
+
+TEST(Passes, BatchNormStaysWhereSomebodyElseReads) {
+  Net net({2, 4, 6, 6});
+  const ValueId c = net.conv(net.x, 4, 4, 1);
+  const ValueId y = net.batch_norm(c, 4);
+  EXPECT_EQ(same_numbers(net, {y, c}).ops.size(), 2u);
+}
+
+TEST(Passes, NumbersPerChannelGoIntoConvolutions) {
+  Net net({2, 4, 6, 6});
+  ValueId y = net.conv(net.x, 4, 6, 1);
+  y = net.add("Mul", {net.numbers({6, 1, 1}), y});
+  y = net.add("Sub", {net.numbers({1, 6, 1, 1}), y});
+  y = net.add("Div", {y, net.number(3)});
+  EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"Conv"}));
+  Net other({2, 4, 6, 6});  // per column: not per channel
+  const ValueId z = other.add("Mul", {other.conv(other.x, 4, 6, 1), other.numbers({6})});
+  EXPECT_EQ(same_numbers(other, {z}).ops.size(), 2u);
+}
+
+TEST(Passes, LinearLayers) {
+  Net net({3, 8});
+  ValueId y = net.add("Gemm", {net.x, net.numbers({8, 5}), net.numbers({5})}, {{"alpha", 0.5}, {"beta", 2.0}});
+  y = net.add("Add", {net.numbers({7}), net.add("MatMul", {y, net.numbers({5, 7})})});
+  y = net.add("Relu", {y});
+  EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"Linear", "Linear"}));
+  EXPECT_EQ(same_numbers(net, {y}, {"linear"}).ops.count("Gemm"), 1u);
+}
+
+TEST(Passes, ActivationsGoIntoWhatMakesTheirInput) {
+  for (const std::string op : {"Relu", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Gelu", "Mish"}) {
+    Net net({2, 4, 5, 5});
+    const ValueId y = net.add(op, {net.conv(net.x, 4, 6, 3, 1)});
+    EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"FusedConv"})) << op;
+    EXPECT_EQ(same_numbers(net, {y}, {"activation"}).ops.count("Conv"), 1u) << op;
+  }
+  Net net({2, 4, 5, 5});
+  const ValueId y = net.add("Clip", {net.conv(net.x, 4, 6, 3, 1), net.number(0), net.number(6)});
+  EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"FusedConv"}));
+}
+
+TEST(Passes, ActivationsSpelledOut) {
+  const auto one = [](const auto& build, Activation expected) {
+    Net net({2, 4, 5, 5});
+    const ValueId x = net.add("Mul", {net.x, net.number(3)});
+    const ValueId y = build(net, x);
+    const Outcome on = same_numbers(net, {y});
+    EXPECT_EQ(on.ops, (std::multiset<std::string>{"Activation", "Mul"}));
+    for (const Node& node : on.graph.nodes) {
+      if (node.op != "Activation") continue;
+      EXPECT_EQ(node.attributes.integer("activation", -1), static_cast<int64_t>(expected));
+    }
+    EXPECT_GT(same_numbers(net, {y}, {"activation_patterns"}).ops.size(), 2u);
+  };
+  const auto plus = [](Net& n, ValueId x, double c) { return n.add("Add", {x, n.number(c)}); };
+  const auto times = [](Net& n, ValueId x, double c) { return n.add("Mul", {x, n.number(c)}); };
+  const auto clip6 = [](Net& n, ValueId x) { return n.add("Clip", {x, n.number(0), n.number(6)}); };
+  const auto erf = [&](Net& n, ValueId x) { return plus(n, n.add("Erf", {n.add("Div", {x, n.number(std::sqrt(2.0))})}), 1); };
+  one([](Net& n, ValueId x) { return n.add("Mul", {n.add("Sigmoid", {x}), x}); }, Activation::kSilu);
+  one(
+      [](Net& n, ValueId x) {
+        return n.add("Mul", {x, n.add("HardSigmoid", {x}, {{"alpha", 0.1666666716337204}, {"beta", 0.5}})});
+      },
+      Activation::kHardswish);
+  one(
+      [&](Net& n, ValueId x) {
+        return n.add("Mul", {x, n.add("Div", {clip6(n, plus(n, x, 3)), n.number(6)})});
+      },
+      Activation::kHardswish);
+  one([&](Net& n, ValueId x) { return times(n, n.add("Mul", {x, clip6(n, plus(n, x, 3))}), 1.0 / 6); }, Activation::kHardswish);
+  one([&](Net& n, ValueId x) { return n.add("Div", {clip6(n, plus(n, x, 3)), n.number(6)}); }, Activation::kHardsigmoid);
+  one([](Net& n, ValueId x) { return n.add("Mul", {x, n.add("Tanh", {n.add("Softplus", {x})})}); }, Activation::kMish);
+  one([&](Net& n, ValueId x) { return times(n, n.add("Mul", {x, erf(n, x)}), 0.5); }, Activation::kGelu);
+  one([&](Net& n, ValueId x) { return n.add("Mul", {times(n, x, 0.5), erf(n, x)}); }, Activation::kGelu);
+  one([&](Net& n, ValueId x) { return n.add("Mul", {x, times(n, erf(n, x), 0.5)}); }, Activation::kGelu);
+}
+
+TEST(Passes, SumsGoIntoTheConvolution) {
+  Net net({2, 4, 5, 5});
+  const ValueId a = net.conv(net.x, 4, 4, 3, 1), b = net.conv(net.add("Relu", {a}), 4, 4, 1);
+  const ValueId y = net.add("Relu", {net.add("Add", {a, b})});
+  EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"Conv", "FusedConv", "Relu"}));
+  EXPECT_EQ(same_numbers(net, {y}, {"residual"}).ops.count("Add"), 1u);
+  Net broad({2, 4, 5, 5});  // a sum that broadcasts is another thing
+  const ValueId z = broad.add("Add", {broad.conv(broad.x, 4, 4, 5), broad.conv(broad.x, 4, 4, 1)});
+  EXPECT_EQ(same_numbers(broad, {z}).ops.count("Add"), 1u);
+}
+
+TEST(Passes, PadGoesIntoConvolutionsAndPools) {
+  Net net({2, 3, 6, 6});
+  const ValueId padded = net.add("Pad", {net.x, net.integers({0, 0, 1, 0, 0, 0, 2, 1})});
+  const ValueId y = net.conv(padded, 3, 4, 3, 1),
+                z = net.add("AveragePool", {padded}, {{"kernel_shape", std::vector<int64_t>{3, 3}}});
+  EXPECT_EQ(same_numbers(net, {y, z}).ops, (std::multiset<std::string>{"AveragePool", "Conv"}));
+  EXPECT_EQ(same_numbers(net, {y, z}, {"pad"}).ops.count("Pad"), 1u);
+}
+
+TEST(Passes, LayerNormSpelledOutBetweenTransposes) {
+  Net net({2, 6, 4, 5});
+  const ValueId last = net.add("Transpose", {net.x}, {{"perm", std::vector<int64_t>{0, 2, 3, 1}}});
+  const auto mean = [&](ValueId v) { return net.add("ReduceMean", {v, net.integers({-1})}); };
+  const ValueId d = net.add("Sub", {last, mean(last)});
+  const ValueId root = net.add("Sqrt", {net.add("Add", {mean(net.add("Pow", {d, net.number(2)})), net.number(1e-6)})});
+  ValueId v = net.add("Add", {net.add("Mul", {net.add("Div", {d, root}), net.numbers({6})}), net.numbers({6})});
+  v = net.add("Add", {net.numbers({9}), net.add("MatMul", {v, net.numbers({6, 9})})});
+  v = net.add("MatMul", {net.add("Relu", {v}), net.numbers({9, 6})});
+  const ValueId y = net.add("Transpose", {v}, {{"perm", std::vector<int64_t>{0, 3, 1, 2}}});
+  const ValueId z = net.add("Add", {y, net.x});
+  EXPECT_EQ(same_numbers(net, {z}).ops, (std::multiset<std::string>{"ChannelLayerNorm", "FusedConv", "FusedConv"}));
+  EXPECT_EQ(same_numbers(net, {z}, {"channels_first"}).ops.count("LayerNormalization"), 1u);
+  EXPECT_EQ(same_numbers(net, {z}, {"layer_norm_pattern"}).ops.count("Sqrt"), 1u);
+}
+
+TEST(Passes, ChannelShuffle) {
+  for (const bool concat : {false, true}) {
+    Net net({2, 6, 3, 3});
+    ValueId v = concat ? net.add("Concat", {net.conv(net.x, 6, 3, 1), net.conv(net.x, 6, 3, 1)}, {{"axis", int64_t{1}}})
+                       : net.add("Relu", {net.x});
+    v = net.add("Reshape", {v, net.integers({2, 2, 3, 3, 3})});
+    v = net.add("Transpose", {v}, {{"perm", std::vector<int64_t>{0, 2, 1, 3, 4}}});
+    v = net.add("Reshape", {v, net.integers({2, -1, 3, 3})});
+    const Outcome on = same_numbers(net, {v});
+    EXPECT_EQ(on.ops.count(concat ? "Interleave" : "ChannelShuffle"), 1u);
+    EXPECT_EQ(on.ops.count("Transpose"), 0u);
+    EXPECT_EQ(same_numbers(net, {v}, {"channel_shuffle"}).ops.count("Transpose"), 1u);
+  }
+}
+
+TEST(Schedule, ConcatenationsAreMadeInPlaceAndNestedOnesInside) {
+  for (const int64_t batch : {1, 3}) {
+    Net net({batch, 4, 6, 6});
+    const ValueId a = net.conv(net.x, 4, 8, 1), b = net.conv(a, 8, 5, 3, 1);
+    const ValueId ab = net.add("Concat", {a, b}, {{"axis", int64_t{1}}});
+    const ValueId c = net.conv(ab, 13, 7, 1), abc = net.add("Concat", {a, b, c}, {{"axis", int64_t{1}}});
+    const ValueId y = net.conv(net.add("Relu", {abc}), 20, 3, 1), z = net.add("Concat", {a, a, net.x}, {{"axis", int64_t{1}}});
+    same_numbers(net, {y, z});
+  }
+}
+
+TEST(Schedule, SplitsAndReshapesAreViews) {
+  for (const int64_t batch : {1, 2}) {
+    Net net({batch, 6, 4, 4});
+    const ValueId r = net.add("Relu", {net.x});
+    Node split{"Split", "", {r, net.integers({2, 4})}, {net.graph.add_value("p"), net.graph.add_value("q")}};
+    split.attributes.set("axis", int64_t{1});
+    net.graph.nodes.push_back(split);
+    const ValueId p = net.add("Sigmoid", {split.outputs[0]}),
+                  q = net.add("Reshape", {split.outputs[1], net.integers({batch, 4, 16})});
+    const ValueId s = net.add("Tanh", {q}), back = net.add("Reshape", {s, net.integers({batch, 4, 4, 4})});
+    same_numbers(net, {net.add("Concat", {p, back, split.outputs[0]}, {{"axis", int64_t{1}}}), r});
+  }
+}
+
+TEST(Schedule, InPlaceArithmeticLeavesWhatIsReadLaterAlone) {
+  Net net({2, 3, 4, 4});
+  const ValueId a = net.add("Exp", {net.x}), b = net.add("Relu", {a}), c = net.add("Mul", {b, b}), d = net.add("Add", {c, a});
+  const ValueId e = net.add("Sub", {d, b});
+  same_numbers(net, {e, d}, {"activation"});
+  same_numbers(net, {e});
+}
+
+TEST(Schedule, TellsItsMemoryAndKeepsToTheBudget) {
+  Net net({1, 8, 32, 32});
+  ValueId v = net.x;
+  for (int i = 0; i < 6; ++i) v = net.add("Relu", {net.conv(v, 8, 8, 3, 1)});
+  net.graph.outputs = {net.conv(v, 8, 1, 1)};
+  infer(net.graph);
+  run_passes(net.graph);
+  const Executor executor(net.graph);
+  const auto use = executor.memory();
+  ASSERT_TRUE(use);
+  const int64_t one = 8 * 32 * 32 * 4;
+  EXPECT_EQ(use->largest_live_bytes, 2 * one);
+  EXPECT_EQ(use->arena_bytes, 2 * one);
+  EXPECT_GT(use->packed_bytes, 0);
+  const Executor small(net.graph, {.memory_budget = one});
+  EXPECT_THROW(small.run({{"x", Tensor::zeros({1, 8, 32, 32})}}), Error);
+}
+
+}  // namespace
+}  // namespace convoy::graph

@@ -1,0 +1,36 @@
+#include "convoy/graph/step.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace convoy::graph {
+
+bool StepSite::all_float() const {
+  for (size_t i = 0; i < inputs(); ++i) {
+    if (has(i) && input(i).dtype != DType::kFloat32) return false;
+  }
+  for (size_t i = 0; i < outputs(); ++i) {
+    if (wants(i) && output(i).dtype != DType::kFloat32) return false;
+  }
+  return true;
+}
+
+const Tensor* StepSite::constant(size_t i) const {
+  const ValueId id = node_.input(i);
+  const bool replaceable = std::find(graph_.inputs.begin(), graph_.inputs.end(), id) != graph_.inputs.end();
+  return replaceable ? nullptr : graph_.constant(id);
+}
+
+StepPlan make_step(const StepSite& site) {
+  static const auto* const kByOp = [] {
+    auto* rows = new std::unordered_map<std::string_view, const StepMaker*>;  // never destroyed: other threads may outlive main
+    for (const auto list : {conv_steps, elementwise_steps, pool_steps, move_steps, norm_steps}) {
+      for (const StepMaker& row : list()) rows->emplace(row.op, &row);
+    }
+    return rows;
+  }();
+  const auto found = kByOp->find(site.node().op);
+  return found == kByOp->end() ? StepPlan{} : found->second->make(site);
+}
+
+}  // namespace convoy::graph

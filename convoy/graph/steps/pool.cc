@@ -1,0 +1,100 @@
+// Pooling of float32.
+#include "convoy/kernels/pool/pool.h"
+#include "convoy/graph/step.h"
+#include "convoy/graph/windows.h"
+
+namespace convoy::graph {
+namespace {
+
+std::optional<shape::PoolShape> pool_shape(const StepSite& site) {
+  const KnownType &input = site.input(0), &output = site.output(0);
+  const auto rank = static_cast<int>(input.shape.size()) - 2;
+  if (rank < 1 || rank > shape::kMaxSpatialRank || input.dtype != DType::kFloat32 || output.shape.size() != input.shape.size())
+    return std::nullopt;
+  shape::PoolShape s;
+  s.rank = rank;
+  s.batch = input.shape[0];
+  s.channels = input.shape[1];
+  s.ceil_mode = site.attributes().integer("ceil_mode", 0) != 0;
+  const std::vector<int64_t> sizes{input.shape.begin() + 2, input.shape.end()};
+  const auto axes = windows(site.attributes(), {}, sizes);
+  if (!axes) return std::nullopt;
+  for (size_t a = 0; a < sizes.size(); ++a) {
+    s.input[static_cast<size_t>(s.first_axis()) + a] = sizes[a];
+    s.axes[static_cast<size_t>(s.first_axis()) + a] = (*axes)[a];
+  }
+  const auto complete = shape::complete(s);
+  if (!complete) return std::nullopt;
+  Shape expected{complete->batch, complete->channels};
+  for (int a = complete->first_axis(); a < shape::kMaxSpatialRank; ++a)
+    expected.push_back(complete->output[static_cast<size_t>(a)]);
+  return expected == output.shape ? std::optional(*complete) : std::nullopt;
+}
+
+StepPlan max_pool_step(const StepSite& site) {
+  if (site.wants(1)) return {};
+  const auto shape = pool_shape(site);
+  if (!shape || !kernels::max_pool_values_fits(*shape)) return {};
+  return {step_of([s = *shape](const StepIo& io) { kernels::max_pool_values(s, io.input<float>(0), io.output<float>(0)); })};
+}
+
+StepPlan average_pool_step(const StepSite& site) {
+  const auto shape = pool_shape(site);
+  if (!shape) return {};
+  for (const shape::Axis& axis : shape->axes) {
+    if (axis.dilation != 1 || axis.pad_begin >= axis.kernel_size || axis.pad_end >= axis.kernel_size)
+      return {};  // windows that see nothing
+  }
+  const kernels::AvgDivisor divisor{site.attributes().integer("count_include_pad", 0) != 0};
+  return {
+      step_of([s = *shape, divisor](const StepIo& io) { kernels::avg_pool(s, divisor, io.input<float>(0), io.output<float>(0)); })};
+}
+
+StepPlan planes_mean(const KnownType& input) {
+  shape::AdaptivePoolShape s;
+  s.rank = 1;
+  s.batch = input.shape[0];
+  s.channels = input.shape[1];
+  for (size_t i = 2; i < input.shape.size(); ++i) s.input[2] *= input.shape[i];
+  const auto complete = shape::complete(s);
+  if (!complete || s.input[2] == 0) return {};
+  return {step_of(
+      [shape = *complete](const StepIo& io) { kernels::adaptive_avg_pool(shape, io.input<float>(0), io.output<float>(0)); })};
+}
+
+StepPlan global_average_pool_step(const StepSite& site) {
+  if (site.input(0).shape.size() < 3 || site.input(0).dtype != DType::kFloat32) return {};
+  return planes_mean(site.input(0));
+}
+
+// The mean over all axes behind the channels is global pooling.
+StepPlan reduce_mean_step(const StepSite& site) {
+  const KnownType& input = site.input(0);
+  const auto rank = static_cast<int64_t>(input.shape.size());
+  const Tensor* axes = site.constant(1);
+  if (rank < 3 || input.dtype != DType::kFloat32 || axes == nullptr) return {};
+  std::vector<int64_t> list = axes->to(DType::kInt64).to_vector<int64_t>();
+  std::vector<char> reduced(static_cast<size_t>(rank), 0);
+  for (const int64_t axis : list) {
+    if (axis < -rank || axis >= rank) return {};
+    reduced[static_cast<size_t>(axis < 0 ? axis + rank : axis)] = 1;
+  }
+  for (int64_t i = 0; i < rank; ++i) {
+    if ((reduced[static_cast<size_t>(i)] != 0) != (i >= 2)) return {};
+  }
+  return planes_mean(input);
+}
+
+}  // namespace
+
+std::span<const StepMaker> pool_steps() {
+  static constexpr StepMaker kRows[] = {
+      {"MaxPool", max_pool_step},
+      {"AveragePool", average_pool_step},
+      {"GlobalAveragePool", global_average_pool_step},
+      {"ReduceMean", reduce_mean_step},
+  };
+  return kRows;
+}
+
+}  // namespace convoy::graph
