@@ -1,8 +1,9 @@
-// convoy bench --layer DESCRIPTOR | --problems FILE | --training NETWORK
+// convoy bench MODEL | --layer DESCRIPTOR | --problems FILE | --training NETWORK
 #include <fmt/format.h>
 
 #include <fstream>
 
+#include "cli/bench_model.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/training_benchmark.h"
@@ -25,6 +26,8 @@ struct Options {
   std::optional<int64_t> batch, size;
   std::optional<double> seconds;
   bool explain = false, cold = false, repack = false;
+  std::string model;
+  ModelBench model_bench;
 };
 
 void declare(CLI::App& app, Options& options) {
@@ -34,7 +37,8 @@ void declare(CLI::App& app, Options& options) {
            "a file with one descriptor a line, optionally behind a name and a colon; # begins a comment");
   add_choice(app, "--training", options.training, nn::vision_model_names(),
              "a training step of this network instead: forward, backward, SGD with momentum");
-  add_integer(app, "--batch", options.batch, 1, 4096, "images of a training step (8)");
+  add_integer(app, "--batch", options.batch, 1, 4096,
+              "images of a training step (8), or a model's batch where it leaves that open (1)");
   add_integer(app, "--size", options.size, 32, 4096, "height and width of its images (224)");
   add_choice(app, "--direction", options.direction, {"forward", "grad_input", "grad_weight"}, "what to compute (forward)");
   add_text(app, "--algorithm", options.algorithm, "NAME", "run this algorithm instead of the planner's choice");
@@ -42,6 +46,9 @@ void declare(CLI::App& app, Options& options) {
   app.add_flag("--cold", options.cold, "take the weight from memory in every call, as in a large network");
   app.add_flag("--repack", options.repack, "pack the weight in every call, as in training");
   add_number(app, "--seconds", options.seconds, 0, 600, true, "how long to measure each layer (0.5), or the training steps (5)");
+  app.add_flag("--layers", options.model_bench.layers, "of a model: every layer's time, slowest first");
+  app.add_flag("--external-data", options.model_bench.external_data, "let the model read values from other files in its folder");
+  app.add_option("MODEL", options.model);
   app.add_flag("--explain", options.explain, "list every algorithm, its predicted time, or why it was refused");
 }
 
@@ -217,11 +224,22 @@ int run_training(const Options& options, Session& session) {
 }
 
 int run(const Options& options, Session& session) {
+  if (!options.model.empty()) {
+    if (options.layer || options.problems || options.training || options.size || options.direction || options.algorithm ||
+        options.explain || options.cold || options.repack)
+      throw UsageError("a model is timed whole: it takes no option of single layers or training",
+                       "for example convoy bench model.onnx --layers");
+    if (options.accuracy) set_accuracy(*parse_accuracy(*options.accuracy));
+    ModelBench bench = options.model_bench;
+    bench.batch = options.batch.value_or(1);
+    bench.seconds = options.seconds.value_or(2);
+    return bench_model(options.model, bench, session);
+  }
   if (options.training) return run_training(options, session);
   if (options.batch || options.size)
-    throw UsageError("--batch and --size go with --training", "a layer's batch is its word n: \"n8 ic64 ...\"");
+    throw UsageError("--batch and --size go with a model or --training", "a layer's batch is its word n: \"n8 ic64 ...\"");
   if (options.layer.has_value() == options.problems.has_value()) {
-    throw UsageError(options.layer ? "--layer and --problems exclude each other" : "'convoy bench' needs a layer",
+    throw UsageError(options.layer ? "--layer and --problems exclude each other" : "'convoy bench' needs a model or a layer",
                      "for example convoy bench --layer \"ic64 oc64 i56 k3 p1\"");
   }
   const std::vector<Problem> problems =
@@ -277,9 +295,9 @@ int run(const Options& options, Session& session) {
 Command bench_command() {
   return make_command<Options>(
       {.name = "bench",
-       .arguments = "",
-       .summary = "time a convolution or a training step, explain the choice",
-       .examples = {"convoy bench --layer \"ic64 oc64 i56 k3 p1\" --explain",
+       .arguments = "[MODEL.onnx]",
+       .summary = "time a network, a convolution or a training step, and explain the choice",
+       .examples = {"convoy bench model.onnx --layers", "convoy bench --layer \"ic64 oc64 i56 k3 p1\" --explain",
                     "convoy bench --layer \"transposed ic128 oc64 i128 k2 s2\" --direction grad_weight --json",
                     "convoy bench --training resnet18 --batch 8"}},
       declare, run);

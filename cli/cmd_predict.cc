@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <numeric>
 
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/labels.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
 #include "convoy/core/suggest.h"
@@ -34,18 +34,6 @@ void declare(CLI::App& app, Options& options) {
   add_text(app, "--labels", options.labels, "FILE", "class names, one a line (default: those in the weights file)");
   add_integer(app, "-k,--top", options.top, 1, 1000000, "classes to print per image (default 3)");
   app.add_option("IMAGE", options.images);
-}
-
-std::vector<std::string> read_labels(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw FileError(path + ": cannot be opened", "--labels needs a text file with one class name a line");
-  std::vector<std::string> labels;
-  for (std::string line; std::getline(file, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    labels.push_back(line);
-  }
-  while (!labels.empty() && labels.back().empty()) labels.pop_back();
-  return labels;
 }
 
 struct Guess {

@@ -32,5 +32,7 @@
 #include "convoy/nn/reparam/rep_vgg_block.h"
 #include "convoy/nn/reparam/verify.h"
 #include "convoy/nn/resize.h"
+#include "convoy/nn/to_graph.h"
 #include "convoy/onnx/model.h"
+#include "convoy/onnx/writer.h"
 #include "convoy/optim/optimizer.h"

@@ -11,7 +11,7 @@ namespace convoy {
 enum class Accuracy : uint8_t {
   kStrict,   ///< direct summation in one order; exact on small integers
   kDefault,  ///< also schemes of at most 16, and 3.5 times the direct sum's relative error: Winograd F(2,3), F(4,3), F(2,5)
-  kFast      ///< also schemes of at most 64: Winograd F(6,3)
+  kFast      ///< also schemes of at most 64; none is in the list yet (docs/accuracy.md)
 };
 
 /// The process's setting: what set_accuracy said, else the environment variable CONVOY_ACCURACY (strict, default or fast), else

@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string_view>
 #include <type_traits>
 
 #include "convoy/core/float16.h"
@@ -55,6 +58,14 @@ constexpr size_t element_size(DType dtype) { return detail::kDTypes[static_cast<
 
 /// "float32", "int64", "bool": the names of torch.dtype.
 constexpr const char* dtype_name(DType dtype) { return detail::kDTypes[static_cast<size_t>(dtype)].name; }
+
+/// The type of that name; nullopt if there is none.
+constexpr std::optional<DType> dtype_named(std::string_view name) {
+  for (size_t i = 0; i < std::size(detail::kDTypes); ++i) {
+    if (name == detail::kDTypes[i].name) return static_cast<DType>(i);
+  }
+  return std::nullopt;
+}
 
 /// "float", "double", "long int": the words of PyTorch's messages about values of another type than expected.
 constexpr const char* scalar_type_name(DType dtype) { return detail::kDTypes[static_cast<size_t>(dtype)].scalar_type; }

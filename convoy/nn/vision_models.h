@@ -81,6 +81,7 @@ class InvertedResidual : public Module {
   InvertedResidual(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t expand_ratio);
   std::string type() const override { return "InvertedResidual"; }
   Variable forward(const Variable& input) override;
+  bool has_shortcut() const { return shortcut_; }
 
  private:
   bool shortcut_;

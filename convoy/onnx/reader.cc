@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/io/file.h"
@@ -64,15 +65,33 @@ class Reader {
       build();
       return std::move(graph_);
     } catch (const FileError&) {
+      keep_partial();
       throw;
     } catch (const ShapeMismatch& e) {
+      keep_partial();
       throw ShapeMismatch(source_.name + ": " + e.reason(), e.fix());
     } catch (const Error& e) {
+      keep_partial();
       throw FileError(source_.name + ": " + e.reason(), e.fix());
     }
   }
 
  private:
+  // The last node is the one that was refused, unless it was not even put in.
+  void keep_partial() {
+    if (options_.partial == nullptr || inferring_ == nullptr) return;
+    set_types();
+    *options_.partial = std::move(graph_);
+  }
+
+  void set_types() {
+    std::vector<Type> types = inferring_->take();
+    for (size_t i = 0; i < types.size(); ++i) graph_.values[i].type = std::move(types[i]);
+    for (size_t i = types.size(); i < graph_.values.size(); ++i) {
+      if (graph_.values[i].constant.defined()) graph_.values[i].type = Type::of(graph_.values[i].constant);
+    }
+  }
+
   [[noreturn]] void fail(const std::string& reason, const std::string& fix) const {
     throw FileError(source_.name + ": " + reason, fix);
   }
@@ -669,11 +688,7 @@ class Reader {
     inferring_ = std::make_unique<graph::Inferring>(graph_);
     add_nodes(view_.nodes, scope, opsets_, nullptr, "");
     add_outputs(scope);
-    std::vector<Type> types = inferring_->take();
-    for (size_t i = 0; i < types.size(); ++i) graph_.values[i].type = std::move(types[i]);
-    for (size_t i = types.size(); i < graph_.values.size(); ++i) {
-      if (graph_.values[i].constant.defined()) graph_.values[i].type = Type::of(graph_.values[i].constant);
-    }
+    set_types();
   }
 
   void add_initializer(Scope& scope, NamedValue named) {
@@ -1005,9 +1020,15 @@ graph::Graph read_bytes(std::string_view bytes, const std::string& name, const R
 }
 
 graph::Graph read(const std::string& path, const ReadOptions& options) {
-  const std::vector<uint8_t> bytes = io::ByteSource::open(path).read_all(static_cast<uint64_t>(options.limits.file_bytes));
+  const io::ByteSource file = io::ByteSource::open(path);
+  if (file.size() > static_cast<uint64_t>(options.limits.file_bytes)) {
+    throw FileError(path + ": the file has " + std::to_string(file.size()) + " bytes", "the limit is Limits::file_bytes");
+  }
+  const auto size = static_cast<size_t>(file.size());
+  const std::shared_ptr<void> bytes = allocate(size);
+  file.read(0, bytes.get(), size);
   const size_t slash = path.rfind('/');
-  return read_bytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, options,
+  return read_bytes({static_cast<const char*>(bytes.get()), size}, path, options,
                     slash == std::string::npos ? "." : path.substr(0, slash + 1));
 }
 

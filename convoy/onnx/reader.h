@@ -14,6 +14,8 @@ struct ReadOptions {
   Limits limits = {};
   /// Read values from other files in the model's folder.
   bool external_data = false;
+  /// Where the nodes go that could be read, if a later one cannot: for tables that end where the trouble is.
+  graph::Graph* partial = nullptr;
 };
 
 /// The graph of a model file: nodes sorted, old forms brought to the newest, functions expanded, types inferred.

@@ -8,7 +8,8 @@ namespace {
 // Upsample multiplies sizes by scales (an attribute before opset 9), o / scale being where an output lies.
 void convert_upsample(Importing& importing) {
   if (const auto* scales = importing.attributes().get<std::vector<double>>("scales")) {
-    importing.set_input(2, importing.constant("scales", Tensor::from(*scales, {static_cast<int64_t>(scales->size())})));
+    importing.set_input(
+        2, importing.constant("scales", Tensor::from(*scales, {static_cast<int64_t>(scales->size())}).to(DType::kFloat32)));
   } else if (importing.node.inputs.size() > 1) {
     const graph::ValueId scales_id = importing.node.inputs[1];
     importing.node.inputs[1] = graph::kNoValue;

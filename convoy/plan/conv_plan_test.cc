@@ -27,9 +27,24 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(24, 144, 1, 56, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");
+  EXPECT_STREQ(ConvPlan(layer(256, 64, 1, 56, 1, 1, 0), Direction::kForward).name(), "conv_pointwise");
+  EXPECT_STREQ(ConvPlan(layer(512, 2048, 1, 7, 1, 1, 0), Direction::kGradInput).name(), "conv_pointwise");
+  EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kForward).name(), "conv_pointwise");
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(240, 240, 240, 28, 5, 1, 2), Direction::kGradWeight).name(), "conv_depthwise");
+}
+
+// Small maps of many channels read more weight than they multiply: F(2,3)'s is less than half of F(4,3)'s.
+TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
+  for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
+    EXPECT_STREQ(ConvPlan(layer(128, 128, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
+    EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
+    EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), direction).name(), "conv_winograd_f2");
+    EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 28, 5, 1, 2), direction).name(), "conv_winograd_f5");
+    const ConvPlan strict(layer(128, 128, 1, 28, 3, 1, 1), direction, {.accuracy = Accuracy::kStrict});
+    EXPECT_EQ(std::string(strict.name()).find("winograd"), std::string::npos);
+  }
 }
 
 TEST(ConvPlan, SaysWhyAnAlgorithmWasRejected) {

@@ -13,6 +13,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/onnx/model.h"
+#include "convoy/onnx/writer.h"
 
 namespace convoy {
 namespace {
@@ -89,20 +90,7 @@ std::string compare_outputs(const Model& model, const graph::Values& inputs, con
   return "";
 }
 
-std::string run_case(const fs::path& folder) try {
-  const std::string name = folder.filename().string();
-  if (!fs::exists(folder / "model.onnx")) {
-    const Model model = Model::load((folder / (name + ".onnx")).string());
-    graph::Values inputs;
-    for (const ModelValue& input : model.inputs()) {
-      Tensor x = Tensor::empty(input.shape);
-      for (int64_t i = 0; i < x.numel(); ++i)
-        x.data<float>()[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(x.numel()));
-      inputs[input.name] = x;
-    }
-    return compare_outputs(model, inputs, folder / (name + "_output_"));
-  }
-  const Model model = Model::load((folder / "model.onnx").string());
+std::string run_sets(const Model& model, const fs::path& folder) {
   int sets = 0;
   for (;; ++sets) {
     const fs::path set = folder / ("test_data_set_" + std::to_string(sets));
@@ -117,6 +105,30 @@ std::string run_case(const fs::path& folder) try {
     if (!text.empty()) return text;
   }
   return sets == 0 ? "no test data" : "";
+}
+
+std::string run_case(const fs::path& folder) try {
+  const std::string name = folder.filename().string();
+  if (!fs::exists(folder / "model.onnx")) {
+    const Model model = Model::load((folder / (name + ".onnx")).string());
+    graph::Values inputs;
+    for (const ModelValue& input : model.inputs()) {
+      Tensor x = Tensor::empty(input.shape);
+      for (int64_t i = 0; i < x.numel(); ++i)
+        x.data<float>()[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(x.numel()));
+      inputs[input.name] = x;
+    }
+    return compare_outputs(model, inputs, folder / (name + "_output_"));
+  }
+  return run_sets(Model::load((folder / "model.onnx").string()), folder);
+} catch (const Error& e) {
+  return e.what();
+}
+
+// The same after writing and reading again.
+std::string run_written(const fs::path& folder) try {
+  const std::string bytes = onnx::write_bytes(onnx::read((folder / "model.onnx").string()));
+  return run_sets(Model::load_bytes(bytes), folder);
 } catch (const Error& e) {
   return e.what();
 }
@@ -142,6 +154,16 @@ bool expect_cases(const fs::path& group) {
   }
   std::printf("%d of %zu passed\n", passed, folders.size());
   return true;
+}
+
+TEST(OnnxWriter, WritesWhatReadsTheSame) {
+  const char* keep = std::getenv("CONVOY_ONNX_WRITTEN");  // where to leave the files, for ONNX's checker
+  for (const auto& entry : fs::directory_iterator(CONVOY_ONNX_CASES)) {
+    EXPECT_EQ(run_written(entry.path()), "") << entry.path();
+    if (keep != nullptr)
+      onnx::save(onnx::read((entry.path() / "model.onnx").string()),
+                 std::string(keep) + "/" + entry.path().filename().string() + ".onnx");
+  }
 }
 
 class SharedOnnxCases : public ::testing::TestWithParam<const char*> {};

@@ -11,10 +11,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <regex>
 
 #include "convoy/core/error.h"
+#include "convoy/graph/operator.h"
+#include "convoy/onnx/import.h"
 #include "convoy/onnx/model.h"
 #include "tests/onnx/model_bytes.h"
 #include "tests/temporary_folder.h"
@@ -484,6 +487,18 @@ TEST(OnnxRun, RefusesInputsThatDoNotFit) {
   EXPECT_EQ(message({{"x", Tensor::zeros({2, 4})}}).substr(0, 63),
             "input 'x' is float32 [2, 4], the model takes float32 [N, 3]\nsiz");
   EXPECT_EQ(message({{"x", Tensor::zeros({2, 3}, DType::kFloat64)}}).substr(0, 26), "input 'x' is float64 [2, 3");
+}
+
+TEST(OnnxOperators, AreListedInTheDocumentationAndRun) {
+  std::ifstream file(CONVOY_ONNX_PAGE);
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  ASSERT_FALSE(page.empty());
+  for (const std::string& name : onnx::onnx_operator_names()) {
+    EXPECT_TRUE(std::regex_search(page, std::regex("[ |]" + name + "[ ,|]"))) << "docs/onnx.md does not list " << name;
+    // Those that the reader turns into others have no row of their own.
+    const bool rewritten = name == "Constant" || name == "Gradient" || name == "Scatter" || name == "Upsample";
+    EXPECT_EQ(graph::find_operator(name) == nullptr, rewritten) << name;
+  }
 }
 
 }  // namespace

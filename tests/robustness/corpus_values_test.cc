@@ -263,14 +263,14 @@ TEST(Corpus, R114_GroupedStridedConv3dGradient) {
   EXPECT_TRUE(identical(fast.input, exact.input.to(DType::kFloat32)));
 }
 
-// PT #24172: a plain sequential sum of 3844 equal terms drifts to 15.2355. Chains of at most 256 terms stay 12 times closer.
+// PT #24172: a plain sequential sum of 3844 equal terms drifts to 15.2355. Chains of at most 512 terms stay 8 times closer.
 TEST(Corpus, R115_ConvOfEqualTerms) {
   const float value = 15.23517F / 3844;
   const Tensor y = ops::conv2d(Tensor::full({1, 1, 62, 62}, value), ones({1, 1, 62, 62}));
   const double exact = 3844.0 * static_cast<double>(value);
-  EXPECT_LE(std::abs(y.item() - exact), 32 * std::ldexp(exact, -24));
+  EXPECT_LE(std::abs(y.item() - exact), 48 * std::ldexp(exact, -24));
   const Tensor deep = ops::conv2d(Tensor::full({1, 3844, 1, 1}, value), ones({1, 3844, 1, 1}));
-  EXPECT_LE(std::abs(deep.item() - exact), 32 * std::ldexp(exact, -24));
+  EXPECT_LE(std::abs(deep.item() - exact), 48 * std::ldexp(exact, -24));
 }
 
 // PT #49268.

@@ -30,6 +30,7 @@ Rows norm_rows();
 Rows elementwise_rows();
 Rows rearrange_rows();
 Rows loss_rows();
+Rows file_rows();
 
 inline Tensor doubles(Shape shape) { return Tensor::zeros(std::move(shape), DType::kFloat64); }
 

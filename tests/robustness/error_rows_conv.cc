@@ -2,6 +2,7 @@
 #include <string>
 
 #include "convoy/ops/conv.h"
+#include "convoy/ops/reparam.h"
 #include "tests/robustness/error_rows.h"
 
 namespace convoy::robustness {
@@ -148,6 +149,17 @@ Rows conv_rows() {
   const ConvTransposeOptions reach{.stride = 2, .output_size = {99, 99}};
   REFUSED_VALUE("output_padding_for.output_size", ops::output_padding_for(2, {1, 4, 8, 8}, {3, 3}, reach),
                 "requested an output size of (99, 99)");
+  REFUSED_VALUE("padding_before.affine", ops::padding_before({doubles({2}), doubles({2})}), "no value becomes zero in channel 0");
+  REFUSED("place_kernel.weight", ops::place_kernel(zeros({1, 1, 5, 5}), {3, 3}), "");
+  REFUSED("place_kernel.kernel_size", ops::place_kernel(zeros({1, 1, 3, 3}), {3}), "");
+  REFUSED("place_kernel.first_tap", ops::place_kernel(zeros({1, 1, 3, 3}), {5, 5}, {3, 0}), "");
+  REFUSED_VALUE("average_pool_weight.channels", ops::average_pool_weight(3, {2, 2}, 2), "must be divisible by groups");
+  REFUSED_VALUE("average_pool_weight.groups", ops::average_pool_weight(4, {2, 2}, 0), "must be divisible by groups");
+  REFUSED("average_pool_weight.kernel_size", ops::average_pool_weight(4, {-2, 2}), "");
+  REFUSED_VALUE("identity_weight.channels", ops::identity_weight(3, {3, 3}, 2), "must be divisible by groups");
+  REFUSED_VALUE("identity_weight.groups", ops::identity_weight(4, {3, 3}, 0), "must be divisible by groups");
+  REFUSED("identity_weight.kernel_size", ops::identity_weight(4, {-3, 3}), "");
+  REFUSED("identity_weight.first_tap", ops::identity_weight(4, {3, 3}, 1, {3, 0}), "");
   return rows;
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "hwy/highway.h"
@@ -31,6 +32,7 @@ struct Correlation {
   shape::Spatial dilation{1, 1, 1};
   shape::Spatial pad{0, 0, 0};
   bool flipped = false;  // w is read backwards
+  bool sort = false;     // columns of stride 2 are sorted, too
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t input_positions() const { return input[0] * input[1] * input[2]; }
@@ -38,7 +40,8 @@ struct Correlation {
 
   // Rows of a tile share input rows that lie `row_spacing` apart.
   bool tiled() const {
-    return output[1] > 2 && kernel[2] <= kMaxTapColumns && (step[1] == 1 || (step[1] == 2 && dilation[1] == 1));
+    return output[1] > 2 && kernel[2] <= kMaxTapColumns &&
+           (step[1] == 1 || (step[1] == 2 && dilation[1] == 1 && (sort || step[2] == 2)));
   }
   int64_t row_spacing() const { return tiled() && step[1] == 1 ? dilation[1] : 1; }
   int64_t tile_rows() const { return tiled() ? kRows : 1; }
@@ -50,7 +53,7 @@ struct Correlation {
   int64_t plane_tiles() const { return output[0] * row_spacing() * class_tiles(); }
 
   // Sorted rows: one for each input row under a tile, its phases one after the other.
-  bool sorted() const { return step[2] > 1; }
+  bool sorted() const { return step[2] > 1 && (sort || !tiled() || step[1] == 1); }
   int64_t sorted_rows() const { return tiled() ? (kRows - 1) * step[1] + kernel[1] : kernel[1]; }
   int64_t phase_floats() const {
     const int64_t columns = (output[2] + kLanes - 1) / kLanes * kLanes;
@@ -92,6 +95,12 @@ inline bool sorted_rows_fit(const Correlation& c) {
   return !c.sorted() || static_cast<double>(c.kernel[0] * c.sorted_rows()) * row < kMostFloats;
 }
 
+inline Correlation sorted_forward(const ConvShape& s) {
+  Correlation c = forward(s);
+  c.sort = true;
+  return c;
+}
+
 // Of stride 1.
 inline Correlation grad_input(const ConvShape& s) {
   Correlation c;
@@ -112,14 +121,28 @@ inline Correlation grad_input(const ConvShape& s) {
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 using depthwise::Correlation;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 using Mask = hn::Mask<D>;
 
+// f(0), ..., f(kCount - 1) with constants, so that arrays of vectors indexed by them stay in registers: GCC 12 unrolls nested loops
+// only after it has decided about that.
+template <class F, int... kIndex>
+HWY_INLINE void UnrollIndices(F&& f, std::integer_sequence<int, kIndex...>) {
+  (f(std::integral_constant<int, kIndex>()), ...);
+}
+template <int kCount, class F>
+HWY_INLINE void Unroll(F&& f) {
+  UnrollIndices(f, std::make_integer_sequence<int, kCount>());
+}
+#define CONVOY_UNROLLED HWY_ATTR __attribute__((always_inline))
+
 // GCC would fold the load into each of the multiply-adds that use it, and unaligned loads are what limits us.
-HWY_INLINE void KeepInRegister(V& v) {
+template <class Vector>
+HWY_INLINE void KeepInRegister(Vector& v) {
 #if HWY_TARGET == HWY_AVX3
   asm volatile("" : "+v"(v.raw));
 #elif HWY_TARGET == HWY_AVX2
@@ -155,38 +178,53 @@ HWY_INLINE V LoadInside(Mask mask, const float* p) {
 #endif
 }
 
-// Sorts `row` into phases: to[phase][j] = row[j step + phase - pad], zero outside.
-HWY_INLINE void SortRow(const Correlation& c, const float* row, float* to) {
-  const int64_t phase_floats = c.phase_floats(), step = c.step[2], width = c.input[2];
-#if HWY_TARGET != HWY_SCALAR
-  if (step == 2) {
-    const D d;
-    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-    const bool odd = c.sorted_row_floats() > phase_floats;
-    for (int64_t j = 0; j < phase_floats; j += lanes) {
-      const int64_t at = 2 * j - c.pad[2];
-      V low, high;
-      if (at >= 0 && at + 2 * lanes <= width) {
-        low = hn::LoadU(d, row + at);
-        high = hn::LoadU(d, row + at + lanes);
-      } else {
-        low = LoadInside(InsideLanes(at, width), row + at);
-        high = LoadInside(InsideLanes(at + lanes, width), row + at + lanes);
-      }
-      hn::Store(hn::ConcatEven(d, high, low), d, to + j);
-      if (odd) hn::Store(hn::ConcatOdd(d, high, low), d, to + phase_floats + j);
-    }
-    return;
+// Sorts rows into phases: to[phase][j] = row[j step + phase - pad]. Vectors without a column of the row are left alone: zero.
+class RowSorter {
+ public:
+  explicit RowSorter(const Correlation& c)
+      : step_(c.step[2]),
+        pad_(c.pad[2]),
+        width_(c.input[2]),
+        phase_floats_(c.sorted() ? c.phase_floats() : 0),
+        phases_(c.sorted() ? c.sorted_row_floats() / phase_floats_ : 0) {
+    const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
+    filled_ = std::clamp<int64_t>((shape::ceil_div(width_ + pad_, step_) + lanes - 1) / lanes * lanes, 0, phase_floats_);
   }
-#endif
-  for (int64_t phase = 0; phase * phase_floats < c.sorted_row_floats(); ++phase) {
-    for (int64_t j = 0; j < phase_floats; ++j) {
-      const int64_t at = j * step + phase - c.pad[2];
-      to[phase * phase_floats + j] = at >= 0 && at < width ? row[at] : 0.0f;
-    }
-  }
-}
 
+  HWY_INLINE void Sort(const float* row, float* to) const {
+#if HWY_TARGET != HWY_SCALAR
+    if (step_ == 2) {
+      const D d;
+      const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+      for (int64_t j = 0; j < filled_; j += lanes) {
+        const int64_t at = 2 * j - pad_;
+        V low, high;
+        if (at >= 0 && at + 2 * lanes <= width_) {
+          low = hn::LoadU(d, row + at);
+          high = hn::LoadU(d, row + at + lanes);
+        } else {
+          low = LoadInside(InsideLanes(at, width_), row + at);
+          high = LoadInside(InsideLanes(at + lanes, width_), row + at + lanes);
+        }
+        hn::Store(hn::ConcatEven(d, high, low), d, to + j);
+        if (phases_ == 2) hn::Store(hn::ConcatOdd(d, high, low), d, to + phase_floats_ + j);
+      }
+      return;
+    }
+#endif
+    for (int64_t phase = 0; phase < phases_; ++phase) {
+      for (int64_t j = 0; j < filled_; ++j) {
+        const int64_t at = j * step_ + phase - pad_;
+        to[phase * phase_floats_ + j] = at >= 0 && at < width_ ? row[at] : 0.0f;
+      }
+    }
+  }
+
+ private:
+  int64_t step_, pad_, width_, phase_floats_, phases_, filled_;
+};
+
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
 HWY_AFTER_NAMESPACE();

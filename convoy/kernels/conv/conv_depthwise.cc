@@ -46,22 +46,33 @@ struct Job {
   int64_t sharers = 1;
 };
 
-// The rows of one tile, and where their inputs are.
+// The rows of one tile, and where their inputs are. Steps are in floats.
 struct Tile {
-  const float* in;                            // column 0 of the input row under tap row 0 of output row 0
-  int64_t source_step, slice_step, row_step;  // floats
+  const float* in;  // column 0 of the input row under tap row 0 of output row 0
+  int64_t source_step, slice_step, row_step;
   int64_t sources, slices;
   int64_t row_begin, row_end;  // the shared input rows that exist
-  int64_t width;               // columns outside [0, width) are zero
+  int64_t width;               // input columns outside [0, width) are zero
+  const int64_t* offsets;      // from an output's column to its input under each tap column
   const float* weight;         // of the first slice's tap (0, 0)
   int64_t weight_source, weight_slice, weight_row, weight_column;
   float start;  // the bias
-  bool clamp;
   float* out;
   const float* residual;
   int64_t out_step;
   int64_t rows, columns;  // of output
+  bool clamp;
+  float low, high;
+  // Where the second plane of a pair is.
+  int64_t pair_in, pair_weight, pair_out;
+  float pair_start;
 };
+
+// Which vectors of a tile: inside the plane, at its border, or two narrow planes in the halves of one vector.
+enum class Read { kInner, kEdge, kPair };
+
+// Which rows under a tile may lie outside the plane: none; at most those that only its first or last rows see; any.
+enum class Rows { kAll, kBorder, kAny };
 
 // The input gradient of a strided layer. Input position i takes from the taps k with (i + pad - k dilation) % stride == 0, so that
 // positions a stride apart, a phase, take from the same ones. Along w the taps are sorted by phase: those of phase q, positions
@@ -110,6 +121,7 @@ struct TapsOf {
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 using depthwise::Job;
 using depthwise::kChain;
@@ -117,171 +129,277 @@ using depthwise::kInfinity;
 using depthwise::kMaxTapColumns;
 using depthwise::kRows;
 using depthwise::kWide;
+using depthwise::Read;
+using depthwise::Rows;
 using depthwise::Tile;
 
-// Adds kTaps rows of one kernel column to all rows of the tile; `in` is at the column of lane 0.
-template <int kTaps, int kStep, bool kEdge>
-HWY_INLINE void AddColumn(const Tile& t, const float* in, int64_t row_begin, int64_t row_end, const float* weight, Mask mask,
-                          V (&sums)[kRows]) {
+// The sums of a tile's vector between blocks of taps.
+struct TileSums {
+  HWY_ALIGN float values[kRows * depthwise::kLanes];
+};
+
+#if HWY_TARGET != HWY_SCALAR
+using Half = hn::Half<D>;
+
+HWY_INLINE hn::Mask<Half> InsideHalf(int64_t first, int64_t width) {
+  const Half d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto below = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(-first, 0, lanes)));
+  return hn::AndNot(below, hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(width - first, 0, lanes))));
+}
+#endif
+
+// Reads rows at one tap column, whose column for lane 0 is `first`. kStep 2: every other column.
+template <Read kRead, int kStep>
+struct RowReader {
+  Mask low, high;
+
+  HWY_INLINE RowReader(const Tile& t, int64_t first) {
+    if constexpr (kRead == Read::kInner) return;
+    low = InsideLanes(first, t.width);
+    if constexpr (kRead == Read::kEdge && kStep == 2) high = InsideLanes(first + static_cast<int64_t>(hn::Lanes(D())), t.width);
+  }
+  HWY_INLINE V operator()(const Tile& t, const float* row) const {
+    const D d;
+    V x;
+#if HWY_TARGET != HWY_SCALAR
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    if constexpr (kRead == Read::kPair) {
+      x = hn::ConcatEven(d, LoadInside(low, row + t.pair_in), LoadInside(low, row));
+    } else if constexpr (kStep == 2 && kRead == Read::kInner) {
+      x = hn::ConcatEven(d, hn::LoadU(d, row + lanes), hn::LoadU(d, row));
+    } else if constexpr (kStep == 2) {
+      x = hn::ConcatEven(d, LoadInside(high, row + lanes), LoadInside(low, row));
+    } else
+#endif
+      x = kRead == Read::kInner ? hn::LoadU(d, row) : LoadInside(low, row);
+    KeepInRegister(x);
+    return x;
+  }
+};
+
+#if HWY_TARGET != HWY_SCALAR
+template <>
+struct RowReader<Read::kPair, 1> {
+  hn::Mask<Half> mask;
+
+  HWY_INLINE RowReader(const Tile& t, int64_t first) : mask(InsideHalf(first, t.width)) {}
+  HWY_INLINE V operator()(const Tile& t, const float* row) const {
+    V x = hn::Combine(D(), hn::MaskedLoad(mask, Half(), row + t.pair_in), hn::MaskedLoad(mask, Half(), row));
+    KeepInRegister(x);
+    return x;
+  }
+};
+#endif
+
+// A value of the tile's plane in all lanes, or of both planes of a pair in their halves.
+template <Read kRead>
+HWY_INLINE V SetPlanes(float value, float pair_value) {
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (kRead == Read::kPair) return hn::Combine(D(), hn::Set(Half(), pair_value), hn::Set(Half(), value));
+#endif
+  return hn::Set(D(), value);
+}
+
+HWY_INLINE V Clamped(const Tile& t, V v) {  // a NaN fails both comparisons and stays
   const D d;
-  V w[kTaps];
-#pragma GCC unroll 8
-  for (int k = 0; k < kTaps; ++k) w[k] = hn::Set(d, weight[k * t.weight_row]);
-#pragma GCC unroll 32
-  for (int r = 0; r < (kRows - 1) * kStep + kTaps; ++r) {
-    if (!kEdge || (r >= row_begin && r < row_end)) {
-      V x = kEdge ? LoadInside(mask, in) : hn::LoadU(d, in);
-      KeepInRegister(x);
-#pragma GCC unroll 8
-      for (int k = 0; k < kTaps; ++k) {
-        const int row = (r - k) / kStep;
-        if (r >= k && (r - k) % kStep == 0 && row < kRows) sums[row] = hn::MulAdd(w[k], x, sums[row]);
-      }
+  const V low = hn::Set(d, t.low), high = hn::Set(d, t.high);
+  v = hn::IfThenElse(hn::Lt(v, low), low, v);
+  return hn::IfThenElse(hn::Gt(v, high), high, v);
+}
+
+// The lanes of a vector at column w that are in the plane.
+template <Read kRead>
+struct RowWriter {
+  Mask mask;
+
+  HWY_INLINE RowWriter(const Tile& t, int64_t w) {
+    if constexpr (kRead == Read::kEdge) mask = hn::FirstN(D(), static_cast<size_t>(t.columns - w));
+  }
+  HWY_INLINE void operator()(const Tile& t, int64_t row, int64_t w, V sum) const;
+};
+
+template <Read kRead>
+HWY_INLINE void RowWriter<kRead>::operator()(const Tile& t, int64_t row, int64_t w, V sum) const {
+  const D d;
+  const int64_t at = row * t.out_step + w;
+  if constexpr (kRead == Read::kInner) {
+    if (t.residual != nullptr) sum = hn::Add(sum, hn::LoadU(d, t.residual + at));
+    if (t.clamp) sum = Clamped(t, sum);
+    hn::StoreU(sum, d, t.out + at);
+  } else if constexpr (kRead == Read::kEdge) {
+    if (t.residual != nullptr) sum = hn::Add(sum, LoadInside(mask, t.residual + at));
+    if (t.clamp) sum = Clamped(t, sum);
+    hn::BlendedStore(sum, mask, d, t.out + at);
+#if HWY_TARGET != HWY_SCALAR
+  } else {
+    const Half half;
+    const auto mask = hn::FirstN(half, static_cast<size_t>(t.columns));
+    if (t.residual != nullptr) {
+      sum = hn::Add(sum, hn::Combine(d, hn::MaskedLoad(mask, half, t.residual + at + t.pair_out),
+                                     hn::MaskedLoad(mask, half, t.residual + at)));
     }
-    in += t.row_step;
+    if (t.clamp) sum = Clamped(t, sum);
+    hn::BlendedStore(hn::LowerHalf(half, sum), mask, half, t.out + at);
+    auto upper = hn::UpperHalf(half, sum);
+    KeepInRegister(upper);  // GCC 12 would merge extraction and store into an instruction that faults on lanes it does not store
+    hn::BlendedStore(upper, mask, half, t.out + at + t.pair_out);
+#endif
   }
 }
 
-template <bool kEdge>
-HWY_INLINE void StoreRow(const Tile& t, const SplitEpilogue& epilogue, int64_t row, int64_t w, V sum) {
+// Adds kTaps rows of one kernel column to all rows of the tile; k: their weights, row: the first input row at the column.
+template <int kTaps, int kStep, Read kRead, Rows kInside>
+HWY_INLINE void AddTapColumn(const Tile& t, const float* row, int64_t row_begin, int64_t row_end, const V (&k)[kTaps],
+                             const RowReader<kRead, kStep>& read, V (&sums)[kRows]) {
+  Unroll<(kRows - 1) * kStep + kTaps>([&](auto r) CONVOY_UNROLLED {
+    constexpr bool kMayBegin = kInside == Rows::kAny || (kInside == Rows::kBorder && r < kTaps - 1);
+    constexpr bool kMayEnd = kInside == Rows::kAny || (kInside == Rows::kBorder && r > (kRows - 1) * kStep);
+    if ((!kMayBegin || r >= row_begin) && (!kMayEnd || r < row_end)) {
+      const V x = read(t, row);
+      Unroll<kTaps>([&](auto i) CONVOY_UNROLLED {
+        constexpr int kDown = r - i, kRow = kDown / kStep;
+        if constexpr (kDown >= 0 && kDown % kStep == 0 && kRow < kRows) sums[kRow] = hn::MulAdd(k[i], x, sums[kRow]);
+      });
+    }
+    row += t.row_step;
+  });
+}
+
+// Adds kTaps rows of a kernel slice at columns [w, w + lanes); `in` and `weight` are at the first of them. Not inlined: GCC 12
+// keeps all sums in registers only if it sees nothing else.
+template <int kTaps, int kStep, Read kRead, Rows kInside>
+HWY_NOINLINE void AddTapRows(const Tile& tile, const float* in, int64_t kh, const float* weight, int64_t tap_columns, int64_t w,
+                             TileSums& between) {
   const D d;
-  const int64_t at = row * t.out_step + w;
-  const auto mask = hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(t.columns - w, 0)));
-  if (t.residual != nullptr) {
-    sum = hn::Add(sum, kEdge ? LoadInside(mask, t.residual + at) : hn::LoadU(d, t.residual + at));
+  const Tile t = tile;
+  V sums[kRows];
+  Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = hn::Load(d, between.values + i * depthwise::kLanes); });
+  for (int64_t kw = 0; kw < tap_columns; ++kw) {
+    const RowReader<kRead, kStep> read(t, w * kStep + t.offsets[kw]);
+    V k[kTaps];
+    Unroll<kTaps>([&](auto i) CONVOY_UNROLLED {
+      k[i] = SetPlanes<kRead>(weight[i * t.weight_row], weight[i * t.weight_row + (kRead == Read::kPair ? t.pair_weight : 0)]);
+    });
+    AddTapColumn<kTaps, kStep, kRead, kInside>(t, in + t.offsets[kw], t.row_begin - kh, t.row_end - kh, k, read, sums);
+    weight += t.weight_column;
   }
-  if (t.clamp) {  // a NaN fails both comparisons and stays
-    const V low = hn::Set(d, epilogue.low), high = hn::Set(d, epilogue.high);
-    sum = hn::IfThenElse(hn::Lt(sum, low), low, sum);
-    sum = hn::IfThenElse(hn::Gt(sum, high), high, sum);
-  }
-  if (kEdge && t.columns - w < static_cast<int64_t>(hn::Lanes(d))) {
-    hn::BlendedStore(sum, mask, d, t.out + at);
-  } else {
-    hn::StoreU(sum, d, t.out + at);
-  }
+  Unroll<kRows>([&](auto i) CONVOY_UNROLLED { hn::Store(sums[i], d, between.values + i * depthwise::kLanes); });
 }
 
 // Columns [w, w + lanes) of a tile.
-template <int kStep, bool kEdge>
-HWY_INLINE void TileVector(const Correlation& c, const Tile& t, const int64_t* offsets, const SplitEpilogue& epilogue, int64_t w) {
+template <int kStep, Read kRead, Rows kInside>
+HWY_NOINLINE void TileVector(const Correlation& c, const Tile& t, int64_t w) {
   const D d;
   const int64_t height = c.kernel[1], width = c.kernel[2];
   const bool cut = t.sources * t.slices * height * width > kChain;
-  V sums[kRows], cut_sums[kRows];
-  for (int i = 0; i < kRows; ++i) sums[i] = hn::Set(d, t.start);
-  if (cut) {
-    for (int i = 0; i < kRows; ++i) cut_sums[i] = hn::Zero(d);
+  TileSums sums, earlier;
+  for (int i = 0; i < kRows; ++i) {
+    hn::Store(SetPlanes<kRead>(t.start, t.pair_start), d, sums.values + i * depthwise::kLanes);
+    if (cut) hn::Store(hn::Zero(d), d, earlier.values + i * depthwise::kLanes);
   }
   for (int64_t source = 0; source < t.sources; ++source) {
     for (int64_t slice = 0; slice < t.slices; ++slice) {
-      const float* in = t.in + source * t.source_step + slice * t.slice_step + w;
+      const float* in = t.in + source * t.source_step + slice * t.slice_step + w * kStep;
       const float* weight = t.weight + source * t.weight_source + slice * t.weight_slice;
       for (int64_t kh = 0; kh < height;) {
-        const auto columns = [&](auto taps) HWY_ATTR {
-          for (int64_t kw = 0; kw < width; ++kw) {
-            const Mask mask = kEdge ? InsideLanes(w + offsets[kw], t.width) : hn::FirstN(d, hn::Lanes(d));
-            AddColumn<taps(), kStep, kEdge>(t, in + kh * t.row_step + offsets[kw], t.row_begin - kh, t.row_end - kh,
-                                            weight + kh * t.weight_row + kw * t.weight_column, mask, sums);
-          }
+        const auto add = [&](auto taps) HWY_ATTR {
+          AddTapRows<taps(), kStep, kRead, kInside>(t, in + kh * t.row_step, kh, weight + kh * t.weight_row, width, w, sums);
           kh += taps();
         };
         const int64_t left = height - kh;
         if (left == 3 || left == 6 || left == 4) {
-          columns(std::integral_constant<int, 3>());
+          add(std::integral_constant<int, 3>());
         } else if (left == 5 || left == 8 || left == 10) {
-          columns(std::integral_constant<int, 5>());
+          add(std::integral_constant<int, 5>());
         } else if (left >= 7) {
-          columns(std::integral_constant<int, 7>());
-        } else if (left == 2) {
-          columns(std::integral_constant<int, 2>());
+          add(std::integral_constant<int, 7>());
         } else {
-          columns(std::integral_constant<int, 1>());
+          add(std::integral_constant<int, 1>());
         }
-        if (cut) {
-          for (int i = 0; i < kRows; ++i) {
-            cut_sums[i] = hn::Add(cut_sums[i], sums[i]);
-            sums[i] = hn::Zero(d);
-          }
+        if (!cut) continue;
+        for (int i = 0; i < kRows; ++i) {
+          float* const at = earlier.values + i * depthwise::kLanes;
+          hn::Store(hn::Add(hn::Load(d, at), hn::Load(d, sums.values + i * depthwise::kLanes)), d, at);
+          hn::Store(hn::Zero(d), d, sums.values + i * depthwise::kLanes);
         }
       }
     }
   }
-#pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i) {
-    if (!kEdge || i < t.rows) StoreRow<kEdge>(t, epilogue, i, w, cut ? cut_sums[i] : sums[i]);
+  const RowWriter<kRead> write(t, w);
+  for (int64_t i = 0; i < t.rows; ++i) write(t, i, w, hn::Load(d, (cut ? earlier : sums).values + i * depthwise::kLanes));
+}
+
+// Vectors of columns [begin, end) of a tile with one 3x3 kernel, which fits the registers.
+template <int kStep, Read kRead, Rows kInside>
+HWY_NOINLINE void Vectors3x3(const Tile& tile, int64_t begin, int64_t end) {
+  const Tile t = tile;
+  V k[3][3];
+  Unroll<9>([&](auto i) CONVOY_UNROLLED {
+    const float* weight = t.weight + i / 3 * t.weight_row + i % 3 * t.weight_column;
+    k[i % 3][i / 3] = SetPlanes<kRead>(*weight, weight[kRead == Read::kPair ? t.pair_weight : 0]);
+  });
+  for (int64_t w = begin; w < end; w += static_cast<int64_t>(hn::Lanes(D()))) {
+    V sums[kRows];
+    Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = SetPlanes<kRead>(t.start, t.pair_start); });
+    Unroll<3>([&](auto kw) CONVOY_UNROLLED {
+      const RowReader<kRead, kStep> read(t, w * kStep + t.offsets[kw]);
+      AddTapColumn<3, kStep, kRead, kInside>(t, t.in + w * kStep + t.offsets[kw], t.row_begin, t.row_end, k[kw], read, sums);
+    });
+    const RowWriter<kRead> write(t, w);
+    Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
+      if (kInside != Rows::kAny || i < t.rows) write(t, i, w, sums[i]);
+    });
   }
 }
 
-// The same for one 3x3 kernel, which fits the registers.
-template <int kStep, bool kEdge>
-HWY_INLINE void TileVector3x3(const Tile& t, const V (&k)[9], const int64_t* offsets, const SplitEpilogue& epilogue, int64_t w) {
-  const D d;
-  V sums[kRows];
-  for (int i = 0; i < kRows; ++i) sums[i] = hn::Set(d, t.start);
-  Mask masks[3];
-  for (int i = 0; i < 3; ++i) masks[i] = InsideLanes(w + offsets[i], t.width);
-  const float* in = t.in + w;
-#pragma GCC unroll 32
-  for (int r = 0; r < (kRows - 1) * kStep + 3; ++r) {
-    if (!kEdge || (r >= t.row_begin && r < t.row_end)) {
-#pragma GCC unroll 3
-      for (int kw = 0; kw < 3; ++kw) {
-        V x = kEdge ? LoadInside(masks[kw], in + offsets[kw]) : hn::LoadU(d, in + offsets[kw]);
-        KeepInRegister(x);
-#pragma GCC unroll 3
-        for (int kh = 0; kh < 3; ++kh) {
-          const int row = (r - kh) / kStep;
-          if (r >= kh && (r - kh) % kStep == 0 && row < kRows) sums[row] = hn::MulAdd(k[kh * 3 + kw], x, sums[row]);
-        }
-      }
-    }
-    in += t.row_step;
+template <int kStep, Read kRead, Rows kInside>
+HWY_INLINE void RunVectors(const Correlation& c, const Tile& t, int64_t begin, int64_t end) {
+  if (begin >= end) return;
+  if (HWY_TARGET == HWY_AVX3 && c.kernel[1] == 3 && c.kernel[2] == 3 && t.sources * t.slices == 1) {
+    Vectors3x3<kStep, kRead, kInside>(t, begin, end);
+  } else {
+    for (int64_t w = begin; w < end; w += static_cast<int64_t>(hn::Lanes(D()))) TileVector<kStep, kRead, kInside>(c, t, w);
   }
-#pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i) {
-    if (!kEdge || i < t.rows) StoreRow<kEdge>(t, epilogue, i, w, sums[i]);
-  }
+}
+
+template <int kStep, Rows kInside>
+HWY_INLINE void RunEdges(const Correlation& c, const Tile& t, bool pair, int64_t begin, int64_t end) {
+#if HWY_TARGET != HWY_SCALAR
+  if (pair) return RunVectors<kStep, Read::kPair, kInside>(c, t, begin, end);
+#endif
+  RunVectors<kStep, Read::kEdge, kInside>(c, t, begin, end);
 }
 
 template <int kStep>
-HWY_NOINLINE void RunTile(const Correlation& c, const Tile& t, const int64_t* offsets, const SplitEpilogue& epilogue) {
-  const D d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const bool whole = t.rows == kRows && t.row_begin <= 0 && t.row_end >= (kRows - 1) * kStep + c.kernel[1];
-  const int64_t first = c.sorted() ? 0 : c.pad[2], reach = c.sorted() ? 0 : (c.kernel[2] - 1) * c.dilation[2] - c.pad[2];
-  const auto inner = [&](int64_t w) { return whole && w >= first && w + lanes <= t.columns && w + lanes + reach <= t.width; };
-  if (HWY_TARGET == HWY_AVX3 && c.kernel[1] == 3 && c.kernel[2] == 3 && t.sources * t.slices == 1) {
-    V k[9];
-    for (int i = 0; i < 9; ++i) k[i] = hn::Set(d, t.weight[i / 3 * t.weight_row + i % 3 * t.weight_column]);
-    for (int64_t w = 0; w < t.columns; w += lanes) {
-      if (inner(w)) {
-        TileVector3x3<kStep, false>(t, k, offsets, epilogue, w);
-      } else {
-        TileVector3x3<kStep, true>(t, k, offsets, epilogue, w);
-      }
-    }
-    return;
+HWY_INLINE void RunTile(const Correlation& c, const Tile& t, bool pair) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
+  constexpr int64_t kLast = (kRows - 1) * kStep;  // the first input row under the last output row
+  const bool border = t.rows == kRows && c.kernel[1] % 2 == 1 && c.kernel[1] <= 7 && t.row_begin < c.kernel[1] && t.row_end > kLast;
+  if (!border) return RunEdges<kStep, Rows::kAny>(c, t, pair, 0, t.columns);
+  // Vectors that touch neither border.
+  int64_t begin = 0, end = 0;
+  if (!pair && t.row_begin == 0 && t.row_end == kLast + c.kernel[1]) {
+    const int64_t pad = c.sorted() ? 0 : c.pad[2], reach = c.sorted() ? 0 : (c.kernel[2] - 1) * c.dilation[2] - pad;
+    if (pad > 0) begin = (pad + kStep * lanes - 1) / (kStep * lanes) * lanes;
+    end = std::max(begin, std::min(t.columns, (t.width - reach) / kStep) & -lanes);
+    if (end > t.columns) begin = end = 0;
   }
-  for (int64_t w = 0; w < t.columns; w += lanes) {
-    if (inner(w)) {
-      TileVector<kStep, false>(c, t, offsets, epilogue, w);
-    } else {
-      TileVector<kStep, true>(c, t, offsets, epilogue, w);
-    }
-  }
+  RunEdges<kStep, Rows::kBorder>(c, t, pair, 0, begin);
+  RunVectors<kStep, Read::kInner, Rows::kAll>(c, t, begin, end);
+  RunEdges<kStep, Rows::kBorder>(c, t, pair, end, t.columns);
 }
 
 // kVectors vectors of a single row.
 template <int kVectors, bool kEdge>
-HWY_INLINE void RowVectors(const Correlation& c, const Tile& t, const SplitEpilogue& epilogue, int64_t w) {
+HWY_NOINLINE void RowVectors(const Correlation& c, const Tile& t, int64_t w) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   V sums[kVectors], cut_sums[kVectors];
-  for (int i = 0; i < kVectors; ++i) {
+  Unroll<kVectors>([&](auto i) CONVOY_UNROLLED {
     sums[i] = hn::Set(d, t.start);
     cut_sums[i] = hn::Zero(d);
-  }
+  });
   const int64_t phase_floats = c.phase_floats(), phases = c.sorted() ? c.step[2] : 1;
   const int64_t phase_of_tap = c.dilation[2] % phases, columns_of_tap = c.dilation[2] / phases;
   int64_t chain = 0;
@@ -294,12 +412,11 @@ HWY_INLINE void RowVectors(const Correlation& c, const Tile& t, const SplitEpilo
         for (int64_t kw = 0; kw < c.kernel[2]; ++kw) {
           const V k = hn::Set(d, *weight);
           const float* from = in + phase * phase_floats + column;
-#pragma GCC unroll 8
-          for (int i = 0; i < kVectors; ++i) {
+          Unroll<kVectors>([&](auto i) CONVOY_UNROLLED {
             const V x =
                 kEdge ? LoadInside(InsideLanes(column + i * lanes, t.width), from + i * lanes) : hn::LoadU(d, from + i * lanes);
             sums[i] = hn::MulAdd(k, x, sums[i]);
-          }
+          });
           weight += t.weight_column;
           phase += phase_of_tap;
           column += columns_of_tap;
@@ -309,109 +426,129 @@ HWY_INLINE void RowVectors(const Correlation& c, const Tile& t, const SplitEpilo
           }
           if (++chain == kChain) {
             chain = 0;
-            for (int i = 0; i < kVectors; ++i) {
+            Unroll<kVectors>([&](auto i) CONVOY_UNROLLED {
               cut_sums[i] = hn::Add(cut_sums[i], sums[i]);
               sums[i] = hn::Zero(d);
-            }
+            });
           }
         }
       }
     }
   }
-  for (int i = 0; i < kVectors; ++i) StoreRow<true>(t, epilogue, 0, w + i * lanes, hn::Add(cut_sums[i], sums[i]));
+  const RowWriter<kEdge ? Read::kEdge : Read::kInner> write(t, w);
+  Unroll<kVectors>([&](auto i) CONVOY_UNROLLED { write(t, 0, w + i * lanes, hn::Add(cut_sums[i], sums[i])); });
 }
 
-HWY_NOINLINE void RunRow(const Correlation& c, const Tile& t, const SplitEpilogue& epilogue) {
+HWY_INLINE void RunRow(const Correlation& c, const Tile& t) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
   const int64_t first = c.sorted() ? 0 : c.pad[2], reach = c.sorted() ? 0 : (c.kernel[2] - 1) * c.dilation[2] - c.pad[2];
   for (int64_t w = 0; w < t.columns;) {
     if (w >= first && w + kWide * lanes <= t.columns && w + kWide * lanes + reach <= t.width) {
-      RowVectors<kWide, false>(c, t, epilogue, w);
+      RowVectors<kWide, false>(c, t, w);
       w += kWide * lanes;
     } else {
-      RowVectors<1, true>(c, t, epilogue, w);
+      RowVectors<1, true>(c, t, w);
       w += lanes;
     }
   }
 }
 
-// Tiles [begin, end) of all planes, counted through.
-HWY_ATTR void RunTiles(const Job& job, const SplitEpilogue& epilogue, int64_t begin, int64_t end, float* scratch) {
+// ceil(a / b) of a b that is nearly always 1.
+HWY_INLINE int64_t CeilDiv(int64_t a, int64_t b) { return b == 1 ? a : shape::ceil_div(a, b); }
+
+// Tiles [begin, end) of all planes (with pair: of all pairs of planes), counted through.
+HWY_ATTR void RunTiles(const Job& job, const SplitEpilogue& epilogue, bool pair, int64_t begin, int64_t end, float* scratch) {
   const Correlation& c = job.c;
-  const int64_t plane_tiles = c.plane_tiles(), class_tiles = c.class_tiles(), spacing = c.row_spacing(), tile_rows = c.tile_rows();
-  const int64_t taps = c.taps(), height = c.input[1], width = c.input[2], sign = c.flipped ? -1 : 1;
-  const int64_t in_spacing = c.tiled() ? spacing : c.dilation[1];
+  const int64_t class_tiles = c.class_tiles(), spacing = c.row_spacing(), tile_rows = c.tile_rows(), taps = c.taps();
+  const int64_t height = c.input[1], width = c.input[2], sign = c.flipped ? -1 : 1, in_positions = c.input_positions(),
+                out_positions = c.output_positions();
+  const int64_t row_step = c.tiled() ? c.step[1] : 1, in_spacing = c.tiled() ? spacing : c.dilation[1];
+  const bool tiled = c.tiled(), sorted = c.sorted() && !pair;
   const int64_t row_floats = c.sorted_row_floats(), slice_floats = c.sorted_rows() * row_floats;
+  if (sorted) std::fill(scratch, scratch + c.scratch_floats(), 0.0f);
   int64_t offsets[kMaxTapColumns];
   for (int64_t kw = 0; kw < std::min(c.kernel[2], kMaxTapColumns); ++kw) {
     const int64_t column = kw * c.dilation[2];
-    offsets[kw] = c.sorted() ? column % c.step[2] * c.phase_floats() + column / c.step[2] : column - c.pad[2];
+    offsets[kw] = sorted ? column % c.step[2] * c.phase_floats() + column / c.step[2] : column - c.pad[2];
   }
+  const RowSorter sorter(c);
   Tile t;
+  t.offsets = offsets;
   t.sources = job.sources;
-  t.clamp = epilogue.low > -kInfinity || epilogue.high < kInfinity;
   t.columns = c.output[2];
-  t.source_step = c.input_positions();
+  t.source_step = in_positions;
   t.weight_source = taps;
   t.weight_slice = sign * c.kernel[1] * c.kernel[2];
   t.weight_row = sign * c.kernel[2];
   t.weight_column = sign;
   t.out_step = spacing * c.output[2];
-  t.width = c.sorted() ? int64_t{1} << 40 : width;
-  t.row_step = c.sorted() ? row_floats : in_spacing * width;
-  t.slice_step = c.sorted() ? slice_floats : c.dilation[0] * height * width;
+  t.width = sorted ? int64_t{1} << 40 : width;
+  t.row_step = sorted ? row_floats : in_spacing * width;
+  t.slice_step = sorted ? slice_floats : c.dilation[0] * height * width;
+  t.clamp = epilogue.low > -kInfinity || epilogue.high < kInfinity;
+  t.low = epilogue.low;
+  t.high = epilogue.high;
+  const auto input_of = [&](int64_t plane) { return plane * job.sources / job.sharers * in_positions; };
+  const auto weight_of = [&](int64_t plane) { return plane % job.channels * job.sources * taps; };
+  const auto bias_of = [&](int64_t plane) { return job.bias != nullptr ? job.bias[plane % job.channels] : 0.0f; };
 
-  int64_t plane = begin / plane_tiles, tile = begin % class_tiles, row_class = begin / class_tiles % spacing,
+  int64_t group = begin / c.plane_tiles(), tile = begin % class_tiles, row_class = begin / class_tiles % spacing,
           od = begin / class_tiles / spacing % c.output[0];
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t oh = row_class + tile * tile_rows * spacing;
-    if (oh < c.output[1]) {
-      const int64_t channel = plane % job.channels;
-      t.rows = std::min(tile_rows, (c.output[1] - oh + spacing - 1) / spacing);
-      t.start = job.bias != nullptr ? job.bias[channel] : 0.0f;
-      const int64_t out_at = plane * c.output_positions() + (od * c.output[1] + oh) * c.output[2];
-      t.out = job.output + out_at;
-      t.residual = epilogue.residual != nullptr ? epilogue.residual + out_at : nullptr;
-      // Slices and rows under the tile, and those of them that exist.
-      const int64_t id = od * c.step[0] - c.pad[0], ih = oh * c.step[1] - c.pad[1];
-      const int64_t slice = std::clamp<int64_t>(shape::ceil_div(-id, c.dilation[0]), 0, c.kernel[0]);
-      t.slices = std::clamp<int64_t>(shape::ceil_div(c.input[0] - id, c.dilation[0]), slice, c.kernel[0]) - slice;
-      const int64_t rows_under = (t.rows - 1) * (c.tiled() ? c.step[1] : 1) + c.kernel[1];
-      t.row_begin = std::max<int64_t>(shape::ceil_div(-ih, in_spacing), 0);
-      t.row_end = std::clamp<int64_t>(shape::ceil_div(height - ih, in_spacing), t.row_begin, std::max(rows_under, t.row_begin));
-      t.weight = job.weight + channel * job.sources * taps + (c.flipped ? taps - 1 : 0) + slice * t.weight_slice;
-      const float* in = job.input + plane * job.sources / job.sharers * c.input_positions() +
-                        ((id + slice * c.dilation[0]) * height + ih) * width;
-      if (c.sorted()) {
-        for (int64_t z = 0; z < t.slices; ++z) {
-          for (int64_t r = t.row_begin; r < t.row_end; ++r) {
-            SortRow(c, in + (z * c.dilation[0] * height + r * in_spacing) * width, scratch + z * slice_floats + r * row_floats);
+  for (int64_t i = begin; i < end;) {
+    const int64_t plane = pair ? 2 * group : group, other = std::min(plane + 1, job.planes - 1);
+    const float* const input = job.input + input_of(plane);
+    const float* const weight = job.weight + weight_of(plane) + (c.flipped ? taps - 1 : 0);
+    t.start = bias_of(plane);
+    if (pair) {
+      t.pair_in = input_of(other) - input_of(plane);
+      t.pair_weight = weight_of(other) - weight_of(plane);
+      t.pair_out = (other - plane) * out_positions;
+      t.pair_start = bias_of(other);
+    }
+    for (; od < c.output[0] && i < end; ++od) {
+      const int64_t id = od * c.step[0] - c.pad[0];
+      const int64_t slice = std::clamp<int64_t>(CeilDiv(-id, c.dilation[0]), 0, c.kernel[0]);
+      t.slices = std::clamp<int64_t>(CeilDiv(c.input[0] - id, c.dilation[0]), slice, c.kernel[0]) - slice;
+      t.weight = weight + slice * t.weight_slice;
+      for (; row_class < spacing && i < end; ++row_class) {
+        for (; tile < class_tiles && i < end; ++tile, ++i) {
+          const int64_t oh = row_class + tile * tile_rows * spacing, ih = oh * c.step[1] - c.pad[1];
+          if (oh >= c.output[1]) continue;
+          t.rows = std::min(tile_rows, CeilDiv(c.output[1] - oh, spacing));
+          const int64_t out_at = plane * out_positions + (od * c.output[1] + oh) * c.output[2];
+          t.out = job.output + out_at;
+          t.residual = epilogue.residual != nullptr ? epilogue.residual + out_at : nullptr;
+          t.row_begin = std::max<int64_t>(CeilDiv(-ih, in_spacing), 0);
+          t.row_end = std::min(CeilDiv(height - ih, in_spacing), (t.rows - 1) * row_step + c.kernel[1]);
+          t.in = input + ((id + slice * c.dilation[0]) * height + ih) * width;
+          if (sorted) {
+            for (int64_t z = 0; z < t.slices; ++z) {
+              for (int64_t r = t.row_begin; r < t.row_end; ++r) {
+                sorter.Sort(t.in + (z * c.dilation[0] * height + r * in_spacing) * width,
+                            scratch + z * slice_floats + r * row_floats);
+              }
+            }
+            t.in = scratch;
+          }
+          if (!tiled) {
+            RunRow(c, t);
+          } else if (row_step == 1) {
+            RunTile<1>(c, t, pair);
+          } else {
+            RunTile<2>(c, t, pair);
+          }
+          if (!epilogue.later) continue;
+          for (int64_t r = 0; r < t.rows; ++r) {
+            epilogue.finish(t.out + r * t.out_step, t.columns);
+            if (pair && other != plane) epilogue.finish(t.out + r * t.out_step + t.pair_out, t.columns);
           }
         }
-        in = scratch;
+        tile = 0;
       }
-      t.in = in;
-      if (!c.tiled()) {
-        RunRow(c, t, epilogue);
-      } else if (c.step[1] == 1) {
-        RunTile<1>(c, t, offsets, epilogue);
-      } else {
-        RunTile<2>(c, t, offsets, epilogue);
-      }
-      if (epilogue.later) {
-        for (int64_t r = 0; r < t.rows; ++r) epilogue.finish(t.out + r * t.out_step, t.columns);
-      }
+      row_class = 0;
     }
-    if (++tile == class_tiles) {
-      tile = 0;
-      if (++row_class == spacing) {
-        row_class = 0;
-        if (++od == c.output[0]) {
-          od = 0;
-          ++plane;
-        }
-      }
-    }
+    od = 0;
+    ++group;
   }
 }
 
@@ -500,6 +637,9 @@ HWY_ATTR void RunPhases(const ConvShape& s, const ConvGradInput<float>& io, cons
   }
 }
 
+size_t FloatLanes() { return hn::Lanes(D()); }
+
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
 HWY_AFTER_NAMESPACE();
@@ -509,6 +649,7 @@ namespace convoy::kernels {
 
 HWY_EXPORT(RunTiles);
 HWY_EXPORT(RunPhases);
+HWY_EXPORT(FloatLanes);
 
 namespace {
 
@@ -532,10 +673,13 @@ void run(const Job& job, const Epilogue<float>& epilogue_of_call, Workspace& wor
   const SplitEpilogue epilogue(epilogue_of_call);
   const int64_t scratch_floats = job.c.scratch_floats();
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
+  // Two planes share a vector where they are narrow.
+  const bool pair = job.c.tiled() && job.c.step[2] == job.c.step[1] &&
+                    2 * job.c.output[2] <= static_cast<int64_t>(HWY_DYNAMIC_DISPATCH(FloatLanes)());
   const double work = static_cast<double>(job.c.tile_rows() * (job.c.output[2] + 15) / 16 * 16) *
                       static_cast<double>(job.sources * job.c.taps() + 8);
-  share(job.planes * job.c.plane_tiles(), work, [&](int64_t begin, int64_t end, int thread) {
-    HWY_DYNAMIC_DISPATCH(RunTiles)(job, epilogue, begin, end, scratch + thread * scratch_floats);
+  share((pair ? (job.planes + 1) / 2 : job.planes) * job.c.plane_tiles(), work, [&](int64_t begin, int64_t end, int thread) {
+    HWY_DYNAMIC_DISPATCH(RunTiles)(job, epilogue, pair, begin, end, scratch + thread * scratch_floats);
   });
 }
 

@@ -44,6 +44,7 @@ struct Block {
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
+namespace {
 using depthwise::Block;
 using depthwise::kLanes;
 
@@ -54,37 +55,30 @@ HWY_NOINLINE void AddTaps(const Block& b, int64_t kh, int64_t kw) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   V sums[kHeight * kWidth], grad[kBlockRows];
   float* const at = b.sums + (kh * b.tap_columns + kw) * kLanes;
-#pragma GCC unroll 32
-  for (int i = 0; i < kHeight * kWidth; ++i) sums[i] = hn::Load(d, at + (i / kWidth * b.tap_columns + i % kWidth) * kLanes);
+  Unroll<kHeight * kWidth>([&](auto i)
+                               CONVOY_UNROLLED { sums[i] = hn::Load(d, at + (i / kWidth * b.tap_columns + i % kWidth) * kLanes); });
   const int64_t row_begin = b.row_begin - kh, row_end = b.row_end - kh;
   for (int64_t w = b.begin; w < b.end; w += lanes) {
     const Mask tail = hn::FirstN(d, static_cast<size_t>(std::min(lanes, b.end - w)));
     Mask masks[kWidth];
-#pragma GCC unroll 3
-    for (int i = 0; i < kWidth; ++i) masks[i] = hn::And(tail, InsideLanes(w + b.offsets[kw + i], b.width));
-#pragma GCC unroll 8
-    for (int i = 0; i < kBlockRows; ++i) grad[i] = LoadInside(tail, b.grad + i * b.grad_step + w);
+    Unroll<kWidth>([&](auto i) CONVOY_UNROLLED { masks[i] = hn::And(tail, InsideLanes(w + b.offsets[kw + i], b.width)); });
+    Unroll<kBlockRows>([&](auto i) CONVOY_UNROLLED { grad[i] = LoadInside(tail, b.grad + i * b.grad_step + w); });
     const float* in = b.in + kh * b.row_step + w;
-#pragma GCC unroll 32
-    for (int r = 0; r < (kBlockRows - 1) * kStep + kHeight; ++r) {
+    Unroll<(kBlockRows - 1) * kStep + kHeight>([&](auto r) CONVOY_UNROLLED {
       if (r >= row_begin && r < row_end) {
-#pragma GCC unroll 3
-        for (int i = 0; i < kWidth; ++i) {
+        Unroll<kWidth>([&](auto i) CONVOY_UNROLLED {
           const V x = LoadInside(masks[i], in + b.offsets[kw + i]);
-#pragma GCC unroll 8
-          for (int k = 0; k < kHeight; ++k) {
-            const int row = (r - k) / kStep;
-            if (r >= k && (r - k) % kStep == 0 && row < kBlockRows) {
-              sums[k * kWidth + i] = hn::MulAdd(grad[row], x, sums[k * kWidth + i]);
-            }
-          }
-        }
+          Unroll<kHeight>([&](auto k) CONVOY_UNROLLED {
+            constexpr int kDown = r - k, kRow = kDown / kStep, kSum = k * kWidth + i;
+            if constexpr (kDown >= 0 && kDown % kStep == 0 && kRow < kBlockRows) sums[kSum] = hn::MulAdd(grad[kRow], x, sums[kSum]);
+          });
+        });
       }
       in += b.row_step;
-    }
+    });
   }
-#pragma GCC unroll 32
-  for (int i = 0; i < kHeight * kWidth; ++i) hn::Store(sums[i], d, at + (i / kWidth * b.tap_columns + i % kWidth) * kLanes);
+  Unroll<kHeight * kWidth>([&](auto i)
+                               CONVOY_UNROLLED { hn::Store(sums[i], d, at + (i / kWidth * b.tap_columns + i % kWidth) * kLanes); });
 }
 
 // All taps of one kernel slice.
@@ -115,7 +109,7 @@ HWY_INLINE void AddBlock(const Block& b, int64_t height) {
 HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, int64_t begin, int64_t end, float* scratch,
                          float* sums, double* totals, int64_t* offsets) {
   const D d;
-  const Correlation c = depthwise::forward(s);
+  const Correlation c = depthwise::sorted_forward(s);
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t taps = c.taps(), height = c.input[1], width = c.input[2], multiplier = s.out_channels_per_group();
   const int64_t spacing = c.row_spacing(), in_spacing = c.tiled() ? spacing : c.dilation[1], row_floats = c.sorted_row_floats();
@@ -123,6 +117,8 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, in
     const int64_t column = kw * c.dilation[2];
     offsets[kw] = c.sorted() ? column % c.step[2] * c.phase_floats() + column / c.step[2] : column - c.pad[2];
   }
+  const RowSorter sorter(c);
+  std::fill(scratch, scratch + c.scratch_floats(), 0.0f);
   Block b;
   b.row_step = c.sorted() ? row_floats : in_spacing * width;
   b.width = c.sorted() ? int64_t{1} << 40 : width;
@@ -161,7 +157,7 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, in
               b.sums = sums + kd * c.kernel[1] * c.kernel[2] * kLanes;
               if (c.sorted()) {
                 for (int64_t r = b.row_begin; r < b.row_end; ++r)
-                  SortRow(c, b.in + r * in_spacing * width, scratch + r * row_floats);
+                  sorter.Sort(b.in + r * in_spacing * width, scratch + r * row_floats);
                 b.in = scratch;
               }
               for (b.begin = 0; b.begin < c.output[2]; b.begin = b.end) {
@@ -187,6 +183,7 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, in
   }
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
 HWY_AFTER_NAMESPACE();
@@ -203,19 +200,19 @@ const char* refuse(const ConvShape& s) {
   if (s.output_positions() == 0 || s.input_positions() == 0) return "nothing to compute";
   constexpr int64_t kMostTaps = 1 << 14;
   if (depthwise::reaches_too_far(s) || s.taps() > kMostTaps) return "the kernel reaches too far";
-  return depthwise::sorted_rows_fit(depthwise::forward(s)) ? nullptr : "the rows under one kernel do not fit the cache";
+  return depthwise::sorted_rows_fit(depthwise::sorted_forward(s)) ? nullptr : "the rows under one kernel do not fit the cache";
 }
 
 size_t workspace_bytes(const ConvShape& s, int threads) {
   const auto bytes = [&](int64_t count, size_t size) { return padded_bytes(static_cast<size_t>(count * threads) * size); };
   const int64_t taps = s.taps();
-  return bytes(depthwise::forward(s).scratch_floats(), sizeof(float)) + bytes(taps * depthwise::kLanes, sizeof(float)) +
+  return bytes(depthwise::sorted_forward(s).scratch_floats(), sizeof(float)) + bytes(taps * depthwise::kLanes, sizeof(float)) +
          bytes(taps, sizeof(double)) + bytes(s.axes[2].kernel_size, sizeof(int64_t));
 }
 
 // Vectors of output, each with a multiply-add for every tap; blocks of taps read the gradient again; sums are put away per block.
 double seconds(const ConvShape& s, const Machine& m) {
-  const depthwise::Correlation c = depthwise::forward(s);
+  const depthwise::Correlation c = depthwise::sorted_forward(s);
   const double vectors = static_cast<double>(s.batch * s.out_channels) * static_cast<double>(c.output[0] * c.output[1]) *
                          static_cast<double>((c.output[2] + 15) / 16);
   const double sorted = c.sorted() ? 2.0 * static_cast<double>(c.step[1]) : 0;
@@ -226,7 +223,7 @@ double seconds(const ConvShape& s, const Machine& m) {
 
 void grad_weight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
   const int threads = num_threads();
-  const int64_t scratch_floats = depthwise::forward(s).scratch_floats(), taps = s.taps(), columns = s.axes[2].kernel_size;
+  const int64_t scratch_floats = depthwise::sorted_forward(s).scratch_floats(), taps = s.taps(), columns = s.axes[2].kernel_size;
   float* const scratch = workspace.take<float>(scratch_floats * threads);
   float* const sums = workspace.take<float>(taps * depthwise::kLanes * threads);
   double* const totals = workspace.take<double>(taps * threads);

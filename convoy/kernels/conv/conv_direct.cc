@@ -265,9 +265,13 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
     }
     measure();
   }
-  p.slab_channels =
-      p.in_place ? p.channels
-                 : std::clamp<int64_t>(kSlabFloats / p.slab_channel / p.chain, 1, (p.channels + p.chain - 1) / p.chain) * p.chain;
+  // In place, a slab is what stays in the cache while all result channels pass.
+  const int64_t block_channel =
+      p.in_place ? d.hull_size(p.block[0], true) * h.hull_size(p.block[1], true) * w.hull_size(p.block[2], true) : p.slab_channel;
+  const int64_t chains = (p.channels + p.chain - 1) / p.chain;
+  p.slab_channels = p.in_place && block_channel * p.channels <= 2 * kSlabFloats
+                        ? p.channels
+                        : std::clamp<int64_t>(kSlabFloats / block_channel / p.chain, 1, chains) * p.chain;
   for (size_t a = 0; a < 3; ++a) p.blocks[a] = (p.axes[a].result + p.block[a] - 1) / p.block[a];
   return p;
 }
@@ -295,48 +299,6 @@ HWY_INLINE int64_t TileLanes(const Plan& p, int64_t o) {
 }
 HWY_INLINE int64_t PackedGroup(const Plan& p) {
   return DirectTiles(p) == 0 ? 0 : ((DirectTiles(p) - 1) * TileRows() + TileLanes(p, DirectTiles(p) - 1)) * p.channels * p.taps;
-}
-
-// to[j] = row[first + j * step], zero outside [0, size). kStep: the step if it is 1 or 2, else 0. Written out, since rows are
-// short: calling memcpy and dividing by the step took a tenth of a 3x3 layer's time.
-template <int kStep>
-HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t first, int64_t step, float* HWY_RESTRICT to,
-                        int64_t count) {
-  const hn::ScalableTag<float> v;
-  const int64_t lanes = tile::Lanes();
-  if constexpr (kStep != 0) step = kStep;
-  const int64_t begin = first >= 0 ? 0 : std::min((-first + step - 1) / step, count);
-  const int64_t end = std::clamp<int64_t>(size > first ? (size - first + step - 1) / step : 0, begin, count);
-  for (int64_t j = 0; j < begin; ++j) to[j] = 0;
-  const float* from = row + first;
-  int64_t j = begin;
-  if constexpr (kStep == 1) {
-    for (; j + lanes <= end; j += lanes) hn::StoreU(hn::LoadU(v, from + j), v, to + j);
-    if (j < end) {
-      const auto mask = hn::FirstN(v, static_cast<size_t>(end - j));
-      hn::BlendedStore(hn::MaskedLoad(mask, v, from + j), mask, v, to + j);
-    }
-  } else {
-#if HWY_TARGET != HWY_SCALAR
-    if constexpr (kStep == 2) {
-      for (; j + lanes < end; j += lanes) {
-        hn::StoreU(hn::ConcatEven(v, hn::LoadU(v, from + 2 * j + lanes), hn::LoadU(v, from + 2 * j)), v, to + j);
-      }
-    }
-#endif
-    for (; j < end; ++j) to[j] = from[j * step];
-  }
-  for (j = end; j < count; ++j) to[j] = 0;
-}
-
-HWY_INLINE void CopyRow(const float* row, int64_t size, int64_t first, int64_t step, float* to, int64_t count) {
-  if (step == 1) {
-    CopyRow<1>(row, size, first, 1, to, count);
-  } else if (step == 2) {
-    CopyRow<2>(row, size, first, 2, to, count);
-  } else {
-    CopyRow<0>(row, size, first, step, to, count);
-  }
 }
 
 // The block of the result that a task computes and where its source lies in the slab.
@@ -370,7 +332,7 @@ HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source,
       if (!p.flat) {
         for (int64_t line = b.lines.begin; line < b.lines.end; ++line) {
           for (int64_t r = 0; r < w.source_step; ++r) {
-            CopyRow(from + line * w.source, w.source, b.low[2] + r, w.source_step, to, p.columns);
+            tile::CopyRow(from + line * w.source, w.source, b.low[2] + r, w.source_step, to, p.columns);
             to += p.columns;
           }
         }
@@ -385,10 +347,27 @@ HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source,
             if (line < 0 || line >= h.source) {
               std::fill(to, to + p.slab_pitch, 0.0f);
             } else {
-              CopyRow(from + line * w.source, w.source, phase.offset_of(tap), w.source_step, to, p.slab_pitch);
+              tile::CopyRow(from + line * w.source, w.source, phase.offset_of(tap), w.source_step, to, p.slab_pitch);
             }
           }
         }
+      }
+    }
+  }
+}
+
+// Calls the source lines of a block into the cache: tiles would meet them one at a time, too far apart to be foreseen.
+HWY_INLINE void FetchSource(const Plan& p, const DirectBlock& b, const float* source, int64_t channels) {
+  const Axis &h = p.axes[1], &w = p.axes[2];
+  const Range columns = w.clipped_hull(b.begin[2], b.end[2]);
+  const bool whole = columns.begin == 0 && columns.end == w.source;  // then lines make one run
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t d = b.planes.begin; d < b.planes.end; ++d) {
+      const float* const plane = source + (c * p.axes[0].source + d) * h.source * w.source;
+      for (int64_t line = b.lines.begin; line < b.lines.end; line += whole ? b.lines.size() : 1) {
+        const float* const from = plane + line * w.source + columns.begin;
+        const float* const to = from + (whole ? b.lines.size() * w.source : columns.size());
+        for (const float* at = from; at < to; at += 16) hwy::Prefetch(at);
       }
     }
   }
@@ -503,11 +482,16 @@ struct DirectLists {
 // Sums of some channels for one tile of result channels over a block, into sums[pixel][TileRows]. work: all but taps, their count
 // and the sums.
 HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work work, int64_t lanes, const DirectLists& lists,
-                         float* sums) {
+                         float* sums, const float* ahead_end) {
   const Axis &ad = p.axes[0], &ah = p.axes[1], &w = p.axes[2];
   const int64_t width = b.end[2] - b.begin[2], stride = TileRows(), vectors = lanes / tile::Lanes();
   const float* const slab = work.source;
   const bool add = work.add;
+  const auto advance = [&work, ahead_end] {
+    if (work.ahead == nullptr) return;
+    work.ahead += work.channels * work.ahead_step;
+    if (work.ahead >= ahead_end) work.ahead = nullptr;
+  };
   Range last_d{-1, -1}, last_h{-1, -1};  // what the lists hold: taps and phase of planes and lines
   int64_t last_phases = -1;
   for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
@@ -537,7 +521,8 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
           const int64_t at = pixels * i / tiles;
           work.source = slab + jd * ad.source_step * p.slab_lines * p.slab_pitch + jh * p.slab_pitch + at;
           work.sums = sums + at * stride;
-          tile::RunChannelTile(work, pixels * (i + 1) / tiles - at, vectors, 1);
+          tile::RunChannelTile<false>(work, pixels * (i + 1) / tiles - at, vectors, 1);
+          advance();
         }
         sums += pixels * stride;
         break;
@@ -551,7 +536,9 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
         work.tap_count = pass.tap_count;
         work.sums = sums + (w.phase[static_cast<size_t>(pass.phase)].first + pass.begin * w.result_step - b.begin[2]) * stride;
         work.add = add || !pass.first;
-        if (work.tap_count > 0 || !work.add) tile::RunChannelTile(work, pass.pixels, vectors, step);
+        if (work.tap_count == 0 && work.add) continue;
+        tile::RunChannelTile<false>(work, pass.pixels, vectors, step);
+        advance();
       }
       sums += width * stride;
     }
@@ -604,7 +591,9 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
     for (int64_t slab_begin = 0; slab_begin < p.channels; slab_begin += p.slab_channels) {
       const int64_t slab_end = std::min(p.channels, slab_begin + p.slab_channels);
       const float* source = io.source + (image * p.channels + slab_begin) * p.source_positions();
-      if (!p.in_place) {
+      if (p.in_place) {
+        FetchSource(p, b, source, slab_end - slab_begin);
+      } else {
         FillSlab(p, b, source, slab_end - slab_begin, slab);
         source = slab;
       }
@@ -619,7 +608,15 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
           work.weight_channel = p.taps * lanes;
           work.channels = std::min(p.chain, slab_end - c);
           work.add = c > 0;
-          SumBlock(p, b, work, lanes, lists, tile_sums);
+          // The next chain's weights may lie beyond the cache: their lines are fetched by the way, spread over the tiles.
+          const float* const next = work.weight + work.channels * work.weight_channel;
+          const int64_t next_lines = work.channels * p.taps * lanes / 16;
+          const int64_t turns =
+              (b.end[0] - b.begin[0]) * (b.end[1] - b.begin[1]) * std::max<int64_t>(lists.pass_count, 1) * work.channels;
+          work.ahead = c + p.chain < p.channels || o + 1 < tile_end ? next : nullptr;
+          work.ahead_step = (next_lines + turns - 1) / turns * 16;
+          const float* const ahead_end = next + next_lines * 16;
+          SumBlock(p, b, work, lanes, lists, tile_sums, ahead_end);
         }
         if (slab_end < p.channels) continue;
         // Whole lines of one plane follow each other in the result as in the sums.

@@ -7,6 +7,7 @@
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
+#include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_reference.h"
 #include "convoy/kernels/conv/conv_winograd.h"
 
@@ -30,7 +31,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF2Forward,  //
       &kConvWinogradF4Forward,  //
       &kConvWinogradF5Forward,  //
-      &kConvWinogradF6Forward,  //
+      &kConvPointwiseForward,   //
       &kConvDirectForward,      //
       &kConvIm2colForward,      //
       &kConvReferenceForward,
@@ -40,7 +41,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF2GradInput,  //
       &kConvWinogradF4GradInput,  //
       &kConvWinogradF5GradInput,  //
-      &kConvWinogradF6GradInput,  //
+      &kConvPointwiseGradInput,   //
       &kConvDirectGradInput,      //
       &kConvIm2colGradInput,      //
       &kConvReferenceGradInput,

@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "convoy/kernels/conv/conv_tile.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -38,10 +39,12 @@ using Floats = hn::Vec<Full>;
 
 // 14 x 2 keeps 28 sums, 2 weights and a pixel or two in 32 registers, 6 x 2 the same in 16.
 #if HWY_TARGET == HWY_AVX3
-inline constexpr int kPixels = 14, kRows = 8, kVectors = 3;
+inline constexpr int kPixels = 14;
 #else
-inline constexpr int kPixels = 6, kRows = 4, kVectors = 3;
+inline constexpr int kPixels = 6;
 #endif
+// kRows x 3 or kRows / 2 x 6 vectors of pixels.
+inline constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 8 : 4;
 
 HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Full())); }
 
@@ -56,6 +59,13 @@ HWY_INLINE void Pin(Floats& v) {
 
 // Keeps loads from moving across: GCC 12 would share pixels between taps, and spill them.
 HWY_INLINE void KeepOrder() { asm volatile("" ::: "memory"); }
+
+// Else it would compute the addresses of some turns in advance, and spill those.
+HWY_INLINE void Pin(const float*& p) {
+#if HWY_TARGET != HWY_SCALAR
+  asm("" : "+r"(p));
+#endif
+}
 
 template <int kP, int kV, int kStep>
 HWY_INLINE void AddTap(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, Floats (&sum)[kP][kV]) {
@@ -76,7 +86,7 @@ HWY_INLINE void AddTap(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w,
 }
 
 // kStep: distance of the pixels in the source.
-template <int kP, int kV, int kStep>
+template <bool kLinear, int kP, int kV, int kStep>
 HWY_ATTR void ChannelTile(const Work& t) {
   const Full d;
   const int64_t lanes = Lanes();
@@ -87,49 +97,78 @@ HWY_ATTR void ChannelTile(const Work& t) {
   }
   const float* x = t.source;
   const float* w = t.weight;
-  const Tap* const end = t.taps + t.tap_count;
-  for (int64_t c = 0; c < t.channels; ++c) {
-    // Three taps a turn: 7 % faster than one where the weights come from L2. (A lambda for the body would keep the sums in memory.)
-    const Tap* tap = t.taps;
-    while (tap != end) {
-      if (end - tap >= 3) {
+  if constexpr (kLinear) {
+    const int64_t step = t.source_channel;
+    int64_t c = 0;
+    for (; c + 4 <= t.channels; c += 4) {
+      HWY_UNROLL(4)
+      for (int i = 0; i < 4; ++i) {
+        AddTap<kP, kV, kStep>(x, w + i * kV * lanes, sum);
+        KeepOrder();
+        x += step;
+        Pin(x);
+      }
+      w += 4 * kV * lanes;
+    }
+    for (; c < t.channels; ++c) {
+      AddTap<kP, kV, kStep>(x, w, sum);
+      KeepOrder();
+      x += step;
+      w += kV * lanes;
+    }
+  } else {
+    const Tap *const threes = t.taps + t.tap_count / 3 * 3, *const end = t.taps + t.tap_count;
+    const float* ahead = t.ahead;
+    for (int64_t c = 0; c < t.channels; ++c) {
+      if (ahead != nullptr) {
+        for (const float* stop = ahead + t.ahead_step; ahead != stop; ahead += 16) hwy::Prefetch(ahead);
+      }
+      // Three taps a turn: 7 % faster than one where the weights come from L2. (A lambda for the body would keep the sums in
+      // memory.)
+      const Tap* tap = t.taps;
+      for (; tap != threes; tap += 3) {
         HWY_UNROLL(3)
         for (int i = 0; i < 3; ++i) {
           AddTap<kP, kV, kStep>(x + tap[i].source, w + tap[i].weight, sum);
           KeepOrder();
         }
-        tap += 3;
-      } else {
-        AddTap<kP, kV, kStep>(x + tap->source, w + tap->weight, sum);
-        ++tap;
       }
+      for (; tap != end; ++tap) {
+        AddTap<kP, kV, kStep>(x + tap->source, w + tap->weight, sum);
+        KeepOrder();
+      }
+      x += t.source_channel;
+      w += t.weight_channel;
     }
-    x += t.source_channel;
-    w += t.weight_channel;
   }
-  float* to = t.sums;
+  float* const to = t.sums;
+  if (t.add) {
+    HWY_UNROLL(16)
+    for (int p = 0; p < kP; ++p) {
+      for (int v = 0; v < kV; ++v) sum[p][v] = hn::Add(hn::LoadU(d, to + p * t.sums_stride + v * lanes), sum[p][v]);
+    }
+  }
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
-    for (int v = 0; v < kV; ++v) {
-      hn::StoreU(t.add ? hn::Add(hn::LoadU(d, to + p * t.sums_stride + v * lanes), sum[p][v]) : sum[p][v], d,
-                 to + p * t.sums_stride + v * lanes);
-    }
+    for (int v = 0; v < kV; ++v) hn::StoreU(sum[p][v], d, to + p * t.sums_stride + v * lanes);
   }
 }
 
-template <int kV, int kStep, int... kP>
+template <bool kLinear, int kV, int kStep, int... kP>
 HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, std::integer_sequence<int, kP...>) {
-  static constexpr std::array<void (*)(const Work&), sizeof...(kP)> kTiles{ChannelTile<kP + 1, kV, kStep>...};
+  static constexpr std::array<void (*)(const Work&), sizeof...(kP)> kTiles{ChannelTile<kLinear, kP + 1, kV, kStep>...};
   kTiles[static_cast<size_t>(pixels - 1)](t);
 }
 
-/// Sums for `pixels` <= kPixels pixels that lie 1 or 2 floats apart, and 1 or 2 vectors of result channels.
+/// Sums for `pixels` <= kPixels pixels that lie 1 or 2 floats apart, and 1 or 2 vectors of result channels. kLinear: there is one
+/// tap, and the weight of a tile has no other, so neither is looked up.
+template <bool kLinear>
 HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, int64_t vectors, int64_t step) {
   constexpr auto kAll = std::make_integer_sequence<int, kPixels>();
-  if (step == 1) {
-    vectors == 2 ? RunChannelTile<2, 1>(t, pixels, kAll) : RunChannelTile<1, 1>(t, pixels, kAll);
+  if (kLinear || step == 1) {
+    vectors == 2 ? RunChannelTile<kLinear, 2, 1>(t, pixels, kAll) : RunChannelTile<kLinear, 1, 1>(t, pixels, kAll);
   } else {
-    vectors == 2 ? RunChannelTile<2, 2>(t, pixels, kAll) : RunChannelTile<1, 2>(t, pixels, kAll);
+    vectors == 2 ? RunChannelTile<kLinear, 2, 2>(t, pixels, kAll) : RunChannelTile<kLinear, 1, 2>(t, pixels, kAll);
   }
 }
 
@@ -196,6 +235,219 @@ HWY_INLINE void StoreChannels(const float* sums, int64_t sums_stride, int64_t pi
         }
       }
     }
+  }
+}
+
+// x: kV vectors of pixels, the last one masked if kTail; w: kR weights.
+template <bool kTail, int kR, int kV, class M>
+HWY_INLINE void AddPixels(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, M mask, Floats (&sum)[kR][kV]) {
+  const Full d;
+  if constexpr (kR < kV) {  // the fewer operands stay in registers
+    Floats weight[kR];
+    HWY_UNROLL(8)
+    for (int r = 0; r < kR; ++r) {
+      weight[r] = hn::Set(d, w[r]);
+      Pin(weight[r]);
+    }
+    HWY_UNROLL(8)
+    for (int v = 0; v < kV; ++v) {
+      Floats value = v + 1 < kV || !kTail ? hn::LoadU(d, x + v * Lanes()) : hn::MaskedLoad(mask, d, x + v * Lanes());
+      if (kR > 1) Pin(value);
+      HWY_UNROLL(8)
+      for (int r = 0; r < kR; ++r) sum[r][v] = hn::MulAdd(value, weight[r], sum[r][v]);
+    }
+  } else {
+    Floats value[kV];
+    HWY_UNROLL(8)
+    for (int v = 0; v < kV; ++v) {
+      value[v] = v + 1 < kV || !kTail ? hn::LoadU(d, x + v * Lanes()) : hn::MaskedLoad(mask, d, x + v * Lanes());
+      Pin(value[v]);
+    }
+    HWY_UNROLL(8)
+    for (int r = 0; r < kR; ++r) {
+      Floats weight = hn::Set(d, w[r]);
+      if (kV > 1) Pin(weight);
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) sum[r][v] = hn::MulAdd(value[v], weight, sum[r][v]);
+    }
+  }
+}
+
+template <bool kLinear, bool kTail, int kR, int kV>
+HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
+  const Full d;
+  const int64_t lanes = Lanes();
+  const auto mask = hn::FirstN(d, static_cast<size_t>(pixels - (kV - 1) * lanes));
+  Floats sum[kR][kV];
+  HWY_UNROLL(8)
+  for (int r = 0; r < kR; ++r) {
+    HWY_UNROLL(8)
+    for (int v = 0; v < kV; ++v) sum[r][v] = hn::Zero(d);
+  }
+  const float* x = t.source;
+  const float* w = t.weight;
+  if constexpr (kLinear) {
+    const int64_t step = t.source_channel;
+    int64_t c = 0;
+    for (; c + 4 <= t.channels; c += 4) {
+      HWY_UNROLL(4)
+      for (int i = 0; i < 4; ++i) {
+        AddPixels<kTail, kR, kV>(x, w + i * kR, mask, sum);
+        KeepOrder();
+        x += step;
+        Pin(x);
+      }
+      w += 4 * kR;
+    }
+    for (; c < t.channels; ++c) {
+      AddPixels<kTail, kR, kV>(x, w, mask, sum);
+      KeepOrder();
+      x += step;
+      w += kR;
+    }
+  } else {
+    const Tap *const threes = t.taps + t.tap_count / 3 * 3, *const end = t.taps + t.tap_count;
+    for (int64_t c = 0; c < t.channels; ++c) {
+      const Tap* tap = t.taps;
+      for (; tap != threes; tap += 3) {
+        HWY_UNROLL(3)
+        for (int i = 0; i < 3; ++i) {
+          AddPixels<kTail, kR, kV>(x + tap[i].source, w + tap[i].weight, mask, sum);
+          KeepOrder();
+        }
+      }
+      for (; tap != end; ++tap) {
+        AddPixels<kTail, kR, kV>(x + tap->source, w + tap->weight, mask, sum);
+        KeepOrder();
+      }
+      x += t.source_channel;
+      w += t.weight_channel;
+    }
+  }
+  const auto load = [&](const float* from, int v) HWY_ATTR {
+    return v + 1 < kV || !kTail ? hn::LoadU(d, from + v * lanes) : hn::MaskedLoad(mask, d, from + v * lanes);
+  };
+  if (t.add) {
+    HWY_UNROLL(8)
+    for (int r = 0; r < kR; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) {
+        sum[r][v] = hn::Add(load(t.sums + r * t.sums_stride, v), sum[r][v]);
+      }
+    }
+  }
+  if (finish != nullptr && finish->bias != nullptr) {
+    HWY_UNROLL(8)
+    for (int r = 0; r < kR; ++r) {
+      const Floats bias = hn::Set(d, finish->bias[r]);
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) sum[r][v] = hn::Add(sum[r][v], bias);
+    }
+  }
+  if (finish != nullptr && finish->residual != nullptr) {
+    const float* const from = finish->residual + (t.sums - finish->result);
+    HWY_UNROLL(8)
+    for (int r = 0; r < kR; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) {
+        sum[r][v] = hn::Add(sum[r][v], load(from + r * t.sums_stride, v));
+      }
+    }
+  }
+  if (finish != nullptr && finish->clamp) {
+    const Floats low = hn::Set(d, finish->low), high = hn::Set(d, finish->high);
+    HWY_UNROLL(8)
+    for (int r = 0; r < kR; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) sum[r][v] = Clamp(sum[r][v], low, high);
+    }
+  }
+  HWY_UNROLL(8)
+  for (int r = 0; r < kR; ++r) {
+    float* const to = t.sums + r * t.sums_stride;
+    HWY_UNROLL(8)
+    for (int v = 0; v + 1 < kV; ++v) hn::StoreU(sum[r][v], d, to + v * lanes);
+    if constexpr (kTail) {
+      hn::BlendedStore(sum[r][kV - 1], mask, d, to + (kV - 1) * lanes);
+    } else {
+      hn::StoreU(sum[r][kV - 1], d, to + (kV - 1) * lanes);
+    }
+  }
+}
+
+template <bool kLinear, int kV, int... kR>
+HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const Finish* finish, std::integer_sequence<int, kR...>) {
+  using Tile = void (*)(const Work&, int64_t, const Finish*);
+  static constexpr std::array<Tile, sizeof...(kR)> kWhole{PixelTile<kLinear, false, kR + 1, kV>...};
+  static constexpr std::array<Tile, sizeof...(kR)> kTail{PixelTile<kLinear, true, kR + 1, kV>...};
+  (pixels == kV * Lanes() ? kWhole : kTail)[static_cast<size_t>(rows - 1)](t, pixels, finish);
+}
+
+/// Pixels of the widest tile for so many result channels.
+HWY_INLINE int64_t PixelTileWidth(int64_t rows) { return (rows <= kRows / 2 ? 6 : 3) * Lanes(); }
+
+/// Sums for up to kRows result channels and up to PixelTileWidth pixels that lie side by side. finish: null while more channels
+/// follow.
+template <bool kLinear>
+HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const Finish* finish) {
+  constexpr auto kFew = std::make_integer_sequence<int, kRows / 2>();
+  constexpr auto kAll = std::make_integer_sequence<int, kRows>();
+  switch ((pixels + Lanes() - 1) / Lanes()) {
+    case 1:
+      return RunPixelTile<kLinear, 1>(t, rows, pixels, finish, kAll);
+    case 2:
+      return RunPixelTile<kLinear, 2>(t, rows, pixels, finish, kAll);
+    case 3:
+      return RunPixelTile<kLinear, 3>(t, rows, pixels, finish, kAll);
+    case 4:
+      return RunPixelTile<kLinear, 4>(t, rows, pixels, finish, kFew);
+    case 5:
+      return RunPixelTile<kLinear, 5>(t, rows, pixels, finish, kFew);
+    default:
+      return RunPixelTile<kLinear, 6>(t, rows, pixels, finish, kFew);
+  }
+}
+
+/// to[j] = row[first + j * step], zero outside [0, size). kStep: the step if it is 1 or 2, else 0. Written out, since rows are
+// short: calling memcpy and dividing by the step took a tenth of a 3x3 layer's time.
+template <int kStep>
+HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t first, int64_t step, float* HWY_RESTRICT to,
+                        int64_t count) {
+  const Full v;
+  const int64_t lanes = Lanes();
+  if constexpr (kStep != 0) step = kStep;
+  const int64_t begin = first >= 0 ? 0 : std::min((-first + step - 1) / step, count);
+  const int64_t end = std::clamp<int64_t>(size > first ? (size - first + step - 1) / step : 0, begin, count);
+  for (int64_t j = 0; j < begin; ++j) to[j] = 0;
+  const float* from = row + first;
+  int64_t j = begin;
+  if constexpr (kStep == 1) {
+    for (; j + lanes <= end; j += lanes) hn::StoreU(hn::LoadU(v, from + j), v, to + j);
+    if (j < end) {
+      const auto mask = hn::FirstN(v, static_cast<size_t>(end - j));
+      hn::BlendedStore(hn::MaskedLoad(mask, v, from + j), mask, v, to + j);
+    }
+  } else {
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (kStep == 2) {
+      for (; j + lanes < end; j += lanes) {
+        hn::StoreU(hn::ConcatEven(v, hn::LoadU(v, from + 2 * j + lanes), hn::LoadU(v, from + 2 * j)), v, to + j);
+      }
+    }
+#endif
+    for (; j < end; ++j) to[j] = from[j * step];
+  }
+  for (j = end; j < count; ++j) to[j] = 0;
+}
+
+/// The same for any step.
+HWY_INLINE void CopyRow(const float* row, int64_t size, int64_t first, int64_t step, float* to, int64_t count) {
+  if (step == 1) {
+    CopyRow<1>(row, size, first, 1, to, count);
+  } else if (step == 2) {
+    CopyRow<2>(row, size, first, 2, to, count);
+  } else {
+    CopyRow<0>(row, size, first, step, to, count);
   }
 }
 

@@ -26,6 +26,9 @@ struct Work {
   float* sums = nullptr;
   int64_t sums_stride = 0;  // distance of pixels (channel tiles) or of result channels (pixel tiles)
   bool add = false;         // to the sums that are there
+  // Fetched into the cache meanwhile, so many floats (whole lines) per channel; null: nothing.
+  const float* ahead = nullptr;
+  int64_t ahead_step = 0;
 };
 
 /// What happens to finished sums on their way to the result: bias, residual, clamp.

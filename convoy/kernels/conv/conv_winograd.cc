@@ -34,7 +34,7 @@
 #define CONVOY_KERNELS_CONV_WINOGRAD_ONCE
 namespace convoy::kernels::winograd {
 
-enum class Variant : uint8_t { kF2, kF4, kF5, kF6 };
+enum class Variant : uint8_t { kF2, kF4, kF5 };
 
 // The arrays of a call in either direction.
 struct Arrays {
@@ -430,13 +430,11 @@ HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, const ConvShap
              : !along_w ? MakeTransforms<wt::F43, wt::None>()
                         : MakeTransforms<wt::F43, wt::F43>();
     case winograd::Variant::kF5:
-      return !along_h   ? MakeTransforms<wt::None, wt::F25>()
-             : !along_w ? MakeTransforms<wt::F25, wt::None>()
-                        : MakeTransforms<wt::F25, wt::F25>();
-    case winograd::Variant::kF6:
       break;
   }
-  return MakeTransforms<wt::F63, wt::F63>();
+  return !along_h   ? MakeTransforms<wt::None, wt::F25>()
+         : !along_w ? MakeTransforms<wt::F25, wt::None>()
+                    : MakeTransforms<wt::F25, wt::F25>();
 }
 
 HWY_INLINE int64_t PackedGroupFloats(const Problem& p) {
@@ -596,7 +594,6 @@ const char* refuse(const ConvShape& s) {
     return "needs a 3x3 kernel";
   }
   const int64_t channels = kDirection == Direction::kGradInput ? s.out_channels_per_group() : s.in_channels_per_group();
-  if (kVariant == Variant::kF6 && channels < 32) return "needs 32 channels, for rounding errors to average out";
   if (channels < 8) return "needs 8 channels, for rounding errors to average out";
   if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) {
     return "needs 16 channels per group";
@@ -628,11 +625,9 @@ const winograd::Scheme& scheme(Variant variant) {
     case Variant::kF4:
       return winograd::kF43;
     case Variant::kF5:
-      return winograd::kF25;
-    case Variant::kF6:
       break;
   }
-  return winograd::kF63;
+  return winograd::kF25;
 }
 
 template <Variant kVariant, Direction kDirection>
@@ -654,10 +649,11 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double depth = static_cast<double>(p.depth()), points = static_cast<double>(p.points());
   const double products = groups * tiles * points * depth * up(p.results) * width;
   const double weight_bytes = groups * points * depth * up(p.results) * width * sizeof(float);
+  const double streamed = std::max(weight_bytes - 512.0 * 1024.0, 0.0);  // the rest stays in L2
   // Vector operations of a tile and vector of channels: about 3.3 a point in and out.
   const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.d.points) + up(p.results));
   const double transforms = vectors * points * 3.3 * 2 * width;
-  return 3e-6 + (2 * products / 0.93 + transforms) / m.flops_per_second + weight_bytes / m.bytes_per_second * 0.5;
+  return 3e-6 + (2 * products / 0.93 + transforms) / m.flops_per_second + streamed / m.bytes_per_second;
 }
 
 template <Variant kVariant>
@@ -670,7 +666,7 @@ template <Variant kVariant>
 constexpr ConvKernel forward_kernel(const char* name) {
   return {.name = name,
           .direction = Direction::kForward,
-          .accuracy = kVariant == Variant::kF6 ? Accuracy::kFast : Accuracy::kDefault,
+          .accuracy = Accuracy::kDefault,
           .refuse = refuse<kVariant, Direction::kForward>,
           .seconds = seconds<kVariant, Direction::kForward>,
           .workspace_bytes = workspace_bytes<kVariant, Direction::kForward>,
@@ -687,7 +683,7 @@ template <Variant kVariant>
 constexpr ConvKernel grad_input_kernel(const char* name) {
   return {.name = name,
           .direction = Direction::kGradInput,
-          .accuracy = kVariant == Variant::kF6 ? Accuracy::kFast : Accuracy::kDefault,
+          .accuracy = Accuracy::kDefault,
           .refuse = refuse<kVariant, Direction::kGradInput>,
           .seconds = seconds<kVariant, Direction::kGradInput>,
           .workspace_bytes = workspace_bytes<kVariant, Direction::kGradInput>,
@@ -705,11 +701,9 @@ constexpr ConvKernel grad_input_kernel(const char* name) {
 const ConvKernel kConvWinogradF2Forward = forward_kernel<Variant::kF2>("conv_winograd_f2");
 const ConvKernel kConvWinogradF4Forward = forward_kernel<Variant::kF4>("conv_winograd_f4");
 const ConvKernel kConvWinogradF5Forward = forward_kernel<Variant::kF5>("conv_winograd_f5");
-const ConvKernel kConvWinogradF6Forward = forward_kernel<Variant::kF6>("conv_winograd_f6");
 const ConvKernel kConvWinogradF2GradInput = grad_input_kernel<Variant::kF2>("conv_winograd_f2");
 const ConvKernel kConvWinogradF4GradInput = grad_input_kernel<Variant::kF4>("conv_winograd_f4");
 const ConvKernel kConvWinogradF5GradInput = grad_input_kernel<Variant::kF5>("conv_winograd_f5");
-const ConvKernel kConvWinogradF6GradInput = grad_input_kernel<Variant::kF6>("conv_winograd_f6");
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

@@ -1,4 +1,4 @@
-// Stride 1 kernels of 3 or 5 taps an axis with 1.8 to 5 times fewer multiplications, by Winograd's minimal filtering, at the price
+// Stride 1 kernels of 3 or 5 taps an axis with 1.7 to 4 times fewer multiplications, by Winograd's minimal filtering, at the price
 // of a larger rounding error (docs/accuracy.md).
 #pragma once
 
@@ -9,6 +9,5 @@ namespace convoy::kernels {
 extern const ConvKernel kConvWinogradF2Forward, kConvWinogradF2GradInput;  // F(2,3): 16 products for 2x2 outputs of a 3x3 kernel
 extern const ConvKernel kConvWinogradF4Forward, kConvWinogradF4GradInput;  // F(4,3): 36 for 4x4; 1x3 and 3x1: 6 for 4
 extern const ConvKernel kConvWinogradF5Forward, kConvWinogradF5GradInput;  // F(2,5): 36 for 2x2 of a 5x5 kernel; 1x5 and 5x1
-extern const ConvKernel kConvWinogradF6Forward, kConvWinogradF6GradInput;  // F(6,3): 64 for 6x6, accuracy fast only
 
 }  // namespace convoy::kernels

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+
+#include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/kernel_check_test.h"
 
 namespace convoy::kernels {
@@ -88,6 +91,97 @@ TEST_P(Winograd, CropsWithNegativePadding) {
     if (!complete) continue;
     check_kernels(winograd_kernels(GetParam()), GetParam(), *complete, false, random);
     if (HasFatalFailure()) return;
+  }
+}
+
+// The table of docs/accuracy.md: over 32 to 512 channels, normal and rectified inputs, weights of variance 2 / (channels taps),
+//   E = max |error| / (u sum |weight| |input|),  R = |error|_2 / |error of a float32 sum in one chain|_2,  u = 2^-24.
+// The yardstick: float32, one chain of fused multiply-adds a result, in the order (channel, tap); stride 1, "same" padding.
+void sum_in_one_chain(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w, std::vector<float>& y) {
+  size_t at = 0;
+  for (int64_t oc = 0; oc < s.out_channels; ++oc) {
+    for (int64_t position = 0; position < s.output_positions(); ++position) {
+      const shape::Spatial o{position / s.output[2] / s.output[1], position / s.output[2] % s.output[1], position % s.output[2]};
+      float sum = 0;
+      for (int64_t k = 0; k < s.in_channels * s.taps(); ++k) {
+        const int64_t channel = k / s.taps(), tap = k % s.taps(), area = s.axes[1].kernel_size * s.axes[2].kernel_size;
+        const int64_t d = o[0] + tap / area - s.axes[0].pad_begin,
+                      h = o[1] + tap / s.axes[2].kernel_size % s.axes[1].kernel_size - s.axes[1].pad_begin,
+                      v = o[2] + tap % s.axes[2].kernel_size - s.axes[2].pad_begin;
+        if (d < 0 || d >= s.input[0] || h < 0 || h >= s.input[1] || v < 0 || v >= s.input[2]) continue;
+        sum = std::fma(w[static_cast<size_t>(oc * s.in_channels * s.taps() + k)],
+                       x[static_cast<size_t>(((channel * s.input[0] + d) * s.input[1] + h) * s.input[2] + v)], sum);
+      }
+      y[at++] = sum;
+    }
+  }
+}
+
+struct ErrorRow {
+  const ConvKernel* kernel;
+  int rank;
+  int64_t kernel_size;
+  double most_e, most_r;
+};
+
+TEST(WinogradErrors, StayInTheirTable) {
+  const ErrorRow rows[] = {
+      {&kConvWinogradF2Forward, 2, 3, 3.5, 1.0}, {&kConvWinogradF4Forward, 2, 3, 13.5, 2.5},
+      {&kConvWinogradF4Forward, 1, 3, 6.0, 2.0}, {&kConvWinogradF4Forward, 3, 3, 12.0, 2.1},
+      {&kConvWinogradF5Forward, 2, 5, 6.0, 1.8},
+  };
+  for (const ErrorRow& row : rows) {
+    double worst_e = 0, worst_r = 0, worst_strict = 0;
+    for (const int64_t channels : {32, 128, 512}) {
+      for (const bool rectified : {false, true}) {
+        ConvShape s;
+        s.rank = row.rank;
+        s.in_channels = row.kernel->direction == Direction::kForward ? channels : 16;
+        s.out_channels = row.kernel->direction == Direction::kForward ? 16 : channels;
+        for (int a = s.first_axis(); a < 3; ++a) {
+          const auto at = static_cast<size_t>(a);
+          s.input[at] = row.rank == 1 ? 150 : row.rank == 2 ? 12 : a == 0 ? 2 : 8;
+          s.axes[at] = {row.kernel_size, 1, 1, row.kernel_size / 2, row.kernel_size / 2};
+        }
+        s = *shape::complete(s);
+        Random random(static_cast<unsigned>(channels) + (rectified ? 1 : 0));
+        std::vector<float> x = values(random, problem(s, row.kernel->direction).first, false);
+        std::vector<float> w = values(random, s.weight_count(), false);
+        if (rectified) {
+          for (float& v : x) v = std::max(v, 0.0f);
+        }
+        const auto scale = static_cast<float>(std::sqrt(2.0 / static_cast<double>(channels * s.taps())));
+        for (float& v : w) v *= scale;
+        std::vector<double> xd(x.begin(), x.end()), wd(w.begin(), w.end());
+        const auto count = static_cast<size_t>(problem(s, row.kernel->direction).result);
+        std::vector<double> exact(count), magnitude(count);
+        run_reference<double>(s, row.kernel->direction, xd.data(), wd.data(), nullptr, exact.data());
+        for (double& v : xd) v = std::abs(v);
+        for (double& v : wd) v = std::abs(v);
+        run_reference<double>(s, row.kernel->direction, xd.data(), wd.data(), nullptr, magnitude.data());
+        std::vector<float> got(count), strict(count), chain(count);
+        run_kernel(*row.kernel, s, x.data(), w.data(), nullptr, got.data());
+        const ConvKernel& direct = row.kernel->direction == Direction::kForward ? kConvDirectForward : kConvDirectGradInput;
+        run_kernel(direct, s, x.data(), w.data(), nullptr, strict.data());
+        sum_in_one_chain(s, x, w, chain);
+        double sum = 0, strict_sum = 0, chain_sum = 0;
+        for (size_t i = 0; i < count; ++i) {
+          const double error = got[i] - exact[i], strict_error = strict[i] - exact[i], chain_error = chain[i] - exact[i];
+          worst_e = std::max(worst_e, std::abs(error) / (0x1p-24 * magnitude[i]));
+          sum += error * error;
+          strict_sum += strict_error * strict_error;
+          chain_sum += chain_error * chain_error;
+        }
+        worst_r = std::max(worst_r, std::sqrt(sum / chain_sum));
+        worst_strict = std::max(worst_strict, std::sqrt(sum / strict_sum));
+      }
+    }
+    std::printf("  %s %s, rank %d, kernel %d: E %.2f, R %.2f, to the strict kernel %.2f\n", row.kernel->name,
+                direction_name(row.kernel->direction), row.rank, static_cast<int>(row.kernel_size), worst_e, worst_r, worst_strict);
+    EXPECT_LE(worst_e, row.most_e) << row.kernel->name << " rank " << row.rank;
+    EXPECT_LE(worst_r, row.most_r) << row.kernel->name << " rank " << row.rank;
+    EXPECT_LE(row.most_e, 16);
+    EXPECT_LE(row.most_r, 3.5);
   }
 }
 

@@ -12,7 +12,7 @@
 
 namespace convoy::kernels::winograd {
 
-inline constexpr int kMostPoints = 8, kMostTaps = 5;
+inline constexpr int kMostPoints = 6, kMostTaps = 5;
 
 /// One axis: G and the three sizes, points = outputs + taps - 1.
 struct Scheme {
@@ -39,12 +39,10 @@ constexpr Scheme make_scheme(int outputs, int taps, std::span<const double> fini
 // The six-point set was searched for the least error: 11/16 and 3/2 are as good as sqrt(1/2) and sqrt(2), and exact.
 inline constexpr std::array<double, 3> kPoints4{0, 1, -1};
 inline constexpr std::array<double, 5> kPoints6{0, 0.6875, -0.6875, 1.5, -1.5};
-inline constexpr std::array<double, 7> kPoints8{0, 1, -1, 2, -2, 0.5, -0.5};
 
 inline constexpr Scheme kNone{1, 1, 1, {{{1}}}};  // an axis that is left alone
 inline constexpr Scheme kF23 = make_scheme(2, 3, kPoints4);
 inline constexpr Scheme kF43 = make_scheme(4, 3, kPoints6);
 inline constexpr Scheme kF25 = make_scheme(2, 5, kPoints6);
-inline constexpr Scheme kF63 = make_scheme(6, 3, kPoints8);
 
 }  // namespace convoy::kernels::winograd

@@ -80,40 +80,6 @@ struct F25 : SixPoints {
   }
 };
 
-struct F63 {
-  static constexpr const winograd::Scheme& kScheme = winograd::kF63;
-  // The pair +-p with the squares of the other two pairs.
-  static HWY_INLINE void Pair(double p, double s, double t, const Floats* x, Floats* v) {
-    const Floats sum = Constant(s + t), product = Constant(s * t);
-    const Floats even = hn::MulAdd(product, x[2], hn::NegMulAdd(sum, x[4], x[6]));
-    const Floats odd = hn::MulAdd(product, x[1], hn::NegMulAdd(sum, x[3], x[5]));
-    v[0] = hn::MulAdd(Constant(p), odd, even);
-    v[1] = hn::NegMulAdd(Constant(p), odd, even);
-  }
-  static HWY_INLINE void Input(const Floats* x, Floats* v) {
-    // z^6 - 5.25 z^4 + 5.25 z^2 - 1 = (z^2 - 1) (z^2 - 4) (z^2 - 1/4)
-    const Floats c = Constant(5.25);
-    v[0] = hn::Sub(hn::MulAdd(c, hn::Sub(x[2], x[4]), x[6]), x[0]);
-    Pair(1, 4, 0.25, x, v + 1);
-    Pair(2, 1, 0.25, x, v + 3);
-    Pair(0.5, 1, 4, x, v + 5);
-    v[7] = hn::Sub(hn::MulAdd(c, hn::Sub(x[3], x[5]), x[7]), x[1]);
-  }
-  static HWY_INLINE Floats Weighted(Floats first, double p, Floats second, Floats third) {
-    return hn::MulAdd(Constant(p), second, hn::MulAdd(Constant(1 / p), third, first));
-  }
-  static HWY_INLINE void Output(const Floats* m, Floats* y) {
-    const Floats even1 = hn::Add(m[1], m[2]), even2 = hn::Add(m[3], m[4]), even3 = hn::Add(m[5], m[6]);
-    const Floats odd1 = hn::Sub(m[1], m[2]), odd2 = hn::Sub(m[3], m[4]), odd3 = hn::Sub(m[5], m[6]);
-    y[0] = hn::Add(hn::Add(m[0], even1), hn::Add(even2, even3));
-    y[1] = Weighted(odd1, 2, odd2, odd3);
-    y[2] = Weighted(even1, 4, even2, even3);
-    y[3] = Weighted(odd1, 8, odd2, odd3);
-    y[4] = Weighted(even1, 16, even2, even3);
-    y[5] = Weighted(hn::Add(odd1, m[7]), 32, odd2, odd3);
-  }
-};
-
 }  // namespace winograd_transform
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels

@@ -1,0 +1,229 @@
+// convoy run MODEL IMAGE... | --input NAME=FILE | --random-input
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/labels.h"
+#include "cli/model_inputs.h"
+#include "convoy/io/npy.h"
+#include "convoy/ops/reduce.h"
+#include "convoy/report/format.h"
+#include "convoy/report/table.h"
+
+namespace convoy::cli {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> arguments, inputs;
+  std::optional<std::string> output_dir, labels;
+  std::optional<int64_t> top;
+  int64_t batch = 1, seed = 0;
+  bool random = false, external_data = false;
+  ImageOptions image;
+};
+
+void declare(CLI::App& app, Options& options) {
+  app.add_option("--input", options.inputs, "NAME=FILE.npy, or FILE.npz with all of them; once per input")
+      ->type_name("NAME=FILE")
+      ->allow_extra_args(false);
+  app.add_flag("--random-input", options.random, "feed random numbers: shapes as the model says, sizes that may be any 1");
+  add_integer(app, "--batch", options.batch, 1, 65536, "the batch of random inputs, where the model leaves it open (1)");
+  add_integer(app, "--seed", options.seed, 0, INT64_MAX, "of random inputs (0)");
+  add_text(app, "--output-dir", options.output_dir, "DIR", "save the outputs there as 0.npy, 1.npy, ... with index.json");
+  add_text(app, "--labels", options.labels, "FILE", "class names, one a line");
+  add_integer(app, "-k,--top", options.top, 1, 1000000, "classes to print per image (5)");
+  add_image_options(app, options.image);
+  app.add_flag("--external-data", options.external_data, "let the model read values from other files in its folder");
+  app.add_option("MODEL IMAGE", options.arguments);
+}
+
+struct Guess {
+  std::string label;
+  double score = 0;
+};
+
+// The best entries of a row of scores; probabilities are used as they are, other scores through softmax.
+std::vector<Guess> guesses(const Tensor& output, const std::vector<std::string>& labels, int64_t top) {
+  std::vector<double> scores = output.to(DType::kFloat64).to_vector<double>();
+  const double sum = std::accumulate(scores.begin(), scores.end(), 0.0), most = *std::max_element(scores.begin(), scores.end());
+  const bool probabilities = std::abs(sum - 1) < 1e-3 && *std::min_element(scores.begin(), scores.end()) >= 0;
+  if (!probabilities) {
+    double total = 0;
+    for (double& score : scores) total += score = std::exp(score - most);
+    for (double& score : scores) score /= total;
+  }
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+  order.resize(std::min(order.size(), static_cast<size_t>(top)));
+  std::vector<Guess> result;
+  for (const size_t i : order) result.push_back({i < labels.size() ? labels[i] : "class " + std::to_string(i), scores[i]});
+  return result;
+}
+
+bool one_row_of_scores(const Tensor& output) {
+  return is_floating(output.dtype()) && output.numel() > 1 && output.dim() >= 1 &&
+         output.numel() == output.size(output.dim() == 1 ? 0 : 1);
+}
+
+// Least, largest and mean of the finite values, and whether there are others.
+std::string values_text(const Tensor& output) {
+  if (output.numel() == 0) return "empty";
+  const std::vector<double> values = output.to(DType::kFloat64).to_vector<double>();
+  double least = INFINITY, most = -INFINITY, sum = 0;
+  int64_t bad = 0;
+  for (const double value : values) {
+    if (!std::isfinite(value)) {
+      ++bad;
+      continue;
+    }
+    least = std::min(least, value);
+    most = std::max(most, value);
+    sum += value;
+  }
+  if (bad == output.numel()) return "not one finite value";
+  std::string text = fmt::format("{:.5g} to {:.5g}, mean {:.5g}", least, most, sum / static_cast<double>(output.numel() - bad));
+  return bad > 0 ? text + ", " + report::counted(bad, "value is not finite", "values are not finite") : text;
+}
+
+// In the graph's order.
+report::Json save_outputs(const std::string& folder, const Model& model, const std::map<std::string, Tensor>& outputs) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw FileError(folder + ": cannot be made: " + error.message(), "give --output-dir a folder that can be written");
+  report::Json index = report::Json::array();
+  int64_t number = 0;
+  for (const ModelValue& value : model.outputs()) {
+    const Tensor& output = outputs.at(value.name);
+    const std::string file = std::to_string(number++) + ".npy";
+    io::write_npy(folder + "/" + file, output);
+    index.push(report::Json::object({{"name", value.name},
+                                     {"file", file},
+                                     {"dtype", dtype_name(output.dtype())},
+                                     {"shape", report::Json::array_of(output.shape())}}));
+  }
+  const std::string path = folder + "/index.json";
+  std::ofstream file(path, std::ios::binary);
+  file << report::Json::object({{"schema", "convoy.outputs/1"}, {"outputs", index}}).text() << "\n";
+  if (!file.flush()) throw FileError(path + ": cannot be written", "give --output-dir a folder that can be written");
+  return index;
+}
+
+std::map<std::string, Tensor> timed_run(const Model& model, const std::map<std::string, Tensor>& inputs, double& seconds) {
+  const auto start = std::chrono::steady_clock::now();
+  std::map<std::string, Tensor> outputs = model.run(inputs);
+  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return outputs;
+}
+
+// What the outputs are, or the classes if they are scores of one sample.
+report::Json show(const Model& model, const std::map<std::string, Tensor>& outputs, const std::vector<std::string>& labels,
+                  int64_t top, bool classify, const std::string& file, Session& session) {
+  report::Json rows = report::Json::array();
+  const std::vector<ModelValue> values = model.outputs();
+  const bool scores = classify && values.size() == 1 && one_row_of_scores(outputs.at(values[0].name));
+  if (scores) {
+    const Tensor& output = outputs.at(values[0].name);
+    if (!labels.empty() && static_cast<int64_t>(labels.size()) != output.numel()) {
+      session.warn(fmt::format("the labels file has {}, the model {} classes",
+                               report::counted(static_cast<int64_t>(labels.size()), "name"), output.numel()));
+    }
+    report::Json classes = report::Json::array();
+    const std::vector<Guess> best = guesses(output, labels, top);
+    int width = 0;
+    for (const Guess& guess : best) width = std::max(width, report::display_width(guess.label));
+    if (!file.empty()) session.print(session.style().bold(file) + "\n");
+    for (const Guess& guess : best) {
+      session.print((file.empty() ? "" : "  ") + report::pad_right(guess.label, width) + "  " + report::percent(guess.score) +
+                    "\n");
+      classes.push(report::Json::object({{"class", guess.label}, {"probability", guess.score}}));
+    }
+    return report::Json::object({{"file", file}, {"classes", classes}});
+  }
+  report::Table table({{"output"}, {"type"}, {"shape"}, {"values"}});
+  for (const ModelValue& value : values) {
+    const Tensor& output = outputs.at(value.name);
+    table.add_row({value.name, dtype_name(output.dtype()), to_string(output.shape()), values_text(output)});
+    rows.push(report::Json::object({{"name", value.name},
+                                    {"dtype", dtype_name(output.dtype())},
+                                    {"shape", report::Json::array_of(output.shape())},
+                                    {"values", values_text(output)}}));
+  }
+  if (!file.empty()) session.print(session.style().bold(file) + "\n");
+  session.print(table.text(session.style()));
+  return report::Json::object({{"file", file}, {"outputs", rows}});
+}
+
+int run(const Options& options, Session& session) {
+  if (options.arguments.empty()) throw UsageError("'convoy run' needs a model", "for example convoy run model.onnx photo.jpg");
+  const std::string& path = options.arguments[0];
+  const std::vector<std::string> images(options.arguments.begin() + 1, options.arguments.end());
+  if (static_cast<int>(!images.empty()) + static_cast<int>(!options.inputs.empty()) + static_cast<int>(options.random) != 1) {
+    throw UsageError(images.empty() && options.inputs.empty() && !options.random
+                         ? "nothing to run it on"
+                         : "images, --input and --random-input exclude each other",
+                     "give images, or --input NAME=FILE.npy for each input, or --random-input");
+  }
+  if (options.output_dir && images.size() > 1) throw UsageError("--output-dir takes the outputs of one run", "give one image");
+  const std::vector<std::string> labels = options.labels ? read_labels(*options.labels) : std::vector<std::string>{};
+  const Model model = Model::load(path, {.external_data = options.external_data});
+  const int64_t top = options.top.value_or(5);
+  report::Json results = report::Json::array();
+  report::Json document = report::Json::object({{"schema", "convoy.run/1"}, {"model", path}});
+  double seconds = 0, total = 0;
+  int exit_code = kOk;
+  if (images.empty()) {
+    const std::map<std::string, Tensor> inputs = options.random
+                                                     ? random_inputs(model, options.batch, static_cast<uint64_t>(options.seed))
+                                                     : file_inputs(model, options.inputs);
+    const std::map<std::string, Tensor> outputs = timed_run(model, inputs, seconds);
+    total = seconds;
+    results.push(show(model, outputs, labels, top, options.labels.has_value() || options.top.has_value(), "", session));
+    if (options.output_dir) document.set("saved", save_outputs(*options.output_dir, model, outputs));
+  }
+  for (const std::string& image : images) {
+    stop_if_asked("not all images were done");
+    try {
+      const std::vector<ModelValue> inputs = model.inputs();
+      if (inputs.size() != 1)
+        throw UsageError("the model takes " + std::to_string(inputs.size()) + " inputs, not one image",
+                         "give them with --input NAME=FILE.npy");
+      const std::map<std::string, Tensor> outputs =
+          timed_run(model, {{inputs[0].name, image_input(image, inputs[0], options.image)}}, seconds);
+      total += seconds;
+      results.push(show(model, outputs, labels, top, true, images.size() > 1 ? image : "", session));
+      if (options.output_dir) document.set("saved", save_outputs(*options.output_dir, model, outputs));
+    } catch (const FileError& error) {
+      if (images.size() == 1) throw;
+      session.complain(error);
+      exit_code = kBadFile;
+    }
+  }
+  if (options.output_dir) session.print(fmt::format("saved in {}\n", *options.output_dir));
+  session.print(session.style().dim(report::duration(total)) + "\n");
+  document.set("seconds", total).set("results", results);
+  session.document(document);
+  return exit_code;
+}
+
+}  // namespace
+
+Command run_command() {
+  return make_command<Options>(
+      {.name = "run",
+       .arguments = "MODEL.onnx [IMAGE...]",
+       .summary = "run a network from an ONNX file on images or arrays",
+       .examples = {"convoy run model.onnx photo.jpg --labels names.txt", "convoy run model.onnx --input x=x.npy --output-dir out",
+                    "convoy run model.onnx --random-input --json"}},
+      declare, run);
+}
+
+}  // namespace convoy::cli

@@ -1,0 +1,185 @@
+// convoy summary MODEL
+#include <fmt/format.h>
+
+#include <chrono>
+#include <map>
+
+#include "cli/command.h"
+#include "cli/model_inputs.h"
+#include "convoy/graph/infer.h"
+#include "convoy/graph/summary.h"
+#include "convoy/report/format.h"
+#include "convoy/report/table.h"
+
+namespace convoy::cli {
+
+namespace {
+
+struct Options {
+  std::string model;
+  int64_t batch = 1;
+  bool time = false, external_data = false, flops = false;
+};
+
+void declare(CLI::App& app, Options& options) {
+  add_integer(app, "--batch", options.batch, 1, 65536, "the batch to count for, where the model leaves it open (1)");
+  app.add_flag("--time", options.time, "run it on random numbers and show each layer's time");
+  app.add_flag("--flops", options.flops, "count FLOPs, 2 per multiply-add");
+  app.add_flag("--external-data", options.external_data, "let the model read values from other files in its folder");
+  app.add_option("MODEL", options.model);
+}
+
+// The graph's inputs with open sizes chosen.
+std::vector<graph::Type> input_types(const graph::Graph& graph, int64_t batch) {
+  std::vector<graph::Type> types;
+  for (const graph::ValueId id : graph.inputs) {
+    graph::Type type = graph.value(id).type;
+    if (type.dims) {
+      for (size_t i = 0; i < type.dims->size(); ++i) {
+        if (!(*type.dims)[i].known()) (*type.dims)[i] = {i == 0 ? batch : 1};
+      }
+    }
+    types.push_back(std::move(type));
+  }
+  return types;
+}
+
+std::string shape_text(const graph::Type& type) { return type.dims ? graph::to_string(*type.dims) : "?"; }
+
+std::string count_text(double count) {
+  if (count <= 0) return "--";
+  return count < 9e18 ? report::grouped(static_cast<int64_t>(count)) : report::scientific(count);
+}
+
+// "4.09 G".
+std::string large(double count) {
+  for (const auto& [unit, name] : {std::pair(1e12, "T"), std::pair(1e9, "G"), std::pair(1e6, "M"), std::pair(1e3, "k")}) {
+    if (count >= unit) return fmt::format("{:.2f} {}", count / unit, name);
+  }
+  return fmt::format("{:.0f}", count);
+}
+
+struct Totals {
+  int64_t parameters = 0;
+  double macs = 0;
+  bool all_counted = true;
+};
+
+// Seconds per node name, the least of three runs after a first one.
+std::map<std::string, double> node_seconds(const Model& model, int64_t batch) {
+  const std::map<std::string, Tensor> tensors = random_inputs(model, batch, 0);
+  graph::Values inputs;
+  for (const auto& [name, tensor] : tensors) inputs.emplace(name, tensor);
+  const graph::Graph& graph = model.graph();
+  std::vector<double> least(graph.nodes.size(), 1e9);
+  model.executor().run(inputs);
+  for (int i = 0; i < 3; ++i) {
+    model.executor().run(inputs, [&](size_t node, double seconds) { least[node] = std::min(least[node], seconds); });
+  }
+  std::map<std::string, double> result;
+  for (size_t i = 0; i < least.size(); ++i) {
+    if (graph.nodes[i].output(0) != graph::kNoValue) result[graph.value(graph.nodes[i].output(0)).name] = least[i];
+  }
+  return result;
+}
+
+// What is there, row by row; the totals in `totals`.
+report::Json print_layers(const graph::Graph& graph, const std::vector<graph::Type>& types,
+                          const std::map<std::string, double>& seconds, bool flops, Totals& totals, Session& session) {
+  std::vector<report::Column> columns{{"layer"},
+                                      {"type"},
+                                      {"output shape"},
+                                      {"kernel"},
+                                      {"parameters", report::Align::kRight},
+                                      {flops ? "FLOPs" : "MACs", report::Align::kRight},
+                                      {"sees", report::Align::kRight}};
+  if (!seconds.empty()) columns.push_back({"time", report::Align::kRight});
+  report::Table table(columns);
+  report::Json rows = report::Json::array();
+  const double per_mac = flops ? 2 : 1;
+  for (const graph::LayerSummary& layer : graph::summarize(graph, types)) {
+    totals.parameters += layer.parameters;
+    totals.macs += layer.macs.value_or(0);
+    totals.all_counted = totals.all_counted && layer.macs.has_value();
+    std::vector<std::string> cells{layer.name,
+                                   layer.op,
+                                   shape_text(layer.output),
+                                   layer.kernel.empty() ? "--" : layer.kernel,
+                                   layer.parameters == 0 ? "--" : report::grouped(layer.parameters),
+                                   layer.macs ? count_text(*layer.macs * per_mac) : "?",
+                                   layer.receptive_field > 0 ? std::to_string(layer.receptive_field) : "--"};
+    report::Json row = report::Json::object(
+        {{"name", layer.name}, {"type", layer.op}, {"output_shape", shape_text(layer.output)}, {"kernel", layer.kernel}});
+    row.set("parameters", layer.parameters);
+    row.set("macs", layer.macs ? report::Json(*layer.macs) : report::Json());
+    row.set("receptive_field", layer.receptive_field > 0 ? report::Json(layer.receptive_field) : report::Json());
+    if (!seconds.empty()) {
+      const auto found = seconds.find(layer.output_name);
+      cells.push_back(found == seconds.end() ? "--" : report::duration(found->second));
+      if (found != seconds.end()) row.set("seconds", found->second);
+    }
+    table.add_row(std::move(cells));
+    rows.push(std::move(row));
+  }
+  session.print(table.text(session.style()));
+  return rows;
+}
+
+int run(const Options& options, Session& session) {
+  if (options.model.empty()) throw UsageError("'convoy summary' needs a model", "for example convoy summary model.onnx");
+  graph::Graph graph;
+  try {
+    graph::Graph partial;
+    try {
+      graph = onnx::read(options.model, {.external_data = options.external_data, .partial = &partial});
+    } catch (const Error&) {
+      graph = std::move(partial);
+      throw;
+    }
+    const std::vector<graph::Type> types = graph::infer_types(graph, input_types(graph, options.batch));
+    std::map<std::string, double> seconds;
+    if (options.time) seconds = node_seconds(Model::load(options.model, {.external_data = options.external_data}), options.batch);
+    Totals totals;
+    report::Json document = report::Json::object({{"schema", "convoy.summary/1"}, {"model", options.model}});
+    document.set("layers", print_layers(graph, types, seconds, options.flops, totals, session));
+    const std::string least = totals.all_counted ? "" : "at least ";
+    session.print(fmt::format("\n{}{} parameters ({})\n{}{} {} for one input of batch {}{}\n", "",
+                              report::grouped(totals.parameters), report::bytes(totals.parameters * 4), least,
+                              large(totals.macs * (options.flops ? 2 : 1)), options.flops ? "FLOPs" : "MACs", options.batch,
+                              options.flops ? " (2 per multiply-add)" : " (1 MAC is 1 multiplication and 1 addition)"));
+    std::string ends;
+    for (const graph::ValueId id : graph.inputs)
+      ends += "input  " + graph.value(id).name + ": " + graph::to_string(graph.value(id).type) + "\n";
+    for (const graph::ValueId id : graph.outputs)
+      ends += "output " + graph.value(id).name + ": " + graph::to_string(graph.value(id).type) + "\n";
+    session.print(ends);
+    document.set("parameters", totals.parameters)
+        .set("macs", totals.macs)
+        .set("all_counted", totals.all_counted)
+        .set("batch", options.batch);
+    session.document(document);
+    return kOk;
+  } catch (const Error&) {
+    // As far as it goes, then the reason.
+    if (!graph.nodes.empty()) {
+      std::vector<graph::Type> types;
+      for (const graph::ValueInfo& value : graph.values) types.push_back(value.type);
+      Totals totals;
+      print_layers(graph, types, {}, options.flops, totals, session);
+    }
+    throw;
+  }
+}
+
+}  // namespace
+
+Command summary_command() {
+  return make_command<Options>(
+      {.name = "summary",
+       .arguments = "MODEL.onnx",
+       .summary = "list a network's layers: shapes, parameters, work, what each one sees",
+       .examples = {"convoy summary model.onnx", "convoy summary model.onnx --time", "convoy summary model.onnx --batch 8 --json"}},
+      declare, run);
+}
+
+}  // namespace convoy::cli

@@ -1,0 +1,222 @@
+#include "cli/model_inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "convoy/core/random.h"
+#include "convoy/core/suggest.h"
+#include "convoy/data/resize.h"
+#include "convoy/io/image.h"
+#include "convoy/io/npy.h"
+#include "convoy/ops/slice.h"
+#include "convoy/report/format.h"
+
+namespace convoy::cli {
+
+namespace {
+
+// "0.485,0.456,0.406" or one number for all channels.
+std::vector<double> numbers(const std::string& option, const std::string& text) {
+  std::vector<double> result;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t comma = std::min(text.find(',', at), text.size());
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data() + at, text.data() + comma, value);
+    if (error != std::errc() || end != text.data() + comma || !std::isfinite(value)) {
+      throw UsageError(option + ": '" + text + "' is not a list of numbers", "for example " + option + " 0.485,0.456,0.406");
+    }
+    result.push_back(value);
+    at = comma + 1;
+  }
+  return result;
+}
+
+// "224" or "224x320": height and width.
+std::pair<int64_t, int64_t> height_and_width(const std::string& option, const std::string& text) {
+  const auto number = [&](std::string_view part) {
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || end != part.data() + part.size() || value < 1 || value > 16384) {
+      throw UsageError(option + ": '" + text + "' is not a size",
+                       "for example " + option + " 224, or 224x320 (height x width), up to 16384");
+    }
+    return value;
+  };
+  const size_t x = text.find('x');
+  if (x == std::string::npos) return {number(text), number(text)};
+  return {number(std::string_view(text).substr(0, x)), number(std::string_view(text).substr(x + 1))};
+}
+
+const ModelValue& input_named(const Model& model, const std::vector<ModelValue>& inputs, const std::string& name,
+                              const std::string& what) {
+  std::vector<std::string> names;
+  for (const ModelValue& input : inputs) {
+    if (input.name == name) return input;
+    names.push_back(input.name);
+  }
+  throw UsageError(what + ": the model has no input '" + name + "'" + did_you_mean(name, names),
+                   "it takes " + report::joined(names));
+}
+
+}  // namespace
+
+bool is_model_file(const std::string& path) { return path.ends_with(".onnx"); }
+
+void add_image_options(CLI::App& app, ImageOptions& options) {
+  add_text(app, "--mean", options.mean, "R,G,B",
+           "taken from the pixels, which are 0 to 1 (default for 3 channels: 0.485,0.456,0.406; else 0)");
+  add_text(app, "--std", options.std, "R,G,B", "what they are then divided by (default for 3 channels: 0.229,0.224,0.225; else 1)");
+  add_text(app, "--size", options.size, "N|HxW",
+           "resize to this first: the shorter side to N, or exactly to HxW (default: to what the model takes)");
+  add_text(app, "--crop", options.crop, "N|HxW", "then cut this out of the middle");
+}
+
+std::string input_text(const ModelValue& value) {
+  std::string text = value.name + ": " + value.dtype;
+  if (!value.has_shape) return text;
+  text += " [";
+  for (size_t i = 0; i < value.shape.size(); ++i) {
+    text += i > 0 ? ", " : "";
+    text += value.shape[i] >= 0 ? std::to_string(value.shape[i]) : value.names[i].empty() ? "?" : value.names[i];
+  }
+  return text + "]";
+}
+
+Shape concrete_shape(const ModelValue& input, int64_t batch) {
+  if (!input.has_shape) {
+    throw ShapeMismatch("the file does not say how many axes input '" + input.name + "' has",
+                        "give it with --input " + input.name + "=FILE.npy");
+  }
+  Shape shape = input.shape;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] < 0) shape[i] = i == 0 ? batch : 1;
+  }
+  return shape;
+}
+
+Tensor image_input(const std::string& path, const ModelValue& input, const ImageOptions& options) {
+  if (!input.has_shape || input.shape.size() != 4 || input.dtype != "float32") {
+    throw UsageError("the model takes no image: its first input is " + input_text(input),
+                     "give its inputs with --input NAME=FILE.npy");
+  }
+  const int64_t channels = input.shape[1] < 0 ? 3 : input.shape[1];
+  if (channels != 1 && channels != 3) {
+    throw UsageError(fmt::format("the model takes no image: input '{}' has {} channels", input.name, channels),
+                     "give its inputs with --input NAME=FILE.npy");
+  }
+  Tensor image = io::read_image(path, static_cast<int>(channels));
+  const int64_t height = image.size(1), width = image.size(2);
+  std::optional<std::pair<int64_t, int64_t>> wanted;
+  if (input.shape[2] > 0 && input.shape[3] > 0) wanted = {input.shape[2], input.shape[3]};
+  if (options.crop) wanted = height_and_width("--crop", *options.crop);
+  // The shorter side first, so that nothing is distorted; then the middle.
+  std::pair<int64_t, int64_t> size = {height, width};
+  if (options.size && options.size->find('x') != std::string::npos) {
+    size = height_and_width("--size", *options.size);
+  } else if (options.size || wanted) {
+    double factor = 0;
+    if (options.size) {
+      factor = static_cast<double>(height_and_width("--size", *options.size).first) / static_cast<double>(std::min(height, width));
+    } else {
+      factor = std::max(static_cast<double>(wanted->first) / static_cast<double>(height),
+                        static_cast<double>(wanted->second) / static_cast<double>(width));
+    }
+    const auto scaled = [factor](int64_t n) { return std::max<int64_t>(1, std::llround(static_cast<double>(n) * factor)); };
+    size = {scaled(height), scaled(width)};
+  }
+  if (size.first > 16384 || size.second > 16384) {
+    throw ShapeMismatch(fmt::format("{}: {}x{} pixels would become {}x{}", path, width, height, size.second, size.first),
+                        "give --size HxW, up to 16384 each");
+  }
+  if (size != std::pair(height, width)) image = data::resize_image(image, size.first, size.second);
+  if (wanted && *wanted != size) {
+    if (wanted->first > size.first || wanted->second > size.second) {
+      throw ShapeMismatch(
+          fmt::format("{}: {}x{} pixels cannot be cut out of {}x{}", path, wanted->second, wanted->first, size.second, size.first),
+          "use a larger --size or a smaller --crop");
+    }
+    const int64_t top = (size.first - wanted->first) / 2, left = (size.second - wanted->second) / 2;
+    image = ops::slice(
+        image, {{.axis = 1, .start = top, .end = top + wanted->first}, {.axis = 2, .start = left, .end = left + wanted->second}});
+  }
+  const bool colour = channels == 3;
+  const std::vector<double> mean = options.mean ? numbers("--mean", *options.mean)
+                                   : colour     ? std::vector<double>{0.485, 0.456, 0.406}
+                                                : std::vector<double>{0.0};
+  const std::vector<double> deviation = options.std ? numbers("--std", *options.std)
+                                        : colour    ? std::vector<double>{0.229, 0.224, 0.225}
+                                                    : std::vector<double>{1.0};
+  for (const auto& [name, list] : {std::pair("--mean", &mean), std::pair("--std", &deviation)}) {
+    if (list->size() != 1 && static_cast<int64_t>(list->size()) != channels) {
+      throw UsageError(
+          fmt::format("{}: {} for {} channels", name, report::counted(static_cast<int64_t>(list->size()), "number"), channels),
+          "give one number, or one for each channel");
+    }
+  }
+  for (const double value : deviation) {
+    if (value == 0) throw UsageError("--std: 0 cannot divide", "use numbers above 0");
+  }
+  Tensor result = Tensor::empty({1, channels, image.size(1), image.size(2)});
+  const int64_t plane = image.size(1) * image.size(2);
+  for (int64_t c = 0; c < channels; ++c) {
+    const auto at = static_cast<size_t>(c);
+    const double m = mean[std::min(at, mean.size() - 1)], d = deviation[std::min(at, deviation.size() - 1)];
+    for (int64_t i = 0; i < plane; ++i) {
+      result.data<float>()[c * plane + i] = static_cast<float>((static_cast<double>(image.data<float>()[c * plane + i]) - m) / d);
+    }
+  }
+  return result;
+}
+
+std::map<std::string, Tensor> random_inputs(const Model& model, int64_t batch, uint64_t seed) {
+  Generator generator(seed);
+  std::map<std::string, Tensor> inputs;
+  for (const ModelValue& input : model.inputs()) {
+    const Shape shape = concrete_shape(input, batch);
+    const std::optional<DType> dtype = dtype_named(input.dtype);
+    if (!dtype) {
+      throw UsageError(
+          "input '" + input.name + "' is " + (input.dtype.empty() ? "of unknown type" : input.dtype) + ": no random values for it",
+          "only inputs of numbers can be random");
+    }
+    inputs[input.name] = is_floating(*dtype) ? randn(shape, DType::kFloat32, &generator).to(*dtype) : Tensor::zeros(shape, *dtype);
+  }
+  return inputs;
+}
+
+std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<std::string>& arguments) {
+  std::map<std::string, Tensor> inputs;
+  const std::vector<ModelValue> known = model.inputs();
+  const auto put = [&](const std::string& name, Tensor tensor, const std::string& what) {
+    const ModelValue& input = input_named(model, known, name, what);
+    if (const std::optional<DType> dtype = dtype_named(input.dtype); dtype && tensor.dtype() != *dtype) tensor = tensor.to(*dtype);
+    if (!inputs.emplace(name, std::move(tensor)).second)
+      throw UsageError(what + ": input '" + name + "' is given twice", "give each input once");
+  };
+  for (const std::string& argument : arguments) {
+    const size_t equals = argument.find('=');
+    const std::string path = equals == std::string::npos ? argument : argument.substr(equals + 1);
+    const std::string what = "--input " + argument;
+    if (path.ends_with(".npz")) {
+      if (equals != std::string::npos)
+        throw UsageError(what + ": the arrays of an npz file have names", "leave out '" + argument.substr(0, equals + 1) + "'");
+      for (auto& [name, tensor] : io::read_npz(path)) put(name, std::move(tensor), what);
+    } else if (equals != std::string::npos) {
+      put(argument.substr(0, equals), io::read_npy(path), what);
+    } else if (known.size() == 1) {
+      put(known[0].name, io::read_npy(path), what);
+    } else {
+      throw UsageError(what + ": which of the model's " + std::to_string(known.size()) + " inputs?", "write --input NAME=" + path);
+    }
+  }
+  for (const ModelValue& input : known) {
+    if (inputs.count(input.name) == 0)
+      throw UsageError("input " + input_text(input) + " is missing", "give it with --input " + input.name + "=FILE.npy");
+  }
+  return inputs;
+}
+
+}  // namespace convoy::cli

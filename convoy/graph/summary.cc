@@ -1,0 +1,183 @@
+#include "convoy/graph/summary.h"
+
+#include <algorithm>
+#include <set>
+
+#include "convoy/core/error.h"
+#include "convoy/graph/windows.h"
+#include "convoy/shape/receptive_field.h"
+
+namespace convoy::graph {
+namespace {
+
+// The layers behind a value along the last axis, or nullopt: everything is seen, or nothing can be said.
+using Chain = std::optional<std::vector<shape::ChainLayer>>;
+
+int64_t field(const Chain& chain) {
+  if (!chain) return 0;
+  const shape::Result<shape::ReceptiveField> result = shape::receptive_field(*chain);
+  return result ? result->size : 0;
+}
+
+class Summary {
+ public:
+  Summary(const Graph& graph, const std::vector<Type>& types) : graph_(graph), types_(types), chains_(graph.values.size()) {
+    for (const ValueId input : graph.inputs) {
+      const auto& dims = types[static_cast<size_t>(input)].dims;
+      if (dims && dims->size() >= 3) chains_[static_cast<size_t>(input)].emplace();
+      computed_.insert(input);
+    }
+  }
+
+  std::vector<LayerSummary> layers() {
+    std::vector<LayerSummary> result;
+    for (const Node& node : graph_.nodes) {
+      // What no input reaches is arithmetic on constants; so is what only a Shape reaches.
+      const bool computed =
+          node.op != "Shape" && node.op != "Size" &&
+          std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return computed_.count(id) != 0; });
+      if (!computed) continue;
+      for (const ValueId id : node.outputs) computed_.insert(id);
+      result.push_back(layer(node));
+    }
+    return result;
+  }
+
+ private:
+  const Type& type(ValueId id) const {
+    static const Type kNone;
+    return id == kNoValue ? kNone : types_[static_cast<size_t>(id)];
+  }
+
+  std::optional<std::vector<shape::Axis>> window_axes(const Node& node, const std::vector<int64_t>& kernel) const {
+    const auto& dims = type(node.input(0)).dims;
+    if (!dims || dims->size() < 3) return std::nullopt;
+    try {
+      return windows(node.attributes, kernel, spatial_sizes(*dims));
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+
+  static std::string text(const std::vector<int64_t>& numbers, char between) {
+    const bool equal = std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == numbers[0]; });
+    if (equal && between == ',') return std::to_string(numbers[0]);
+    std::string result;
+    for (const int64_t number : numbers) result += (result.empty() ? "" : std::string(1, between)) + std::to_string(number);
+    return result;
+  }
+
+  static std::string kernel_text(const std::vector<shape::Axis>& axes, int64_t groups) {
+    std::vector<int64_t> kernel, stride, dilation;
+    for (const shape::Axis& axis : axes) {
+      kernel.push_back(axis.kernel_size);
+      stride.push_back(axis.stride);
+      dilation.push_back(axis.dilation);
+    }
+    std::string result = text(kernel, 'x');
+    const auto not_one = [](const std::vector<int64_t>& numbers) {
+      return std::any_of(numbers.begin(), numbers.end(), [](int64_t n) { return n != 1; });
+    };
+    if (not_one(stride)) result += " /" + text(stride, ',');
+    if (not_one(dilation)) result += " d" + text(dilation, ',');
+    if (groups > 1) result += " g" + std::to_string(groups);
+    return result;
+  }
+
+  // The product of a type's sizes.
+  std::optional<double> count(ValueId id) const {
+    const std::optional<Shape> shape = type(id).shape();
+    if (!shape) return std::nullopt;
+    double product = 1;
+    for (const int64_t size : *shape) product *= static_cast<double>(size);
+    return product;
+  }
+
+  // Each output (of a transposed convolution: each input) meets every weight of its channel.
+  std::optional<double> convolution_macs(const Node& node, bool transposed) const {
+    const std::optional<Shape> weight = type(node.input(1)).shape(),
+                               place = type(transposed ? node.input(0) : node.output(0)).shape();
+    const std::optional<double> weights = count(node.input(1)), places = count(transposed ? node.input(0) : node.output(0));
+    if (!weights || !places || !weight || !place || weight->empty() || (*weight)[0] == 0) return std::nullopt;
+    return *places * *weights / static_cast<double>((*weight)[0]);
+  }
+
+  std::optional<double> macs(const Node& node) const {
+    if (node.op == "Conv" || node.op == "ConvInteger" || node.op == "DeformConv") return convolution_macs(node, false);
+    if (node.op == "ConvTranspose") return convolution_macs(node, true);
+    if (node.op == "Gemm" || node.op == "MatMul" || node.op == "MatMulInteger") {
+      const std::optional<Shape> a = type(node.input(0)).shape();
+      const std::optional<double> outputs = count(node.output(0));
+      if (!a || a->empty() || !outputs) return std::nullopt;
+      const bool transposed = node.op == "Gemm" && node.attributes.integer("transA", 0) != 0;
+      return *outputs * static_cast<double>(transposed ? a->front() : a->back());
+    }
+    return 0.0;
+  }
+
+  // Of the inputs' chains the one that sees most; the node's own window behind it.
+  Chain chain(const Node& node, const std::optional<std::vector<shape::Axis>>& axes, bool transposed) const {
+    Chain longest;
+    bool first = true;
+    for (const ValueId id : node.inputs) {
+      if (computed_.count(id) == 0) continue;
+      const Chain& candidate = chains_[static_cast<size_t>(id)];
+      if (!candidate) return std::nullopt;
+      if (first || field(candidate) > field(longest)) longest = candidate;
+      first = false;
+    }
+    const auto &in = type(node.input(0)).dims, &out = type(node.output(0)).dims;
+    if (!longest || !in || !out) return std::nullopt;
+    if (axes) {
+      longest->push_back({.kind = transposed ? shape::LayerKind::kTransposed : shape::LayerKind::kConv, .axis = axes->back()});
+      return longest;
+    }
+    // An elementwise function keeps the last axis; what changes it otherwise may see anything.
+    static const std::set<std::string, std::less<>> kMixing = {
+        "Gemm", "MatMul", "Flatten", "Reshape", "Transpose", "Gather", "LayerNormalization", "Softmax", "Resize"};
+    if (in->size() != out->size() || in->back() != out->back() || kMixing.count(node.op) != 0) return std::nullopt;
+    return longest;
+  }
+
+  LayerSummary layer(const Node& node) {
+    LayerSummary result;
+    result.op = node.op;
+    if (node.output(0) != kNoValue) result.output_name = graph_.value(node.output(0)).name;
+    result.name = node.name.empty() ? result.output_name : node.name;
+    result.output = type(node.output(0));
+    for (const ValueId id : node.inputs) {
+      const Tensor* constant = graph_.constant(id);
+      if (constant != nullptr && is_floating(constant->dtype()) && counted_.insert(id).second)
+        result.parameters += constant->numel();
+    }
+    const bool transposed = node.op == "ConvTranspose";
+    const bool convolution = transposed || node.op == "Conv" || node.op == "ConvInteger" || node.op == "DeformConv";
+    const bool pooling = node.op == "MaxPool" || node.op == "AveragePool" || node.op == "LpPool";
+    std::optional<std::vector<shape::Axis>> axes;
+    if (convolution) {
+      const std::optional<Shape> weight = type(node.input(1)).shape();
+      if (weight && weight->size() >= 3) axes = window_axes(node, {weight->begin() + 2, weight->end()});
+    } else if (pooling) {
+      axes = window_axes(node, {});
+    }
+    if (axes) result.kernel = kernel_text(*axes, convolution ? node.attributes.integer("group", 1) : 1);
+    result.macs = macs(node);
+    const Chain seen = (convolution || pooling) && !axes ? Chain() : chain(node, axes, transposed);
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) chains_[static_cast<size_t>(id)] = seen;
+    }
+    result.receptive_field = field(seen);
+    return result;
+  }
+
+  const Graph& graph_;
+  const std::vector<Type>& types_;
+  std::vector<Chain> chains_;
+  std::set<ValueId> computed_, counted_;
+};
+
+}  // namespace
+
+std::vector<LayerSummary> summarize(const Graph& graph, const std::vector<Type>& types) { return Summary(graph, types).layers(); }
+
+}  // namespace convoy::graph

@@ -1,0 +1,428 @@
+// forward:    output[oc][pixel]     = sum over ic of weight[oc][ic] input[ic][pixel]
+// grad_input: grad_input[ic][pixel] = sum over oc of weight[oc][ic] grad_output[oc][pixel]
+//
+// Large maps: lanes = pixels, loaded straight from the planes (packing them costs 1 to 9 %). Small maps, whose pixels do not fill
+// vectors: lanes = result channels. A strided forward pass gathers the pixels it needs, channel by channel, into a slab in the
+// cache; so do maps of a few pixels, there the samples of a batch make one run. Threads split result channels rather than pixels:
+// by pixels was up to 40 % slower, two cores then share the lines of every plane.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_pointwise.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
+#include "convoy/kernels/conv/conv_pointwise.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
+
+#include <algorithm>
+
+#include "convoy/core/parallel.h"
+#include "convoy/shape/taps.h"
+
+#ifndef CONVOY_KERNELS_CONV_POINTWISE_GEOMETRY
+#define CONVOY_KERNELS_CONV_POINTWISE_GEOMETRY
+namespace convoy::kernels::pointwise {
+
+constexpr int64_t kChain = 256;            // channels of one chain of sums
+constexpr int64_t kSlabFloats = 64 << 10;  // gathered pixels: a quarter of a 1 MiB L2 cache
+constexpr int64_t kBlockPixels = 1024;     // of sums that wait for more channels
+constexpr int64_t kFewPixels = 14;         // in a map: the samples of a batch then make one run
+
+// A run of pixels that are `step` floats apart in the source.
+struct Segment {
+  int64_t source, count, at;
+};
+
+struct Plan {
+  int64_t images, samples;  // runs of pixels: groups, and samples unless they make one run
+  int64_t groups, channels, rows;
+  int64_t map, pixels;  // of a sample, of a run
+  int64_t source_plane;
+  int64_t weight_row, weight_channel;
+  bool fold, strided;
+  int64_t chain;
+};
+
+inline Plan make_plan(const ConvShape& s, Direction direction) {
+  const bool forward = direction == Direction::kForward;
+  Plan p;
+  p.groups = s.groups;
+  p.samples = s.batch;
+  p.channels = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
+  p.source_plane = forward ? s.input_positions() : s.output_positions();
+  p.weight_row = forward ? p.channels : 1;
+  p.weight_channel = forward ? 1 : p.rows;
+  p.map = s.output_positions();
+  p.fold = s.batch > 1 && p.map < kFewPixels;
+  p.strided = s.input != s.output;
+  p.pixels = p.fold ? p.map * s.batch : p.map;
+  p.images = p.fold ? s.groups : s.groups * s.batch;
+  const int64_t chains = (p.channels + kChain - 1) / kChain;
+  p.chain = (p.channels + chains - 1) / chains;
+  return p;
+}
+
+// How a run is cut into tasks: only speed depends on it.
+struct Split {
+  int64_t row_parts, pixel_parts;
+};
+
+// The least time of the slowest thread, where a cut of rows or pixels costs a fraction of the whole.
+inline Split make_split(int64_t images, int64_t row_tiles, int64_t pixel_tiles, int64_t least_pixel_parts, double row_cut,
+                        double pixel_cut, int threads) {
+  Split best{1, least_pixel_parts};
+  double least = 0;
+  for (int64_t r = 1; r <= std::min<int64_t>(row_tiles, 2 * threads); ++r) {
+    for (int64_t f = 1; f <= 3; ++f) {
+      const int64_t p = std::min(std::max(least_pixel_parts, f == 1 && r == 1 ? 1 : (f * threads + r - 1) / r), pixel_tiles);
+      const double rounds = static_cast<double>((images * r * p + threads - 1) / threads);
+      const double part = static_cast<double>((row_tiles + r - 1) / r) * static_cast<double>((pixel_tiles + p - 1) / p);
+      const double time = rounds * part * (1 + row_cut * static_cast<double>(r) + pixel_cut * static_cast<double>(p));
+      if (least == 0 || time < least) {
+        least = time;
+        best = {r, p};
+      }
+    }
+  }
+  return best;
+}
+
+}  // namespace convoy::kernels::pointwise
+#endif  // CONVOY_KERNELS_CONV_POINTWISE_GEOMETRY
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using conv_tile::Tap;
+using pointwise::Plan;
+using pointwise::Segment;
+using pointwise::Split;
+
+// The plan in terms of this instruction set's tiles.
+struct Tiles {
+  bool pixel_lanes;
+  bool gather;            // pixels into panels
+  int64_t count;          // of result channels
+  int64_t height, extra;  // tile i has `height` rows, and one more if i < extra
+  int64_t last;           // rows of the last tile as packed, if lanes are channels
+  int64_t step;           // pixels of a register tile and of a panel
+
+  int64_t begin(int64_t i) const { return i * height + std::min(i, extra); }
+  int64_t rows(int64_t i) const { return i + 1 == count && !pixel_lanes ? last : height + (i < extra ? 1 : 0); }
+  int64_t packed_rows() const { return begin(count - 1) + rows(count - 1); }
+};
+
+// Lanes are pixels where these fill vectors better than the result channels do, and channels are so few that transposing counts.
+HWY_INLINE Tiles MakeTiles(const Plan& p) {
+  const int64_t lanes = tile::Lanes();
+  const auto up = [](int64_t size, int64_t step) { return static_cast<double>((size + step - 1) / step * step); };
+  const double by_pixels = up(p.map, lanes) * static_cast<double>(std::max<int64_t>(p.rows, 2));
+  const double by_rows = up(p.rows, lanes) * static_cast<double>(std::max<int64_t>(p.map, 4)) *
+                         (1.0 + 12.0 / static_cast<double>(std::max<int64_t>(p.channels, 1)));
+  Tiles t{};
+  t.pixel_lanes = p.map >= pointwise::kFewPixels && by_pixels <= by_rows;
+  if (t.pixel_lanes) {
+    t.count = (p.rows + tile::kRows - 1) / tile::kRows;
+    t.height = p.rows / std::max<int64_t>(t.count, 1);
+    t.extra = p.rows % std::max<int64_t>(t.count, 1);
+    t.step = tile::PixelTileWidth(t.height + (t.extra > 0 ? 1 : 0));
+  } else {
+    t.height = 2 * lanes;
+    t.count = (p.rows + t.height - 1) / t.height;
+    t.last = p.rows - (t.count - 1) * t.height <= lanes ? lanes : t.height;
+    t.step = tile::kPixels;
+  }
+  // Rows read again and again are worth a copy that lies in one piece: planes are pages apart, more than the first TLB level holds.
+  t.gather = p.fold || p.strided || (t.pixel_lanes && t.count > 16);
+  return t;
+}
+
+HWY_INLINE Split PointwiseSplit(const Plan& p, const Tiles& t, int threads) {
+  const int64_t steps = (p.pixels + t.step - 1) / t.step;
+  int64_t most = t.pixel_lanes ? p.pixels : pointwise::kBlockPixels;
+  if (t.gather) most = std::min(most, std::max<int64_t>(pointwise::kSlabFloats / p.channels, 2 * t.step));
+  // Every part of the rows copies its pixels anew; without a copy, parts of the pixels share the lines of every plane.
+  return pointwise::make_split(p.images, t.count, steps, std::min((p.pixels + most - 1) / most, steps), t.gather ? 0.04 : 0.01,
+                               t.gather ? 0.001 : 0.02, threads);
+}
+
+struct PointwiseScratch {
+  int64_t taps, slab, sums, segments;
+  int64_t all() const { return taps + slab + sums + segments; }
+};
+
+HWY_INLINE PointwiseScratch ScratchOf(const Plan& p, const Tiles& t, const Split& split) {
+  const int64_t steps = (p.pixels + t.step - 1) / t.step;
+  const int64_t pixels = (steps + split.pixel_parts - 1) / split.pixel_parts * t.step;
+  const auto lines = [](int64_t floats) { return (floats + 15) / 16 * 16; };
+  return {.taps = t.pixel_lanes ? 0 : lines(p.chain * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
+          .slab = t.gather ? lines(pixels * p.channels) : 0,
+          .sums = t.pixel_lanes ? 0 : lines((pixels + tile::Lanes()) * 2 * tile::Lanes()),
+          .segments = t.gather ? lines(pixels * static_cast<int64_t>(sizeof(Segment) / sizeof(float))) : 0};
+}
+
+struct PointwiseIo {
+  const float *source, *bias, *packed;
+  float* result;
+};
+
+// Copies the pixels [begin, end) of a run into slab[panel][channel][panel_width].
+HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* source, int64_t begin, int64_t end,
+                             int64_t panel_width, Segment* segments, float* slab) {
+  int64_t count = 0;
+  const int64_t step = p.strided ? s.axes[2].stride : 1;
+  for (int64_t pixel = begin; pixel < end;) {
+    const int64_t n = pixel / p.map, in_map = pixel % p.map, in_panel = (pixel - begin) % panel_width;
+    int64_t at = in_map, length = p.map - in_map;
+    if (p.strided) {
+      const int64_t w = in_map % s.output[2], h = in_map / s.output[2] % s.output[1], d = in_map / s.output[2] / s.output[1];
+      const auto place = [&](size_t a, int64_t o) { return o * s.axes[a].stride - s.axes[a].pad_begin; };
+      at = (place(0, d) * s.input[1] + place(1, h)) * s.input[2] + place(2, w);
+      length = s.output[2] - w;
+    }
+    length = std::min({length, panel_width - in_panel, end - pixel});
+    segments[count++] = {n * p.groups * p.channels * p.source_plane + at, length,
+                         (pixel - begin) / panel_width * panel_width * p.channels + in_panel};
+    pixel += length;
+  }
+  for (int64_t c = 0; c < p.channels; ++c, source += p.source_plane, slab += panel_width) {
+    for (int64_t i = 0; i < count; ++i) {
+      const Segment& segment = segments[i];
+      tile::CopyRow(source + segment.source, (segment.count - 1) * step + 1, 0, step, slab + segment.at, segment.count);
+    }
+  }
+}
+
+HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const PointwiseIo& io, const Epilogue<float>& what_follows,
+                           Workspace& workspace) {
+  const SplitEpilogue epilogue(what_follows);
+  const Tiles tiles = MakeTiles(p);
+  const Split split = PointwiseSplit(p, tiles, num_threads());
+  const PointwiseScratch floats = ScratchOf(p, tiles, split);
+  float* const scratch = workspace.take<float>(floats.all() * num_threads());
+  const int64_t packed_group = tiles.packed_rows() * p.channels, step = tiles.step;
+  const int64_t steps = (p.pixels + step - 1) / step, parts = split.row_parts * split.pixel_parts;
+  parallel_for(p.images * parts, [&](int64_t task, int thread) HWY_ATTR {
+    const int64_t image = task / parts, group = image % p.groups;
+    const int64_t pixel_part = task % parts / split.row_parts, row_part = task % split.row_parts;
+    const int64_t begin = steps * pixel_part / split.pixel_parts * step;
+    const int64_t end = std::min(steps * (pixel_part + 1) / split.pixel_parts * step, p.pixels);
+    const int64_t tile_begin = tiles.count * row_part / split.row_parts, tile_end = tiles.count * (row_part + 1) / split.row_parts;
+    Tap* const taps = reinterpret_cast<Tap*>(scratch + thread * floats.all());
+    float* const slab = scratch + thread * floats.all() + floats.taps;
+    float* const sums = slab + floats.slab;
+    const float* source = io.source + image * p.channels * p.source_plane + begin;
+    int64_t plane = p.source_plane;
+    if (tiles.gather) {
+      GatherPixels(p, s, source - begin, begin, end, step, reinterpret_cast<Segment*>(sums + floats.sums), slab);
+      source = slab;
+      plane = step;
+    }
+    // Where pixel `at` begins a tile.
+    const auto source_of = [&](int64_t at) { return source + (tiles.gather ? at * p.channels : at); };
+    float* const result = io.result + image * p.rows * p.map;  // of the first sample, if samples make one run
+    const float* const packed = io.packed + group * packed_group;
+    const float* const bias = io.bias != nullptr ? io.bias + group * p.rows : nullptr;
+    conv_tile::Finish finish(epilogue, io.result);
+    conv_tile::Work work;
+    work.source_channel = plane;
+    work.taps = taps;
+    const auto chain_of = [&](int64_t tile, int64_t c) {
+      const int64_t count = std::min(p.chain, p.channels - c);
+      (tiles.pixel_lanes ? work.channels : work.tap_count) = count;
+      work.weight = packed + tiles.begin(tile) * p.channels + c * tiles.rows(tile);
+      work.add = c > 0;
+      finish.bias = bias != nullptr ? bias + tiles.begin(tile) : nullptr;
+    };
+    if (tiles.pixel_lanes) {
+      const auto run = [&](int64_t i, int64_t c, int64_t at) HWY_ATTR {
+        work.source = source_of(at - begin) + c * plane;
+        work.sums = result + tiles.begin(i) * p.map + at;
+        tile::RunPixelTile<true>(work, tiles.rows(i), std::min(step, end - at), c + p.chain >= p.channels ? &finish : nullptr);
+      };
+      work.sums_stride = p.map;
+      for (int64_t c = 0; c < p.channels; c += p.chain) {
+        if (tiles.gather) {  // panels follow each other in the slab, and stores along the rows
+          for (int64_t i = tile_begin; i < tile_end; ++i) {
+            chain_of(i, c);
+            for (int64_t at = begin; at < end; at += step) run(i, c, at);
+          }
+        } else {  // pixels stay in the first cache for all rows
+          for (int64_t at = begin; at < end; at += step) {
+            for (int64_t i = tile_begin; i < tile_end; ++i) {
+              chain_of(i, c);
+              run(i, c, at);
+            }
+          }
+        }
+      }
+      for (int64_t row = tiles.begin(tile_begin); row < tiles.begin(tile_end) && epilogue.later; ++row) {
+        epilogue.finish(result + row * p.map + begin, end - begin);
+      }
+      return;
+    }
+    const int64_t rows_of_tile = 2 * tile::Lanes(), pixel_tiles = (end - begin + tile::kPixels - 1) / tile::kPixels;
+    // The channels of a chain as one list of taps: 10 % faster than a loop over channels.
+    work.channels = 1;
+    for (int64_t i = tile_begin; i < tile_end; ++i) {
+      const int64_t vectors = tiles.rows(i) / tile::Lanes();
+      if (i == tile_begin || tiles.rows(i) != tiles.rows(i - 1)) {
+        for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * plane, c * tiles.rows(i)};
+      }
+      work.sums_stride = rows_of_tile;
+      for (int64_t c = 0; c < p.channels; c += p.chain) {
+        chain_of(i, c);
+        for (int64_t j = 0; j < pixel_tiles; ++j) {  // of about equal width, unless they are panels
+          const int64_t at = tiles.gather ? j * step : (end - begin) * j / pixel_tiles;
+          const int64_t to = tiles.gather ? std::min(at + step, end - begin) : (end - begin) * (j + 1) / pixel_tiles;
+          work.source = source_of(at) + c * plane;
+          work.sums = sums + at * rows_of_tile;
+          tile::RunChannelTile<false>(work, to - at, vectors, 1);
+        }
+      }
+      const int64_t row = tiles.begin(i), count = std::min(rows_of_tile, p.rows - row);
+      for (int64_t at = begin; at < end;) {  // sample by sample
+        const int64_t sample = at / p.map, length = std::min((sample + 1) * p.map, end) - at;
+        float* const to = result + (sample * p.groups * p.rows + row) * p.map + at % p.map;
+        tile::StoreChannels(sums + (at - begin) * rows_of_tile, rows_of_tile, length, count, finish, to, p.map);
+        for (int64_t r = 0; r < count && epilogue.later; ++r) epilogue.finish(to + r * p.map, length);
+        at += length;
+      }
+    }
+  });
+}
+
+HWY_ATTR void PointwiseForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
+  PointwiseRun(s, pointwise::make_plan(s, Direction::kForward), {io.input, io.bias, io.packed, io.output}, io.epilogue, workspace);
+}
+
+HWY_ATTR void PointwiseGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
+  PointwiseRun(s, pointwise::make_plan(s, Direction::kGradInput), {io.grad_output, io.bias, io.packed, io.grad_input}, io.epilogue,
+               workspace);
+}
+
+// [group][tile of rows][channel][rows of the tile]
+HWY_ATTR void PointwisePack(const ConvShape& s, Direction direction, const float* weight, float* packed) {
+  const Plan p = pointwise::make_plan(s, direction);
+  const Tiles tiles = MakeTiles(p);
+  const int64_t packed_group = tiles.packed_rows() * p.channels;
+  parallel_for(p.groups * tiles.count, [&](int64_t task) HWY_ATTR {
+    const int64_t i = task % tiles.count, group = task / tiles.count, begin = tiles.begin(i), height = tiles.rows(i);
+    const int64_t rows = std::min(height, p.rows - begin);
+    const float* from = weight + group * p.rows * p.channels + begin * p.weight_row;
+    float* to = packed + group * packed_group + begin * p.channels;
+    for (int64_t c = 0; c < p.channels; ++c, to += height) {
+      for (int64_t r = 0; r < rows; ++r) to[r] = from[c * p.weight_channel + r * p.weight_row];
+      for (int64_t r = rows; r < height; ++r) to[r] = 0;
+    }
+  });
+}
+
+HWY_ATTR size_t PointwisePackedBytes(const ConvShape& s, Direction direction) {
+  const Plan p = pointwise::make_plan(s, direction);
+  return static_cast<size_t>(p.groups * MakeTiles(p).packed_rows() * p.channels) * sizeof(float);
+}
+
+HWY_ATTR size_t PointwiseWorkspace(const ConvShape& s, Direction direction, int threads) {
+  const Plan p = pointwise::make_plan(s, direction);
+  const Tiles tiles = MakeTiles(p);
+  return static_cast<size_t>(ScratchOf(p, tiles, PointwiseSplit(p, tiles, threads)).all() * threads) * sizeof(float);
+}
+
+// Products that the lanes compute, those beyond the rows or pixels included.
+HWY_ATTR double PointwiseProducts(const ConvShape& s, Direction direction) {
+  const Plan p = pointwise::make_plan(s, direction);
+  const auto up = [](int64_t size, int64_t step) { return static_cast<double>((size + step - 1) / step * step); };
+  const double lanes = MakeTiles(p).pixel_lanes ? up(p.map, tile::Lanes()) * static_cast<double>(std::max<int64_t>(p.rows, 2))
+                                                : up(p.rows, tile::Lanes()) * static_cast<double>(p.map) *
+                                                      (1.0 + 12.0 / static_cast<double>(p.channels));
+  return static_cast<double>(s.batch * p.groups) * static_cast<double>(p.channels) * lanes;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(PointwiseForward);
+HWY_EXPORT(PointwiseGradInput);
+HWY_EXPORT(PointwisePack);
+HWY_EXPORT(PointwisePackedBytes);
+HWY_EXPORT(PointwiseWorkspace);
+HWY_EXPORT(PointwiseProducts);
+
+namespace {
+
+template <Direction kDirection>
+const char* refuse(const ConvShape& s) {
+  if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
+    return "nothing to compute";
+  if (s.taps() != 1) return "needs a kernel of one tap";
+  for (size_t a = 0; a < 3; ++a) {
+    const shape::Axis& axis = s.axes[a];
+    if (axis.pad_begin > 0 || (s.output[a] - 1) * axis.stride - axis.pad_begin >= s.input[a]) return "needs no padding";
+  }
+  if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
+  // Pixels are gathered with all their channels.
+  if (s.in_channels_per_group() > 1 << 15) return "needs at most 32768 channels per group";
+  return nullptr;
+}
+
+template <Direction kDirection>
+double seconds(const ConvShape& s, const Machine& m) {
+  const double flops = 2 * HWY_DYNAMIC_DISPATCH(PointwiseProducts)(s, kDirection);
+  const double gathered = s.input == s.output ? 0.0 : static_cast<double>(s.batch * s.in_channels * s.output_positions());
+  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gathered * 0.3e-9) / m.threads;
+}
+
+template <Direction kDirection>
+size_t workspace_bytes(const ConvShape& s, int threads) {
+  return HWY_DYNAMIC_DISPATCH(PointwiseWorkspace)(s, kDirection, threads);
+}
+
+template <Direction kDirection>
+size_t packed_bytes(const ConvShape& s) {
+  return HWY_DYNAMIC_DISPATCH(PointwisePackedBytes)(s, kDirection);
+}
+
+template <Direction kDirection>
+void pack(const ConvShape& s, const float* weight, float* packed) {
+  HWY_DYNAMIC_DISPATCH(PointwisePack)(s, kDirection, weight, packed);
+}
+
+double pack_seconds(const ConvShape& s, const Machine& m) {
+  return 1e-6 + static_cast<double>(s.weight_count()) * 0.7e-9 / m.threads;
+}
+
+}  // namespace
+
+const ConvKernel kConvPointwiseForward{.name = "conv_pointwise",
+                                       .direction = Direction::kForward,
+                                       .refuse = refuse<Direction::kForward>,
+                                       .seconds = seconds<Direction::kForward>,
+                                       .workspace_bytes = workspace_bytes<Direction::kForward>,
+                                       .packed_bytes = packed_bytes<Direction::kForward>,
+                                       .pack = pack<Direction::kForward>,
+                                       .pack_seconds = pack_seconds,
+                                       .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+                                         HWY_DYNAMIC_DISPATCH(PointwiseForward)(s, io, w);
+                                       }};
+
+const ConvKernel kConvPointwiseGradInput{.name = "conv_pointwise",
+                                         .direction = Direction::kGradInput,
+                                         .refuse = refuse<Direction::kGradInput>,
+                                         .seconds = seconds<Direction::kGradInput>,
+                                         .workspace_bytes = workspace_bytes<Direction::kGradInput>,
+                                         .packed_bytes = packed_bytes<Direction::kGradInput>,
+                                         .pack = pack<Direction::kGradInput>,
+                                         .pack_seconds = pack_seconds,
+                                         .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+                                           HWY_DYNAMIC_DISPATCH(PointwiseGradInput)(s, io, w);
+                                         }};
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE

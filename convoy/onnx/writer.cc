@@ -1,0 +1,291 @@
+#include "convoy/onnx/writer.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <protozero/pbf_writer.hpp>
+#include <unordered_set>
+
+#include "convoy/core/error.h"
+#include "convoy/io/file.h"
+#include "convoy/onnx/import.h"
+#include "convoy/onnx/tensor_proto.h"
+
+namespace convoy::onnx {
+namespace {
+
+using graph::Attribute;
+using graph::Dim;
+using graph::Graph;
+using graph::kNoValue;
+using graph::Node;
+using graph::Type;
+using graph::ValueId;
+using protozero::pbf_writer;
+
+constexpr int64_t kLeastOpset = 17;
+
+// Where opset 17 does not have a form yet.
+struct Since {
+  const char* op;
+  int64_t opset;
+};
+constexpr Since kSince[] = {{"Mish", 18},       {"Col2Im", 18},           {"GroupNormalization", 21}, {"Gelu", 20},
+                            {"DeformConv", 19}, {"RMSNormalization", 23}, {"OptionalHasElement", 18}, {"OptionalGetElement", 18}};
+struct SinceAttribute {
+  const char *op, *attribute;
+  int64_t opset;
+};
+constexpr SinceAttribute kSinceAttribute[] = {{"AveragePool", "dilations", 19},
+                                              {"LpPool", "dilations", 18},
+                                              {"LpPool", "ceil_mode", 18},
+                                              {"Resize", "antialias", 18},
+                                              {"Resize", "axes", 18},
+                                              {"Resize", "keep_aspect_ratio_policy", 18},
+                                              {"QuantizeLinear", "block_size", 21},
+                                              {"QuantizeLinear", "output_dtype", 21},
+                                              {"DequantizeLinear", "block_size", 21}};
+
+bool reduces_by_attribute(const Node& node) { return node.op.rfind("Reduce", 0) == 0 && node.op != "ReduceSum"; }
+
+class Writer {
+ public:
+  explicit Writer(const Graph& graph) : graph_(graph) {}
+
+  std::string write() {
+    name_values();
+    opset_ = kLeastOpset;
+    for (const Node& node : graph_.nodes) opset_ = std::max(opset_, least_opset(node));
+    std::string bytes;
+    pbf_writer model(bytes);
+    model.add_int64(1, opset_ <= 18 ? 8 : opset_ <= 20 ? 9 : opset_ <= 22 ? 10 : 11);  // ir_version
+    model.add_string(2, "convoy");
+    {
+      pbf_writer graph(model, 7);
+      write_graph(graph);
+    }
+    pbf_writer opset(model, 8);
+    opset.add_string(1, "");
+    opset.add_int64(2, opset_);
+    opset.commit();
+    return bytes;
+  }
+
+ private:
+  [[noreturn]] void refuse(const Node& node, const std::string& reason, const std::string& fix) const {
+    throw Error(describe(graph_, node) + ": " + reason, fix);
+  }
+
+  // Names are unique in files. Inputs and outputs keep theirs.
+  void name_values() {
+    names_.resize(graph_.values.size());
+    std::unordered_set<std::string> taken;
+    const auto keep = [&](ValueId id) {
+      names_[static_cast<size_t>(id)] = graph_.value(id).name;
+      taken.insert(graph_.value(id).name);
+    };
+    for (const ValueId id : graph_.inputs) keep(id);
+    for (const ValueId id : graph_.outputs) keep(id);
+    for (size_t i = 0; i < names_.size(); ++i) {
+      if (!names_[i].empty()) continue;
+      std::string name = graph_.values[i].name.empty() ? "value" : graph_.values[i].name;
+      for (int64_t k = 1; !taken.insert(name).second; ++k) name = graph_.values[i].name + "_" + std::to_string(k);
+      names_[i] = std::move(name);
+    }
+  }
+
+  const std::string& name(ValueId id) const {
+    static const std::string kNone;
+    return id == kNoValue ? kNone : names_[static_cast<size_t>(id)];
+  }
+
+  // What a node needs; also whether it can be written at all.
+  int64_t least_opset(const Node& node) const {
+    if (find_onnx_operator(node.op) == nullptr) {
+      refuse(node, "ONNX has no such operator", "load the model with optimise = false, or write the graph before its passes");
+    }
+    int64_t opset = kLeastOpset;
+    for (const Since& row : kSince) {
+      if (node.op == row.op) opset = std::max(opset, row.opset);
+    }
+    for (const SinceAttribute& row : kSinceAttribute) {
+      if (node.op == row.op && node.attributes.has(row.attribute)) opset = std::max(opset, row.opset);
+    }
+    if (node.op == "Resize" && node.attributes.text("coordinate_transformation_mode", "") == "half_pixel_symmetric")
+      opset = std::max<int64_t>(opset, 19);
+    if (node.op == "Pad" && node.inputs.size() > 3) opset = std::max<int64_t>(opset, 18);
+    if (node.op == "Pad" && node.attributes.text("mode", "") == "wrap") opset = std::max<int64_t>(opset, 19);
+    if (reduces_by_attribute(node) && node.input(1) != kNoValue && graph_.constant(node.input(1)) == nullptr)
+      opset = std::max<int64_t>(opset, 18);
+    if (node.op == "Split" && node.input(1) == kNoValue && !splits_evenly(node)) opset = std::max<int64_t>(opset, 18);
+    if (node.op == "ScatterND" || node.op == "ScatterElements") {
+      const std::string reduction = node.attributes.text("reduction", "none");
+      if (reduction == "min" || reduction == "max") opset = std::max<int64_t>(opset, 18);
+    }
+    return opset;
+  }
+
+  bool splits_evenly(const Node& node) const {
+    const auto& dims = graph_.value(node.inputs[0]).type.dims;
+    int64_t axis = node.attributes.integer("axis", 0);
+    if (!dims) return false;
+    if (axis < 0) axis += static_cast<int64_t>(dims->size());
+    if (axis < 0 || axis >= static_cast<int64_t>(dims->size())) return false;
+    const Dim& dim = (*dims)[static_cast<size_t>(axis)];
+    return dim.known() && dim.size % static_cast<int64_t>(node.outputs.size()) == 0;
+  }
+
+  void write_graph(pbf_writer& graph) const {
+    for (const Node& node : graph_.nodes) {
+      pbf_writer message(graph, 1);
+      write_node(message, node);
+    }
+    graph.add_string(2, graph_.name.empty() ? "graph" : graph_.name);
+    for (const ValueId id : used_constants()) {
+      pbf_writer message(graph, 5);
+      write_tensor(message, graph_.value(id).constant, name(id));
+    }
+    for (const ValueId id : graph_.inputs) {
+      pbf_writer message(graph, 11);
+      write_info(message, id);
+    }
+    for (const ValueId id : graph_.outputs) {
+      pbf_writer message(graph, 12);
+      write_info(message, id);
+    }
+  }
+
+  std::vector<ValueId> used_constants() const {
+    std::vector<char> used(graph_.values.size(), 0);
+    for (const Node& node : graph_.nodes) {
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        const bool becomes_attribute = i == 1 && opset_ < 18 && reduces_by_attribute(node);
+        if (node.inputs[i] != kNoValue && !becomes_attribute) used[static_cast<size_t>(node.inputs[i])] = 1;
+      }
+    }
+    for (const ValueId id : graph_.outputs) used[static_cast<size_t>(id)] = 1;
+    std::vector<ValueId> ids;
+    for (size_t i = 0; i < used.size(); ++i) {
+      if (used[i] != 0 && graph_.values[i].constant.defined()) ids.push_back(static_cast<ValueId>(i));
+    }
+    return ids;
+  }
+
+  void write_node(pbf_writer& message, const Node& node) const {
+    std::vector<ValueId> inputs = node.inputs;
+    graph::Attributes attributes = node.attributes;
+    if (opset_ < 18 && reduces_by_attribute(node) && node.input(1) != kNoValue) {
+      attributes.set("axes", graph_.constant(node.input(1))->to(DType::kInt64).to_vector<int64_t>());
+      inputs.resize(1);
+    }
+    if (node.op == "Split" && node.input(1) == kNoValue) {
+      attributes.erase("num_outputs");
+      if (opset_ >= 18) attributes.set("num_outputs", static_cast<int64_t>(node.outputs.size()));
+    }
+    for (const char* key : {"to", "dtype", "output_dtype"}) {
+      if (const int64_t* dtype = attributes.get<int64_t>(key)) {
+        const int64_t number = onnx_of_dtype(static_cast<DType>(*dtype));
+        attributes.set(key, number);
+      }
+    }
+    if (node.op == "LpPool" || node.op == "GlobalLpPool") {
+      if (const double* p = attributes.has("p") ? attributes.get<double>("p") : nullptr) {
+        const auto whole = static_cast<int64_t>(*p);
+        attributes.set("p", whole);
+      }
+    }
+    while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
+    for (const ValueId id : inputs) message.add_string(1, name(id));
+    for (const ValueId id : node.outputs) message.add_string(2, name(id));
+    if (!node.name.empty()) message.add_string(3, node.name);
+    message.add_string(4, node.op);
+    for (const auto& [key, value] : attributes.all()) {
+      pbf_writer attribute(message, 5);
+      write_attribute(attribute, key, value);
+    }
+  }
+
+  void write_attribute(pbf_writer& message, const std::string& key, const Attribute& value) const {
+    message.add_string(1, key);
+    // AttributeProto.AttributeType by the variant's alternatives.
+    constexpr int32_t kTypes[] = {2, 1, 3, 7, 6, 8, 4};
+    message.add_int32(20, kTypes[value.index()]);
+    if (const auto* integer = std::get_if<int64_t>(&value)) message.add_int64(3, *integer);
+    if (const auto* number = std::get_if<double>(&value)) message.add_float(2, static_cast<float>(*number));
+    if (const auto* text = std::get_if<std::string>(&value)) message.add_bytes(4, *text);
+    if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) {
+      for (const int64_t integer : *integers) message.add_int64(8, integer);
+    }
+    if (const auto* numbers = std::get_if<std::vector<double>>(&value)) {
+      for (const double number : *numbers) message.add_float(7, static_cast<float>(number));
+    }
+    if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) {
+      for (const std::string& text : *texts) message.add_bytes(9, text);
+    }
+    if (const auto* tensor = std::get_if<Tensor>(&value)) {
+      pbf_writer nested(message, 5);
+      write_tensor(nested, *tensor, "");
+    }
+  }
+
+  static void write_tensor(pbf_writer& message, const Tensor& tensor, const std::string& tensor_name) {
+    for (const int64_t size : tensor.shape()) message.add_int64(1, size);
+    message.add_int32(2, static_cast<int32_t>(onnx_of_dtype(tensor.dtype())));
+    if (!tensor_name.empty()) message.add_string(8, tensor_name);
+    message.add_bytes(9, static_cast<const char*>(tensor.raw_data()), tensor.nbytes());
+  }
+
+  void write_info(pbf_writer& message, ValueId id) const {
+    const Type& type = graph_.value(id).type;
+    message.add_string(1, name(id));
+    if (type.kind == Type::Kind::kSequence || type.optional || (type.kind == Type::Kind::kTensor && !type.dtype)) {
+      throw Error("value '" + name(id) + "' is " + to_string(type),
+                  "inputs and outputs that are written must be tensors of a known type");
+    }
+    pbf_writer holder(message, 2);
+    pbf_writer tensor(holder, 1);
+    constexpr int32_t kString = 8;
+    tensor.add_int32(1, type.kind == Type::Kind::kStrings ? kString : static_cast<int32_t>(onnx_of_dtype(*type.dtype)));
+    if (!type.dims) return;
+    // Written as bytes: an empty message says something here (no axes, an unknown size), and pbf_writer leaves it out.
+    std::string shape;
+    pbf_writer dims(shape);
+    for (const Dim& dim : *type.dims) {
+      std::string bytes;
+      pbf_writer entry(bytes);
+      if (dim.known()) {
+        entry.add_int64(1, dim.size);
+      } else if (!dim.symbol.empty()) {
+        entry.add_string(2, dim.symbol);
+      }
+      dims.add_message(1, bytes);
+    }
+    tensor.add_message(2, shape);
+  }
+
+  const Graph& graph_;
+  std::vector<std::string> names_;
+  int64_t opset_ = kLeastOpset;
+};
+
+}  // namespace
+
+std::string write_bytes(const graph::Graph& graph) { return Writer(graph).write(); }
+
+void save(const graph::Graph& graph, const std::string& path) {
+  const auto too_large = [&](size_t bytes) {
+    if (bytes >= size_t{INT32_MAX}) {
+      throw FileError(path + ": the model would have " + std::to_string(bytes) + " bytes",
+                      "ONNX files have up to 2 GiB: store smaller numbers (float16)");
+    }
+  };
+  size_t constants = 0;
+  for (const graph::ValueInfo& info : graph.values) constants += info.constant.nbytes();
+  too_large(constants);
+  const std::string bytes = write_bytes(graph);
+  too_large(bytes.size());
+  io::OutputFile file(path);
+  file.write(bytes.data(), bytes.size());
+  file.commit();
+}
+
+}  // namespace convoy::onnx

@@ -1,0 +1,20 @@
+// Graphs become ONNX files.
+#pragma once
+
+#include <string>
+
+#include "convoy/graph/graph.h"
+
+namespace convoy::onnx {
+
+/// The graph as an ONNX file (onnx.ModelProto), in opset 17 unless an operator came later.
+///
+/// Errors: Error that names the node for operators that only Convoy has (those that passes make: write the graph as it was read)
+/// and for values that are no tensors of numbers.
+std::string write_bytes(const graph::Graph& graph);
+
+/// Writes it to a file, which appears whole or not at all. Errors: as write_bytes; FileError if it cannot be written, or would have
+/// more than 2 GiB, protobuf's limit.
+void save(const graph::Graph& graph, const std::string& path);
+
+}  // namespace convoy::onnx
