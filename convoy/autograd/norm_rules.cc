@@ -17,10 +17,10 @@ Variable batch_norm(const Variable& input, const Tensor& running_mean, const Ten
                     const Variable& bias, const BatchNormOptions& options) {
   NormResult result = ops::batch_norm(input.data(), running_mean, running_var, weight.data(), bias.data(), options);
   Tensor output = take_output(result);
-  return record(std::move(output), {input, weight, bias},
-                [x = input.data(), w = weight.data(), result, training = options.training](const Tensor& grad_output) {
-                  return as_list(ops::batch_norm_backward(grad_output, x, w, result, training));
-                });
+  return record(
+      std::move(output), {input, weight, bias},
+      [x = input.data(), w = weight.data(), b = options.activation ? bias.data() : Tensor(), result,
+       options](const Tensor& grad_output) { return as_list(ops::batch_norm_backward(grad_output, x, w, b, result, options)); });
 }
 
 Variable group_norm(const Variable& input, int64_t num_groups, const Variable& weight, const Variable& bias, double eps) {

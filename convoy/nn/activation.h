@@ -23,6 +23,7 @@ class PlainActivation : public Module {
   std::string extra_repr() const override { return options_.inplace && printed_ ? "inplace=True" : ""; }
   Variable forward(const Variable& input) override;
   const InplaceOptions& options() const { return options_; }
+  Activation kind() const { return kind_; }
 
  protected:
   /// PyTorch prints the inplace flag of some classes only.

@@ -4,7 +4,9 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/nn/activation.h"
 #include "convoy/nn/error_context.h"
+#include "convoy/nn/norm.h"
 
 namespace convoy::nn {
 
@@ -235,14 +237,30 @@ void Module::register_child(std::string name, std::shared_ptr<Module> child) {
   state_->children.emplace_back(std::move(name), std::move(child));
 }
 
+namespace {
+
+// relu or relu6, which a BatchNorm before it applies in its own pass over memory.
+std::optional<Activation> clamp_of(const Module& layer) {
+  const auto* activation = dynamic_cast<const PlainActivation*>(&layer);
+  if (activation == nullptr || (activation->kind() != Activation::kRelu && activation->kind() != Activation::kRelu6)) return {};
+  return activation->kind();
+}
+
+}  // namespace
+
 Variable Sequential::forward(const Variable& input) {
   Variable value = input;
-  for (const auto& child : children()) {
-    value = with_context([&] { return (*child.second)(value); },
+  for (size_t i = 0; i < children().size(); ++i) {
+    const auto& child = children()[i];
+    auto* const norm = dynamic_cast<BatchNorm*>(child.second.get());
+    const std::optional<Activation> clamp =
+        norm != nullptr && i + 1 < children().size() ? clamp_of(*children()[i + 1].second) : std::nullopt;
+    value = with_context([&] { return clamp ? norm->forward_then(value, clamp) : child.second->forward(value); },
                          [&](const Error&) {
                            const std::string text = child.second->repr();
                            return "in layer (" + child.first + "): " + text.substr(0, text.find('\n'));
                          });
+    if (clamp) ++i;
   }
   return value;
 }

@@ -45,7 +45,7 @@ BatchNorm::BatchNorm(int rank, BatchNormLayerOptions options) : rank_(rank), opt
 
 std::string BatchNorm::extra_repr() const { return norm_repr(options_); }
 
-Variable BatchNorm::forward(const Variable& input) {
+Variable BatchNorm::forward_then(const Variable& input, std::optional<Activation> activation) {
   check_rank(input, rank_ == 1 ? 2 : rank_ + 2, rank_ + 2, type());
   const bool updates = is_training() && options_.track_running_stats;
   const int64_t batches = updates ? num_batches_tracked().data<int64_t>()[0] + 1 : 0;
@@ -55,9 +55,11 @@ Variable BatchNorm::forward(const Variable& input) {
   } else if (updates) {
     momentum = 1.0 / static_cast<double>(batches);
   }
-  Variable output =
-      batch_norm(input, running_mean(), running_var(), weight(), bias(),
-                 {.training = is_training() || !options_.track_running_stats, .momentum = momentum, .eps = options_.eps});
+  Variable output = batch_norm(input, running_mean(), running_var(), weight(), bias(),
+                               {.training = is_training() || !options_.track_running_stats,
+                                .momentum = momentum,
+                                .eps = options_.eps,
+                                .activation = activation});
   if (updates) num_batches_tracked().data<int64_t>()[0] = batches;
   return output;
 }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "convoy/core/elementwise.h"
 #include "convoy/nn/layer_options.h"
 #include "convoy/nn/module.h"
 
@@ -31,7 +32,9 @@ class BatchNorm : public Module {
  public:
   std::string type() const override { return ranked("BatchNorm", rank_); }
   std::string extra_repr() const override;
-  Variable forward(const Variable& input) override;
+  Variable forward(const Variable& input) override { return forward_then(input, {}); }
+  /// relu or relu6 of the output as well, in the same pass over memory, forward and backward.
+  Variable forward_then(const Variable& input, std::optional<Activation> activation);
 
   const BatchNormLayerOptions& options() const { return options_; }
   int rank() const { return rank_; }

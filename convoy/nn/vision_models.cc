@@ -84,7 +84,7 @@ BasicBlock::BasicBlock(int64_t in_channels, int64_t channels, int64_t stride, st
 }
 
 Variable BasicBlock::forward(const Variable& input) {
-  const Variable value = bn2_(conv2_(relu_(bn1_(conv1_(input)))));
+  const Variable value = bn2_(conv2_(bn1_.forward_then(conv1_(input), Activation::kRelu)));
   return relu_(value + (downsample_ != nullptr ? (*downsample_)(input) : input));
 }
 
@@ -108,7 +108,7 @@ Bottleneck::Bottleneck(int64_t in_channels, int64_t channels, int64_t stride, st
 }
 
 Variable Bottleneck::forward(const Variable& input) {
-  const Variable value = bn3_(conv3_(relu_(bn2_(conv2_(relu_(bn1_(conv1_(input))))))));
+  const Variable value = bn3_(conv3_(relu_(bn2_(conv2_(bn1_.forward_then(conv1_(input), Activation::kRelu))))));
   return relu_(value + (downsample_ != nullptr ? (*downsample_)(input) : input));
 }
 

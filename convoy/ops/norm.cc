@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "convoy/core/error.h"
@@ -10,6 +12,7 @@
 #include "convoy/kernels/norm/norm.h"
 #include "convoy/kernels/reduce/sum.h"
 #include "convoy/ops/checks.h"
+#include "convoy/ops/elementwise.h"
 
 namespace convoy::ops {
 
@@ -63,21 +66,43 @@ std::vector<Moments> moments(const Tensor& input, const NormGroups& layout) {
   return result;
 }
 
-Tensor normalize_planes(const Tensor& input, const NormPlanes& layout, const Coefficients& c) {
+// The range that an activation keeps a value in.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
+
+  explicit Range(const std::optional<Activation>& activation) {
+    if (!activation) return;
+    if (*activation != Activation::kRelu && *activation != Activation::kRelu6) {
+      throw ValueError("batch_norm applies relu or relu6", "apply another activation to its output");
+    }
+    low = 0;
+    if (*activation == Activation::kRelu6) high = 6;
+  }
+};
+
+Tensor normalize_planes(const Tensor& input, const NormPlanes& layout, const Coefficients& c, const Range& range = Range({})) {
   Tensor output = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::normalize_planes(layout, input.data<T>(), c.center.data<T>(), c.scale.data<T>(), c.shift.data<T>(), output.data<T>());
+    kernels::normalize_planes(layout, input.data<T>(), c.center.data<T>(), c.scale.data<T>(), c.shift.data<T>(), output.data<T>(),
+                              static_cast<T>(range.low), static_cast<T>(range.high));
   });
   return output;
 }
 
 // Per group the sums of the gradient and of gradient * (input - mean).
-std::vector<GradSums> grad_sums(const Tensor& grad_output, const Tensor& input, const NormGroups& layout, const Tensor& mean) {
+std::vector<GradSums> grad_sums(const Tensor& grad_output, const Tensor& input, const NormGroups& layout, const Tensor& mean,
+                                const kernels::NormClamp* clamp = nullptr) {
   std::vector<GradSums> result(static_cast<size_t>(layout.groups));
   std::vector<GradSums> partial(static_cast<size_t>(layout.groups * kernels::moments_parts(layout)));
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
+    if constexpr (std::is_same_v<T, float>) {
+      if (clamp != nullptr) {
+        return kernels::grad_sums(layout, *clamp, grad_output.data<T>(), input.data<T>(), mean.data<double>(), partial.data(),
+                                  result.data());
+      }
+    }
     kernels::grad_sums(layout, grad_output.data<T>(), input.data<T>(), mean.data<double>(), partial.data(), result.data());
   });
   return result;
@@ -129,6 +154,17 @@ void update(Tensor& running, int64_t i, double value, double momentum) {
   });
 }
 
+// What turns a batch_norm's input into its output.
+Coefficients output_coefficients(const Channels& in, const Tensor& input, const NormResult& statistics, const Tensor& weight,
+                                 const Tensor& bias) {
+  Coefficients c(in.channels, input.dtype());
+  for (int64_t i = 0; i < in.channels; ++i) {
+    c.set(i, statistics.mean.data<double>()[i], statistics.inv_std.data<double>()[i] * value_or(weight, i, 1.0),
+          value_or(bias, i, 0.0));
+  }
+  return c;
+}
+
 // Groups of channels: what group_norm and instance_norm share.
 NormResult normalize_groups(const Tensor& input, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {
   const Channels in(input);
@@ -156,11 +192,66 @@ NormResult normalize_groups(const Tensor& input, int64_t num_groups, const Tenso
   return result;
 }
 
+// clamp: null where the gradient is the normalised value's own.
+NormGradients backward_of_batch(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const NormResult& forward,
+                                bool training, const kernels::NormClamp* clamp) {
+  const Channels in(input);
+  check_floating(input, "batch_norm_backward");
+  check_gradient(grad_output, input);
+  check_statistics(weight, "weight", in.channels, input.dtype());
+  check_forward_result(forward, in.channels);
+  const NormPlanes layout{in.batch * in.channels, in.length, std::max<int64_t>(1, in.channels)};
+  const NormGroups groups{in.channels, in.batch, in.length, in.length, in.channels * in.length};
+  const std::vector<GradSums> sums = grad_sums(grad_output, input, groups, forward.mean, clamp);
+  const auto* mean = forward.mean.data<double>();
+  const auto* inv_std = forward.inv_std.data<double>();
+  const double count = static_cast<double>(in.batch * in.length);
+  Tensor grad_weight = Tensor::empty({in.channels}, DType::kFloat64), grad_bias = Tensor::empty({in.channels}, DType::kFloat64);
+  // grad_input = grad * a + (input - mean) * b + c, without b and c where the statistics are constants.
+  Tensor a = Tensor::empty({in.channels}, DType::kFloat64);
+  Coefficients bc(in.channels, training ? DType::kFloat64 : input.dtype());
+  for (int64_t i = 0; i < in.channels; ++i) {
+    const GradSums& sum = sums[static_cast<size_t>(i)];
+    const double scale = inv_std[i] * value_or(weight, i, 1.0), product = sum.product * inv_std[i];
+    grad_weight.data<double>()[i] = product;
+    grad_bias.data<double>()[i] = sum.grad;
+    a.data<double>()[i] = scale;
+    if (training) {
+      bc.set(i, mean[i], -scale * inv_std[i] * product / count, -scale * sum.grad / count);
+    } else {
+      bc.set(i, 0.0, scale, 0.0);
+    }
+  }
+  NormGradients gradients;
+  gradients.input = Tensor::empty(input.shape(), input.dtype());
+  gradients.weight = grad_weight.to(input.dtype());
+  gradients.bias = grad_bias.to(input.dtype());
+  if (input.numel() == 0) return gradients;
+  with_floating(input.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (std::is_same_v<T, float>) {
+      if (clamp != nullptr) {
+        return kernels::grad_planes(layout, *clamp, grad_output.data<T>(), input.data<T>(), bc.center.data<double>(),
+                                    a.data<double>(), bc.scale.data<double>(), bc.shift.data<double>(), gradients.input.data<T>());
+      }
+    }
+    if (training) {
+      kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<double>(), a.data<double>(),
+                           bc.scale.data<double>(), bc.shift.data<double>(), gradients.input.data<T>());
+    } else {
+      kernels::normalize_planes(layout, grad_output.data<T>(), bc.center.data<T>(), bc.scale.data<T>(), bc.shift.data<T>(),
+                                gradients.input.data<T>());
+    }
+  });
+  return gradients;
+}
+
 }  // namespace
 
 NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_var, const Tensor& weight, const Tensor& bias,
                       const BatchNormOptions& options) {
   const Channels in(input);
+  const Range range(options.activation);
   const int64_t count = in.batch * in.length;
   if (options.training && count == 1) {
     refuse_one_value("value per channel", "torch.Size(" + to_string(input.shape()) + ")",
@@ -206,57 +297,35 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
       inv_std[c] = 1.0 / std::sqrt(running_var.at(c) + options.eps);
     }
   }
-  Coefficients c(in.channels, input.dtype());
-  for (int64_t i = 0; i < in.channels; ++i) c.set(i, mean[i], inv_std[i] * value_or(weight, i, 1.0), value_or(bias, i, 0.0));
-  result.output = normalize_planes(input, {in.batch * in.channels, in.length, in.channels}, c);
+  result.output = normalize_planes(input, {in.batch * in.channels, in.length, in.channels},
+                                   output_coefficients(in, input, result, weight, bias), range);
   return result;
 }
 
 NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const NormResult& forward,
                                   bool training) {
+  return backward_of_batch(grad_output, input, weight, forward, training, nullptr);
+}
+
+NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                  const NormResult& forward, const BatchNormOptions& options) {
+  if (!options.activation) return backward_of_batch(grad_output, input, weight, forward, options.training, nullptr);
   const Channels in(input);
+  const Range range(options.activation);
   check_floating(input, "batch_norm_backward");
   check_gradient(grad_output, input);
   check_statistics(weight, "weight", in.channels, input.dtype());
+  check_statistics(bias, "bias", in.channels, input.dtype());
   check_forward_result(forward, in.channels);
-  const NormPlanes layout{in.batch * in.channels, in.length, std::max<int64_t>(1, in.channels)};
-  const std::vector<GradSums> sums =
-      grad_sums(grad_output, input, {in.channels, in.batch, in.length, in.length, in.channels * in.length}, forward.mean);
-  const auto* mean = forward.mean.data<double>();
-  const auto* inv_std = forward.inv_std.data<double>();
-  const double count = static_cast<double>(in.batch * in.length);
-  Tensor grad_weight = Tensor::empty({in.channels}, DType::kFloat64), grad_bias = Tensor::empty({in.channels}, DType::kFloat64);
-  // grad_input = grad * a + (input - mean) * b + c, without b and c where the statistics are constants.
-  Tensor a = Tensor::empty({in.channels}, DType::kFloat64);
-  Coefficients bc(in.channels, training ? DType::kFloat64 : input.dtype());
-  for (int64_t i = 0; i < in.channels; ++i) {
-    const GradSums& sum = sums[static_cast<size_t>(i)];
-    const double scale = inv_std[i] * value_or(weight, i, 1.0), product = sum.product * inv_std[i];
-    grad_weight.data<double>()[i] = product;
-    grad_bias.data<double>()[i] = sum.grad;
-    a.data<double>()[i] = scale;
-    if (training) {
-      bc.set(i, mean[i], -scale * inv_std[i] * product / count, -scale * sum.grad / count);
-    } else {
-      bc.set(i, 0.0, scale, 0.0);
-    }
+  const Coefficients c = output_coefficients(in, input, forward, weight, bias);
+  if (options.training && input.dtype() == DType::kFloat32 && in.length > 1) {
+    const kernels::NormClamp clamp{c.center.data<float>(), c.scale.data<float>(), c.shift.data<float>(),
+                                   static_cast<float>(range.low), static_cast<float>(range.high)};
+    return backward_of_batch(grad_output, input, weight, forward, true, &clamp);
   }
-  NormGradients gradients;
-  gradients.input = Tensor::empty(input.shape(), input.dtype());
-  gradients.weight = grad_weight.to(input.dtype());
-  gradients.bias = grad_bias.to(input.dtype());
-  if (input.numel() == 0) return gradients;
-  with_floating(input.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    if (training) {
-      kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<double>(), a.data<double>(),
-                           bc.scale.data<double>(), bc.shift.data<double>(), gradients.input.data<T>());
-    } else {
-      kernels::normalize_planes(layout, grad_output.data<T>(), bc.center.data<T>(), bc.scale.data<T>(), bc.shift.data<T>(),
-                                gradients.input.data<T>());
-    }
-  });
-  return gradients;
+  const Tensor normalized = normalize_planes(input, {in.batch * in.channels, in.length, std::max<int64_t>(1, in.channels)}, c);
+  return backward_of_batch(activation_backward(*options.activation, grad_output, normalized), input, weight, forward,
+                           options.training, nullptr);
 }
 
 NormResult group_norm(const Tensor& input, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {

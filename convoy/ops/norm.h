@@ -1,6 +1,9 @@
 // Normalisation, forward and backward.
 #pragma once
 
+#include <optional>
+
+#include "convoy/core/elementwise.h"
 #include "convoy/core/tensor.h"
 
 namespace convoy {
@@ -9,6 +12,7 @@ struct BatchNormOptions {
   bool training = false;
   double momentum = 0.1;
   double eps = 1e-5;
+  std::optional<Activation> activation = {};  // kRelu or kRelu6, applied to the output in the same pass; the bits are the same
 };
 
 /// What the backward pass needs again. mean and inv_std are float64 whatever the input's type: (C) for batch_norm, (N, groups) for
@@ -38,6 +42,9 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
                       const BatchNormOptions& options);
 NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const NormResult& forward,
                                   bool training);
+/// Of a batch_norm with an activation, whose argument depends on the bias too.
+NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                  const NormResult& forward, const BatchNormOptions& options);
 
 /// y = (x - mean) / sqrt(var + eps) * weight + bias with the statistics of each sample's channel groups.
 ///

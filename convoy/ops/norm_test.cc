@@ -12,6 +12,8 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/random.h"
+#include "convoy/ops/elementwise.h"
 
 namespace convoy::ops {
 namespace {
@@ -366,6 +368,34 @@ TEST(NormTest, SaysPyTorchsWords) {
               layer_norm(z({2, 3, 4}), {4}, z({3}), {});
             }),
             "Expected weight to be of same shape as normalized_shape, but got weight of shape [3] and normalized_shape = [4]");
+}
+
+// relu and relu6 in batch_norm's own pass: the bits of the separate operations, forward and backward.
+TEST(BatchNormActivation, HasTheBitsOfSeparateOperations) {
+  for (const Shape& shape : {Shape{2, 3, 5, 7}, {4, 17, 9}, {6, 5}, {2, 2, 70, 130}, {1, 3, 64, 64}}) {
+    for (const DType dtype : {DType::kFloat32, DType::kFloat64}) {
+      for (const bool training : {true, false}) {
+        for (const Activation kind : {Activation::kRelu, Activation::kRelu6}) {
+          Generator generator(static_cast<uint64_t>(numel(shape)));
+          const int64_t channels = shape[1];
+          Tensor x = 3.0 * randn(shape, dtype, &generator);
+          const Tensor g = randn(shape, dtype, &generator), w = 4.0 * randn({channels}, dtype, &generator),
+                       b = randn({channels}, dtype, &generator);
+          const auto statistics = [&] { return Tensor::full({channels}, 0.5, dtype); };
+          BatchNormOptions plain{.training = training}, fused{.training = training, .activation = kind};
+          const NormResult separate = batch_norm(x, statistics(), statistics(), w, b, plain),
+                           together = batch_norm(x, statistics(), statistics(), w, b, fused);
+          EXPECT_TRUE(identical(together.output, activation(kind, separate.output))) << to_string(shape);
+          const NormGradients expected =
+              batch_norm_backward(activation_backward(kind, g, separate.output), x, w, separate, training);
+          const NormGradients got = batch_norm_backward(g, x, w, b, together, fused);
+          EXPECT_TRUE(identical(got.input, expected.input)) << to_string(shape);
+          EXPECT_TRUE(identical(got.weight, expected.weight)) << to_string(shape);
+          EXPECT_TRUE(identical(got.bias, expected.bias)) << to_string(shape);
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

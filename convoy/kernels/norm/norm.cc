@@ -105,9 +105,26 @@ void ColumnGradSums(const float* grad, const float* x, int64_t rows, int64_t ste
   }
 }
 
-void NormalizeRun(const float* x, int64_t n, float center, float scale, float shift, float* y) {
-  Map([=](auto d, auto v) HWY_ATTR { return hn::MulAdd(hn::Sub(v, hn::Set(d, center)), hn::Set(d, scale), hn::Set(d, shift)); }, x,
-      y, n);
+void NormalizeRun(const float* x, int64_t n, float center, float scale, float shift, float low, float high, float* y) {
+  Map(
+      [=](auto d, auto v) HWY_ATTR {
+        const auto z = hn::MulAdd(hn::Sub(v, hn::Set(d, center)), hn::Set(d, scale), hn::Set(d, shift));
+        const auto lowest = hn::Set(d, low), highest = hn::Set(d, high);
+        const auto raised = hn::IfThenElse(hn::Lt(z, lowest), lowest, z);  // a NaN stays
+        return hn::IfThenElse(hn::Gt(raised, highest), highest, raised);
+      },
+      x, y, n);
+}
+
+// The gradient behind the clamp of NormalizeRun's values.
+void ClampGradRun(const float* grad, const float* x, int64_t n, float center, float scale, float shift, float low, float high,
+                  float* out) {
+  Map(
+      [=](auto d, auto g, auto v) HWY_ATTR {
+        const auto z = hn::MulAdd(hn::Sub(v, hn::Set(d, center)), hn::Set(d, scale), hn::Set(d, shift));
+        return hn::IfThenZeroElse(hn::Or(hn::Le(z, hn::Set(d, low)), hn::Ge(z, hn::Set(d, high))), g);
+      },
+      grad, x, out, n);
 }
 
 // One value per coefficient: planes of length 1.
@@ -179,7 +196,8 @@ void GradEach(const float* grad, const float* x, int64_t n, const double* center
 
 void NormalizeRow(const float* x, int64_t n, float center, float scale, float shift, const float* weight, const float* bias,
                   float* y) {
-  NormalizeRun(x, n, center, scale, shift, y);
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  NormalizeRun(x, n, center, scale, shift, -kInfinity, kInfinity, y);
   if (weight != nullptr && bias != nullptr) {
     const hn::ScalableTag<float> d;
     const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -239,6 +257,7 @@ HWY_EXPORT(RunMoments);
 HWY_EXPORT(ColumnMoments);
 HWY_EXPORT(ColumnGradSums);
 HWY_EXPORT(NormalizeRun);
+HWY_EXPORT(ClampGradRun);
 HWY_EXPORT(NormalizeEach);
 HWY_EXPORT(SumRun);
 HWY_EXPORT(GradRun);
@@ -418,20 +437,30 @@ void grad_sums(const NormGroups& layout, const T* grad, const T* input, const do
       add);
 }
 
+// A NaN stays.
 template <class T>
-void normalize_planes(const NormPlanes& layout, const T* input, const T* center, const T* scale, const T* shift,
-                      T* output) noexcept {
+void clamp_values(T* values, int64_t count, T low, T high) {
+  for (int64_t i = 0; i < count; ++i) values[i] = values[i] < low ? low : values[i] > high ? high : values[i];
+}
+
+template <class T>
+void normalize_planes(const NormPlanes& layout, const T* input, const T* center, const T* scale, const T* shift, T* output, T low,
+                      T high) noexcept {
   for_each_plane_run(layout, [&](int64_t plane, int64_t count, int64_t at) {
     const T* x = input + plane * layout.length;
     T* y = output + plane * layout.length;
     if constexpr (std::is_same_v<T, float>) {
-      if (layout.length == 1) return HWY_DYNAMIC_DISPATCH(NormalizeEach)(x, count, center + at, scale + at, shift + at, y);
+      if (layout.length == 1) {
+        HWY_DYNAMIC_DISPATCH(NormalizeEach)(x, count, center + at, scale + at, shift + at, y);
+        return clamp_values(y, count, low, high);
+      }
     }
     for (int64_t p = 0; p < count; ++p, x += layout.length, y += layout.length) {
       if constexpr (std::is_same_v<T, float>) {
-        HWY_DYNAMIC_DISPATCH(NormalizeRun)(x, layout.length, center[at + p], scale[at + p], shift[at + p], y);
+        HWY_DYNAMIC_DISPATCH(NormalizeRun)(x, layout.length, center[at + p], scale[at + p], shift[at + p], low, high, y);
       } else {
         reference::normalize(x, layout.length, center[at + p], scale[at + p], shift[at + p], y);
+        clamp_values(y, layout.length, low, high);
       }
     }
   });
@@ -454,6 +483,44 @@ void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const 
         HWY_DYNAMIC_DISPATCH(GradRun)(g, x, layout.length, center[at], a[at], b[at], c[at], out);
       } else {
         reference::grad_plane(g, x, layout.length, center[at], a[at], b[at], c[at], out);
+      }
+    }
+  });
+}
+
+void grad_sums(const NormGroups& layout, const NormClamp& clamp, const float* grad, const float* input, const double* mean,
+               GradSums* partial, GradSums* result) noexcept {
+  const Parts parts(layout);
+  sum_parts(
+      layout, parts, partial, result,
+      [&](int64_t group, int64_t first, int64_t last) {
+        GradSums sums;
+        float passed[kRun];
+        for_each_run(layout, parts, first, last, [&](int64_t at, int64_t n) {
+          const float* x = input + group * layout.group_step + at;
+          HWY_DYNAMIC_DISPATCH(ClampGradRun)
+          (grad + group * layout.group_step + at, x, n, clamp.center[group], clamp.scale[group], clamp.shift[group], clamp.low,
+           clamp.high, passed);
+          run_grad_sums(passed, x, n, mean[group], sums);
+        });
+        return sums;
+      },
+      [](GradSums& sum, const GradSums& part) {
+        sum.grad += part.grad;
+        sum.product += part.product;
+      });
+}
+
+void grad_planes(const NormPlanes& layout, const NormClamp& clamp, const float* grad, const float* input, const double* center,
+                 const double* a, const double* b, const double* c, float* grad_input) noexcept {
+  for_each_plane_run(layout, [&](int64_t plane, int64_t count, int64_t at) {
+    float passed[kRun];
+    for (int64_t p = plane; p < plane + count; ++p, ++at) {
+      for (int64_t i = 0; i < layout.length; i += kRun) {
+        const int64_t from = p * layout.length + i, n = std::min(kRun, layout.length - i);
+        HWY_DYNAMIC_DISPATCH(ClampGradRun)
+        (grad + from, input + from, n, clamp.center[at], clamp.scale[at], clamp.shift[at], clamp.low, clamp.high, passed);
+        HWY_DYNAMIC_DISPATCH(GradRun)(passed, input + from, n, center[at], a[at], b[at], c[at], grad_input + from);
       }
     }
   });
@@ -514,7 +581,7 @@ void column_sums(int64_t rows, int64_t length, int64_t block_rows, const T* grad
 #define CONVOY_FOR_TYPE(T)                                                                                                     \
   template void moments(const NormGroups&, const T*, Moments*, Moments*) noexcept;                                             \
   template void grad_sums(const NormGroups&, const T*, const T*, const double*, GradSums*, GradSums*) noexcept;                \
-  template void normalize_planes(const NormPlanes&, const T*, const T*, const T*, const T*, T*) noexcept;                      \
+  template void normalize_planes(const NormPlanes&, const T*, const T*, const T*, const T*, T*, T, T) noexcept;                \
   template void grad_planes(const NormPlanes&, const T*, const T*, const double*, const double*, const double*, const double*, \
                             T*) noexcept;                                                                                      \
   template void normalize_rows(int64_t, int64_t, const T*, const T*, const T*, const T*, const T*, const T*, T*) noexcept;     \
