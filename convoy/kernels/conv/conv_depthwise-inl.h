@@ -31,6 +31,7 @@ struct Correlation {
   shape::Spatial step{1, 1, 1};
   shape::Spatial dilation{1, 1, 1};
   shape::Spatial pad{0, 0, 0};
+  int64_t sources = 1;   // input planes that an output plane sums over
   bool flipped = false;  // w is read backwards
   bool sort = false;     // columns of stride 2 are sorted, too
 
@@ -60,7 +61,7 @@ struct Correlation {
     return (columns + (kernel[2] - 1) * dilation[2] / step[2] + kLanes) / kLanes * kLanes;
   }
   int64_t sorted_row_floats() const { return std::min(step[2], (kernel[2] - 1) * dilation[2] + 1) * phase_floats(); }
-  int64_t scratch_floats() const { return sorted() ? kernel[0] * sorted_rows() * sorted_row_floats() : 0; }
+  int64_t scratch_floats() const { return sorted() ? sources * kernel[0] * sorted_rows() * sorted_row_floats() : 0; }
 };
 
 // Beyond this reach offsets and the sizes of sorted rows might overflow.
@@ -75,6 +76,7 @@ inline bool reaches_too_far(const ConvShape& s) {
 
 inline Correlation forward(const ConvShape& s) {
   Correlation c;
+  c.sources = s.in_channels_per_group();
   c.input = s.input;
   c.output = s.output;
   for (int a = 0; a < 3; ++a) {
@@ -92,11 +94,12 @@ inline bool sorted_rows_fit(const Correlation& c) {
   const double reach = static_cast<double>(c.kernel[2] - 1) * static_cast<double>(c.dilation[2]) + 1;
   const double step = static_cast<double>(c.step[2]);
   const double row = std::min(step, reach) * (static_cast<double>(c.output[2]) + reach / step + 2 * kLanes);
-  return !c.sorted() || static_cast<double>(c.kernel[0] * c.sorted_rows()) * row < kMostFloats;
+  return !c.sorted() || static_cast<double>(c.sources * c.kernel[0] * c.sorted_rows()) * row < kMostFloats;
 }
 
 inline Correlation sorted_forward(const ConvShape& s) {
   Correlation c = forward(s);
+  c.sources = 1;
   c.sort = true;
   return c;
 }
@@ -104,6 +107,7 @@ inline Correlation sorted_forward(const ConvShape& s) {
 // Of stride 1.
 inline Correlation grad_input(const ConvShape& s) {
   Correlation c;
+  c.sources = s.out_channels_per_group();
   c.input = s.output;
   c.output = s.input;
   c.flipped = true;

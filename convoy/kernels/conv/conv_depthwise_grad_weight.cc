@@ -105,13 +105,15 @@ HWY_INLINE void AddBlock(const Block& b, int64_t height) {
   }
 }
 
-// Channels [begin, end). scratch: sorted rows; sums: taps x kLanes; totals: taps; offsets: kernel columns.
+// Pairs [begin, end) of an output channel and one of its group's input channels. scratch: sorted rows; sums: taps x kLanes; totals:
+// taps; offsets: kernel columns.
 HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, int64_t begin, int64_t end, float* scratch,
                          float* sums, double* totals, int64_t* offsets) {
   const D d;
   const Correlation c = depthwise::sorted_forward(s);
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t taps = c.taps(), height = c.input[1], width = c.input[2], multiplier = s.out_channels_per_group();
+  const int64_t taps = c.taps(), height = c.input[1], width = c.input[2], icg = s.in_channels_per_group(),
+                ocg = s.out_channels_per_group();
   const int64_t spacing = c.row_spacing(), in_spacing = c.tiled() ? spacing : c.dilation[1], row_floats = c.sorted_row_floats();
   for (int64_t kw = 0; kw < c.kernel[2]; ++kw) {
     const int64_t column = kw * c.dilation[2];
@@ -125,7 +127,8 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, in
   b.grad_step = spacing * c.output[2];
   b.offsets = offsets;
   b.tap_columns = c.kernel[2];
-  for (int64_t channel = begin; channel < end; ++channel) {
+  for (int64_t pair = begin; pair < end; ++pair) {
+    const int64_t oc = pair / icg, ic = oc / ocg * icg + pair % icg;
     int64_t chain = 0;
     std::fill(sums, sums + taps * kLanes, 0.0f);
     std::fill(totals, totals + taps, 0.0);
@@ -137,8 +140,8 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, in
       chain = 0;
     };
     for (int64_t n = 0; n < s.batch; ++n) {
-      const float* input = io.input + (n * s.in_channels + channel / multiplier) * c.input_positions();
-      const float* grad = io.grad_output + (n * s.out_channels + channel) * c.output_positions();
+      const float* input = io.input + (n * s.in_channels + ic) * c.input_positions();
+      const float* grad = io.grad_output + (n * s.out_channels + oc) * c.output_positions();
       for (int64_t od = 0; od < c.output[0]; ++od) {
         for (int64_t row_class = 0; row_class < spacing; ++row_class) {
           int64_t rows = c.tile_rows();
@@ -179,7 +182,7 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, in
       }
     }
     flush();
-    for (int64_t tap = 0; tap < taps; ++tap) io.grad_weight[channel * taps + tap] = static_cast<float>(totals[tap]);
+    for (int64_t tap = 0; tap < taps; ++tap) io.grad_weight[pair * taps + tap] = static_cast<float>(totals[tap]);
   }
 }
 
@@ -195,8 +198,11 @@ HWY_EXPORT(GradWeight);
 
 namespace {
 
+template <bool kGrouped>
 const char* refuse(const ConvShape& s) {
-  if (s.in_channels_per_group() != 1) return "needs one input channel per group";
+  if (!kGrouped && s.in_channels_per_group() != 1) return "needs one input channel per group";
+  if (kGrouped && s.in_channels_per_group() == 1) return "needs more than one input channel per group";
+  if (kGrouped && s.in_channels_per_group() > 64) return "needs few channels per group";
   if (s.output_positions() == 0 || s.input_positions() == 0) return "nothing to compute";
   constexpr int64_t kMostTaps = 1 << 14;
   if (depthwise::reaches_too_far(s) || s.taps() > kMostTaps) return "the kernel reaches too far";
@@ -213,12 +219,12 @@ size_t workspace_bytes(const ConvShape& s, int threads) {
 // Vectors of output, each with a multiply-add for every tap; blocks of taps read the gradient again; sums are put away per block.
 double seconds(const ConvShape& s, const Machine& m) {
   const depthwise::Correlation c = depthwise::sorted_forward(s);
-  const double vectors = static_cast<double>(s.batch * s.out_channels) * static_cast<double>(c.output[0] * c.output[1]) *
-                         static_cast<double>((c.output[2] + 15) / 16);
+  const double vectors = static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
+                         static_cast<double>(c.output[0] * c.output[1]) * static_cast<double>((c.output[2] + 15) / 16);
   const double sorted = c.sorted() ? 2.0 * static_cast<double>(c.step[1]) : 0;
-  const double tap = c.tiled() ? 0.2e-9 : 0.5e-9;
-  return 1e-6 + vectors * (static_cast<double>(c.taps()) * tap + 1e-9 + sorted * 1e-9) * 96e9 / m.flops_per_second +
-         static_cast<double>(s.out_channels) * static_cast<double>(c.taps()) * 10e-9;
+  const double tap = c.tiled() ? 0.5e-9 : 1.2e-9;
+  return 1e-6 + vectors * (static_cast<double>(c.taps()) * tap + 3e-9 + sorted * 4e-9) * 96e9 / m.flops_per_second +
+         static_cast<double>(s.weight_count()) * 20e-9;
 }
 
 void grad_weight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
@@ -230,10 +236,12 @@ void grad_weight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace&
   int64_t* const offsets = workspace.take<int64_t>(columns * threads);
   const double work = static_cast<double>(s.batch * s.output_positions() + 100) * static_cast<double>(taps);
   constexpr double kTaskWork = 400e3;  // multiply-adds
-  const int64_t grain = std::clamp<int64_t>(static_cast<int64_t>(kTaskWork / work), 1, (s.out_channels + 3) / 4);
-  parallel_for((s.out_channels + grain - 1) / grain, [&](int64_t task, int thread) {
+  const int64_t pairs = s.out_channels * s.in_channels_per_group();
+  if (pairs == 0) return;
+  const int64_t grain = std::clamp<int64_t>(static_cast<int64_t>(kTaskWork / work), 1, (pairs + 3) / 4);
+  parallel_for((pairs + grain - 1) / grain, [&](int64_t task, int thread) {
     HWY_DYNAMIC_DISPATCH(GradWeight)
-    (s, io, task * grain, std::min(s.out_channels, (task + 1) * grain), scratch + thread * scratch_floats,
+    (s, io, task * grain, std::min(pairs, (task + 1) * grain), scratch + thread * scratch_floats,
      sums + thread * taps * depthwise::kLanes, totals + thread * taps, offsets + thread * columns);
   });
 }
@@ -242,10 +250,17 @@ void grad_weight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace&
 
 const ConvKernel kConvDepthwiseGradWeight{.name = "conv_depthwise",
                                           .direction = Direction::kGradWeight,
-                                          .refuse = refuse,
+                                          .refuse = refuse<false>,
                                           .seconds = seconds,
                                           .workspace_bytes = workspace_bytes,
                                           .grad_weight = grad_weight};
+
+const ConvKernel kConvGroupedGradWeight{.name = "conv_grouped",
+                                        .direction = Direction::kGradWeight,
+                                        .refuse = refuse<true>,
+                                        .seconds = seconds,
+                                        .workspace_bytes = workspace_bytes,
+                                        .grad_weight = grad_weight};
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

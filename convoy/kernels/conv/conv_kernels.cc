@@ -28,6 +28,7 @@ const char* direction_name(Direction direction) {
 std::span<const ConvKernel* const> conv_kernels(Direction direction) {
   static constexpr std::array kForward{
       &kConvDepthwiseForward,   //
+      &kConvGroupedForward,     //
       &kConvWinogradF2Forward,  //
       &kConvWinogradF4Forward,  //
       &kConvWinogradF5Forward,  //
@@ -38,6 +39,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
   };
   static constexpr std::array kGradInput{
       &kConvDepthwiseGradInput,   //
+      &kConvGroupedGradInput,     //
       &kConvWinogradF2GradInput,  //
       &kConvWinogradF4GradInput,  //
       &kConvWinogradF5GradInput,  //
@@ -48,6 +50,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
   };
   static constexpr std::array kGradWeight{
       &kConvDepthwiseGradWeight,                    //
+      &kConvGroupedGradWeight,                      //
       &kConvWinogradGradWeight,  &kConvGradWeight,  //
       &kConvIm2colGradWeight,                       //
       &kConvReferenceGradWeight,
