@@ -5,11 +5,12 @@
 //
 // A task owns at most 64 output and 64 input channels and keeps their 36 sums (590 KB) in L2, over a part of the batch's tiles. A
 // block of 32 tiles is transformed to [point][tile][channel]: rows are transposed strip by strip, so that transforms run with
-// channels in lanes and need no shuffles; then 36 small matrix products are the register tile of conv_grad_weight. Blocks of 64
-// tiles would halve the traffic of the sums, but no longer fit the cache with them. Every task transforms its own channels again
-// (a third of its time); sharing them would need a barrier per block and 4 MB a thread.
+// channels in lanes and need no shuffles; then 36 small matrix products are the register tile of conv_grad_weight. Estimated, not
+// tried: blocks of 64 tiles would halve the traffic of the sums but no longer fit the cache with them; sharing the transforms
+// between tasks, which each transform their own channels again, would need a barrier per block and 4 MB a thread.
 //
-// 14x14 and larger maps win 1.6 to 2.4 times against conv_grad_weight; 7x7 maps do where the batch has some samples.
+// Measured against conv_grad_weight, batch 8: 2.1 to 2.3 times as fast at 56x56 and 28x28, 1.7 at 14x14, 1.5 at 7x7; one image: 1.3
+// times at 56x56 and 14x14, 0.75 at 7x7 with 512 channels; 8 and 16 channels, or 3 input channels, gain nothing.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_grad_weight_winograd.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
