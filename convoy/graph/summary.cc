@@ -103,9 +103,10 @@ class Summary {
   }
 
   std::optional<double> macs(const Node& node) const {
-    if (node.op == "Conv" || node.op == "ConvInteger" || node.op == "DeformConv") return convolution_macs(node, false);
-    if (node.op == "ConvTranspose") return convolution_macs(node, true);
-    if (node.op == "Gemm" || node.op == "MatMul" || node.op == "MatMulInteger") {
+    if (node.op == "Conv" || node.op == "FusedConv" || node.op == "ConvInteger" || node.op == "DeformConv")
+      return convolution_macs(node, false);
+    if (node.op == "ConvTranspose" || node.op == "FusedConvTranspose") return convolution_macs(node, true);
+    if (node.op == "Gemm" || node.op == "Linear" || node.op == "MatMul" || node.op == "MatMulInteger") {
       const std::optional<Shape> a = type(node.input(0)).shape();
       const std::optional<double> outputs = count(node.output(0));
       if (!a || a->empty() || !outputs) return std::nullopt;
@@ -150,8 +151,9 @@ class Summary {
       if (constant != nullptr && is_floating(constant->dtype()) && counted_.insert(id).second)
         result.parameters += constant->numel();
     }
-    const bool transposed = node.op == "ConvTranspose";
-    const bool convolution = transposed || node.op == "Conv" || node.op == "ConvInteger" || node.op == "DeformConv";
+    const bool transposed = node.op == "ConvTranspose" || node.op == "FusedConvTranspose";
+    const bool convolution =
+        transposed || node.op == "Conv" || node.op == "FusedConv" || node.op == "ConvInteger" || node.op == "DeformConv";
     const bool pooling = node.op == "MaxPool" || node.op == "AveragePool" || node.op == "LpPool";
     std::optional<std::vector<shape::Axis>> axes;
     if (convolution) {

@@ -1,5 +1,5 @@
-// Loops that apply a vector function to arrays. The rest of an array runs through the same instructions on a padded copy, so that a
-// value's bits do not depend on its place. Included once per SIMD target.
+// Loops that apply a vector function to arrays. The rest of an array runs through the same instructions on masked
+// vectors, so that a value's bits do not depend on its place. Included once per SIMD target.
 #if defined(CONVOY_KERNELS_ELEMENTWISE_LOOPS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef CONVOY_KERNELS_ELEMENTWISE_LOOPS_INL_H_
 #undef CONVOY_KERNELS_ELEMENTWISE_LOOPS_INL_H_
@@ -17,19 +17,16 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Loads and stores of the last n < Lanes(d) values; the other lanes are `fill`.
+// Loads and stores of the last n < Lanes(d) values; the other lanes are `fill`. Masked: rows of a convolution's result are short,
+// and a copy through memory took longer than the function itself.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V LoadPart(D d, const float* from, int64_t n, float fill = 0.0f) {
-  HWY_ALIGN float padded[HWY_MAX_BYTES / sizeof(float)];
-  hn::Store(hn::Set(d, fill), d, padded);
-  std::copy(from, from + n, padded);
-  return hn::Load(d, padded);
+  const auto mask = hn::FirstN(d, static_cast<size_t>(n));
+  return hn::IfThenElse(mask, hn::MaskedLoad(mask, d, from), hn::Set(d, fill));
 }
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE void StorePart(V v, D d, float* to, int64_t n) {
-  HWY_ALIGN float padded[HWY_MAX_BYTES / sizeof(float)];
-  hn::Store(v, d, padded);
-  std::copy(padded, padded + n, to);
+  hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, to);
 }
 
 // output[i] = f(d, input[i]).
