@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/fuse_model.h"
 #include "cli/fusing.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
@@ -27,6 +28,7 @@ struct Options {
   std::optional<std::string> net, weights, out, input, against;
   std::optional<int64_t> verify;
   bool inexact = false;
+  std::string model;
 };
 
 void declare(CLI::App& app, Options& options) {
@@ -44,6 +46,7 @@ void declare(CLI::App& app, Options& options) {
   app.add_flag(
       "--inexact", options.inexact,
       "also fold a batch normalisation into the zero-padded convolution after it, which changes the outputs near the border");
+  app.add_option("MODEL", options.model);
   add_text(app, "--against", options.against, "FILE",
            "verify the folded weights of another program, a safetensors file, instead of Convoy's own; writes nothing");
 }
@@ -214,6 +217,12 @@ void print_agreement(const nn::Agreement& agreement, Session& session) {
 }
 
 int run(const Options& options, Session& session) {
+  if (!options.model.empty()) {
+    if (options.net || options.weights || options.input || options.against || options.inexact)
+      throw UsageError("a model file says everything itself: it takes -o and --verify alone",
+                       "for example convoy fuse model.onnx -o small.onnx --verify 10");
+    return fuse_model(options.model, options.out, options.verify, session);
+  }
   const Loaded loaded = load(options);
   nn::Fused fused = nn::fuse(loaded.network, {.inexact = options.inexact});
   if (options.against) take_weights(*options.against, fused);
@@ -259,9 +268,10 @@ int run(const Options& options, Session& session) {
 Command fuse_command() {
   return make_command<Options>(
       {.name = "fuse",
-       .arguments = "--weights FILE -o OUT",
+       .arguments = "[MODEL.onnx | --weights FILE] -o OUT",
        .summary = "fold batch normalisation and parallel branches into one convolution each, and prove it",
-       .examples = {"convoy fuse --weights trained.safetensors -o folded.safetensors --verify 100",
+       .examples = {"convoy fuse model.onnx -o small.onnx --verify 10",
+                    "convoy fuse --weights trained.safetensors -o folded.safetensors --verify 100",
                     "convoy fuse --net repvgg.txt --weights repvgg.safetensors --input 3x224x224 -o folded.safetensors",
                     "convoy fuse --weights trained.safetensors --verify 100 --against deployed.safetensors"}},
       declare, run);

@@ -250,12 +250,13 @@ std::optional<Activation> clamp_of(const Module& layer) {
 
 Variable Sequential::forward(const Variable& input) {
   Variable value = input;
+  const bool watched = innermost_hook != nullptr;  // a hook sees every module called
   for (size_t i = 0; i < children().size(); ++i) {
     const auto& child = children()[i];
     auto* const norm = dynamic_cast<BatchNorm*>(child.second.get());
     const std::optional<Activation> clamp =
-        norm != nullptr && i + 1 < children().size() ? clamp_of(*children()[i + 1].second) : std::nullopt;
-    value = with_context([&] { return clamp ? norm->forward_then(value, clamp) : child.second->forward(value); },
+        norm != nullptr && !watched && i + 1 < children().size() ? clamp_of(*children()[i + 1].second) : std::nullopt;
+    value = with_context([&] { return clamp ? norm->forward_then(value, clamp) : (*child.second)(value); },
                          [&](const Error&) {
                            const std::string text = child.second->repr();
                            return "in layer (" + child.first + "): " + text.substr(0, text.find('\n'));

@@ -8,11 +8,12 @@ namespace {
 void convert_arithmetic(Importing& importing) {
   const int64_t* axis = importing.attributes().get<int64_t>("axis");
   if (importing.opset() < 7 && importing.attributes().integer("broadcast", 0) != 0 && axis != nullptr) {
-    const int64_t behind = importing.rank(0) - (*axis < 0 ? *axis + importing.rank(0) : *axis) - importing.rank(1);
+    const int64_t rank = importing.rank(0), at = *axis < 0 && *axis >= -rank ? *axis + rank : *axis;
+    const int64_t behind = at < 0 || at > rank ? -1 : rank - at - importing.rank(1);
     if (behind < 0) {
       importing.refuse("attribute 'axis' is " + std::to_string(*axis), "the second input's " + std::to_string(importing.rank(1)) +
                                                                            " axes must fit into the first's " +
-                                                                           std::to_string(importing.rank(0)) + " from there");
+                                                                           std::to_string(rank) + " from there");
     }
     std::vector<int64_t> axes;
     for (int64_t i = 0; i < behind; ++i) axes.push_back(-1 - i);

@@ -33,6 +33,14 @@ class Models(tool.TestCase):
         self.assertLessEqual(document["min_ms"], document["median_ms"])
         self.assertGreater(len(document["layers"]), 0)
 
+    def test_fuse_folds_and_proves_it(self):
+        path = os.path.join(self.folder, "folded.onnx")
+        document = self.json_of(run("fuse", MODEL, "-o", path, "--verify", "3", "--json"), "convoy.fuse_model/1")
+        self.assertEqual((document["batch_norms"], document["kept"], document["agrees"]), (1, 0, True))
+        self.assertEqual(document["after"]["layers"], document["before"]["layers"] - 2)  # the norm, and the sum of two branches
+        self.assertEqual(self.json_of(run("fuse", path, "--json"), "convoy.fuse_model/1")["batch_norms"], 0)
+        self.assertEqual(run("fuse", MODEL, "--weights", path).code, 2)
+
     def test_a_damaged_file_is_refused(self):
         path = os.path.join(self.folder, "cut.onnx")
         shutil.copyfile(MODEL, path)

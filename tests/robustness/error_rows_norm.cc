@@ -25,6 +25,8 @@ Rows norm_rows() {
   REFUSED("batch_norm_backward.grad_output", ops::batch_norm_backward(zeros({2, 4, 2}), x, c, done, true), "");
   REFUSED("batch_norm_backward.input", ops::batch_norm_backward(x, zeros({2, 3, 3}), c, done, true), "");
   REFUSED("batch_norm_backward.weight", ops::batch_norm_backward(x, x, ones({3}), done, true), "");
+  REFUSED("batch_norm_backward.bias",
+          ops::batch_norm_backward(x, x, c, ones({3}), done, {.training = true, .activation = Activation::kRelu}), "");
   REFUSED("batch_norm_backward.forward",
           ops::batch_norm_backward(x, x, c, {.output = x, .mean = zeros({3}), .inv_std = ones({4})}, true), "");
   REFUSED("group_norm.input", ops::group_norm(zeros({4}), 2, {}, {}), "");
