@@ -45,20 +45,6 @@ std::vector<int64_t> pad_list(const std::vector<shape::PadPair>& pairs) {
   return list;
 }
 
-PadMode pad_mode(PaddingMode mode) {
-  switch (mode) {
-    case PaddingMode::kReflect:
-      return PadMode::kReflect;
-    case PaddingMode::kReplicate:
-      return PadMode::kReplicate;
-    case PaddingMode::kCircular:
-      return PadMode::kCircular;
-    case PaddingMode::kZeros:
-      break;
-  }
-  return PadMode::kConstant;
-}
-
 // The padding of a mode other than zeros, and the options of the convolution of the padded input.
 struct ModePadding {
   std::vector<int64_t> padding;

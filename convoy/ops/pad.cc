@@ -28,6 +28,20 @@ const char* pad_mode_name(PadMode mode) {
   return "?";
 }
 
+PadMode pad_mode(PaddingMode mode) {
+  switch (mode) {
+    case PaddingMode::kReflect:
+      return PadMode::kReflect;
+    case PaddingMode::kReplicate:
+      return PadMode::kReplicate;
+    case PaddingMode::kCircular:
+      return PadMode::kCircular;
+    case PaddingMode::kZeros:
+      break;
+  }
+  return PadMode::kConstant;
+}
+
 PadMode parse_pad_mode(std::string_view name) {
   for (const PadMode mode : {PadMode::kConstant, PadMode::kReflect, PadMode::kReplicate, PadMode::kCircular}) {
     if (name == pad_mode_name(mode)) return mode;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "convoy/core/tensor.h"
+#include "convoy/ops/options.h"
 #include "convoy/shape/axis.h"
 
 namespace convoy {
@@ -14,6 +15,8 @@ enum class PadMode : uint8_t { kConstant, kReflect, kReplicate, kCircular };
 /// "constant", "reflect", "replicate", "circular". parse throws Error in PyTorch's words: "Unrecognised padding mode foo".
 const char* pad_mode_name(PadMode mode);
 PadMode parse_pad_mode(std::string_view name);
+/// How pad() does what a layer's padding_mode says.
+PadMode pad_mode(PaddingMode mode);
 
 namespace ops {
 

@@ -5,27 +5,10 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/ops/pad.h"
 #include "convoy/shape/branch.h"
 
 namespace convoy::nn {
-
-namespace {
-
-PadMode pad_mode(PaddingMode mode) {
-  switch (mode) {
-    case PaddingMode::kReflect:
-      return PadMode::kReflect;
-    case PaddingMode::kReplicate:
-      return PadMode::kReplicate;
-    case PaddingMode::kCircular:
-      return PadMode::kCircular;
-    case PaddingMode::kZeros:
-      break;
-  }
-  return PadMode::kConstant;
-}
-
-}  // namespace
 
 std::shared_ptr<Conv> make_conv(int rank, ConvLayerOptions options) {
   if (rank == 1) return std::make_shared<Conv1d>(std::move(options));
