@@ -1,4 +1,6 @@
-// One step of training with the installed library: the loss of the same batch must fall.
+// What a program does with the installed library: one step of training lowers the loss of the same batch, the network written as
+// ONNX gives the same answers, and an error is caught by its type.
+#include <cmath>
 #include <cstdio>
 
 #include <convoy/convoy.h>
@@ -21,5 +23,23 @@ int main() {
   sgd.step();
   const convoy::Variable after = convoy::cross_entropy(net(images), labels);
   std::printf("loss %.4f, then %.4f\n%s\n", before.item(), after.item(), net.repr().c_str());
-  return after.item() < before.item() ? 0 : 1;
+  if (after.item() >= before.item()) return 1;
+
+  convoy::onnx::save(convoy::nn::to_graph(net, {1, 1, 8, 8}), "net.onnx");
+  const convoy::Model model = convoy::Model::load("net.onnx");
+  const convoy::Tensor image = convoy::rand({1, 1, 8, 8});
+  const std::vector<float> expected = net(image).data().to_vector<float>();
+  const std::vector<float> found =
+      model.run({{model.inputs().front().name, image}}).at(model.outputs().front().name).to_vector<float>();
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (std::abs(found[i] - expected[i]) > 1e-5f) return 1;
+  }
+
+  try {
+    net(convoy::rand({6, 2, 8, 8}));
+  } catch (const convoy::Error& error) {
+    std::printf("refused: %s\n", error.what());
+    return 0;
+  }
+  return 1;
 }
