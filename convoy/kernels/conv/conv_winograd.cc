@@ -507,8 +507,7 @@ HWY_ATTR size_t WinogradWorkspace(winograd::Variant variant, Direction direction
   const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
   const Tiling t = winograd::make_tiling(p, Lanes(), threads);
   const auto bytes = [](int64_t floats) { return padded_bytes(static_cast<size_t>(floats) * sizeof(float)); };
-  return bytes(t.source_floats(p) * (t.shared ? 1 : threads)) +
-         bytes((t.product_floats(p) + t.row_floats + t.column_floats + t.result_floats) * threads);
+  return bytes((t.source_floats(p) + t.product_floats(p) + t.row_floats + t.column_floats + t.result_floats) * threads);
 }
 
 HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const ConvShape& s, const Arrays& io,
@@ -520,44 +519,35 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
   const SplitEpilogue epilogue(io.epilogue);
   if (p.rows() == 0 || p.w.size == 0 || p.results == 0) return;
 
-  const int64_t source_floats = t.source_floats(p);
-  float* const all_sources = workspace.take<float>(source_floats * (t.shared ? 1 : threads));
-  const int64_t own_floats = t.product_floats(p) + t.row_floats + t.column_floats + t.result_floats;
+  const int64_t source_floats = t.source_floats(p), product_floats = t.product_floats(p);
+  const int64_t own_floats = source_floats + product_floats + t.row_floats + t.column_floats + t.result_floats;
   float* const own = workspace.take<float>(own_floats * threads);
 
-  const int64_t vectors = (p.results + t.lanes - 1) / t.lanes, parts = (vectors + t.group - 1) / t.group;
+  const int64_t vectors = (p.results + t.lanes - 1) / t.lanes, pairs = (vectors + 1) / 2;
   const int64_t source_group = p.channels * p.d.source * p.h.source * p.w.source;
-  const auto transform = [&](int64_t group, const Block& block, int64_t part, int thread, float* v) HWY_ATTR {
-    float* rows = own + thread * own_floats + t.product_floats(p);
-    transforms.sources(p, t, block, part, io.source + group * source_group, rows, rows + t.row_floats, v);
-  };
-  const auto multiply = [&](int64_t group, const Block& block, int64_t part, int thread, const float* v) HWY_ATTR {
-    float* products = own + thread * own_floats;
-    float* rows = products + t.product_floats(p) + t.row_floats + t.column_floats;
-    const int64_t begin = part * t.group, end = std::min(begin + t.group, vectors), tiles = block.tiles();
-    Multiply(p, t, tiles, begin, end, io.packed + group * PackedGroupFloats(p), v, products);
-    for (int64_t vector = begin; vector < end; ++vector) {
-      const int64_t channel = vector * t.lanes, channels = std::min(t.lanes, p.results - channel);
-      transforms.results(p, block, products + (vector - begin) * tiles * p.points() * t.lanes, group * p.results + channel,
-                         channels, io, epilogue, rows);
+  parallel_for(p.groups * t.blocks() * t.deals, [&](int64_t task, int thread) HWY_ATTR {
+    const int64_t deal = task % t.deals, index = task / t.deals % t.blocks(), group = task / t.deals / t.blocks();
+    const Block block = t.block(p, index);
+    const int64_t tiles = block.tiles();
+    float* const v = own + thread * own_floats;
+    float* const products = v + source_floats;
+    float* const rows = products + product_floats;
+    float* const columns = rows + t.row_floats;
+    for (int64_t part = 0; part < t.channel_blocks; ++part) {
+      transforms.sources(p, t, block, part, io.source + group * source_group, rows, columns, v);
     }
-  };
-  if (!t.shared) {
-    parallel_for(p.groups * t.blocks(), [&](int64_t task, int thread) HWY_ATTR {
-      const int64_t group = task / t.blocks();
-      const Block block = t.block(p, task % t.blocks());
-      float* v = all_sources + thread * source_floats;
-      for (int64_t part = 0; part < t.channel_blocks; ++part) transform(group, block, part, thread, v);
-      for (int64_t part = 0; part < parts; ++part) multiply(group, block, part, thread, v);
-    });
-    return;
-  }
-  for (int64_t task = 0; task < p.groups * t.blocks(); ++task) {
-    const int64_t group = task / t.blocks();
-    const Block block = t.block(p, task % t.blocks());
-    parallel_for(t.channel_blocks, [&](int64_t part, int thread) HWY_ATTR { transform(group, block, part, thread, all_sources); });
-    parallel_for(parts, [&](int64_t part, int thread) HWY_ATTR { multiply(group, block, part, thread, all_sources); });
-  }
+    const float* const packed = io.packed + group * PackedGroupFloats(p);
+    const int64_t last = std::min(pairs * (deal + 1) / t.deals * 2, vectors);
+    for (int64_t begin = pairs * deal / t.deals * 2; begin < last; begin += t.group) {
+      const int64_t end = std::min(begin + t.group, last);
+      Multiply(p, t, tiles, begin, end, packed, v, products);
+      for (int64_t vector = begin; vector < end; ++vector) {
+        const int64_t channel = vector * t.lanes, channels = std::min(t.lanes, p.results - channel);
+        transforms.results(p, block, products + (vector - begin) * tiles * p.points() * t.lanes, group * p.results + channel,
+                           channels, io, epilogue, columns + t.column_floats);
+      }
+    }
+  });
 }
 
 HWY_ATTR int64_t WinogradLanes() { return Lanes(); }

@@ -59,7 +59,7 @@ TEST_P(Winograd, MatchesTheReference) {
   EXPECT_GT(ran, 100);
 }
 
-// Chains longer than one cut, and so many channels that the threads share a block.
+// Chains longer than one cut, and so many channels that the threads deal out a block's results.
 TEST_P(Winograd, SumsManyChannels) {
   Random random(8);
   for (const int64_t channels : {260, 530}) {

@@ -1,18 +1,24 @@
 #include "convoy/kernels/conv/winograd_tiling.h"
 
+#include <limits>
+
 namespace convoy::kernels::winograd {
 
 namespace {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// A thread's own block is best: transformed sources that another core wrote cost more than idle threads do (128 channels on 28x28:
-// 0.28 ms shared, 0.23 ms with 28 tiles for one thread and 21 for the other). But with few tiles the weight would be read from the
-// outer cache once per thread and a few tiles at a time; then all threads work on one block, each on its own results.
 constexpr int64_t kKeptWeight = int64_t{3} << 19;     // a weight that stays in L2 beside a block
 constexpr int64_t kKeptBlock = int64_t{1} << 20;      // of transformed sources, with such a weight
 constexpr int64_t kStreamedBlock = int64_t{1} << 21;  // with a larger one: the more tiles the fewer times it is read
-constexpr int64_t kFewTiles = 16;
+
+// A task's time in vector multiply-adds. A vector of weights from the outer cache takes as long as 14 of them (27 GB/s), a point of
+// a vector's transform, in or out, about 11; a narrow register tile wastes about 2.
+int64_t task_cost(const Problem& p, const Tiling& t, int64_t tiles, int64_t vectors, bool streams) {
+  constexpr int64_t kStream = 14, kTransform = 11, kWaste = 2;
+  const int64_t width = streams ? std::max(tiles + kWaste, kStream) : tiles + kWaste;
+  return p.points() * (vectors * p.depth() * width + tiles * (t.channel_blocks + vectors) * kTransform);
+}
 
 }  // namespace
 
@@ -34,26 +40,31 @@ Tiling make_tiling(const Problem& p, int64_t lanes, int threads) {
   const int64_t units = std::max<int64_t>(p.rows(), 1) * width;  // groups of the widest segment
   const bool streams = weight_bytes > kKeptWeight;               // then every block reads the weight from the outer cache
   const int64_t bytes = streams ? kStreamedBlock : kKeptBlock;
-  const auto parts_for = [&](int64_t block_bytes) {
-    return ceil_div(units, std::clamp<int64_t>(block_bytes / (tile_bytes * p.w.dilation), 1, units));
-  };
-  t.parts = parts_for(bytes);
-  if (p.groups * t.segments * t.parts < 8 * threads) {
-    t.parts = std::min(ceil_div(p.groups * t.segments * t.parts, threads) * threads / (p.groups * t.segments), units);
-    t.parts = std::max<int64_t>(t.parts, 1);
+  const int64_t fewest = ceil_div(units, std::clamp<int64_t>(bytes / (tile_bytes * p.w.dilation), 1, units));
+  // With few tiles every thread would read the whole weight for a handful of them: then threads deal out the results of a block
+  // instead, and each transforms the block's sources for itself. Sharing the transformed sources lost (256 channels on 14x14: 0.34
+  // against 0.28 ms): lines that another core wrote or will read cost more than computing them twice.
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (int64_t deals = 1; deals == 1 || (deals < 2 * threads && 2 * deals <= vectors); deals *= 2) {
+    deals = std::min<int64_t>(deals, threads);
+    const int64_t others = p.groups * t.segments * deals;
+    int64_t parts = fewest;
+    if (others * parts < 8 * threads) {
+      parts = std::clamp<int64_t>(ceil_div(others * parts, threads) * threads / others, 1, units);
+    }
+    const int64_t rounds = ceil_div(others * parts, threads), tiles = ceil_div(units, parts) * p.w.dilation;
+    const int64_t cost = rounds * task_cost(p, t, tiles, ceil_div(vectors, deals), streams);
+    if (cost >= least) continue;
+    least = cost;
+    t.deals = deals;
+    t.parts = parts;
   }
-  const int64_t tiles = ceil_div(units, t.parts) * p.w.dilation;
-  t.shared = threads > 1 && vectors >= 2 * threads && tiles < (streams ? kFewTiles : kFewTiles / 2);
-  if (t.shared) t.parts = parts_for(kStreamedBlock * std::min(threads, 4));
   t.most_tiles = ceil_div(units, t.parts) * p.w.dilation;
 
-  // Vectors of results in pairs; shared: equal parts for the threads.
+  // Vectors of results in pairs, in equal parts.
+  const int64_t dealt = ceil_div(ceil_div(vectors, t.deals), 2) * 2;
   const int64_t fit = std::max<int64_t>((int64_t{768} << 10) / (p.points() * t.most_tiles * lanes * 4) / 2 * 2, 2);
-  t.group = std::min(fit, std::max<int64_t>(ceil_div(vectors, 2) * 2, 2));
-  if (t.shared) {
-    const int64_t parts = ceil_div(ceil_div(vectors, t.group), threads) * threads;
-    t.group = std::max<int64_t>(ceil_div(ceil_div(vectors, parts), 2) * 2, 2);
-  }
+  t.group = std::max<int64_t>(ceil_div(ceil_div(dealt, ceil_div(dealt, fit)), 2) * 2, 2);
   t.source_plane = t.channel_blocks * t.most_tiles * lanes + kPadding;
   const int64_t chunk_groups = std::clamp<int64_t>(kChunkTiles / p.w.dilation, 1, width);
   t.row_floats = p.h.dilation * p.h.points * p.w.reach(width) * lanes;

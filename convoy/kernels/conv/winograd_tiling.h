@@ -101,8 +101,8 @@ struct Block {
 /// The cut, and the scratch memory that follows from it. No output's bits depend on it.
 struct Tiling {
   int64_t lanes;
-  bool shared;                                       // all threads work on one block, else each on its own
   int64_t segments, parts;                           // blocks across and along
+  int64_t deals;                                     // of the results: as many tasks transform a block, each for its own results
   int64_t group;                                     // vectors of results whose products lie in the cache together
   int64_t channel_blocks;                            // vectors of channels, of all depth taps
   int64_t most_tiles;                                // of a block
