@@ -31,6 +31,9 @@ struct Branch {
   std::vector<BranchAxis> axes;
 };
 
+// More than any kernel is wide: larger numbers in a Slice mean "to the end".
+constexpr int64_t kLargestCrop = 1 << 20;
+
 std::vector<int64_t> or_ones(std::vector<int64_t> values, size_t rank) {
   return values.empty() ? std::vector<int64_t>(rank, 1) : std::move(values);
 }
@@ -94,6 +97,72 @@ class Merging {
     }
   }
 
+  // Integers that no caller can replace, and that the graph knows.
+  std::optional<std::vector<int64_t>> integers(ValueId id) const {
+    const Tensor* tensor = graph_.constant(id);
+    if (tensor == nullptr || std::find(graph_.inputs.begin(), graph_.inputs.end(), id) != graph_.inputs.end()) return std::nullopt;
+    if (tensor->dtype() != DType::kInt64 && tensor->dtype() != DType::kInt32) return std::nullopt;
+    return tensor->to(DType::kInt64).to_vector<int64_t>();
+  }
+
+  // What a node takes away at both ends of the spatial axes of its input, and does nothing else: a Slice with steps of 1, or a Pad
+  // by negative amounts. Begins, then ends.
+  std::optional<std::vector<int64_t>> crop_of(const Node& node, size_t rank) const {
+    const auto& dims = graph_.value(node.input(0)).type.dims;
+    if (!dims || dims->size() != rank + 2) return std::nullopt;
+    const auto whole = static_cast<int64_t>(rank + 2);
+    std::vector<int64_t> begins(rank + 2, 0), ends(rank + 2, 0);
+    const auto axes_of = [&](size_t input, size_t count) -> std::optional<std::vector<int64_t>> {
+      std::vector<int64_t> axes;
+      if (node.input(input) == kNoValue) {
+        for (size_t i = 0; i < count; ++i) axes.push_back(static_cast<int64_t>(i));
+        return axes;
+      }
+      return integers(node.input(input));
+    };
+    if (node.op == "Slice") {
+      const auto first = integers(node.input(1)), last = integers(node.input(2));
+      if (!first || !last || first->size() != last->size()) return std::nullopt;
+      const auto axes = axes_of(3, first->size());
+      if (!axes || axes->size() != first->size()) return std::nullopt;
+      if (node.input(4) != kNoValue) {
+        const auto steps = integers(node.input(4));
+        if (!steps || !std::all_of(steps->begin(), steps->end(), [](int64_t step) { return step == 1; })) return std::nullopt;
+      }
+      for (size_t i = 0; i < axes->size(); ++i) {
+        const int64_t axis = (*axes)[i] < 0 ? (*axes)[i] + whole : (*axes)[i];
+        if (axis < 0 || axis >= whole) return std::nullopt;
+        const Dim& dim = (*dims)[static_cast<size_t>(axis)];
+        const int64_t from = (*first)[i], to = (*last)[i];
+        if (from < 0 || (to >= 0 && !dim.known())) return std::nullopt;
+        begins[static_cast<size_t>(axis)] = from;
+        ends[static_cast<size_t>(axis)] = to < 0 ? -to : std::max<int64_t>(dim.size - to, 0);
+      }
+    } else if (node.op == "Pad" && node.attributes.text("mode", "constant") == "constant") {
+      const auto pads = integers(node.input(1));
+      if (!pads || pads->size() % 2 != 0) return std::nullopt;
+      const size_t count = pads->size() / 2;
+      const auto axes = axes_of(3, count);
+      if (!axes || axes->size() != count) return std::nullopt;
+      for (size_t i = 0; i < count; ++i) {
+        const int64_t axis = (*axes)[i] < 0 ? (*axes)[i] + whole : (*axes)[i];
+        if (axis < 0 || axis >= whole || (*pads)[i] > 0 || (*pads)[i + count] > 0) return std::nullopt;
+        begins[static_cast<size_t>(axis)] = -(*pads)[i];
+        ends[static_cast<size_t>(axis)] = -(*pads)[i + count];
+      }
+    } else {
+      return std::nullopt;
+    }
+    if (begins[0] != 0 || begins[1] != 0 || ends[0] != 0 || ends[1] != 0) return std::nullopt;
+    begins.erase(begins.begin(), begins.begin() + 2);
+    begins.insert(begins.end(), ends.begin() + 2, ends.end());
+    for (size_t i = 0; i < 2 * rank; ++i) {
+      const Dim& dim = (*dims)[2 + i % rank];
+      if (begins[i] < 0 || begins[i] > kLargestCrop || (dim.known() && begins[i] > dim.size)) return std::nullopt;
+    }
+    return begins;
+  }
+
   std::optional<Branch> conv_branch(const Node& node) const {
     const Tensor *weight = constant(node.input(1)), *bias = constant(node.input(2));
     if (weight == nullptr || weight->dim() < 3 || (node.input(2) != kNoValue && bias == nullptr) || node.inputs.size() > 3)
@@ -117,6 +186,16 @@ class Merging {
     if (pads.empty()) pads.assign(2 * rank, 0);
     if (branch.strides.size() != rank || branch.dilations.size() != rank || pads.size() != 2 * rank || branch.groups < 1)
       return std::nullopt;
+    // ACNet's branches read a cropped input where the padding is less than half the kernel: padding by less than nothing.
+    while (const Node* source = maker(branch.source)) {
+      const std::optional<std::vector<int64_t>> crop = crop_of(*source, rank);
+      if (!crop) break;
+      bool apart = true;  // zeros beside what was cropped are no values of the input
+      for (size_t i = 0; i < 2 * rank; ++i) apart = apart && ((*crop)[i] == 0 || pads[i] <= 0);
+      if (!apart) break;
+      for (size_t i = 0; i < 2 * rank; ++i) pads[i] -= (*crop)[i];
+      branch.source = source->input(0);
+    }
     for (size_t i = 0; i < rank; ++i) {
       const int64_t taps = weight->size(static_cast<int64_t>(i) + 2);
       const shape::Checked reach = shape::Checked(pads[i]) + pads[i + rank] - shape::Checked(branch.dilations[i]) * (taps - 1);

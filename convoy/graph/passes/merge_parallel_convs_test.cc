@@ -41,6 +41,17 @@ class Sum {
     const ValueId scale = normal(), shift = normal(), mean = normal();
     return push({.op = "BatchNormalization", .inputs = {x_, scale, shift, mean, constant(var)}});
   }
+  // x[..., begin : end] of an axis, as a Slice; or as a Pad by -begin and end.
+  ValueId slice(int64_t axis, int64_t begin, int64_t end, bool as_pad = false, int64_t step = 1) {
+    const auto list = [&](std::vector<int64_t> values) {
+      return constant(Tensor::from(values, {static_cast<int64_t>(values.size())}));
+    };
+    if (!as_pad) return push({.op = "Slice", .inputs = {x_, list({begin}), list({end}), list({axis}), list({step})}});
+    std::vector<int64_t> pads(8, 0);
+    pads[static_cast<size_t>(axis)] = -begin;
+    pads[static_cast<size_t>(axis) + 4] = end;
+    return push({.op = "Pad", .inputs = {x_, list(pads)}});
+  }
   ValueId relu(ValueId of) { return push({.op = "Relu", .inputs = {of}}); }
   ValueId add(ValueId a, ValueId b) { return push({.op = "Add", .inputs = {a, b}}); }
   void output(ValueId id) { graph_.outputs.push_back(id); }
@@ -111,6 +122,37 @@ TEST(MergeParallelConvs, ACNetWithStrideDilationAndTheInputItself) {
         EXPECT_EQ(sum.merged(), "Conv") << "stride " << stride << " d " << d << " p " << p;
       }
     }
+  }
+}
+
+TEST(MergeParallelConvs, ACNetWithCroppedBranches) {
+  manual_seed(6);
+  for (const bool as_pad : {false, true}) {
+    for (const int64_t p : {0, 1}) {  // of a 5x5 kernel: 2 would need no cropping
+      const int64_t crop = 2 - p;
+      Sum sum(3);
+      const ValueId square = sum.conv({4, 3, 5, 5}, {p, p, p, p});
+      const ValueId hor = sum.conv({4, 3, 1, 5}, {0, p, 0, p}, {}, {}, 1, sum.slice(2, crop, -crop, as_pad));
+      const ValueId ver = sum.conv({4, 3, 5, 1}, {p, 0, p, 0}, {}, {}, 1, sum.slice(3, crop, as_pad ? -crop : 8 - crop, as_pad));
+      sum.output(sum.add(sum.add(square, hor), ver));
+      EXPECT_EQ(sum.merged(), "Conv") << p;
+    }
+  }
+}
+
+TEST(MergeParallelConvs, LeavesWhatIsCroppedAndThenPaddedOrSkipped) {
+  manual_seed(7);
+  {
+    Sum sum(3);  // the cropped rows are zeros for one branch alone
+    const ValueId square = sum.conv({3, 3, 3, 3}, {0, 0, 0, 0});
+    sum.output(sum.add(square, sum.conv({3, 3, 3, 3}, {1, 0, 1, 0}, {}, {}, 1, sum.slice(2, 1, -1))));
+    EXPECT_EQ(sum.merged(0), "Conv Slice Conv Add");
+  }
+  {
+    Sum sum(3);  // rows 0, 2, 4, 6, 8 of 9
+    const ValueId columns = sum.conv({3, 3, 5, 1}, {0, 0, 0, 0});
+    sum.output(sum.add(columns, sum.conv({3, 3, 1, 1}, {0, 0, 0, 0}, {}, {}, 1, sum.slice(2, 0, 9, false, 2))));
+    EXPECT_EQ(sum.merged(0), "Conv Slice Conv Add");
   }
 }
 
