@@ -11,6 +11,7 @@
 #include "cli/model_inputs.h"
 #include "convoy/graph/infer.h"
 #include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/unfolded.h"
 #include "convoy/graph/summary.h"
 #include "convoy/onnx/writer.h"
 #include "convoy/report/format.h"
@@ -23,27 +24,20 @@ namespace {
 // What folding means; the other passes make operators that only Convoy has.
 constexpr std::string_view kFolding[] = {"constants", "no_ops", "batch_norm", "channel_affine", "parallel_convs"};
 
-// What could not be folded becomes a product and a sum, which every program knows.
-void spell_out_affine(graph::Graph& graph) {
-  std::vector<graph::Node> nodes;
+// What could not be folded is written as the normalisation it was: mean 0, variance 1.
+void restore_norms(graph::Graph& graph) {
   for (graph::Node& node : graph.nodes) {
-    const auto& dims = graph.value(node.input(0)).type.dims;
-    if (node.op != "ChannelAffine" || !dims) {
-      nodes.push_back(std::move(node));
-      continue;
-    }
-    const auto spread = [&](graph::ValueId id) {
-      const Tensor* values = graph.constant(id);
-      Shape shape(dims->size() - 1, 1);
-      shape[0] = values->numel();
-      return graph.add_constant(graph.unused_name(graph.value(id).name), values->reshape(shape).to(DType::kFloat32));
+    if (node.op != "ChannelAffine") continue;
+    const DType dtype = graph.value(node.inputs[0]).type.dtype.value_or(DType::kFloat32);
+    const auto constant = [&](const char* name, const Tensor& values) {
+      return graph.add_constant(graph.unused_name(name), values.to(dtype));
     };
-    const graph::ValueId scale = spread(node.inputs[1]), shift = spread(node.inputs[2]);
-    const graph::ValueId product = graph.add_value(graph.unused_name("scaled"), graph.value(node.outputs[0]).type);
-    nodes.push_back({"Mul", node.name, {node.inputs[0], scale}, {product}});
-    nodes.push_back({"Add", "", {product, shift}, {node.outputs[0]}});
+    const Tensor scale = *graph.constant(node.inputs[1]), shift = *graph.constant(node.inputs[2]);
+    node.inputs = {node.inputs[0], constant("scale", scale), constant("shift", shift),
+                   constant("mean", Tensor::zeros(scale.shape())), constant("var", Tensor::ones(scale.shape()))};
+    node.op = "BatchNormalization";
+    node.attributes.set("epsilon", 0.0);
   }
-  graph.nodes = std::move(nodes);
   graph.remove_unused();
 }
 
@@ -88,6 +82,38 @@ void compare(const Tensor& a, const Tensor& b, Difference& difference) {
   }
 }
 
+// Each layer that stayed, below the reason they share; of many with one reason the first few.
+report::Json print_unfolded(const std::vector<graph::Unfolded>& left, Session& session) {
+  constexpr size_t kShown = 4;
+  std::vector<std::string> reasons;
+  report::Json rows = report::Json::array();
+  for (const graph::Unfolded& layer : left) {
+    if (std::find(reasons.begin(), reasons.end(), layer.reason) == reasons.end()) reasons.push_back(layer.reason);
+    rows.push(report::Json::object({{"layer", layer.layer},
+                                    {"kind", layer.norm ? "batch_norm" : "parallel_convs"},
+                                    {"reason", layer.reason},
+                                    {"detail", layer.detail},
+                                    {"remedy", layer.remedy}}));
+  }
+  for (const std::string& reason : reasons) {
+    std::vector<const graph::Unfolded*> same;
+    for (const graph::Unfolded& layer : left) {
+      if (layer.reason == reason) same.push_back(&layer);
+    }
+    session.print(fmt::format("{} stayed: {}\n",
+                              same[0]->norm ? report::counted(static_cast<int64_t>(same.size()), "batch normalisation")
+                                            : report::counted(static_cast<int64_t>(same.size()), "pair of parallel convolutions",
+                                                              "pairs of parallel convolutions"),
+                              reason));
+    for (size_t i = 0; i < std::min(same.size(), kShown); ++i) {
+      session.print(fmt::format("  {}{}{}\n", same[i]->layer, same[i]->detail.empty() ? "" : ": ", same[i]->detail));
+    }
+    if (same.size() > kShown) session.print(fmt::format("  and {} more (--json names them all)\n", same.size() - kShown));
+    session.print(fmt::format("  way out: {}\n", same[0]->remedy));
+  }
+  return rows;
+}
+
 }  // namespace
 
 int fuse_model(const std::string& path, const std::optional<std::string>& out, std::optional<int64_t> verify, Session& session) {
@@ -102,7 +128,9 @@ int fuse_model(const std::string& path, const std::optional<std::string>& out, s
   for (const graph::PassResult& result : graph::run_passes(graph, off))
     merged += result.name == "parallel_convs" ? result.count : 0;
   for (const graph::Node& node : graph.nodes) kept += node.op == "ChannelAffine" || node.op == "BatchNormalization";
-  spell_out_affine(graph);
+  graph::infer(graph);
+  const std::vector<graph::Unfolded> left = graph::unfolded(graph);
+  restore_norms(graph);
   const std::string bytes = onnx::write_bytes(graph);
 
   const Model before = Model::load(path, {.optimise = false}),
@@ -111,13 +139,7 @@ int fuse_model(const std::string& path, const std::optional<std::string>& out, s
   const Cost was = cost_of(before, inputs), is = cost_of(after, inputs);
   session.print(fmt::format("{} of {} folded, {} merged\n", norms - kept, report::counted(norms, "batch normalisation"),
                             report::counted(merged, "group of parallel convolutions", "groups of parallel convolutions")));
-  if (kept > 0) {
-    session.print(fmt::format(
-        "{} stayed: nothing in front takes it in, or the convolution behind pads with zeros, which the shift would have to "
-        "change.\n"
-        "Ways out: normalise behind the convolution, or pad with the value that the normalisation gives a zero (BNAndPad).\n",
-        kept));
-  }
+  const report::Json rows = print_unfolded(left, session);
   report::Table table({{""}, {"before", report::Align::kRight}, {"after", report::Align::kRight}});
   table.add_row({"layers", report::grouped(was.layers), report::grouped(is.layers)});
   table.add_row({"parameters", report::grouped(was.parameters), report::grouped(is.parameters)});
@@ -131,6 +153,7 @@ int fuse_model(const std::string& path, const std::optional<std::string>& out, s
   report::Json document = report::Json::object({{"schema", "convoy.fuse_model/1"}, {"model", path}});
   document.set("batch_norms", norms)
       .set("kept", kept)
+      .set("unfolded", rows)
       .set("merged", merged)
       .set("before", cost_json(was))
       .set("after", cost_json(is));
