@@ -104,7 +104,7 @@ report::Json print_layers(const Model& model, const std::vector<graph::Type>& ty
 
 int bench_model(const std::string& path, const ModelBench& options, Session& session) {
   const Clock::time_point start = Clock::now();
-  const Model model = Model::load(path, {.external_data = options.external_data});
+  const Model model = Model::load(path, {.external_data = options.external_data, .progress = reading_progress(session)});
   const double load = since(start);
   graph::Values inputs;
   std::vector<graph::Type> types;
@@ -135,12 +135,19 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
   table.add_row({report::duration(least), report::duration(median), report::grouped(static_cast<int64_t>(runs.seconds.size())),
                  report::fixed(flops * 1e-9, 1), report::percent(flops / peak), report::duration(load), report::bytes(memory)});
   session.print(table.text(session.style()));
+  report::Json passes = report::Json::object({});
+  std::string done;
+  for (const graph::PassResult& pass : model.passes()) {
+    passes.set(std::string(pass.name), pass.count);
+    if (pass.count > 0) done += fmt::format("{}{} {}", done.empty() ? "" : " · ", pass.name, pass.count);
+  }
+  if (!done.empty()) session.print("rewritten on loading: " + done + "\n");
   report::Json document = report::Json::object(
       {{"schema", "convoy.bench_model/1"}, {"model", path}, {"batch", options.batch}, {"threads", num_threads()}});
   document.set("min_ms", least * 1e3).set("median_ms", median * 1e3).set("runs", static_cast<int64_t>(runs.seconds.size()));
   document.set("load_ms", load * 1e3).set("memory_bytes", memory).set("macs", macs).set("gflops", flops * 1e-9);
   document.set("peak_gflops", peak * 1e-9).set("fraction_of_peak", flops / peak).set("simd", kernels::simd_name());
-  document.set("accuracy", accuracy_name(accuracy()));
+  document.set("accuracy", accuracy_name(accuracy())).set("passes", passes);
   if (options.layers) document.set("layers", print_layers(model, all, runs, peak, session));
   session.document(document);
   stop_if_asked(report::counted(static_cast<int64_t>(runs.seconds.size()), "run") + " were measured");

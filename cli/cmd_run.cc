@@ -174,7 +174,7 @@ int run(const Options& options, Session& session) {
   }
   if (options.output_dir && images.size() > 1) throw UsageError("--output-dir takes the outputs of one run", "give one image");
   const std::vector<std::string> labels = options.labels ? read_labels(*options.labels) : std::vector<std::string>{};
-  const Model model = Model::load(path, {.external_data = options.external_data});
+  const Model model = Model::load(path, {.external_data = options.external_data, .progress = reading_progress(session)});
   const int64_t top = options.top.value_or(5);
   report::Json results = report::Json::array();
   report::Json document = report::Json::object({{"schema", "convoy.run/1"}, {"model", path}});

@@ -23,7 +23,8 @@ struct Options {
 
 void declare(CLI::App& app, Options& options) {
   add_integer(app, "--batch", options.batch, 1, 65536, "the batch to count for, where the model leaves it open (1)");
-  app.add_flag("--time", options.time, "run it on random numbers and show each layer's time");
+  app.add_flag("--time", options.time,
+               "run it on random numbers and show each layer's time; \"in next\": it runs inside a layer further down");
   app.add_flag("--flops", options.flops, "count FLOPs, 2 per multiply-add");
   app.add_flag("--external-data", options.external_data, "let the model read values from other files in its folder");
   app.add_option("MODEL", options.model);
@@ -65,7 +66,7 @@ struct Totals {
   bool all_counted = true;
 };
 
-// Seconds per node name, the least of three runs after a first one.
+// Seconds per name of a first output, as the network runs after its passes, the least of three runs after a first one.
 std::map<std::string, double> node_seconds(const Model& model, int64_t batch) {
   const std::map<std::string, Tensor> tensors = random_inputs(model, batch, 0);
   graph::Values inputs;
@@ -115,7 +116,7 @@ report::Json print_layers(const graph::Graph& graph, const std::vector<graph::Ty
     row.set("receptive_field", layer.receptive_field > 0 ? report::Json(layer.receptive_field) : report::Json());
     if (!seconds.empty()) {
       const auto found = seconds.find(layer.output_name);
-      cells.push_back(found == seconds.end() ? "--" : report::duration(found->second));
+      cells.push_back(found == seconds.end() ? "in next" : report::duration(found->second));
       if (found != seconds.end()) row.set("seconds", found->second);
     }
     table.add_row(std::move(cells));
@@ -131,14 +132,15 @@ int run(const Options& options, Session& session) {
   try {
     graph::Graph partial;
     try {
-      graph = onnx::read(options.model, {.external_data = options.external_data, .partial = &partial});
+      graph = onnx::read(options.model,
+                         {.external_data = options.external_data, .partial = &partial, .progress = reading_progress(session)});
     } catch (const Error&) {
       graph = std::move(partial);
       throw;
     }
     const std::vector<graph::Type> types = graph::infer_types(graph, input_types(graph, options.batch));
     std::map<std::string, double> seconds;
-    if (options.time) seconds = node_seconds(Model::load(options.model, {.external_data = options.external_data}), options.batch);
+    if (options.time) seconds = node_seconds(Model::of(graph), options.batch);
     Totals totals;
     report::Json document = report::Json::object({{"schema", "convoy.summary/1"}, {"model", options.model}});
     document.set("layers", print_layers(graph, types, seconds, options.flops, totals, session));

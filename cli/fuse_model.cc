@@ -117,7 +117,8 @@ report::Json print_unfolded(const std::vector<graph::Unfolded>& left, Session& s
 }  // namespace
 
 int fuse_model(const std::string& path, const std::optional<std::string>& out, std::optional<int64_t> verify, Session& session) {
-  graph::Graph graph = onnx::read(path);
+  graph::Graph graph = onnx::read(path, {.progress = reading_progress(session)});
+  const Model before = Model::of(graph, {.optimise = false});
   std::vector<std::string> off;
   for (const graph::Pass& pass : graph::passes()) {
     if (std::find(std::begin(kFolding), std::end(kFolding), pass.name) == std::end(kFolding)) off.emplace_back(pass.name);
@@ -133,8 +134,7 @@ int fuse_model(const std::string& path, const std::optional<std::string>& out, s
   restore_norms(graph);
   const std::string bytes = onnx::write_bytes(graph);
 
-  const Model before = Model::load(path, {.optimise = false}),
-              after = Model::load_bytes(bytes, {.optimise = false}, "the folded network");
+  const Model after = Model::load_bytes(bytes, {.optimise = false}, "the folded network");
   const std::map<std::string, Tensor> inputs = random_inputs(before, 1, 0);
   const Cost was = cost_of(before, inputs), is = cost_of(after, inputs);
   session.print(fmt::format("{} of {} folded, {} merged\n", norms - kept, report::counted(norms, "batch normalisation"),

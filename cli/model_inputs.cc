@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <memory>
 
 #include "convoy/core/random.h"
 #include "convoy/core/suggest.h"
@@ -83,6 +84,18 @@ std::string input_text(const ModelValue& value) {
     text += value.shape[i] >= 0 ? std::to_string(value.shape[i]) : value.names[i].empty() ? "?" : value.names[i];
   }
   return text + "]";
+}
+
+std::function<void(int64_t, int64_t)> reading_progress(const Session& session) {
+  return [progress = std::shared_ptr<report::Progress>(), options = session.progress(1)](int64_t done, int64_t total) mutable {
+    constexpr int64_t kMegabyte = 1000000;
+    if (progress == nullptr) {
+      progress = std::make_shared<report::Progress>(options, std::max<int64_t>(total / kMegabyte, 1), "MB");
+      progress->section("reading", 0, std::max<int64_t>(total / kMegabyte, 1));
+    }
+    progress->update(done / kMegabyte);
+    if (done == total) progress->clear();
+  };
 }
 
 Shape concrete_shape(const ModelValue& input, int64_t batch) {

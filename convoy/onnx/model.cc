@@ -11,7 +11,9 @@ namespace {
 // What a run may use in all is what one value may have at most.
 size_t block_limit(int64_t memory_budget) { return static_cast<size_t>(std::max<int64_t>(memory_budget, 0)); }
 
-onnx::ReadOptions read_options(const ModelOptions& options) { return {options.limits, options.external_data}; }
+onnx::ReadOptions read_options(const ModelOptions& options) {
+  return {options.limits, options.external_data, nullptr, options.progress};
+}
 
 std::vector<ModelValue> describe(const graph::Graph& graph, const std::vector<graph::ValueId>& ids) {
   std::vector<ModelValue> values;
@@ -42,6 +44,8 @@ Model::Model(graph::Graph graph, const ModelOptions& options)
       executor_(std::make_shared<graph::Executor>(
           std::move(graph), graph::ExecutorOptions{.memory_budget = options.memory_budget, .planned = options.optimise})),
       memory_budget_(options.memory_budget) {}
+
+Model Model::of(graph::Graph graph, const ModelOptions& options) { return Model(std::move(graph), options); }
 
 Model Model::load(const std::string& path, const ModelOptions& options) {
   const LargestBlock limit(block_limit(options.memory_budget));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,8 @@ struct ModelOptions {
   /// Rewrite the network so that it runs faster, and plan its runs; `passes_off` names passes (graph/passes/passes.h) to leave out.
   bool optimise = true;
   std::vector<std::string> passes_off = {};
+  /// Told, while the file's values are read, how many of their bytes are done, and of how many.
+  std::function<void(int64_t done, int64_t total)> progress = {};
 };
 
 /// A network from an ONNX file. Immutable and cheap to copy; any number of threads may run it at once.
@@ -45,6 +48,8 @@ class Model {
   /// can never run.
   static Model load(const std::string& path, const ModelOptions& options = {});
   static Model load_bytes(std::string_view bytes, const ModelOptions& options = {}, const std::string& name = "model");
+  /// A graph that is there already: from onnx::read, nn::to_graph, or made by hand and inferred (graph/infer.h).
+  static Model of(graph::Graph graph, const ModelOptions& options = {});
 
   std::vector<ModelValue> inputs() const;
   std::vector<ModelValue> outputs() const;

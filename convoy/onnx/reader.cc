@@ -702,8 +702,13 @@ class Reader {
   }
 
   void add_initializers(Scope& scope) {
-    for (const std::string_view message : view_.initializers)
+    int64_t done = 0, total = 0;
+    for (const std::string_view message : view_.initializers) total += static_cast<int64_t>(message.size());
+    for (const std::string_view message : view_.initializers) {
       add_initializer(scope, read_tensor_proto(tensors_, message, "initializer"));
+      done += static_cast<int64_t>(message.size());
+      if (options_.progress) options_.progress(done, total);
+    }
     for (const std::string_view message : view_.sparse_initializers) {
       add_initializer(scope, read_sparse(message, "sparse_initializer"));
     }

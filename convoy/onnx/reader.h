@@ -1,6 +1,8 @@
 // ONNX files become graphs.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +18,8 @@ struct ReadOptions {
   bool external_data = false;
   /// Where the nodes go that could be read, if a later one cannot: for tables that end where the trouble is.
   graph::Graph* partial = nullptr;
+  /// Told, while values are read, how many of their bytes are done, and of how many.
+  std::function<void(int64_t done, int64_t total)> progress = {};
 };
 
 /// The graph of a model file: nodes sorted, old forms brought to the newest, functions expanded, types inferred.
