@@ -6,6 +6,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "convoy/io/npy.h"
 #include "convoy/nn/layer_list.h"
 #include "convoy/nn/parse.h"
 #include "convoy/nn/to_graph.h"
@@ -144,7 +145,12 @@ void expect_same(nn::Module& net, const Shape& input, const std::string& name, d
   const Model model = Model::load_bytes(onnx::write_bytes(graph));
   EXPECT_LE(difference(model.run({{"x", x}}).at("y"), want), tolerance);
   EXPECT_EQ(model.inputs()[0].names[0], "N");
-  if (const char* keep = std::getenv("CONVOY_ONNX_WRITTEN")) onnx::save(graph, std::string(keep) + "/" + name + ".onnx");
+  if (const char* keep = std::getenv("CONVOY_ONNX_WRITTEN")) {  // for other programs: checker_test.py, onnxruntime_test.py
+    const std::string stem = std::string(keep) + "/" + name;
+    onnx::save(graph, stem + ".onnx");
+    io::write_npy(stem + ".x.npy", x);
+    io::write_npy(stem + ".y.npy", want);
+  }
 }
 
 TEST(OnnxWriter, LayersComeOutTheSame) {
@@ -166,6 +172,20 @@ TEST(OnnxWriter, NetworksComeOutTheSame) {
   for (const char* name : {"resnet18", "mobilenet_v2"}) {
     const std::shared_ptr<nn::Module> net = nn::make_vision_model(name, 10);
     expect_same(*net, {1, 3, 64, 64}, name, 1e-4);
+  }
+}
+
+// Blocks with several branches: the one convolution of each is what the file holds.
+TEST(OnnxWriter, NetworksOfBlocksComeOutTheSame) {
+  const char* blocks[] = {"ACBlock(3, 8, 3, padding=1)", "ACBlock(3, 8, 5, padding=1, stride=2)",
+                          "RepVGGBlock(3, 8, kernel_size=3, stride=2, padding=1)",
+                          "DiverseBranchBlock(3, 8, kernel_size=3, padding=1)"};
+  int number = 0;
+  for (const char* block : blocks) {
+    const std::shared_ptr<nn::Module> net = nn::parse(std::string("Sequential(\n  (0): ") + block +
+                                                      "\n  (1): ReLU()\n  (2): AdaptiveAvgPool2d(output_size=1)\n  (3): "
+                                                      "Flatten()\n  (4): Linear(in_features=8, out_features=5)\n)");
+    expect_same(*net, {2, 3, 16, 16}, "blocks_" + std::to_string(number++), 1e-4);
   }
 }
 
