@@ -103,7 +103,20 @@ std::shared_ptr<const Schedule> Schedule::make(const Graph& graph, const std::ve
     schedule->moves_.push_back(plans[i].views.empty() ? 0 : 1);
     schedule->steps_.push_back(std::move(plans[i].step));
   }
+  schedule->keep_weights();
   return schedule;
+}
+
+void Schedule::keep_weights() {
+  for (const auto& step : steps_) kept_bytes_ += step != nullptr ? padded_bytes(step->kept_bytes()) : 0;
+  if (kept_bytes_ == 0) return;
+  kept_ = allocate(kept_bytes_);
+  char* at = static_cast<char*>(kept_.get());
+  for (const auto& step : steps_) {
+    if (step == nullptr || step->kept_bytes() == 0) continue;
+    step->keep(at);
+    at += padded_bytes(step->kept_bytes());
+  }
 }
 
 size_t Schedule::workspace_bytes() const {
@@ -120,9 +133,7 @@ MemoryUse Schedule::memory() const {
   use.largest_live_bytes = placement_.largest_live_bytes;
   use.second_live_bytes = placement_.second_live_bytes;
   use.workspace_bytes = static_cast<int64_t>(workspace_bytes());
-  for (const auto& step : steps_) {
-    if (step != nullptr) use.packed_bytes += static_cast<int64_t>(step->bytes());
-  }
+  use.packed_bytes = static_cast<int64_t>(kept_bytes_);
   return use;
 }
 

@@ -46,6 +46,7 @@ class Schedule {
   };
 
   explicit Schedule(const Graph& graph) : graph_(graph) {}
+  void keep_weights();
   size_t workspace_bytes() const;
   bool run_operator(size_t node, const std::vector<char*>& base, const std::shared_ptr<void>& arena) const;
 
@@ -54,6 +55,9 @@ class Schedule {
   std::vector<std::shared_ptr<const Prepared>> prepared_;
   std::vector<KnownType> types_;
   Placement placement_;
+  // What steps keep lies in one block, on huge pages: one by one the weights of small networks would not (2 % of their time).
+  std::shared_ptr<void> kept_;
+  size_t kept_bytes_ = 0;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::vector<Copy>> copies_;
   std::vector<char> moves_;  // by node: all its outputs are views

@@ -38,8 +38,10 @@ class Step {
   virtual void run(const StepIo& io) const noexcept = 0;
   /// The kernel's name, where there is a choice.
   virtual std::string_view algorithm() const { return {}; }
-  /// Memory that the step keeps (packed weights).
-  virtual size_t bytes() const { return 0; }
+  /// Memory that the step keeps for all runs (packed weights): its size, and the call that fills it. It lies there till the step
+  /// goes.
+  virtual size_t kept_bytes() const { return 0; }
+  virtual void keep(void* memory) { static_cast<void>(memory); }
 };
 
 /// `bytes` of an output are the same as those of an input: no work if both lie in one place, else a copy.

@@ -115,9 +115,13 @@ PackedWeight ConvPlan::pack(const float* weight) const {
   packed.bytes_ = packed_bytes();
   packed.memory_ = allocate(packed.bytes_);
   auto* data = static_cast<float*>(packed.memory_.get());
-  kernel_->pack(shape_, weight, data);
+  pack(weight, data);
   packed.data_ = data;
   return packed;
+}
+
+void ConvPlan::pack(const float* weight, float* packed) const {
+  if (kernel_->pack != nullptr) kernel_->pack(shape_, weight, packed);
 }
 
 void ConvPlan::run(const kernels::ConvForward<float>& io) const { run_once(*kernel_, shape_, &kernels::ConvKernel::forward, io); }

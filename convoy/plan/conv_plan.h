@@ -63,6 +63,8 @@ class ConvPlan {
   size_t packed_bytes() const { return kernel_->packed_bytes != nullptr ? kernel_->packed_bytes(shape_) : 0; }
   /// Packs a weight once for any number of calls. Empty if the algorithm reads the weight as it is: then the weight must stay.
   PackedWeight pack(const float* weight) const;
+  /// The same into memory of the caller's: packed_bytes(), aligned to 64 bytes.
+  void pack(const float* weight, float* packed) const;
   /// Scratch memory of one call with a packed weight, for the current thread count; without one, packed_bytes() more.
   size_t workspace_bytes() const;
 

@@ -14,36 +14,41 @@ class ConvStep final : public Step {
   ConvStep(const shape::ConvShape& shape, const Tensor* weight, const std::optional<ActivationOf>& activation, size_t inputs)
       : transposed_(shape.transposed),
         inputs_(inputs),
+        weight_(weight),
         plan_(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = weight != nullptr}) {
     if (activation) {
       epilogue_.activation = activation->kind;
       epilogue_.options = activation->options;
     }
-    if (weight != nullptr) packed_ = plan_.pack(weight->data<float>());
   }
 
   size_t workspace_bytes() const override {
-    return plan_.workspace_bytes() + (packed_.data() == nullptr ? padded_bytes(plan_.packed_bytes()) : 0);
+    return plan_.workspace_bytes() + (weight_ == nullptr ? padded_bytes(plan_.packed_bytes()) : 0);
   }
   std::string_view algorithm() const override { return plan_.name(); }
-  size_t bytes() const override { return packed_.bytes(); }
+  size_t kept_bytes() const override { return weight_ == nullptr ? 0 : plan_.packed_bytes(); }
+  void keep(void* memory) override {
+    plan_.pack(weight_->data<float>(), static_cast<float*>(memory));
+    packed_ = static_cast<const float*>(memory);
+  }
 
   void run(const StepIo& io) const noexcept override {
     kernels::Epilogue<float> epilogue = epilogue_;
     epilogue.residual = inputs_ > 3 ? io.input<float>(3) : nullptr;
     const auto *input = io.input<float>(0), *weight = io.input<float>(1), *bias = inputs_ > 2 ? io.input<float>(2) : nullptr;
     if (transposed_) {
-      plan_.run(kernels::ConvGradInput<float>{input, weight, bias, io.output<float>(0), epilogue, packed_.data()}, io.workspace);
+      plan_.run(kernels::ConvGradInput<float>{input, weight, bias, io.output<float>(0), epilogue, packed_}, io.workspace);
     } else {
-      plan_.run(kernels::ConvForward<float>{input, weight, bias, io.output<float>(0), epilogue, packed_.data()}, io.workspace);
+      plan_.run(kernels::ConvForward<float>{input, weight, bias, io.output<float>(0), epilogue, packed_}, io.workspace);
     }
   }
 
  private:
   bool transposed_;
-  size_t inputs_;  // of the node: bias and residual may be left out
+  size_t inputs_;         // of the node: bias and residual may be left out
+  const Tensor* weight_;  // null: comes with each run
   plan::ConvPlan plan_;
-  plan::PackedWeight packed_;
+  const float* packed_ = nullptr;
   kernels::Epilogue<float> epilogue_;
 };
 

@@ -240,7 +240,10 @@ HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const PointwiseIo&
       const auto run = [&](int64_t i, int64_t c, int64_t at) HWY_ATTR {
         work.source = source_of(at - begin) + c * plane;
         work.sums = result + tiles.begin(i) * p.map + at;
-        tile::RunPixelTile<true>(work, tiles.rows(i), std::min(step, end - at), c + p.chain >= p.channels ? &finish : nullptr);
+        const int64_t rows = tiles.rows(i), pixels = std::min(step, end - at);
+        const bool last = c + p.chain >= p.channels;
+        tile::RunPixelTile<true>(work, rows, pixels, last ? &finish : nullptr);
+        if (last) epilogue.finish(work.sums, pixels, rows, p.map);
       };
       work.sums_stride = p.map;
       for (int64_t c = 0; c < p.channels; c += p.chain) {
@@ -257,9 +260,6 @@ HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const PointwiseIo&
             }
           }
         }
-      }
-      for (int64_t row = tiles.begin(tile_begin); row < tiles.begin(tile_end) && epilogue.later; ++row) {
-        epilogue.finish(result + row * p.map + begin, end - begin);
       }
       return;
     }
@@ -287,7 +287,7 @@ HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const PointwiseIo&
         const int64_t sample = at / p.map, length = std::min((sample + 1) * p.map, end) - at;
         float* const to = result + (sample * p.groups * p.rows + row) * p.map + at % p.map;
         tile::StoreChannels(sums + (at - begin) * rows_of_tile, rows_of_tile, length, count, finish, to, p.map);
-        for (int64_t r = 0; r < count && epilogue.later; ++r) epilogue.finish(to + r * p.map, length);
+        epilogue.finish(to, length, count, p.map);
         at += length;
       }
     }

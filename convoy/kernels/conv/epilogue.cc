@@ -8,7 +8,6 @@
 
 #include <limits>
 
-#include "convoy/kernels/elementwise/activation.h"
 #include "convoy/kernels/elementwise/activation_reference.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -61,14 +60,11 @@ SplitEpilogue::SplitEpilogue(const Epilogue<float>& epilogue)
       break;
     default:
       later = true;
+      on_rows = activation_on_rows();
   }
 }
 
 bool SplitEpilogue::empty() const { return residual == nullptr && low == -kInfinity && high == kInfinity && !later; }
-
-void SplitEpilogue::finish(float* values, int64_t count) const noexcept {
-  if (later) kernels::activation(activation, options, values, values, count);
-}
 
 void SplitEpilogue::apply(float* values, int64_t count, int64_t residual_at) const noexcept {
   if (empty()) return;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "convoy/core/elementwise.h"
+#include "convoy/kernels/elementwise/activation.h"
 
 namespace convoy::kernels {
 
@@ -24,11 +25,16 @@ struct SplitEpilogue {
   bool later = false;  // finish() has something to do
   Activation activation = Activation::kRelu;
   ActivationOptions options;
+  ActivationOnRows on_rows = nullptr;
 
   explicit SplitEpilogue(const Epilogue<float>& epilogue);
   bool empty() const;
-  /// The activation over `count` finished values, on the calling thread.
-  void finish(float* values, int64_t count) const noexcept;
+  /// The activation over finished values, on the calling thread: `rows` of `count` each, `stride` apart. Best called while they are
+  /// in the first cache, for several rows at once.
+  void finish(float* values, int64_t count, int64_t rows = 1, int64_t stride = 0) const noexcept {
+    if (!later) return;
+    on_rows(activation, static_cast<float>(options.a), static_cast<float>(options.b), values, values, stride, rows, count);
+  }
   /// Everything over `count` sums: for kernels that add nothing in registers. residual_at: where in the result values[0] lies.
   void apply(float* values, int64_t count, int64_t residual_at) const noexcept;
 };

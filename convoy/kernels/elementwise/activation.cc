@@ -66,8 +66,11 @@ HWY_INLINE V GradMish(D d, V g, V x) {
   return hn::Mul(g, hn::MulAdd(hn::Mul(x, sigmoid), hn::NegMulAdd(t, t, one), t));
 }
 
-void Forward(Activation kind, float a, float b, const float* x, float* y, int64_t count) {
-  const auto map = [&](const auto& f) { Map(f, x, y, count); };
+// Rows lie `stride` values apart, in x and in y.
+void Forward(Activation kind, float a, float b, const float* x, float* y, int64_t stride, int64_t rows, int64_t count) {
+  const auto map = [&](const auto& f) HWY_ATTR {
+    for (int64_t r = 0; r < rows; ++r) Map(f, x + r * stride, y + r * stride, count);
+  };
   switch (kind) {
     case Activation::kRelu:
       return map([](auto d, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v); });
@@ -86,12 +89,9 @@ void Forward(Activation kind, float a, float b, const float* x, float* y, int64_
         return hn::Mul(v, NormalCdf(d, v, density));
       });
     case Activation::kHardswish:
-      return map([](auto d, auto v) HWY_ATTR {
-        return hn::Div(hn::Mul(v, Clamp(d, hn::Add(v, hn::Set(d, 3.0f)), 0.0f, 6.0f)), hn::Set(d, 6.0f));
-      });
+      return map([](auto d, auto v) HWY_ATTR { return Sixth(d, hn::Mul(v, Clamp(d, hn::Add(v, hn::Set(d, 3.0f)), 0.0f, 6.0f))); });
     case Activation::kHardsigmoid:
-      return map([](auto d, auto v)
-                     HWY_ATTR { return hn::Div(Clamp(d, hn::Add(v, hn::Set(d, 3.0f)), 0.0f, 6.0f), hn::Set(d, 6.0f)); });
+      return map([](auto d, auto v) HWY_ATTR { return Sixth(d, Clamp(d, hn::Add(v, hn::Set(d, 3.0f)), 0.0f, 6.0f)); });
     case Activation::kSigmoid:
       return map([](auto d, auto v) HWY_ATTR { return Sigmoid(d, v); });
     case Activation::kTanh:
@@ -231,9 +231,11 @@ constexpr int64_t kGrain = 32768;
 void activation(Activation kind, const ActivationOptions& options, const float* input, float* output, int64_t count) noexcept {
   const auto f = HWY_DYNAMIC_DISPATCH(Forward);
   parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
-    f(kind, static_cast<float>(options.a), static_cast<float>(options.b), input + begin, output + begin, end - begin);
+    f(kind, static_cast<float>(options.a), static_cast<float>(options.b), input + begin, output + begin, 0, 1, end - begin);
   });
 }
+
+ActivationOnRows activation_on_rows() noexcept { return HWY_DYNAMIC_DISPATCH(Forward); }
 
 void activation(Activation kind, const ActivationOptions& options, const double* input, double* output, int64_t count) noexcept {
   parallel_ranges(count, kGrain / 8, [&](int64_t begin, int64_t end) {

@@ -12,6 +12,12 @@ namespace convoy::kernels {
 void activation(Activation kind, const ActivationOptions& options, const float* input, float* output, int64_t count) noexcept;
 void activation(Activation kind, const ActivationOptions& options, const double* input, double* output, int64_t count) noexcept;
 
+/// The same over rows of `count` values that lie `stride` apart, on the calling thread: for kernels that finish what they just
+/// stored. a and b are the options.
+using ActivationOnRows = void (*)(Activation kind, float a, float b, const float* input, float* output, int64_t stride,
+                                  int64_t rows, int64_t count);
+ActivationOnRows activation_on_rows() noexcept;
+
 /// grad_input[i] = grad_output[i] * f'(input[i]), with PyTorch's choice of f' at the kinks.
 void activation_backward(Activation kind, const ActivationOptions& options, const float* grad_output, const float* input,
                          float* grad_input, int64_t count) noexcept;
