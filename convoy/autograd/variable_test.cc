@@ -5,9 +5,12 @@
 #include <thread>
 
 #include "convoy/core/error.h"
+#include "tests/refusal.h"
 
 namespace convoy {
 namespace {
+
+using testing::reason;
 
 const char* const kSecondTime =
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
@@ -15,17 +18,6 @@ const char* const kSecondTime =
     "intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you "
     "need to "
     "backward through the graph a second time or if you need to access saved tensors after calling backward.";
-
-template <class F>
-std::string reason_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    EXPECT_FALSE(error.fix().empty()) << error.reason();
-    return error.reason();
-  }
-  return "nothing was thrown";
-}
 
 Variable leaf(std::initializer_list<float> values) { return {Tensor::from(values, {static_cast<int64_t>(values.size())}), true}; }
 
@@ -86,17 +78,17 @@ TEST(Variable, FollowsPyTorchsRulesForLeaves) {
   EXPECT_TRUE(y.requires_grad());
   EXPECT_FALSE(y.is_leaf());
   EXPECT_TRUE(scaled(x.detach(), 2).is_leaf());
-  EXPECT_EQ(reason_of([&] { y.set_requires_grad(true); }), "you can only change requires_grad flags of leaf variables.");
-  EXPECT_EQ(reason_of([&] { y.set_requires_grad(false); }),
+  EXPECT_EQ(reason([&] { y.set_requires_grad(true); }), "you can only change requires_grad flags of leaf variables.");
+  EXPECT_EQ(reason([&] { y.set_requires_grad(false); }),
             "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that "
             "doesn't "
             "require differentiation use var_no_grad = var.detach().");
   Variable integers(Tensor::zeros({2}, DType::kInt64));
-  EXPECT_EQ(reason_of([&] { integers.set_requires_grad(true); }), "only Tensors of floating point dtype can require gradients");
-  EXPECT_EQ(reason_of([&] { Variable(integers.data(), true); }),
+  EXPECT_EQ(reason([&] { integers.set_requires_grad(true); }), "only Tensors of floating point dtype can require gradients");
+  EXPECT_EQ(reason([&] { Variable(integers.data(), true); }),
             "Only Tensors of floating point and complex dtype can require gradients");
-  EXPECT_EQ(reason_of([&] { Variable().set_requires_grad(true); }), "the Variable is undefined");
-  EXPECT_EQ(reason_of([&] { Variable(Tensor(), true); }), "a Variable that requires a gradient is undefined");
+  EXPECT_EQ(reason([&] { Variable().set_requires_grad(true); }), "the Variable is undefined");
+  EXPECT_EQ(reason([&] { Variable(Tensor(), true); }), "a Variable that requires a gradient is undefined");
 
   x.set_requires_grad(false);  // as in PyTorch, the graph that was recorded no longer writes to x
   y.backward(Tensor::ones({2}));
@@ -185,27 +177,27 @@ TEST(Backward, WorksOnceUnlessTheGraphIsRetained) {
   y.backward(Tensor::ones({2}), true);
   y.backward(Tensor::ones({2}));
   EXPECT_EQ(values(x.grad()), (Floats{12, 12}));
-  EXPECT_EQ(reason_of([&] { y.backward(Tensor::ones({2})); }), kSecondTime);
-  EXPECT_EQ(reason_of([&] { z.backward(Tensor::ones({2})); }), kSecondTime);  // shares `inner`
+  EXPECT_EQ(reason([&] { y.backward(Tensor::ones({2})); }), kSecondTime);
+  EXPECT_EQ(reason([&] { z.backward(Tensor::ones({2})); }), kSecondTime);  // shares `inner`
   EXPECT_EQ(values(x.grad()), (Floats{12, 12}));
 }
 
 TEST(Backward, RefusesWhatPyTorchRefusesInItsWords) {
   Variable x = leaf({1, 2, 3});
   Variable y = scaled(x, 2);
-  EXPECT_EQ(reason_of([&] { y.backward(); }), "grad can be implicitly created only for scalar outputs");
-  EXPECT_EQ(reason_of([&] { y.backward(Tensor::ones({4})); }),
+  EXPECT_EQ(reason([&] { y.backward(); }), "grad can be implicitly created only for scalar outputs");
+  EXPECT_EQ(reason([&] { y.backward(Tensor::ones({4})); }),
             "Mismatch in shape: grad_output[0] has a shape of torch.Size([4]) and output[0] has a shape of torch.Size([3]).");
-  EXPECT_EQ(reason_of([&] {
+  EXPECT_EQ(reason([&] {
               y.backward(Tensor::ones({1, 3}));
             }),
             "Mismatch in shape: grad_output[0] has a shape of torch.Size([1, 3]) and output[0] has a shape of torch.Size([3]).");
-  EXPECT_EQ(reason_of([&] { Variable(Tensor::ones({1})).backward(); }),
+  EXPECT_EQ(reason([&] { Variable(Tensor::ones({1})).backward(); }),
             "element 0 of tensors does not require grad and does not have a grad_fn");
-  EXPECT_EQ(reason_of([&] { Variable(Tensor::ones({2})).backward(); }),
+  EXPECT_EQ(reason([&] { Variable(Tensor::ones({2})).backward(); }),
             "element 0 of tensors does not require grad and does not have a grad_fn");
-  EXPECT_EQ(reason_of([&] { Variable().backward(); }), "the Variable that backward() was called on is undefined");
-  EXPECT_EQ(reason_of([&] { Variable(Tensor::zeros({0}), true).backward(); }),
+  EXPECT_EQ(reason([&] { Variable().backward(); }), "the Variable that backward() was called on is undefined");
+  EXPECT_EQ(reason([&] { Variable(Tensor::zeros({0}), true).backward(); }),
             "grad can be implicitly created only for scalar outputs");
   EXPECT_FALSE(x.grad().defined());
   y.backward(Tensor::ones({3}, DType::kInt64));  // converted, as in PyTorch; and the refusals above did not use the graph up
@@ -230,17 +222,17 @@ TEST(Backward, ChangesNoLeafWhenARuleFails) {
   Variable a = leaf({1}), b = leaf({1});
   const Variable bad =
       record(Tensor::ones({1}), {a}, [](const Tensor&) -> std::vector<Tensor> { throw Error("the rule failed", "mend it"); });
-  EXPECT_EQ(reason_of([&] { sum_of(bad, scaled(b, 2)).backward(); }), "the rule failed");
+  EXPECT_EQ(reason([&] { sum_of(bad, scaled(b, 2)).backward(); }), "the rule failed");
   EXPECT_FALSE(b.grad().defined());
   EXPECT_TRUE(grad_enabled());
 
   Variable too_few = record(Tensor::ones({1}), {a, b}, [](const Tensor& g) -> std::vector<Tensor> { return {g}; });
-  EXPECT_EQ(reason_of([&] { too_few.backward(); }), "function returned an incorrect number of gradients (expected 2, got 1)");
+  EXPECT_EQ(reason([&] { too_few.backward(); }), "function returned an incorrect number of gradients (expected 2, got 1)");
   Variable wrong_shape = record(Tensor::ones({1}), {a}, [](const Tensor&) -> std::vector<Tensor> { return {Tensor::ones({4})}; });
-  EXPECT_EQ(reason_of([&] { wrong_shape.backward(); }),
+  EXPECT_EQ(reason([&] { wrong_shape.backward(); }),
             "Function returned an invalid gradient at index 0 - got [4] but expected shape compatible with [1]");
   a.grad() = Tensor::ones({2});
-  EXPECT_EQ(reason_of([&] { sum_of(a, b).backward(); }), "assigned grad has data of a different size");
+  EXPECT_EQ(reason([&] { sum_of(a, b).backward(); }), "assigned grad has data of a different size");
   EXPECT_FALSE(b.grad().defined());
 }
 
@@ -338,7 +330,7 @@ TEST(Record, GivesConstantsWhereNothingIsDifferentiable) {
   const auto rule = [](const Tensor& g) -> std::vector<Tensor> { return {g}; };
   EXPECT_FALSE(record(Tensor::zeros({1}, DType::kInt64), {x}, rule).requires_grad());
   EXPECT_FALSE(record(Tensor::zeros({1}), {}, rule).requires_grad());
-  EXPECT_EQ(reason_of([&] { record(Tensor(), {x}, rule); }), "the value given to record() is undefined");
+  EXPECT_EQ(reason([&] { record(Tensor(), {x}, rule); }), "the value given to record() is undefined");
 }
 
 }  // namespace

@@ -122,7 +122,7 @@ double Generator::normal() {
 }
 
 int64_t Generator::below(int64_t n) {
-  if (n < 1) throw ValueError("below expects n >= 1, but got " + std::to_string(n));
+  if (n < 1) throw ValueError("below expects n >= 1, but got " + std::to_string(n), "below(n) draws from 0 to n - 1");
   return n > 0xffffffffLL ? static_cast<int64_t>(next64() % static_cast<uint64_t>(n))
                           : static_cast<int64_t>(next32() % static_cast<uint64_t>(n));
 }
@@ -159,7 +159,8 @@ void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
 
 void uniform_(Tensor& tensor, double low, double high, Generator* generator) {
   if (!(low <= high)) {
-    throw Error("uniform_ expects to return a [from, to) range, but found from=" + number(low) + " > to=" + number(high));
+    throw Error("uniform_ expects to return a [from, to) range, but found from=" + number(low) + " > to=" + number(high),
+                "swap the two");
   }
   Generator& g = chosen(generator);
   if (tensor.dtype() == DType::kFloat64) {
@@ -173,7 +174,7 @@ void uniform_(Tensor& tensor, double low, double high, Generator* generator) {
 }
 
 void normal_(Tensor& tensor, double mean, double std, Generator* generator) {
-  if (!(std >= 0)) throw Error("normal expects std >= 0.0, but found std " + number(std));
+  if (!(std >= 0)) throw Error("normal expects std >= 0.0, but found std " + number(std), "0 gives the mean alone");
   Generator& g = chosen(generator);
   if (tensor.dtype() == DType::kFloat64) {
     fill_normal(tensor.data<double>(), tensor.numel(), mean, std, g);

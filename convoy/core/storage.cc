@@ -131,7 +131,10 @@ std::shared_ptr<void> allocate(size_t bytes) {
     throw Error(std::to_string(bytes) + " bytes are more than the " + std::to_string(largest_block) + " that one value may have",
                 "raise the memory budget, or use smaller inputs");
   }
-  const auto fail = [bytes] { throw Error("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes"); };
+  const auto fail = [bytes] {
+    throw Error("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes",
+                "use smaller sizes, fewer at a time, or a smaller batch");
+  };
   if (bytes > (SIZE_MAX >> 2)) fail();
   const size_t size = rounded(bytes == 0 ? 1 : bytes);
   const bool kept = CONVOY_CACHE_MEMORY && size >= kSmallestKept && size <= kLargestKept;

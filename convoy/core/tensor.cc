@@ -90,7 +90,8 @@ template <class T>
 Tensor Tensor::from(const std::vector<T>& values, Shape shape) {
   Tensor t = empty(std::move(shape), dtype_of<T>::value);
   if (t.numel() != static_cast<int64_t>(values.size())) {
-    throw Error("shape '" + to_string(t.shape()) + "' is invalid for input of size " + std::to_string(values.size()));
+    throw Error("shape '" + to_string(t.shape()) + "' is invalid for input of size " + std::to_string(values.size()),
+                "give " + std::to_string(t.numel()) + " values");
   }
   if (!values.empty()) std::memcpy(t.data_, values.data(), t.nbytes());
   return t;
@@ -115,11 +116,14 @@ Tensor Tensor::from(std::initializer_list<float> values, Shape shape) { return f
 Tensor Tensor::scalar(double value, DType dtype) { return full({}, value, dtype); }
 
 int64_t Tensor::size(int64_t axis) const {
-  if (shape_.empty()) throw Error("Dimension specified as " + std::to_string(axis) + " but tensor has no dimensions");
+  if (shape_.empty())
+    throw Error("Dimension specified as " + std::to_string(axis) + " but tensor has no dimensions",
+                "a tensor without axes has one value: item()");
   const int64_t at = axis < 0 ? axis + dim() : axis;
   if (at < 0 || at >= dim()) {
     throw Error("Dimension out of range (expected to be in range of [" + std::to_string(-dim()) + ", " + std::to_string(dim() - 1) +
-                "], but got " + std::to_string(axis) + ")");
+                    "], but got " + std::to_string(axis) + ")",
+                "axes count from 0, or from -1 at the end");
   }
   return shape_[static_cast<size_t>(at)];
 }
@@ -165,7 +169,8 @@ double Tensor::item() const {
 
 double Tensor::at(int64_t i) const {
   if (i < 0 || i >= numel_) {
-    throw Error("index " + std::to_string(i) + " is out of bounds for a tensor with " + std::to_string(numel_) + " elements");
+    throw Error("index " + std::to_string(i) + " is out of bounds for a tensor with " + std::to_string(numel_) + " elements",
+                numel_ > 0 ? "elements count from 0 to " + std::to_string(numel_ - 1) : "the tensor is empty");
   }
   return with_dtype(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
 }
@@ -197,7 +202,8 @@ Tensor Tensor::reshape(Shape shape) const {
       if (free_size != nullptr) throw Error("only one dimension can be inferred", "the shape asked for is " + to_string(asked));
       free_size = &n;
     } else if (n < 0) {
-      throw Error("invalid shape dimension " + std::to_string(n));
+      throw Error("invalid shape dimension " + std::to_string(n),
+                  "sizes are 0 or more; one may be -1, which stands for what is left");
     } else if (__builtin_mul_overflow(known, n, &known)) {
       refuse();
     }
@@ -205,7 +211,8 @@ Tensor Tensor::reshape(Shape shape) const {
   if (free_size != nullptr) {
     if (known == 0) {
       throw Error("cannot reshape tensor of " + std::to_string(numel_) + " elements into shape " + to_string(asked) +
-                  " because the unspecified dimension size -1 can be any value and is ambiguous");
+                      " because the unspecified dimension size -1 can be any value and is ambiguous",
+                  "give the size in place of -1");
     }
     if (numel_ % known != 0) refuse();
     *free_size = numel_ / known;
@@ -218,10 +225,11 @@ Tensor Tensor::reshape(Shape shape) const {
 }
 
 Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  if (dim() == 0) throw Error("slice() cannot be applied to a 0-dim tensor.");
+  if (dim() == 0) throw Error("slice() cannot be applied to a 0-dim tensor.", "give it an axis first: reshape({1})");
   if (begin < 0 || end < begin || end > shape_[0]) {
     throw Error("slice [" + std::to_string(begin) + ", " + std::to_string(end) + ") is out of range for a first axis of size " +
-                std::to_string(shape_[0]));
+                    std::to_string(shape_[0]),
+                "0 <= begin <= end <= " + std::to_string(shape_[0]) + " works");
   }
   Tensor t = *this;
   const int64_t stride = shape_[0] == 0 ? 0 : numel_ / shape_[0];
@@ -232,10 +240,11 @@ Tensor Tensor::slice(int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::select(int64_t i) const {
-  if (dim() == 0) throw Error("select() cannot be applied to a 0-dim tensor.");
+  if (dim() == 0) throw Error("select() cannot be applied to a 0-dim tensor.", "a tensor without axes has one value: item()");
   if (i < 0 || i >= shape_[0]) {
-    throw Error("select(): index " + std::to_string(i) + " out of range for tensor of size " + to_string(shape_) +
-                " at dimension 0");
+    throw Error(
+        "select(): index " + std::to_string(i) + " out of range for tensor of size " + to_string(shape_) + " at dimension 0",
+        shape_[0] > 0 ? "0 to " + std::to_string(shape_[0] - 1) + " work" : "the axis is empty");
   }
   Tensor t = slice(i, i + 1);
   t.shape_.erase(t.shape_.begin());
@@ -267,7 +276,8 @@ Tensor Tensor::to(DType dtype) const {
 void Tensor::copy_(const Tensor& source) {
   if (source.shape_ != shape_ || source.dtype_ != dtype_) {
     throw Error("cannot copy a " + std::string(dtype_name(source.dtype_)) + " tensor of shape " + to_string(source.shape_) +
-                " into a " + dtype_name(dtype_) + " tensor of shape " + to_string(shape_));
+                    " into a " + dtype_name(dtype_) + " tensor of shape " + to_string(shape_),
+                "convert with to(dtype) and reshape(shape), or make a new tensor with clone()");
   }
   if (numel_ > 0) std::memmove(data_, source.data_, nbytes());
 }

@@ -8,20 +8,12 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "tests/refusal.h"
 
 namespace convoy {
 namespace {
 
-// The reason of the Error that f throws, or "" if it throws none.
-template <class F>
-std::string reason_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.reason();
-  }
-  return "";
-}
+using testing::reason;
 
 TEST(Shape, PrintsAsInPyTorch) {
   EXPECT_EQ(to_string(Shape{1, 3, 8, 8}), "[1, 3, 8, 8]");
@@ -33,14 +25,14 @@ TEST(Shape, NumelIsChecked) {
   EXPECT_EQ(numel({2, 3, 4}), 24);
   EXPECT_EQ(numel({}), 1);
   EXPECT_EQ(numel({5, 0, 7}), 0);
-  EXPECT_EQ(reason_of([] { (void)numel({2, -1}); }), "Trying to create tensor with negative dimension -1: [2, -1]");
-  EXPECT_EQ(reason_of([] {
+  EXPECT_EQ(reason([] { (void)numel({2, -1}); }), "Trying to create tensor with negative dimension -1: [2, -1]");
+  EXPECT_EQ(reason([] {
               (void)numel({int64_t{1} << 31, int64_t{1} << 31, int64_t{1} << 31});
             }),
             "numel: integer multiplication overflow");
-  EXPECT_EQ(reason_of([] { (void)numel({int64_t{1} << 62}); }), "numel: integer multiplication overflow") << "the bytes do not fit";
-  EXPECT_EQ(reason_of([] { (void)numel({0, int64_t{1} << 40, int64_t{1} << 40}); }), "numel: integer multiplication overflow");
-  EXPECT_NE(reason_of([] { (void)Tensor::empty({int64_t{1} << 55}); }), "") << "more than there is";
+  EXPECT_EQ(reason([] { (void)numel({int64_t{1} << 62}); }), "numel: integer multiplication overflow") << "the bytes do not fit";
+  EXPECT_EQ(reason([] { (void)numel({0, int64_t{1} << 40, int64_t{1} << 40}); }), "numel: integer multiplication overflow");
+  EXPECT_NE(reason([] { (void)Tensor::empty({int64_t{1} << 55}); }), "accepted") << "more than there is";
 }
 
 TEST(Tensor, Construction) {
@@ -60,8 +52,8 @@ TEST(Tensor, Construction) {
   EXPECT_EQ(Tensor::scalar(3).item(), 3);
   EXPECT_EQ(Tensor::from({1, 2, 3, 4}, {2, 2}).at(3), 4);
   EXPECT_EQ(Tensor::from(std::vector<int64_t>{7, 8}, {2}).dtype(), DType::kInt64);
-  EXPECT_EQ(reason_of([] { (void)Tensor::from({1, 2, 3}, {2, 2}); }), "shape '[2, 2]' is invalid for input of size 3");
-  EXPECT_EQ(reason_of([] { (void)Tensor::arange(-1); }), "Trying to create tensor with negative dimension -1: [-1]");
+  EXPECT_EQ(reason([] { (void)Tensor::from({1, 2, 3}, {2, 2}); }), "shape '[2, 2]' is invalid for input of size 3");
+  EXPECT_EQ(reason([] { (void)Tensor::arange(-1); }), "Trying to create tensor with negative dimension -1: [-1]");
 }
 
 TEST(Tensor, UndefinedStandsForNone) {
@@ -70,7 +62,7 @@ TEST(Tensor, UndefinedStandsForNone) {
   EXPECT_EQ(none.numel(), 0);
   EXPECT_FALSE(none.clone().defined());
   EXPECT_FALSE(none.to(DType::kFloat64).defined());
-  EXPECT_EQ(reason_of([&] { (void)none.data<float>(); }), "the tensor is undefined");
+  EXPECT_EQ(reason([&] { (void)none.data<float>(); }), "the tensor is undefined");
   EXPECT_TRUE(Tensor::zeros({0}).defined());
   EXPECT_TRUE(identical(none, Tensor()));
   EXPECT_FALSE(identical(none, Tensor::zeros({0})));
@@ -94,18 +86,18 @@ TEST(Tensor, SizesCountFromEitherEnd) {
   EXPECT_EQ(t.size(0), 2);
   EXPECT_EQ(t.size(-1), 3);
   EXPECT_EQ(t.size(-2), 2);
-  EXPECT_EQ(reason_of([&] { (void)t.size(2); }), "Dimension out of range (expected to be in range of [-2, 1], but got 2)");
-  EXPECT_EQ(reason_of([&] { (void)t.size(-3); }), "Dimension out of range (expected to be in range of [-2, 1], but got -3)");
-  EXPECT_EQ(reason_of([&] { (void)Tensor::scalar(1).size(0); }), "Dimension specified as 0 but tensor has no dimensions");
+  EXPECT_EQ(reason([&] { (void)t.size(2); }), "Dimension out of range (expected to be in range of [-2, 1], but got 2)");
+  EXPECT_EQ(reason([&] { (void)t.size(-3); }), "Dimension out of range (expected to be in range of [-2, 1], but got -3)");
+  EXPECT_EQ(reason([&] { (void)Tensor::scalar(1).size(0); }), "Dimension specified as 0 but tensor has no dimensions");
 }
 
 TEST(Tensor, ValuesKeepTheirType) {
   Tensor t = Tensor::zeros({2});
-  EXPECT_EQ(reason_of([&] { (void)t.data<double>(); }), "expected scalar type double but found float");
-  EXPECT_EQ(reason_of([&] { (void)t.data<int64_t>(); }), "expected scalar type long int but found float");
-  EXPECT_EQ(reason_of([&] { (void)t.item(); }), "only one element tensors can be converted to Python scalars");
-  EXPECT_NE(reason_of([&] { (void)t.at(2); }), "");
-  EXPECT_NE(reason_of([&] { (void)t.at(-1); }), "");
+  EXPECT_EQ(reason([&] { (void)t.data<double>(); }), "expected scalar type double but found float");
+  EXPECT_EQ(reason([&] { (void)t.data<int64_t>(); }), "expected scalar type long int but found float");
+  EXPECT_EQ(reason([&] { (void)t.item(); }), "only one element tensors can be converted to Python scalars");
+  EXPECT_NE(reason([&] { (void)t.at(2); }), "accepted");
+  EXPECT_NE(reason([&] { (void)t.at(-1); }), "accepted");
   const Tensor whole = Tensor::from(std::vector<double>{1.75, -2.75}, {2}).to(DType::kInt64);
   EXPECT_EQ(whole.to_vector<int64_t>(), (std::vector<int64_t>{1, -2}));
   EXPECT_TRUE(t.to(DType::kFloat32).shares_storage(t));
@@ -124,17 +116,17 @@ TEST(Tensor, ReshapeSharesTheValues) {
   EXPECT_EQ(Tensor::scalar(2).reshape({1, 1}).shape(), (Shape{1, 1}));
   EXPECT_EQ(Tensor::ones({1}).reshape({}).dim(), 0);
   EXPECT_EQ(Tensor::zeros({0, 3}).reshape({3, -1}).shape(), (Shape{3, 0}));
-  EXPECT_EQ(reason_of([&] { (void)t.reshape({4, -1}); }), "shape '[4, -1]' is invalid for input of size 6");
-  EXPECT_EQ(reason_of([&] { (void)t.reshape({7}); }), "shape '[7]' is invalid for input of size 6");
-  EXPECT_EQ(reason_of([&] { (void)t.reshape({-1, -1}); }), "only one dimension can be inferred");
-  EXPECT_EQ(reason_of([&] { (void)t.reshape({-2, 3}); }), "invalid shape dimension -2");
+  EXPECT_EQ(reason([&] { (void)t.reshape({4, -1}); }), "shape '[4, -1]' is invalid for input of size 6");
+  EXPECT_EQ(reason([&] { (void)t.reshape({7}); }), "shape '[7]' is invalid for input of size 6");
+  EXPECT_EQ(reason([&] { (void)t.reshape({-1, -1}); }), "only one dimension can be inferred");
+  EXPECT_EQ(reason([&] { (void)t.reshape({-2, 3}); }), "invalid shape dimension -2");
   EXPECT_EQ(
-      reason_of([&] {
+      reason([&] {
         (void)Tensor::zeros({0, 3}).reshape({-1, 0});
       }),
       "cannot reshape tensor of 0 elements into shape [-1, 0] because the unspecified dimension size -1 can be any value and is "
       "ambiguous");
-  EXPECT_EQ(reason_of([&] {
+  EXPECT_EQ(reason([&] {
               (void)t.reshape({int64_t{1} << 40, int64_t{1} << 40});
             }),
             "shape '[1099511627776, 1099511627776]' is invalid for input of size 6");
@@ -155,21 +147,21 @@ TEST(Tensor, SlicesAndSelectionsShareTheValues) {
   EXPECT_EQ(t.select(2).clone().at(1), 7);
   EXPECT_EQ(Tensor::zeros({0, 3}).slice(0, 0).shape(), (Shape{0, 3}));
   for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{-1, 2}, {2, 1}, {0, 5}, {5, 5}}) {
-    EXPECT_NE(reason_of([&, b = begin, e = end] { (void)t.slice(b, e); }), "") << begin << " " << end;
+    EXPECT_NE(reason([&, b = begin, e = end] { (void)t.slice(b, e); }), "accepted") << begin << " " << end;
   }
-  EXPECT_EQ(reason_of([&] { (void)t.select(4); }), "select(): index 4 out of range for tensor of size [4, 3] at dimension 0");
-  EXPECT_NE(reason_of([&] { (void)t.select(std::numeric_limits<int64_t>::max()); }), "");
-  EXPECT_NE(reason_of([&] { (void)t.select(-1); }), "");
-  EXPECT_EQ(reason_of([&] { (void)Tensor::scalar(1).select(0); }), "select() cannot be applied to a 0-dim tensor.");
-  EXPECT_EQ(reason_of([&] { (void)Tensor::scalar(1).slice(0, 1); }), "slice() cannot be applied to a 0-dim tensor.");
+  EXPECT_EQ(reason([&] { (void)t.select(4); }), "select(): index 4 out of range for tensor of size [4, 3] at dimension 0");
+  EXPECT_NE(reason([&] { (void)t.select(std::numeric_limits<int64_t>::max()); }), "accepted");
+  EXPECT_NE(reason([&] { (void)t.select(-1); }), "accepted");
+  EXPECT_EQ(reason([&] { (void)Tensor::scalar(1).select(0); }), "select() cannot be applied to a 0-dim tensor.");
+  EXPECT_EQ(reason([&] { (void)Tensor::scalar(1).slice(0, 1); }), "slice() cannot be applied to a 0-dim tensor.");
 }
 
 TEST(Tensor, CopyAndFill) {
   Tensor t = Tensor::zeros({2, 2});
   t.copy_(Tensor::from({1, 2, 3, 4}, {2, 2}));
   EXPECT_EQ(t.to_vector<float>(), (std::vector<float>{1, 2, 3, 4}));
-  EXPECT_NE(reason_of([&] { t.copy_(Tensor::zeros({4})); }), "");
-  EXPECT_NE(reason_of([&] { t.copy_(Tensor::zeros({2, 2}, DType::kFloat64)); }), "");
+  EXPECT_NE(reason([&] { t.copy_(Tensor::zeros({4})); }), "accepted");
+  EXPECT_NE(reason([&] { t.copy_(Tensor::zeros({2, 2}, DType::kFloat64)); }), "accepted");
   EXPECT_EQ(t.at(0), 1) << "nothing is written on error";
   t.fill_(2.5);
   EXPECT_EQ(t.at(3), 2.5);

@@ -191,7 +191,8 @@ Dataset draw_set(int64_t count, int64_t size, uint64_t seed) {
 Split drawn_shapes(const ShapesOptions& options) {
   if (options.train < 0 || options.test < 0) {
     throw ValueError("drawn_shapes expects counts from 0, but got train=" + std::to_string(options.train) +
-                     " and test=" + std::to_string(options.test));
+                         " and test=" + std::to_string(options.test),
+                     "0 leaves a part empty");
   }
   if (options.image_size < 8 || options.image_size > 1024) {
     throw ValueError("drawn_shapes expects image_size from 8 to 1024, but got " + std::to_string(options.image_size),

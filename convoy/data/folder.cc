@@ -14,8 +14,10 @@ void check_folder(const std::string& folder) {
   std::error_code failed;
   const fs::file_status status = fs::status(folder, failed);
   if (fs::is_directory(status)) return;
-  if (!fs::exists(status)) throw FileError((folder.empty() ? "\"\"" : folder) + ": no such folder");
-  throw FileError(folder + ": is not a folder");
+  if (!fs::exists(status))
+    throw FileError((folder.empty() ? "\"\"" : folder) + ": no such folder",
+                    "check the path; it is taken from the folder the program runs in");
+  throw FileError(folder + ": is not a folder", "give the folder that holds the files");
 }
 
 std::vector<std::string> list_folder(const std::string& folder) {
@@ -25,7 +27,7 @@ std::vector<std::string> list_folder(const std::string& folder) {
     std::string name = at->path().filename().string();
     if (name[0] != '.') names.push_back(std::move(name));
   }
-  if (failed) throw FileError(folder + ": cannot read: " + failed.message());
+  if (failed) throw FileError(folder + ": cannot read: " + failed.message(), "check the folder's permissions");
   std::sort(names.begin(), names.end());
   return names;
 }

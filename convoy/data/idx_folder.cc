@@ -40,10 +40,12 @@ Dataset read_set(const std::string& folder, const std::string& prefix) {
   const int64_t count = images.shape[0], height = images.shape[1], width = images.shape[2];
   if (labels.shape[0] != count) {
     throw FileError(label_path + ": has " + std::to_string(labels.shape[0]) + " labels for the " + std::to_string(count) +
-                    " images of " + image_path);
+                        " images of " + image_path,
+                    "the two files must come from one data set");
   }
   if (count == 0 || height == 0 || width == 0)
-    throw FileError(image_path + ": has no images: dimensions " + to_string(images.shape));
+    throw FileError(image_path + ": has no images: dimensions " + to_string(images.shape),
+                    "the file should hold (count, height, width) with sizes above 0");
 
   Dataset set;
   set.images = Tensor::empty({count, 1, height, width});
@@ -62,7 +64,8 @@ Split idx_folder(const std::string& folder) {
   const Shape &train = split.train.images.shape(), &test = split.test.images.shape();
   if (train[2] != test[2] || train[3] != test[3]) {
     throw FileError(folder + ": the images to train on are " + std::to_string(train[2]) + " x " + std::to_string(train[3]) +
-                    ", those to test on " + std::to_string(test[2]) + " x " + std::to_string(test[3]));
+                        ", those to test on " + std::to_string(test[2]) + " x " + std::to_string(test[3]),
+                    "both parts must have images of one size");
   }
   int64_t largest = 0;
   for (const Dataset* set : {&split.train, &split.test}) {

@@ -3,28 +3,19 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include <functional>
-
 #include "convoy/core/error.h"
 #include "convoy/data/dataset.h"
 #include "tests/mutation.h"
+#include "tests/refusal.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::data {
 namespace {
 
+using testing::message;
 using testing::TemporaryFolder;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 std::string idx(const std::vector<uint32_t>& shape, const std::string& values, char type = 8) {
   std::string bytes = {'\0', '\0', type, static_cast<char>(shape.size())};
@@ -52,7 +43,7 @@ IdxArray parse(const std::string& bytes, int axes) {
   return read_idx(io::ByteSource::memory(bytes.data(), bytes.size(), "f"), axes);
 }
 std::string refusal(const std::string& bytes, int axes = 1) {
-  return error_of([&] { parse(bytes, axes); });
+  return message([&] { parse(bytes, axes); });
 }
 
 TEST(Idx, ReadsPlainAndPacked) {
@@ -130,15 +121,15 @@ TEST(IdxFolder, ReadsTheFourFilesUnderTheirUsualNames) {
 }
 
 TEST(IdxFolder, NamesWhatIsWrong) {
-  const auto error = [](const TemporaryFolder& folder) { return error_of([&] { idx_folder(folder.path()); }); };
+  const auto error = [](const TemporaryFolder& folder) { return message([&] { idx_folder(folder.path()); }); };
   {
     const TemporaryFolder folder;
     EXPECT_TRUE(contains(error(folder), folder.path() + ": the file train-images-idx3-ubyte is missing\nit holds nothing; "));
     folder.write("notes.txt", "");
     EXPECT_TRUE(contains(error(folder), "it holds notes.txt; "));
-    EXPECT_TRUE(contains(error_of([&] { idx_folder(folder.path() + "/no"); }), "/no: no such folder"));
-    EXPECT_TRUE(contains(error_of([&] { idx_folder(folder.path() + "/notes.txt"); }), "notes.txt: is not a folder"));
-    EXPECT_TRUE(contains(error_of([&] { idx_folder(""); }), "no such folder"));
+    EXPECT_TRUE(contains(message([&] { idx_folder(folder.path() + "/no"); }), "/no: no such folder"));
+    EXPECT_TRUE(contains(message([&] { idx_folder(folder.path() + "/notes.txt"); }), "notes.txt: is not a folder"));
+    EXPECT_TRUE(contains(message([&] { idx_folder(""); }), "no such folder"));
   }
   const auto with = [&](const std::string& name, const std::string& bytes) {
     const TemporaryFolder folder;

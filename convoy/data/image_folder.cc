@@ -106,11 +106,13 @@ Dataset joined(const std::vector<Picture>& pictures, std::vector<Tensor> images,
 Split image_folder(const std::string& folder, int64_t image_size, int channels) {
   if (image_size < 0 || image_size > kLargestSide) {
     throw ValueError("image_folder expects image_size from 1 to " + std::to_string(kLargestSide) +
-                     ", or 0 for that of the first image, but got " + std::to_string(image_size));
+                         ", or 0 for that of the first image, but got " + std::to_string(image_size),
+                     "28 or 224, for example");
   }
   if (channels != 0 && channels != 1 && channels != 3) {
-    throw ValueError("image_folder expects channels 1 (grey), 3 (RGB) or 0 (what the images have), but got " +
-                     std::to_string(channels));
+    throw ValueError(
+        "image_folder expects channels 1 (grey), 3 (RGB) or 0 (what the images have), but got " + std::to_string(channels),
+        "0 takes what the first image has");
   }
   check_folder(folder);
   const bool has_train = is_folder(folder + "/train");

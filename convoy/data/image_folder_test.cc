@@ -1,30 +1,21 @@
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/random.h"
 #include "convoy/data/dataset.h"
 #include "convoy/data/resize.h"
 #include "convoy/io/image.h"
+#include "tests/refusal.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::data {
 namespace {
 
+using testing::message;
 using testing::TemporaryFolder;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 void picture(const TemporaryFolder& folder, const std::string& name, int level, Shape shape = {1, 4, 6}) {
   io::write_png(folder.path(name), Tensor::full(std::move(shape), level / 255.0));
@@ -100,7 +91,7 @@ TEST(ImageFolder, IsTheSameForAnyNumberOfThreads) {
 
 TEST(ImageFolder, SaysWhatItFound) {
   const TemporaryFolder folder;
-  const auto error = [&] { return error_of([&] { image_folder(folder.path()); }); };
+  const auto error = [&] { return message([&] { image_folder(folder.path()); }); };
   EXPECT_TRUE(contains(
       error(), folder.path() + ": has no class folders\nit holds nothing; put the images of each class into a folder of its own"));
   picture(folder, "1.png", 0);
@@ -112,28 +103,28 @@ TEST(ImageFolder, SaysWhatItFound) {
   folder.write("dog/2.png", "GIF89a");
   folder.write("dog/3.png", "broken");
   EXPECT_TRUE(contains(error(), "/dog/2.png: is neither PNG nor JPEG")) << "the first in order, whatever the threads do";
-  EXPECT_TRUE(contains(error_of([&] { image_folder(folder.path() + "/no"); }), "/no: no such folder"));
-  EXPECT_TRUE(contains(error_of([&] { image_folder(folder.path() + "/1.png"); }), "/1.png: is not a folder"));
-  EXPECT_TRUE(contains(error_of([&] { image_folder(folder.path(), -1); }), "image_size from 1 to 4096"));
-  EXPECT_TRUE(contains(error_of([&] { image_folder(folder.path(), 0, 2); }), "channels 1 (grey), 3 (RGB) or 0"));
+  EXPECT_TRUE(contains(message([&] { image_folder(folder.path() + "/no"); }), "/no: no such folder"));
+  EXPECT_TRUE(contains(message([&] { image_folder(folder.path() + "/1.png"); }), "/1.png: is not a folder"));
+  EXPECT_TRUE(contains(message([&] { image_folder(folder.path(), -1); }), "image_size from 1 to 4096"));
+  EXPECT_TRUE(contains(message([&] { image_folder(folder.path(), 0, 2); }), "channels 1 (grey), 3 (RGB) or 0"));
 }
 
 TEST(ImageFolder, RefusesTestClassesThatAreNotTrained) {
   const TemporaryFolder folder;
   for (const char* name : {"train/a/0.png", "train/b/0.png", "test/a/0.png", "test/x/0.png"}) picture(folder, name, 1);
-  EXPECT_TRUE(contains(error_of([&] { image_folder(folder.path()); }),
+  EXPECT_TRUE(contains(message([&] { image_folder(folder.path()); }),
                        "/test: has the class \"x\", which " + folder.path() + "/train does not have\nthe classes there are a, b"));
 }
 
 TEST(OpenDataset, KnowsItsForms) {
   EXPECT_EQ(open_dataset("shapes").train.size(), 4000);
   for (const char* text : {"", "shapez", "shapes:", "idx:", "folder:", "mnist", "idx"}) {
-    const std::string error = error_of([&] { open_dataset(text); });
+    const std::string error = message([&] { open_dataset(text); });
     EXPECT_TRUE(contains(error, "unknown data set \"" + std::string(text) + "\"\nthe forms are shapes, idx:DIR")) << error;
   }
   const TemporaryFolder folder;
-  EXPECT_TRUE(contains(error_of([&] { open_dataset(folder.path()); }), "folder:" + folder.path()));
-  EXPECT_TRUE(contains(error_of([&] { open_dataset("folder:/no:where"); }), "/no:where: no such folder"));
+  EXPECT_TRUE(contains(message([&] { open_dataset(folder.path()); }), "folder:" + folder.path()));
+  EXPECT_TRUE(contains(message([&] { open_dataset("folder:/no:where"); }), "/no:where: no such folder"));
 }
 
 TEST(ResizeImage, KeepsConstantsAndMeans) {

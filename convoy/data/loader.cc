@@ -14,15 +14,16 @@ namespace convoy::data {
 Loader::Loader(Dataset dataset, int64_t batch_size, bool shuffle, uint64_t seed, bool drop_last)
     : dataset_(std::move(dataset)), batch_size_(batch_size), shuffle_(shuffle), drop_last_(drop_last), seed_(seed) {
   if (batch_size_ < 1)
-    throw ValueError("batch_size should be a positive integer value, but got batch_size=" + std::to_string(batch_size_));
+    throw ValueError("batch_size should be a positive integer value, but got batch_size=" + std::to_string(batch_size_),
+                     "32, for example");
   const Tensor &images = dataset_.images, &labels = dataset_.labels;
-  if (!images.defined() || !labels.defined()) throw ValueError("the data set has no images or no labels");
+  if (!images.defined() || !labels.defined()) throw ValueError("the data set has no images or no labels", "give it both");
   if (images.dim() < 1 || labels.dim() != 1 || images.size(0) != labels.size(0)) {
     throw ValueError("Size mismatch between tensors: images " + to_string(images.shape()) + ", labels " + to_string(labels.shape()),
                      "the data set needs one label for each image");
   }
   if (labels.dtype() != DType::kInt64)
-    throw ValueError(std::string("labels should be int64, but are ") + dtype_name(labels.dtype()));
+    throw ValueError(std::string("labels should be int64, but are ") + dtype_name(labels.dtype()), "labels.to(DType::kInt64)");
   start_epoch(0);
 }
 
@@ -32,7 +33,7 @@ int64_t Loader::batches() const {
 }
 
 void Loader::start_epoch(int64_t epoch) {
-  if (epoch < 0) throw ValueError("epochs count from 0, but got " + std::to_string(epoch));
+  if (epoch < 0) throw ValueError("epochs count from 0, but got " + std::to_string(epoch), "the first epoch is 0");
   if (!shuffle_) return;
   Generator g(stream_seed(seed_, static_cast<uint64_t>(epoch)));
   order_ = randperm(dataset_.size(), &g).to_vector<int64_t>();

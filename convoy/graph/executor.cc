@@ -75,7 +75,9 @@ Executor::Executor(Graph graph, const ExecutorOptions& options)
   for (size_t i = 0; i < graph_->nodes.size(); ++i) {
     const Node& node = graph_->nodes[i];
     const Operator* op = find_operator(node.op);
-    if (op == nullptr) throw Error(describe(*graph_, node) + ": there is no operator of this name");
+    if (op == nullptr)
+      throw Error(describe(*graph_, node) + ": there is no operator of this name",
+                  "passes and files may use the operators of graph/operator.h");
     operators_.push_back(op);
     prepared_.push_back(op->prepare != nullptr ? op->prepare(*graph_, node) : nullptr);
     for (const ValueId id : node.inputs) {

@@ -93,11 +93,13 @@ ByteSource ByteSource::open(const std::string& path) {
   if (source.file_ < 0) {
     const int code = errno;
     if (code == ENOENT) throw FileError(path + ": no such file", alternatives(path));
-    throw FileError(path + ": cannot read: " + system_text(code));
+    throw FileError(path + ": cannot read: " + system_text(code),
+                    "check the path; it is taken from the folder the program runs in");
   }
   struct stat status {};
-  if (::fstat(source.file_, &status) != 0) throw FileError(path + ": cannot read: " + system_text(errno));
-  if (S_ISDIR(status.st_mode)) throw FileError(path + ": is a folder, not a file");
+  if (::fstat(source.file_, &status) != 0)
+    throw FileError(path + ": cannot read: " + system_text(errno), "check the path and its permissions");
+  if (S_ISDIR(status.st_mode)) throw FileError(path + ": is a folder, not a file", "give a file inside it");
   if (S_ISREG(status.st_mode)) {
     source.size_ = static_cast<uint64_t>(status.st_size);
     return source;
@@ -109,7 +111,7 @@ ByteSource ByteSource::open(const std::string& path) {
     source.buffer_.resize(used + kBlock);
     const ssize_t got = ::read(source.file_, source.buffer_.data() + used, kBlock);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw FileError(path + ": cannot read: " + system_text(errno));
+    if (got < 0) throw FileError(path + ": cannot read: " + system_text(errno), "check the path and its permissions");
     used += static_cast<size_t>(got);
     if (got == 0) {
       source.buffer_.resize(used);
@@ -143,7 +145,8 @@ ByteSource::ByteSource(ByteSource&& other) noexcept
 void ByteSource::read(uint64_t offset, void* to, size_t count) const {
   if (offset > size_ || count > size_ - offset) {
     throw FileError(name_ + ": ends after " + std::to_string(size_) + " bytes, but bytes " + std::to_string(offset) + " to " +
-                    std::to_string(offset + count) + " are needed");
+                        std::to_string(offset + count) + " are needed",
+                    "the file was cut short: copy or write it again");
   }
   if (count == 0) return;
   if (bytes_ != nullptr) {
@@ -154,8 +157,8 @@ void ByteSource::read(uint64_t offset, void* to, size_t count) const {
   while (count > 0) {
     const ssize_t got = ::pread(file_, at, std::min(count, kLargestTransfer), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw FileError(name_ + ": cannot read: " + system_text(errno));
-    if (got == 0) throw FileError(name_ + ": became shorter while it was read");
+    if (got < 0) throw FileError(name_ + ": cannot read: " + system_text(errno), "check the disk, and read it again");
+    if (got == 0) throw FileError(name_ + ": became shorter while it was read", "read it when nobody writes to it");
     at += got;
     offset += static_cast<uint64_t>(got);
     count -= static_cast<size_t>(got);
@@ -164,7 +167,8 @@ void ByteSource::read(uint64_t offset, void* to, size_t count) const {
 
 std::vector<uint8_t> ByteSource::read_all(uint64_t limit) const {
   if (size_ > limit) {
-    throw FileError(name_ + ": has " + std::to_string(size_) + " bytes, more than the limit of " + std::to_string(limit));
+    throw FileError(name_ + ": has " + std::to_string(size_) + " bytes, more than the limit of " + std::to_string(limit),
+                    "a smaller file works");
   }
   std::vector<uint8_t> bytes(static_cast<size_t>(size_));
   read(0, bytes.data(), bytes.size());
@@ -173,14 +177,15 @@ std::vector<uint8_t> ByteSource::read_all(uint64_t limit) const {
 
 OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
   const std::string start = path_ + ": cannot write: ";
-  if (path_.empty()) throw FileError("cannot write: the file name is empty");
+  if (path_.empty()) throw FileError("cannot write: the file name is empty", "give a file name");
   struct stat status {};
   const bool exists = ::stat(path_.c_str(), &status) == 0;
   if (exists && S_ISDIR(status.st_mode)) throw FileError(start + "it is a folder", "add a file name");
-  if (exists && ::access(path_.c_str(), W_OK) != 0) throw FileError(start + system_text(errno));
+  if (exists && ::access(path_.c_str(), W_OK) != 0)
+    throw FileError(start + system_text(errno), "check that the folder exists and may be written to");
   if (exists && !S_ISREG(status.st_mode)) {
     file_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file_ < 0) throw FileError(start + system_text(errno));
+    if (file_ < 0) throw FileError(start + system_text(errno), "check that the folder exists and may be written to");
     return;
   }
   std::error_code failed;
@@ -215,14 +220,19 @@ void OutputFile::write(const void* bytes, size_t count) {
   while (count > 0) {
     const ssize_t done = ::write(file_, at, std::min(count, kLargestTransfer));
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) throw FileError(path_ + ": cannot write: " + system_text(errno));
+    if (done < 0)
+      throw FileError(path_ + ": cannot write: " + system_text(errno),
+                      "check that the disk has room; the file that was there before is untouched");
     at += done;
     count -= static_cast<size_t>(done);
   }
 }
 
 void OutputFile::commit() {
-  const auto fail = [&] { throw FileError(path_ + ": cannot write: " + system_text(errno)); };
+  const auto fail = [&] {
+    throw FileError(path_ + ": cannot write: " + system_text(errno),
+                    "check that the disk has room; the file that was there before is untouched");
+  };
   // Without fsync a crash of the machine soon after the rename could leave an empty file in place of the old one.
   if (!temporary_.empty() && ::fsync(file_) != 0) fail();
   if (::close(std::exchange(file_, -1)) != 0) fail();

@@ -39,7 +39,7 @@ size_t GzipReader::read(void* to, size_t count) {
   while (done < count && !s.done) {
     if (s.stream.avail_in == 0) {
       const uint64_t left = s.source.size() - s.offset;
-      if (left == 0) throw FileError(path + ": truncated: the compressed bytes end too early");
+      if (left == 0) throw FileError(path + ": truncated: the compressed bytes end too early", "copy or download it again");
       const auto take = static_cast<size_t>(std::min<uint64_t>(left, s.block.size()));
       s.source.read(s.offset, s.block.data(), take);
       s.offset += take;
@@ -54,8 +54,9 @@ size_t GzipReader::read(void* to, size_t count) {
     if (status == Z_STREAM_END) {
       s.done = true;
     } else if (status != Z_OK && status != Z_BUF_ERROR) {
-      throw FileError(path + ": the compressed bytes are broken" +
-                      (s.stream.msg != nullptr ? std::string(": ") + s.stream.msg : std::string()));
+      throw FileError(
+          path + ": the compressed bytes are broken" + (s.stream.msg != nullptr ? std::string(": ") + s.stream.msg : std::string()),
+          "copy or download it again");
     }
   }
   return done;

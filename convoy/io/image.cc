@@ -70,7 +70,7 @@ Tensor decode_image(const void* bytes, size_t size, const std::string& name, int
   if (size > 0) std::memcpy(start.data(), bytes, std::min(size, start.size()));
   if (start.compare(0, 8, "\x89PNG\r\n\x1a\n") == 0) return with_channels(decode_png(file), channels);
   if (start.compare(0, 3, "\xff\xd8\xff") == 0) return with_channels(decode_jpeg(file), channels);
-  if (size == 0) throw FileError(name + ": is empty");
+  if (size == 0) throw FileError(name + ": is empty", "give a PNG or JPEG file");
   const std::string kind = other_kind(start);
   throw FileError(name + ": is neither PNG nor JPEG", kind.empty() ? "" : "it seems to be " + kind + ": convert it to PNG first");
 }
@@ -88,12 +88,14 @@ void write_png(const std::string& path, const Tensor& image) {
   if (!legal) {
     throw ValueError(
         "write_png expects a float32 image of shape (1 or 3, height, width), but got " +
-        (image.defined() ? std::string(dtype_name(image.dtype())) + " " + to_string(image.shape()) : "an undefined tensor"));
+            (image.defined() ? std::string(dtype_name(image.dtype())) + " " + to_string(image.shape()) : "an undefined tensor"),
+        "image.to(DType::kFloat32), with values from 0 to 1, one image at a time: batch.select(0)");
   }
   for (const int64_t side : {image.size(1), image.size(2)}) {
     if (side < 1 || side > kLongestSide) {
-      throw ValueError("write_png expects sides from 1 to " + std::to_string(kLongestSide) + " pixels, but got " +
-                       to_string(image.shape()));
+      throw ValueError(
+          "write_png expects sides from 1 to " + std::to_string(kLongestSide) + " pixels, but got " + to_string(image.shape()),
+          "crop or resize it");
     }
   }
   const std::vector<uint8_t> bytes = encode_png(image, path);

@@ -12,29 +12,21 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <vector>
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
 #include "tests/mutation.h"
+#include "tests/refusal.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::io {
 namespace {
 
+using testing::message;
 using testing::TemporaryFolder;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 Tensor decode(const std::string& bytes, int channels = 0) { return decode_image(bytes.data(), bytes.size(), "p.img", channels); }
 
@@ -212,7 +204,7 @@ TEST(ReadImage, ConvertsChannels) {
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint8_t>(i / 3);
   const Tensor same = decode(png_of({.width = 256, .type = PNG_COLOR_TYPE_RGB}, all), 1);
   for (int i = 0; i < 256; ++i) EXPECT_EQ(same.at(i), static_cast<float>(i) / 255.0f) << "grey stays grey";
-  EXPECT_TRUE(contains(error_of([&] { decode(grey, 2); }), "read_image expects channels 0, 1 or 3, but got 2"));
+  EXPECT_TRUE(contains(message([&] { decode(grey, 2); }), "read_image expects channels 0, 1 or 3, but got 2"));
 }
 
 TEST(Jpeg, ReadsGreyColourAndCmyk) {
@@ -248,25 +240,24 @@ TEST(Jpeg, KeepsPlaces) {
 }
 
 TEST(ReadImage, RefusesOtherKindsByTheirBytes) {
-  EXPECT_EQ(error_of([] { decode(""); }), "p.img: is empty");
-  EXPECT_EQ(error_of([] { decode("GIF89a......"); }),
-            "p.img: is neither PNG nor JPEG\nit seems to be GIF: convert it to PNG first");
-  EXPECT_EQ(error_of([] { decode("RIFF1234WEBPVP8 "); }),
+  EXPECT_EQ(testing::reason([] { decode(""); }), "p.img: is empty");
+  EXPECT_EQ(message([] { decode("GIF89a......"); }), "p.img: is neither PNG nor JPEG\nit seems to be GIF: convert it to PNG first");
+  EXPECT_EQ(message([] { decode("RIFF1234WEBPVP8 "); }),
             "p.img: is neither PNG nor JPEG\nit seems to be WebP: convert it to PNG first");
-  EXPECT_EQ(error_of([] { decode("hello"); }), "p.img: is neither PNG nor JPEG");
-  EXPECT_EQ(error_of([] { decode("\xff"); }), "p.img: is neither PNG nor JPEG");
+  EXPECT_EQ(message([] { decode("hello"); }), "p.img: is neither PNG nor JPEG");
+  EXPECT_EQ(message([] { decode("\xff"); }), "p.img: is neither PNG nor JPEG");
   const TemporaryFolder folder;
   const std::string path = folder.write("photo.jpg", png_of({}, {9}));
   EXPECT_EQ(read_image(path).shape(), (Shape{1, 1, 1})) << "the name does not count";
-  EXPECT_TRUE(contains(error_of([&] { read_image(folder.path("no.png")); }), "no.png: no such file"));
-  EXPECT_EQ(error_of([&] { read_image(folder.path()); }), folder.path() + ": is a folder, not a file");
+  EXPECT_TRUE(contains(message([&] { read_image(folder.path("no.png")); }), "no.png: no such file"));
+  EXPECT_EQ(testing::reason([&] { read_image(folder.path()); }), folder.path() + ": is a folder, not a file");
 }
 
 TEST(ReadImage, RefusesLargeFilesWithoutReadingThem) {
   const TemporaryFolder folder;
   const std::string path = folder.write("big.png", "");
   std::filesystem::resize_file(path, (uint64_t{64} << 20) + 1);
-  EXPECT_EQ(error_of([&] { read_image(path); }), path + ": has 67108865 bytes, more than the limit of 67108864");
+  EXPECT_EQ(testing::reason([&] { read_image(path); }), path + ": has 67108865 bytes, more than the limit of 67108864");
 }
 
 void put32(std::string& bytes, size_t at, uint32_t value) {
@@ -287,11 +278,11 @@ std::string png_claiming(uint32_t width, uint32_t height) {
 }
 
 TEST(ReadImage, RefusesSizesThatCannotBe) {
-  EXPECT_TRUE(contains(error_of([] { decode(png_claiming(999999, 999999)); }),
+  EXPECT_TRUE(contains(message([] { decode(png_claiming(999999, 999999)); }),
                        "p.img: the image is 999999 x 999999 pixels\nfrom 1 to 268435456"));
-  EXPECT_TRUE(contains(error_of([] { decode(png_claiming(16384, 16384)); }), "cannot hold 16384 x 16384 pixels"));
-  EXPECT_TRUE(contains(error_of([] { decode(png_claiming(0, 4)); }), "p.img: broken PNG"));
-  EXPECT_TRUE(contains(error_of([] { decode(png_claiming(0x80000000u, 4)); }), "p.img: broken PNG"));
+  EXPECT_TRUE(contains(message([] { decode(png_claiming(16384, 16384)); }), "cannot hold 16384 x 16384 pixels"));
+  EXPECT_TRUE(contains(message([] { decode(png_claiming(0, 4)); }), "p.img: broken PNG"));
+  EXPECT_TRUE(contains(message([] { decode(png_claiming(0x80000000u, 4)); }), "p.img: broken PNG"));
 
   std::string jpeg = jpeg_of({.components = 1}, std::vector<uint8_t>(256));
   const size_t frame = jpeg.find("\xff\xc0");
@@ -301,7 +292,7 @@ TEST(ReadImage, RefusesSizesThatCannotBe) {
     jpeg[frame + 6] = static_cast<char>(height);
     jpeg[frame + 7] = static_cast<char>(width >> 8);
     jpeg[frame + 8] = static_cast<char>(width);
-    return error_of([&] { decode(jpeg); });
+    return message([&] { decode(jpeg); });
   };
   EXPECT_TRUE(contains(claim(65000, 65000), "the image is 65000 x 65000 pixels"));
   EXPECT_TRUE(contains(claim(16384, 16384), "cannot hold 16384 x 16384 pixels"));
@@ -319,12 +310,12 @@ TEST(Jpeg, RefusesEndlessScans) {
   std::string many = jpeg.substr(0, jpeg.size() - 2);
   for (int i = 0; i < 300; ++i) many += scan;
   EXPECT_EQ(decode(jpeg).shape(), (Shape{1, 32, 32}));
-  EXPECT_TRUE(contains(error_of([&] { decode(many + "\xff\xd9"); }), "broken JPEG: more than 100 scans"));
+  EXPECT_TRUE(contains(message([&] { decode(many + "\xff\xd9"); }), "broken JPEG: more than 100 scans"));
 }
 
 TEST(Jpeg, RefusesArithmeticCoding) {
   const std::string jpeg = jpeg_of({.components = 1, .arithmetic = true}, std::vector<uint8_t>(256));
-  EXPECT_TRUE(contains(error_of([&] { decode(jpeg); }), "p.img: is a JPEG with arithmetic coding"));
+  EXPECT_TRUE(contains(message([&] { decode(jpeg); }), "p.img: is a JPEG with arithmetic coding"));
 }
 
 TEST(ReadImage, EveryTruncationIsRefused) {
@@ -423,12 +414,12 @@ TEST(Jpeg, DamagedFilesGiveValuesOrAFileError) {
 TEST(WritePng, RefusesOtherShapesAndPlaces) {
   const TemporaryFolder folder;
   const std::string path = folder.path("a.png");
-  EXPECT_TRUE(contains(error_of([&] { write_png(path, Tensor::zeros({2, 4, 4})); }), "write_png expects"));
-  EXPECT_TRUE(contains(error_of([&] { write_png(path, Tensor::zeros({4, 4})); }), "but got float32 [4, 4]"));
-  EXPECT_TRUE(contains(error_of([&] { write_png(path, Tensor::zeros({1, 4, 4}, DType::kFloat64)); }), "float64"));
-  EXPECT_TRUE(contains(error_of([&] { write_png(path, Tensor()); }), "undefined"));
-  EXPECT_TRUE(contains(error_of([&] { write_png(path, Tensor::zeros({1, 0, 4})); }), "sides from 1"));
-  EXPECT_TRUE(contains(error_of([&] { write_png(folder.path() + "/no/a.png", Tensor::zeros({1, 4, 4})); }), "does not exist"));
+  EXPECT_TRUE(contains(message([&] { write_png(path, Tensor::zeros({2, 4, 4})); }), "write_png expects"));
+  EXPECT_TRUE(contains(message([&] { write_png(path, Tensor::zeros({4, 4})); }), "but got float32 [4, 4]"));
+  EXPECT_TRUE(contains(message([&] { write_png(path, Tensor::zeros({1, 4, 4}, DType::kFloat64)); }), "float64"));
+  EXPECT_TRUE(contains(message([&] { write_png(path, Tensor()); }), "undefined"));
+  EXPECT_TRUE(contains(message([&] { write_png(path, Tensor::zeros({1, 0, 4})); }), "sides from 1"));
+  EXPECT_TRUE(contains(message([&] { write_png(folder.path() + "/no/a.png", Tensor::zeros({1, 4, 4})); }), "does not exist"));
   EXPECT_EQ(folder.count(), 0);
 }
 

@@ -86,7 +86,7 @@ void cmyk_to_rgb(uint8_t* row, int64_t width, bool inverted) {
 }
 
 [[noreturn]] void fail(const ImageBytes& file, const JpegReader& reader) {
-  throw FileError(file.name + ": broken JPEG: " + reader.message);
+  throw FileError(file.name + ": broken JPEG: " + reader.message, "open it in an image program and save it again");
 }
 
 }  // namespace
@@ -103,7 +103,8 @@ Tensor decode_jpeg(const ImageBytes& file) {
   const uint64_t pixels = uint64_t{info.image_width} * info.image_height;
   if (pixels / (64 * 8) > file.size) {
     throw FileError(file.name + ": broken JPEG: " + std::to_string(file.size) + " bytes cannot hold " +
-                    std::to_string(info.image_width) + " x " + std::to_string(info.image_height) + " pixels");
+                        std::to_string(info.image_width) + " x " + std::to_string(info.image_height) + " pixels",
+                    "open it in an image program and save it again");
   }
   const int components = info.num_components;
   if (components != 1 && components != 3 && components != 4) {

@@ -63,7 +63,9 @@ class HeaderReader {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const { throw FileError(path_ + ": the npy header " + what); }
+  [[noreturn]] void fail(const std::string& what) const {
+    throw FileError(path_ + ": the npy header " + what, "numpy.save writes files that can be read");
+  }
 
   void skip_space() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
@@ -186,7 +188,9 @@ Tensor read_npy_source(const ByteSource& source) {
   const std::string& path = source.name();
   std::array<uint8_t, 12> start{};
   source.read(0, start.data(), static_cast<size_t>(std::min<uint64_t>(source.size(), start.size())));
-  if (std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0) throw FileError(path + ": is not an npy file");
+  if (std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0)
+    throw FileError(path + ": is not an npy file",
+                    "numpy.save writes them; npz, safetensors and image files have functions of their own");
   const int major = start[6];
   if (major < 1 || major > 3 || start[7] != 0) {
     throw FileError(path + ": has npy version " + std::to_string(major) + "." + std::to_string(start[7]),
@@ -197,11 +201,13 @@ Tensor read_npy_source(const ByteSource& source) {
   if (major > 1) length |= static_cast<uint32_t>(start[10]) << 16 | static_cast<uint32_t>(start[11]) << 24;
   if (source.size() < text_begin || length > source.size() - text_begin) {
     throw FileError(path + ": truncated: the npy header should take " + std::to_string(length) + " bytes, but the file has only " +
-                    std::to_string(source.size()));
+                        std::to_string(source.size()),
+                    "copy or write it again");
   }
   if (length > kHeaderLimit) {
     throw FileError(path + ": the npy header takes " + std::to_string(length) + " bytes, more than the limit of " +
-                    std::to_string(kHeaderLimit));
+                        std::to_string(kHeaderLimit),
+                    "numpy.save writes shorter headers");
   }
   std::string text(length, '\0');
   source.read(text_begin, text.data(), text.size());
@@ -213,14 +219,17 @@ Tensor read_npy_source(const ByteSource& source) {
     count = count * n;
     span = span * std::max<int64_t>(n, 1);
   }
-  if (!span.ok()) throw FileError(path + ": the shape " + to_string(header.shape) + " has more elements than 64 bits can count");
+  if (!span.ok())
+    throw FileError(path + ": the shape " + to_string(header.shape) + " has more elements than 64 bits can count",
+                    "the header is damaged: write the file again");
   const uint64_t needed = static_cast<uint64_t>(count.value()) * element_size(type.dtype);
   const uint64_t values_begin = text_begin + length;
   const uint64_t has = source.size() - values_begin;
   if (needed != has) {
     throw FileError(path + (needed > has ? ": truncated" : ": too long") + ": shape " + to_string(header.shape) + " of type " +
-                    quote(header.type) + " needs " + std::to_string(needed) + " bytes, but " + std::to_string(has) +
-                    " follow the header");
+                        quote(header.type) + " needs " + std::to_string(needed) + " bytes, but " + std::to_string(has) +
+                        " follow the header",
+                    "copy or write it again");
   }
 
   Shape stored = header.shape;
@@ -261,7 +270,7 @@ Tensor parse_npy(const void* bytes, size_t size, const std::string& name) {
 }
 
 void write_npy(const std::string& path, const Tensor& tensor) {
-  if (!tensor.defined()) throw ValueError(path + ": cannot write an undefined tensor");
+  if (!tensor.defined()) throw ValueError(path + ": cannot write an undefined tensor", "give it values first");
   if (tensor.dtype() == DType::kBFloat16) return write_npy(path, tensor.to(DType::kFloat32));
   const std::string header = npy_header(tensor);
   OutputFile file(path);

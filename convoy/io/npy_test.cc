@@ -5,29 +5,21 @@
 
 #include <cmath>
 #include <cstring>
-#include <functional>
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
 #include "tests/mutation.h"
+#include "tests/refusal.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::io {
 namespace {
 
+using testing::message;
 using testing::TemporaryFolder;
 using Named = std::vector<std::pair<std::string, Tensor>>;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 template <class T>
 std::string bytes_of_values(std::initializer_list<T> values) {
@@ -44,7 +36,7 @@ std::string npy(const std::string& header, const std::string& values = {}, int v
 
 Tensor parse(const std::string& bytes) { return parse_npy(bytes.data(), bytes.size(), "a.npy"); }
 std::string refusal(const std::string& bytes) {
-  return error_of([&] { parse(bytes); });
+  return message([&] { parse(bytes); });
 }
 
 std::string header_of(const std::string& type, const std::string& shape, const std::string& fortran = "False") {
@@ -219,12 +211,12 @@ TEST(Npz, RoundTrip) {
 TEST(Npz, WritingRefusesWhatCannotBe) {
   const TemporaryFolder folder;
   const std::string path = folder.path("a.npz");
-  EXPECT_TRUE(contains(error_of([&] {
+  EXPECT_TRUE(contains(message([&] {
                          write_npz(path, {{"a", Tensor::zeros({1})}, {"a", Tensor::zeros({1})}});
                        }),
                        "two arrays have the name \"a\""));
-  EXPECT_TRUE(contains(error_of([&] { write_npz(path, {{"a", Tensor()}}); }), "array \"a\" is undefined"));
-  EXPECT_TRUE(contains(error_of([&] { write_npy(path, Tensor()); }), "undefined"));
+  EXPECT_TRUE(contains(message([&] { write_npz(path, {{"a", Tensor()}}); }), "array \"a\" is undefined"));
+  EXPECT_TRUE(contains(message([&] { write_npy(path, Tensor()); }), "undefined"));
   EXPECT_EQ(folder.count(), 0);
 }
 
@@ -347,11 +339,11 @@ TEST(Npz, ReadsStoredDeflatedStreamedAndZip64) {
 TEST(Npz, RefusesBrokenArchives) {
   const std::string a = npy(header_of("<f4", "(2,)"), bytes_of_values<float>({1, 2}));
   const auto refuses = [](const std::vector<ZipEntry>& entries, const std::string& part) {
-    const std::string error = error_of([&] { unzip(zip(entries)); });
+    const std::string error = message([&] { unzip(zip(entries)); });
     EXPECT_TRUE(contains(error, "a.npz: " + part)) << error;
   };
-  EXPECT_TRUE(contains(error_of([] { unzip(""); }), "a.npz: is not an npz file: too short"));
-  EXPECT_TRUE(contains(error_of([] { unzip(std::string(100, 'x')); }), "a.npz: is not an npz file: the zip directory is missing"));
+  EXPECT_TRUE(contains(message([] { unzip(""); }), "a.npz: is not an npz file: too short"));
+  EXPECT_TRUE(contains(message([] { unzip(std::string(100, 'x')); }), "a.npz: is not an npz file: the zip directory is missing"));
   refuses({{.name = "a.txt", .content = "hello"}}, "entry \"a.txt\" is not an array");
   refuses({{.name = "a.npy", .content = "hello"}}, "entry \"a.npy\": is not an npy file");
   refuses({{.name = "a.npy", .content = a}, {.name = "a.npy", .content = a}}, "two entries have the name \"a.npy\"");

@@ -274,7 +274,8 @@ void write_npz(const std::string& path, const std::vector<std::pair<std::string,
     if (!names.insert(name).second) throw ValueError(path + ": two arrays have the name " + quote(name), "give each its own name");
     if (!tensor.defined())
       throw ValueError(path + ": array " + quote(name) + " is undefined", "leave it out, or give it values first");
-    if (name.size() > 60000) throw ValueError(path + ": the name " + quote(name) + " is too long");
+    if (name.size() > 60000)
+      throw ValueError(path + ": the name " + quote(name) + " is too long", "names may have up to 65535 bytes");
     total += kLocalBytes + kCentralBytes + 2 * (name.size() + kEnding.size()) + npy_header(tensor).size() + tensor.nbytes();
   }
   if (total >= kIn64 || tensors.size() >= 0xffff) {

@@ -90,7 +90,8 @@ void set_transformations(PngReader& reader) {
 }
 
 [[noreturn]] void fail(const ImageBytes& file, const Png& state) {
-  throw FileError(file.name + ": broken PNG: " + (state.message[0] != '\0' ? state.message : "not enough memory"));
+  throw FileError(file.name + ": broken PNG: " + (state.message[0] != '\0' ? state.message : "not enough memory"),
+                  "open it in an image program and save it again");
 }
 
 }  // namespace
@@ -104,7 +105,8 @@ Tensor decode_png(const ImageBytes& file) {
   const uint64_t unpacked = (png_get_rowbytes(reader.png, reader.info) + 1) * static_cast<uint64_t>(height);
   if (unpacked / 1032 > file.size) {
     throw FileError(file.name + ": broken PNG: " + std::to_string(file.size) + " bytes cannot hold " + std::to_string(width) +
-                    " x " + std::to_string(height) + " pixels");
+                        " x " + std::to_string(height) + " pixels",
+                    "open it in an image program and save it again");
   }
   if (!guarded(reader.jump, [&] { set_transformations(reader); })) fail(file, reader);
 
@@ -113,7 +115,7 @@ Tensor decode_png(const ImageBytes& file) {
   const bool interlaced = png_get_interlace_type(reader.png, reader.info) != PNG_INTERLACE_NONE;
   const size_t row_bytes = png_get_rowbytes(reader.png, reader.info);
   if ((channels != 1 && channels != 3) || row_bytes != static_cast<size_t>(width * channels) * (deep ? 2 : 1)) {
-    throw FileError(file.name + ": broken PNG: its rows have an unknown form");
+    throw FileError(file.name + ": broken PNG: its rows have an unknown form", "open it in an image program and save it again");
   }
   Tensor image = Tensor::empty({channels, height, width});
   std::vector<uint16_t> buffer((row_bytes + 1) / 2 *
@@ -170,7 +172,8 @@ std::vector<uint8_t> encode_png(const Tensor& image, const std::string& name) {
     png_write_end(writer.png, nullptr);
   };
   if (!guarded(writer.jump, write_all)) {
-    throw FileError(name + ": cannot write: " + (writer.message[0] != '\0' ? writer.message : "not enough memory"));
+    throw FileError(name + ": cannot write: " + (writer.message[0] != '\0' ? writer.message : "not enough memory"),
+                    "check that the folder exists and the disk has room");
   }
   return std::move(writer.bytes);
 }

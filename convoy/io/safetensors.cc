@@ -240,7 +240,10 @@ class HeaderReader : public nlohmann::json_sax<json> {
 
 // Checks one entry by itself: complete, and as many bytes as its shape and type need.
 void check_entry(const std::string& path, Entry& entry, uint64_t buffer) {
-  const auto fail = [&](const std::string& reason) { throw FileError(path + ": tensor " + quote(entry.name) + reason); };
+  const auto fail = [&](const std::string& reason) {
+    throw FileError(path + ": tensor " + quote(entry.name) + reason,
+                    "the file is damaged or was made by a broken writer: write it again");
+  };
   if (!entry.dtype) fail(" has no dtype");
   if (!entry.shape) fail(" has no shape");
   if (!entry.offsets) fail(" has no data_offsets");
@@ -281,19 +284,22 @@ void check_tiling(const std::string& path, const std::vector<Entry>& entries, ui
   for (const Entry* entry : sorted) {
     if (entry->begin < at) {
       throw FileError(path + ": tensors " + quote(before->name) + " and " + quote(entry->name) +
-                      " overlap: the first ends at byte " + std::to_string(at) + ", the second begins at " +
-                      std::to_string(entry->begin));
+                          " overlap: the first ends at byte " + std::to_string(at) + ", the second begins at " +
+                          std::to_string(entry->begin),
+                      "the file is damaged or was made by a broken writer: write it again");
     }
     if (entry->begin > at) {
       throw FileError(path + ": bytes " + std::to_string(at) + " to " + std::to_string(entry->begin) + " before tensor " +
-                      quote(entry->name) + " belong to no tensor");
+                          quote(entry->name) + " belong to no tensor",
+                      "the file is damaged or was made by a broken writer: write it again");
     }
     at = entry->end;
     before = entry;
   }
   if (at != buffer) {
-    throw FileError(path + ": the tensors end at byte " + std::to_string(at) + ", but the values take " + std::to_string(buffer) +
-                    " bytes");
+    throw FileError(
+        path + ": the tensors end at byte " + std::to_string(at) + ", but the values take " + std::to_string(buffer) + " bytes",
+        "the file is damaged or was made by a broken writer: write it again");
   }
 }
 
@@ -357,7 +363,8 @@ SafeTensors read(const ByteSource& source) {
 }
 
 std::string json_text(const std::string& path, const std::string& text) {
-  if (first_bad_utf8(text)) throw ValueError(path + ": cannot write the name " + quote(text) + ", which is not UTF-8");
+  if (first_bad_utf8(text))
+    throw ValueError(path + ": cannot write the name " + quote(text) + ", which is not UTF-8", "give it a name in UTF-8");
   return json(text).dump();
 }
 
@@ -421,7 +428,8 @@ void write_safetensors(const std::string& path, const SafeTensors& contents) {
   const uint64_t length = header.size();
   if (length > kHeaderLimit) {
     throw ValueError(path + ": the header would take " + std::to_string(length) + " bytes, more than the limit of " +
-                     std::to_string(kHeaderLimit));
+                         std::to_string(kHeaderLimit),
+                     "write fewer tensors a file, or shorter names");
   }
 
   OutputFile file(path);

@@ -268,7 +268,7 @@ TEST(SafeTensors, FilesThatCannotBeReadAreNamed) {
   EXPECT_EQ(error(missing), missing + ": no such file\nthe folder " + folder.path() + " holds other.safetensors");
   const std::string deep = folder.path() + "/no/m.safetensors";
   EXPECT_EQ(error(deep), deep + ": no such file\nthe folder " + folder.path() + "/no does not exist");
-  EXPECT_EQ(error(folder.path()), folder.path() + ": is a folder, not a file");
+  EXPECT_EQ(error(folder.path()), folder.path() + ": is a folder, not a file\ngive a file inside it");
   const std::string zip = folder.write("model.pt", "PK\x03\x04 and so on");
   EXPECT_PRED2(contains, error(zip), "torch.save");
   EXPECT_PRED2(contains, error("/dev/null"), "too short");
@@ -317,7 +317,8 @@ TEST(SafeTensors, FailedWritesLeaveTheOldFileAlone) {
   EXPECT_EQ(error(nowhere, in), nowhere + ": cannot write: the folder " + folder.path() +
                                     "/no does not exist\ncreate it first: mkdir -p " + folder.path() + "/no");
   EXPECT_EQ(error(folder.path(), in), folder.path() + ": cannot write: it is a folder\nadd a file name");
-  EXPECT_EQ(error("/dev/full", in), "/dev/full: cannot write: the disk is full");
+  EXPECT_EQ(error("/dev/full", in),
+            "/dev/full: cannot write: the disk is full\ncheck that the disk has room; the file that was there before is untouched");
   EXPECT_EQ(error("/dev/null", in), "written");
   EXPECT_EQ(error(path + "/m", in),
             path + "/m: cannot write: the folder " + path + " does not exist\ncreate it first: mkdir -p " + path);

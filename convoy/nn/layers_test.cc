@@ -16,23 +16,16 @@
 #include "convoy/nn/pad.h"
 #include "convoy/nn/pool.h"
 #include "convoy/nn/resize.h"
+#include "tests/refusal.h"
 
 namespace convoy::nn {
 namespace {
 
-std::string reason_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    EXPECT_FALSE(e.fix().empty()) << e.reason();
-    return e.reason();
-  }
-  return "nothing was refused";
-}
+using testing::reason;
 
 std::string value_error_of(const std::function<void()>& call) {
   EXPECT_THROW(call(), ValueError);
-  return reason_of(call);
+  return reason(call);
 }
 
 void expect_near(const Tensor& got, const std::vector<double>& expected, double tolerance = 2e-6) {
@@ -71,25 +64,25 @@ TEST(ConvLayer, RefusesAtConstructionInPyTorchsWords) {
 
 TEST(ConvLayer, RefusesAtConstructionWhatPyTorchNoticesLater) {
   const auto conv = [](const ConvLayerOptions& o) { return [o] { Conv2d{o}; }; };
-  EXPECT_EQ(reason_of(conv({.in_channels = -3, .out_channels = 8, .kernel_size = 3})),
+  EXPECT_EQ(reason(conv({.in_channels = -3, .out_channels = 8, .kernel_size = 3})),
             "Trying to create tensor with negative dimension -3: [8, -3, 3, 3]");
-  EXPECT_EQ(reason_of(conv({.in_channels = 3, .out_channels = 8, .kernel_size = -1})),
+  EXPECT_EQ(reason(conv({.in_channels = 3, .out_channels = 8, .kernel_size = -1})),
             "Trying to create tensor with negative dimension -1: [8, 3, -1, -1]");
-  EXPECT_EQ(reason_of(conv({.in_channels = 3, .out_channels = 8, .kernel_size = {3, 0}})),
+  EXPECT_EQ(reason(conv({.in_channels = 3, .out_channels = 8, .kernel_size = {3, 0}})),
             "kernel size should be greater than zero, but got kernel_height: 3 kernel_width: 0");
-  EXPECT_EQ(reason_of(conv({.in_channels = 3, .out_channels = 8, .kernel_size = {3, 3, 3}})),
+  EXPECT_EQ(reason(conv({.in_channels = 3, .out_channels = 8, .kernel_size = {3, 3, 3}})),
             "expected kernel_size to be a single integer value or a list of 2 values to match the convolution dimensions, but got "
             "kernel_size=[3, 3, 3]");
-  EXPECT_EQ(reason_of(conv({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .stride = {1, 1, 1}})),
+  EXPECT_EQ(reason(conv({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .stride = {1, 1, 1}})),
             "expected stride to be a single integer value or a list of 2 values to match the convolution dimensions, but got "
             "stride=[1, 1, 1]");
-  EXPECT_EQ(reason_of(conv({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .stride = 0})),
+  EXPECT_EQ(reason(conv({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .stride = 0})),
             "non-positive stride is not supported");
-  EXPECT_EQ(reason_of(conv({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .padding = -1})),
+  EXPECT_EQ(reason(conv({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .padding = -1})),
             "negative padding is not supported");
-  EXPECT_EQ(reason_of(conv({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .dilation = 0})),
+  EXPECT_EQ(reason(conv({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .dilation = 0})),
             "dilation should be greater than zero, but got [0, 0]");
-  EXPECT_EQ(reason_of(conv({.in_channels = 3, .out_channels = 0, .kernel_size = 3})),
+  EXPECT_EQ(reason(conv({.in_channels = 3, .out_channels = 0, .kernel_size = 3})),
             "Given groups=1, expected weight to be at least 1 at dimension 0, but got weight of size [0, 3, 3, 3] instead");
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min() + 1, kMax = std::numeric_limits<int64_t>::max();
   for (const int64_t n : {kMin, kMax}) {
@@ -109,14 +102,14 @@ TEST(ConvTransposeLayer, RefusesAtConstruction) {
   EXPECT_EQ(value_error_of(conv({.in_channels = 4, .out_channels = 6, .kernel_size = 3, .groups = 4})),
             "out_channels must be divisible by groups");
   EXPECT_EQ(
-      reason_of(conv({.in_channels = 4, .out_channels = 6, .kernel_size = 3, .stride = 2, .output_padding = 2})),
+      reason(conv({.in_channels = 4, .out_channels = 6, .kernel_size = 3, .stride = 2, .output_padding = 2})),
       "output padding must be smaller than either stride or dilation, but got output_padding_height: 2 output_padding_width: 2 "
       "stride_height: 2 stride_width: 2 dilation_height: 1 dilation_width: 1");
   EXPECT_EQ(
-      reason_of([] { ConvTranspose1d({.in_channels = 2, .out_channels = 2, .kernel_size = 2, .output_padding = 1}); }),
+      reason([] { ConvTranspose1d({.in_channels = 2, .out_channels = 2, .kernel_size = 2, .output_padding = 1}); }),
       "output padding must be smaller than either stride or dilation, but got output_padding_height: 0 output_padding_width: 1 "
       "stride_height: 1 stride_width: 1 dilation_height: 1 dilation_width: 1");
-  EXPECT_EQ(reason_of(conv({.in_channels = 4, .out_channels = 6, .kernel_size = 3, .output_padding = -1})),
+  EXPECT_EQ(reason(conv({.in_channels = 4, .out_channels = 6, .kernel_size = 3, .output_padding = -1})),
             "negative output_padding is not supported");
   ConvTranspose2d({.in_channels = 3, .out_channels = 8, .kernel_size = 3, .output_padding = 1, .dilation = 2});
 }
@@ -181,7 +174,7 @@ TEST(ConvLayer, LearnsAnEdgeDetectorInTenSteps) {
 }
 
 TEST(PoolLayer, RefusesAtConstructionInPyTorchsWords) {
-  const auto max2 = [](const MaxPoolOptions& o) { return reason_of([&] { MaxPool2d{o}; }); };
+  const auto max2 = [](const MaxPoolOptions& o) { return reason([&] { MaxPool2d{o}; }); };
   EXPECT_EQ(max2({}), "MaxPool2d.__init__() missing 1 required positional argument: 'kernel_size'");
   EXPECT_EQ(max2({.kernel_size = {3, 3, 3}}), "max_pool2d: kernel_size must either be a single int, or a tuple of two ints");
   EXPECT_EQ(max2({.kernel_size = 3, .stride = {2, 2, 2}}),
@@ -197,17 +190,17 @@ TEST(PoolLayer, RefusesAtConstructionInPyTorchsWords) {
   EXPECT_EQ(max2({.kernel_size = 3, .padding = -1}), "pad must be non-negative, but got pad: -1");
   EXPECT_EQ(max2({.kernel_size = {2, 3}, .padding = {1, 2}}),
             "pad should be at most half of kernel size, but got pad=2 and kernel_size=3");
-  EXPECT_EQ(reason_of([] {
+  EXPECT_EQ(reason([] {
               AvgPool3d({.kernel_size = {3, 3}});
             }),
             "avg_pool3d: kernel_size must be a single int, or a tuple of three ints");
-  EXPECT_EQ(reason_of([] { AvgPool2d({.kernel_size = 2, .divisor_override = 0}); }), "divisor must be not zero");
+  EXPECT_EQ(reason([] { AvgPool2d({.kernel_size = 2, .divisor_override = 0}); }), "divisor must be not zero");
   EXPECT_EQ(value_error_of([] { LPPool2d({.norm_type = 0, .kernel_size = 2}); }), "norm_type must be non-zero");
-  EXPECT_EQ(reason_of([] {
+  EXPECT_EQ(reason([] {
               AdaptiveAvgPool2d({.output_size = {-1, 2}});
             }),
             "adaptive_avg_pool2d: elements of output_size must be greater than or equal to 0 but received {-1, 2}");
-  EXPECT_EQ(reason_of([] { AdaptiveAvgPool2d({.output_size = {1, 2, 3}}); }), "adaptive_avg_pool2d: output_size must be 2");
+  EXPECT_EQ(reason([] { AdaptiveAvgPool2d({.output_size = {1, 2, 3}}); }), "adaptive_avg_pool2d: output_size must be 2");
 }
 
 TEST(PoolLayer, PassesEveryOptionOn) {
@@ -255,7 +248,7 @@ TEST(BatchNormLayer, MovesItsStatisticsAsPyTorch) {
 TEST(BatchNormLayer, ChangesNothingOnAnError) {
   BatchNorm2d norm({.num_features = 3});
   EXPECT_EQ(value_error_of([&] { norm(Tensor::ones({2, 3, 4})); }), "expected 4D input (got 3D input)");
-  EXPECT_EQ(reason_of([&] { norm(Tensor::ones({2, 4, 5, 5})); }), "running_mean should contain 4 elements not 3");
+  EXPECT_EQ(reason([&] { norm(Tensor::ones({2, 4, 5, 5})); }), "running_mean should contain 4 elements not 3");
   EXPECT_EQ(value_error_of([&] {
               norm(Tensor::ones({1, 3, 1, 1}));
             }),
@@ -275,7 +268,7 @@ TEST(InstanceNormLayer, MovesItsStatisticsAsPyTorch) {
   expect_near(norm.running_var(), {2.2833333, 1.96249998, 2.1916666});
   norm.eval();
   expect_near(norm(x).data().select(1), {1.27392864, -1.37319589, 3.2592721, 0.61214757, -2.13256335, 2.86423779});
-  EXPECT_EQ(reason_of([&] { norm(Tensor::ones({2, 4, 5, 5})); }), "running_mean should contain 8 elements not 6");
+  EXPECT_EQ(reason([&] { norm(Tensor::ones({2, 4, 5, 5})); }), "running_mean should contain 8 elements not 6");
   InstanceNorm2d plain({.num_features = 3});
   EXPECT_EQ(plain(x.select(0)).shape(), (Shape{3, 2, 2}));
   EXPECT_EQ(plain(Tensor::ones({2, 4, 5, 5})).shape(), (Shape{2, 4, 5, 5}));  // PyTorch does not check num_features here
@@ -285,19 +278,18 @@ TEST(InstanceNormLayer, MovesItsStatisticsAsPyTorch) {
 TEST(NormLayer, RefusesAtConstruction) {
   EXPECT_EQ(value_error_of([] { GroupNorm({.num_groups = 3, .num_channels = 8}); }),
             "num_channels must be divisible by num_groups");
-  EXPECT_EQ(reason_of([] { GroupNorm({.num_groups = 0, .num_channels = 8}); }), "Expected num groups to be greater than 0, got 0");
-  EXPECT_EQ(reason_of([] { BatchNorm2d({.num_features = -1}); }), "Trying to create tensor with negative dimension -1: [-1]");
-  EXPECT_EQ(reason_of([] { LayerNorm({.normalized_shape = {}}); }).substr(0, 60),
+  EXPECT_EQ(reason([] { GroupNorm({.num_groups = 0, .num_channels = 8}); }), "Expected num groups to be greater than 0, got 0");
+  EXPECT_EQ(reason([] { BatchNorm2d({.num_features = -1}); }), "Trying to create tensor with negative dimension -1: [-1]");
+  EXPECT_EQ(reason([] { LayerNorm({.normalized_shape = {}}); }).substr(0, 60),
             "Expected normalized_shape to be at least 1-dimensional, i.e.");
   EXPECT_EQ(GroupNorm({.num_groups = 2, .num_channels = 4})(randn({2, 4, 3})).shape(), (Shape{2, 4, 3}));
   EXPECT_EQ(LayerNorm({.normalized_shape = {4, 3}})(randn({2, 4, 3})).shape(), (Shape{2, 4, 3}));
 }
 
 TEST(LinearLayer, RefusesAtConstruction) {
-  EXPECT_EQ(reason_of([] { Linear({.in_features = -1, .out_features = 4}); }),
+  EXPECT_EQ(reason([] { Linear({.in_features = -1, .out_features = 4}); }),
             "Trying to create tensor with negative dimension -1: [4, -1]");
-  EXPECT_EQ(reason_of([] { Linear({.in_features = 1}); }),
-            "Linear.__init__() missing 1 required positional argument: 'out_features'");
+  EXPECT_EQ(reason([] { Linear({.in_features = 1}); }), "Linear.__init__() missing 1 required positional argument: 'out_features'");
 }
 
 TEST(FlattenLayer, GoesBackAndForth) {
@@ -307,15 +299,15 @@ TEST(FlattenLayer, GoesBackAndForth) {
   EXPECT_EQ(Unflatten({.dim = 1, .unflattened_size = {3, -1, 5}})(Flatten()(x)).shape(), (Shape{2, 3, 4, 5}));
   const Variable y = Tensor::ones({2, 8});
   EXPECT_EQ(Unflatten({.dim = -1, .unflattened_size = {2, 4}})(y).shape(), (Shape{2, 2, 4}));
-  EXPECT_EQ(reason_of([&] {
+  EXPECT_EQ(reason([&] {
               Unflatten({.dim = 1, .unflattened_size = {3, -1}})(y);
             }),
             "unflatten: Provided sizes [3, -1] don't multiply up to the size of dim 1 (8) in the input tensor");
-  EXPECT_EQ(reason_of([&] {
+  EXPECT_EQ(reason([&] {
               Unflatten({.dim = 1, .unflattened_size = {0, -1}})(y);
             }),
             "unflatten: Provided sizes [0, -1] don't multiply up to the size of dim 1 (8) in the input tensor");
-  EXPECT_EQ(reason_of([&] {
+  EXPECT_EQ(reason([&] {
               Unflatten({.dim = 3, .unflattened_size = {2, 4}})(y);
             }),
             "Dimension out of range (expected to be in range of [-2, 1], but got 3)");
@@ -362,7 +354,7 @@ TEST(DropoutLayer, DropsWhatPyTorchDrops) {
   EXPECT_EQ(Dropout({.p = 0})(Tensor::ones({2})).data().to_vector<float>(), (std::vector<float>{1, 1}));
   EXPECT_EQ(value_error_of([] { Dropout({.p = 1.5}); }), "dropout probability has to be between 0 and 1, but got 1.5");
   EXPECT_THROW(Dropout({.p = std::nan("")}), ValueError);
-  EXPECT_EQ(reason_of([&] { channels(Tensor::ones({3})); }), "Feature dropout requires at least 2 dimensions in the input");
+  EXPECT_EQ(reason([&] { channels(Tensor::ones({3})); }), "Feature dropout requires at least 2 dimensions in the input");
 }
 
 TEST(DropoutLayer, PassesGradientsWhereItPassesValues) {
@@ -380,10 +372,9 @@ TEST(PadLayer, PadsAndRefuses) {
   EXPECT_EQ(ReflectionPad1d({.padding = 2})(x).data().to_vector<float>(), (std::vector<float>{3, 2, 1, 2, 3, 4, 3, 2}));
   EXPECT_EQ(ReplicationPad1d({.padding = {0, 1}})(x).data().to_vector<float>(), (std::vector<float>{1, 2, 3, 4, 4}));
   EXPECT_EQ(ZeroPad2d({.padding = {1, 2, 3, 4}})(Tensor::ones({1, 1, 2, 2})).shape(), (Shape{1, 1, 9, 5}));
-  EXPECT_EQ(reason_of([] { ZeroPad2d({.padding = {1, 2, 3}}); }), "Padding length must be divisible by 2");
-  EXPECT_EQ(reason_of([] { ReflectionPad2d({.padding = {1, 2}}); }), "padding should have 4 values, but got 2");
-  EXPECT_EQ(reason_of([] { ZeroPad2d(PadLayerOptions{}); }),
-            "ZeroPad2d.__init__() missing 1 required positional argument: 'padding'");
+  EXPECT_EQ(reason([] { ZeroPad2d({.padding = {1, 2, 3}}); }), "Padding length must be divisible by 2");
+  EXPECT_EQ(reason([] { ReflectionPad2d({.padding = {1, 2}}); }), "padding should have 4 values, but got 2");
+  EXPECT_EQ(reason([] { ZeroPad2d(PadLayerOptions{}); }), "ZeroPad2d.__init__() missing 1 required positional argument: 'padding'");
 }
 
 TEST(ResizeLayer, ResizesAndRefuses) {
@@ -402,7 +393,7 @@ TEST(ResizeLayer, ResizesAndRefuses) {
               {0, 0.0555555373, 0.42592591, 0.796296239, 1.16666663, 1.5370369});
   expect_near(Upsample({.scale_factor = 1.7, .mode = InterpolateMode::kBilinear, .align_corners = true})(wide).data(),
               {0, 0.5, 1, 1.5, 2, 1.5});
-  EXPECT_EQ(reason_of([&] { Upsample({.scale_factor = 0.4, .mode = InterpolateMode::kBicubic})(wide); }),
+  EXPECT_EQ(reason([&] { Upsample({.scale_factor = 0.4, .mode = InterpolateMode::kBicubic})(wide); }),
             "Input and output sizes should be greater than 0, but got input (H: 2, W: 3) output (H: 0, W: 1)");
   EXPECT_EQ(value_error_of([] { Upsample({.size = 2, .scale_factor = 2}); }), "only one of size or scale_factor should be defined");
   EXPECT_EQ(value_error_of([] { Upsample(UpsampleOptions{}); }), "either size or scale_factor should be defined");
@@ -413,7 +404,7 @@ TEST(ResizeLayer, ResizesAndRefuses) {
       "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of [2, 3] and "
       "output size "
       "of (2, 2, 2). Please provide input tensor in (N, C, d1, d2, ...,dK) format and output size in (o1, o2, ...,oK) format.");
-  EXPECT_EQ(reason_of([] { PixelShuffle({.upscale_factor = 0}); }), "pixel_shuffle expects a positive upscale_factor, but got 0");
+  EXPECT_EQ(reason([] { PixelShuffle({.upscale_factor = 0}); }), "pixel_shuffle expects a positive upscale_factor, but got 0");
 }
 
 TEST(Init, KnowsGainsAndFans) {

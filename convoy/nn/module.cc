@@ -39,8 +39,10 @@ std::string quoted_list(const std::vector<std::string>& keys) {
 bool starts_with(const std::string& text, const std::string& prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
 
 void check_name(const std::string& kind, const std::string& name) {
-  if (name.empty()) throw ValueError(kind + " name can't be empty string \"\"");
-  if (name.find('.') != std::string::npos) throw ValueError(kind + " name can't contain \".\", got: " + name);
+  if (name.empty()) throw ValueError(kind + " name can't be empty string \"\"", "give it one, such as \"conv1\"");
+  if (name.find('.') != std::string::npos)
+    throw ValueError(kind + " name can't contain \".\", got: " + name,
+                     "a dot separates a module from what is inside it: put it inside another Sequential, or use _");
 }
 
 thread_local ForwardHook* innermost_hook = nullptr;

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
@@ -11,22 +9,16 @@
 #include "convoy/nn/conv.h"
 #include "convoy/nn/linear.h"
 #include "convoy/nn/norm.h"
+#include "tests/refusal.h"
 
 namespace convoy::nn {
 namespace {
 
+using testing::reason;
+
 using Names = std::vector<std::string>;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string reason_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.reason();
-  }
-  return "nothing was refused";
-}
 
 std::vector<std::string> names_of(const StateDict& state) {
   std::vector<std::string> names;
@@ -131,7 +123,7 @@ TEST(Module, RefusesToLoadInPyTorchsWordsAndChangesNothing) {
   state.emplace_back("2.weight", Tensor::ones({1}));
   state.emplace_back("1.1.weight", Tensor::ones({3, 1}));
   state.emplace_back("0.bias2", Tensor::ones({}));
-  EXPECT_EQ(reason_of([&] { net.load_state_dict(state); }),
+  EXPECT_EQ(reason([&] { net.load_state_dict(state); }),
             "Error(s) in loading state_dict for Sequential:\n"
             "\tMissing key(s) in state_dict: \"0.bias\", \"1.0.running_mean\". \n"
             "\tUnexpected key(s) in state_dict: \"2.weight\", \"0.bias2\", \"1.1.bias\". \n"
@@ -140,7 +132,7 @@ TEST(Module, RefusesToLoadInPyTorchsWordsAndChangesNothing) {
             "torch.Size([1, 3]).");
   EXPECT_TRUE(identical(before, net.state_dict()[0].second));
   // Sizes that differ are refused even if not strict; names that differ are reported.
-  EXPECT_PRED2(contains, reason_of([&] { net.load_state_dict(state, false); }), "size mismatch for 1.1.weight");
+  EXPECT_PRED2(contains, reason([&] { net.load_state_dict(state, false); }), "size mismatch for 1.1.weight");
   state.erase(state.end() - 2);
   const LoadReport report = net.load_state_dict(state, false);
   EXPECT_EQ(report.missing_keys, (Names{"0.bias", "1.0.running_mean", "1.1.weight"}));
@@ -159,7 +151,7 @@ TEST(Module, LoadsAScalarFromAListOfOne) {
 TEST(Module, InstanceNormRefusesStatisticsItDoesNotKeep) {
   InstanceNorm2d norm({.num_features = 3});
   EXPECT_PRED2(
-      contains, reason_of([&] {
+      contains, reason([&] {
         norm.load_state_dict({{"running_mean", Tensor::ones({3})}, {"running_var", Tensor::ones({3})}});
       }),
       "for InstanceNorm2d:\n\tUnexpected running stats buffer(s) \"running_mean\" and \"running_var\" for InstanceNorm2d with "
@@ -185,7 +177,7 @@ TEST(Module, ZeroGradForgetsGradients) {
 
 TEST(Module, ToConvertsOnlyToFloatingTypes) {
   Linear layer({.in_features = 2, .out_features = 1});
-  EXPECT_EQ(reason_of([&] { layer.to(DType::kInt64); }),
+  EXPECT_EQ(reason([&] { layer.to(DType::kInt64); }),
             "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.int64");
   layer.to(DType::kFloat64);
   EXPECT_EQ(layer(Tensor::ones({1, 2}, DType::kFloat64)).dtype(), DType::kFloat64);
@@ -212,10 +204,10 @@ TEST(Sequential, TakesNamesAndRefusesBadOnes) {
   net.add("conv", Linear({.in_features = 1, .out_features = 1}));
   net.add(ReLU());
   EXPECT_EQ(net.repr(), "Sequential(\n  (conv): Linear(in_features=1, out_features=1, bias=True)\n  (1): ReLU()\n)");
-  EXPECT_EQ(reason_of([&] { net.add("conv", ReLU()); }), "attribute 'conv' already exists");
-  EXPECT_EQ(reason_of([&] { net.add("a.b", ReLU()); }), "module name can't contain \".\", got: a.b");
-  EXPECT_EQ(reason_of([&] { net.add("", ReLU()); }), "module name can't be empty string \"\"");
-  EXPECT_EQ(reason_of([&] { net[2]; }), "index 2 is out of range");
+  EXPECT_EQ(reason([&] { net.add("conv", ReLU()); }), "attribute 'conv' already exists");
+  EXPECT_EQ(reason([&] { net.add("a.b", ReLU()); }), "module name can't contain \".\", got: a.b");
+  EXPECT_EQ(reason([&] { net.add("", ReLU()); }), "module name can't be empty string \"\"");
+  EXPECT_EQ(reason([&] { net[2]; }), "index 2 is out of range");
   EXPECT_EQ(net.size(), 2U);
 }
 

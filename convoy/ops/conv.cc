@@ -76,12 +76,14 @@ ModePadding split_padding(int rank, const Tensor& input, const Tensor& weight, c
 
 void check_grad_output(const Tensor& grad_output, const Shape& expected, const Tensor& input) {
   if (grad_output.shape() != expected) {
-    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " +
-                        to_string(expected));
+    throw ShapeMismatch(
+        "grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " + to_string(expected),
+        "grad_output has one value per output");
   }
   if (grad_output.dtype() != input.dtype()) {
     throw Error(std::string("expected scalar type ") + scalar_type_name(input.dtype()) + " but found " +
-                scalar_type_name(grad_output.dtype()));
+                    scalar_type_name(grad_output.dtype()),
+                "convert one of them with to(dtype)");
   }
 }
 

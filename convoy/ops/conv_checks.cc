@@ -427,7 +427,8 @@ std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, cons
     const shape::Result<int64_t> size = shape::transposed_output_size(input_shape[static_cast<size_t>(non_spatial + i)], axis, 0);
     if (!size)
       throw ShapeMismatch("output_size cannot be computed for kernel " + str(axis.kernel_size) + ", stride " + str(axis.stride) +
-                          ", dilation " + str(axis.dilation));
+                              ", dilation " + str(axis.dilation),
+                          "smaller numbers work");
     least.push_back(*size);
     most.push_back(*size + axis.stride - 1);
   }

@@ -7,22 +7,14 @@
 #include "convoy/core/error.h"
 #include "convoy/ops/linear.h"
 #include "convoy/ops/pad.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-Tensor z(Shape shape) { return Tensor::zeros(std::move(shape)); }
+using testing::reason;
 
-template <class F>
-std::string reason(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_FALSE(e.fix().empty()) << "no way out is named for: " << e.reason();
-    return e.reason();
-  }
-  return "nothing was thrown";
-}
+Tensor z(Shape shape) { return Tensor::zeros(std::move(shape)); }
 
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();

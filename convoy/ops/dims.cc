@@ -28,7 +28,9 @@ std::vector<bool> reduced_axes(const Shape& shape, const std::vector<int64_t>& d
   std::vector<bool> reduced(std::max<size_t>(shape.size(), 1), dims.empty());
   for (const int64_t dim : dims) {
     const auto at = static_cast<size_t>(wrap_dim(dim, static_cast<int64_t>(shape.size())));
-    if (reduced[at]) throw Error("dim " + std::to_string(at) + " appears multiple times in the list of dims");
+    if (reduced[at])
+      throw Error("dim " + std::to_string(at) + " appears multiple times in the list of dims",
+                  "name each axis once; " + std::to_string(at) + " and its negative form are the same axis");
     reduced[at] = true;
   }
   return reduced;

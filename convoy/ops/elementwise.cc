@@ -166,12 +166,14 @@ Tensor sum_to(const Tensor& gradient, const Shape& shape) {
     const int64_t size = gradient.shape()[static_cast<size_t>(axis)];
     const int64_t wanted = axis < extra ? 1 : shape[static_cast<size_t>(axis - extra)];
     if (extra < 0 || (wanted != size && wanted != 1)) {
-      throw ShapeMismatch("size {" + to_string(shape) + "} is not expandable to size {" + to_string(gradient.shape()) + "}.");
+      throw ShapeMismatch("size {" + to_string(shape) + "} is not expandable to size {" + to_string(gradient.shape()) + "}.",
+                          "trailing sizes must be equal, or 1 in the smaller shape");
     }
     if (axis < extra || wanted != size) dims.push_back(axis);
   }
   if (extra < 0)
-    throw ShapeMismatch("size {" + to_string(shape) + "} is not expandable to size {" + to_string(gradient.shape()) + "}.");
+    throw ShapeMismatch("size {" + to_string(shape) + "} is not expandable to size {" + to_string(gradient.shape()) + "}.",
+                        "trailing sizes must be equal, or 1 in the smaller shape");
   return (dims.empty() ? gradient : sum(gradient, dims, true)).reshape(shape);
 }
 

@@ -3,25 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/random.h"
+#include "tests/refusal.h"
 
 namespace convoy {
 namespace {
 
-std::string reason(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.reason();
-  }
-  return "no error";
-}
+using testing::reason;
 
 Tensor integers(Shape shape, uint64_t seed) {
   Tensor t = Tensor::empty(std::move(shape));

@@ -9,19 +9,12 @@
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/ops/reduce.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-template <class F>
-std::string reason(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.reason();
-  }
-  return "";
-}
+using testing::reason;
 
 using L = std::vector<double>;
 L list(const Tensor& x) { return x.to_vector<double>(); }

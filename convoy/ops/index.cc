@@ -119,10 +119,13 @@ struct Runs {
 };
 
 Runs named_runs(const char* function, const Shape& large, const Tensor& indices, int64_t batch_dims) {
-  if (indices.dim() < 1) throw ShapeMismatch(std::string(function) + ": the indices must have at least one axis");
+  if (indices.dim() < 1)
+    throw ShapeMismatch(std::string(function) + ": the indices must have at least one axis",
+                        "indices.reshape({1}) makes one index a list");
   if (batch_dims < 0 || batch_dims >= indices.dim() || batch_dims > static_cast<int64_t>(large.size())) {
     throw ValueError(std::string(function) + ": batch_dims is " + text(batch_dims) + ", but the indices have shape " +
-                     to_string(indices.shape()) + " and the input " + to_string(large));
+                         to_string(indices.shape()) + " and the input " + to_string(large),
+                     "batch_dims counts leading axes that both share with equal sizes");
   }
   const auto batch = static_cast<size_t>(batch_dims);
   const auto depth = static_cast<size_t>(indices.shape().back());
@@ -167,7 +170,7 @@ bool is_nan(T x) {
 Tensor take(const Tensor& input, const Tensor& given, int64_t dim) {
   check_defined(input, "take", "input");
   const Tensor indices = check_index(given, "take");
-  if (input.dim() == 0) throw Error("take(): the input needs at least one axis");
+  if (input.dim() == 0) throw Error("take(): the input needs at least one axis", "input.reshape({1}) makes one value a list");
   const int64_t axis = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), axis);
   std::vector<int64_t> rows(static_cast<size_t>(indices.numel()));
@@ -270,9 +273,11 @@ Tensor scatter_nd(const Tensor& input, const Tensor& given, const Tensor& update
 Tensor one_hot(const Tensor& given, int64_t depth, const Tensor& off_on, int64_t dim) {
   check_defined(given, "one_hot", "indices");
   check_defined(off_on, "one_hot", "values");
-  if (depth < 0) throw ValueError("one_hot: the depth must be 0 or more, but is " + text(depth));
+  if (depth < 0)
+    throw ValueError("one_hot: the depth must be 0 or more, but is " + text(depth), "the depth is the number of classes");
   if (off_on.shape() != Shape{2}) {
-    throw ShapeMismatch("one_hot: values must hold two, for off and on, but have shape " + to_string(off_on.shape()));
+    throw ShapeMismatch("one_hot: values must hold two, for off and on, but have shape " + to_string(off_on.shape()),
+                        "{0, 1}, for example");
   }
   const int64_t axis = wrap_dim(dim, given.dim() + 1);
   const Tensor indices = given.to(DType::kInt64);
@@ -318,7 +323,8 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
   for (const Tensor* t : {&start, &end, &step}) {
     check_defined(*t, "range", "start, end and step");
     check_type(*t, start.dtype());
-    if (t->numel() != 1) throw ShapeMismatch("range: start, end and step hold one value each, not " + to_string(t->shape()));
+    if (t->numel() != 1)
+      throw ShapeMismatch("range: start, end and step hold one value each, not " + to_string(t->shape()), "three numbers work");
   }
   Tensor output;
   with_dtype(start.dtype(), [&](auto zero) {
@@ -327,7 +333,7 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
       refuse_type(start.dtype(), "arange_cpu");
     } else {
       const T first = start.data<T>()[0], last = end.data<T>()[0], by = step.data<T>()[0];
-      if (by == 0) throw Error("step must be nonzero");
+      if (by == 0) throw Error("step must be nonzero", "1 counts up, -1 down");
       int64_t count = 0;
       if constexpr (std::is_integral_v<T>) {
         // The distance fits 64 bits without sign, whatever the ends are.
@@ -336,12 +342,14 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
           const uint64_t a = static_cast<uint64_t>(first), b = static_cast<uint64_t>(last), s = static_cast<uint64_t>(by);
           const uint64_t distance = up ? b - a : a - b, stride = up ? s : 0 - s;
           const uint64_t n = (distance - 1) / stride + 1;
-          if (n > static_cast<uint64_t>(INT64_MAX)) throw Error("numel: integer multiplication overflow");
+          if (n > static_cast<uint64_t>(INT64_MAX))
+            throw Error("numel: integer multiplication overflow", "a larger step gives fewer values");
           count = static_cast<int64_t>(n);
         }
       } else {
         const double n = std::ceil((static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(by));
-        if (!(n < 9e18)) throw Error("unsupported range: " + std::to_string(first) + " -> " + std::to_string(last));
+        if (!(n < 9e18))
+          throw Error("unsupported range: " + std::to_string(first) + " -> " + std::to_string(last), "finite numbers work");
         count = std::max<int64_t>(0, static_cast<int64_t>(std::max(n, 0.0)));
       }
       output = Tensor::empty({count}, start.dtype());

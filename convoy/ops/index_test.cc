@@ -7,19 +7,12 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-template <class F>
-std::string reason(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.reason();
-  }
-  return "";
-}
+using testing::reason;
 
 Tensor index(std::initializer_list<int64_t> values, Shape shape, DType dtype = DType::kInt64) {
   return Tensor::from(std::vector<int64_t>(values), std::move(shape)).to(dtype);
@@ -71,7 +64,7 @@ TEST(GatherNd, AndScatterNd) {
   EXPECT_EQ(list(scatter_nd(x, index({1}, {1, 1}), Tensor::full({1, 2, 2}, 10), ScatterReduction::kAdd)),
             (L{0, 1, 2, 3, 14, 15, 16, 17}));
   EXPECT_EQ(reason([&] { gather_nd(x, index({0, 2}, {1, 2})); }), "index 2 is out of bounds for dimension 1 with size 2");
-  EXPECT_NE(reason([&] { gather_nd(x, index({0, 0, 0, 0}, {1, 4})); }), "");
+  EXPECT_NE(reason([&] { gather_nd(x, index({0, 0, 0, 0}, {1, 4})); }), "accepted");
   EXPECT_EQ(reason([&] {
               scatter_nd(y, index({0}, {1, 1}), Tensor::zeros({2}));
             }),
@@ -103,7 +96,7 @@ TEST(Range, CountsInItsType) {
   EXPECT_EQ(list(of(0, 1, 0.25, DType::kFloat64)), (L{0, 0.25, 0.5, 0.75}));
   EXPECT_EQ(list(of(-128, 127, 100, DType::kInt8)), (L{-128, -28, 72}));
   EXPECT_EQ(reason([&] { of(0, 1, 0, DType::kInt64); }), "step must be nonzero");
-  EXPECT_NE(reason([&] { of(-0x1p63, 0x1.8p62, 1, DType::kInt64); }), "");
+  EXPECT_NE(reason([&] { of(-0x1p63, 0x1.8p62, 1, DType::kInt64); }), "accepted");
 }
 
 TEST(Eye, HasADiagonal) {

@@ -25,7 +25,8 @@ std::string times(int64_t a, int64_t b) { return std::to_string(a) + "x" + std::
 
 void check_types(const Tensor& a, const Tensor& b) {
   for (const Tensor* t : {&a, &b}) {
-    if (!t->defined()) throw Error("expected a tensor, but got an undefined one");
+    if (!t->defined())
+      throw Error("expected a tensor, but got an undefined one", "give it values first: Tensor::zeros, Tensor::from, randn");
     check_floating(*t, "addmm_impl_cpu_");
   }
   if (a.dtype() != b.dtype()) {
@@ -191,7 +192,9 @@ DType computed_type(const Tensor& a, const Tensor& b, const char* function) {
 Tensor integer_product(const Tensor& a, const Tensor& b) {
   const int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1);
   if (k != b.size(-2)) {
-    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(m, k) + " and " + times(b.size(-2), n) + ")");
+    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(m, k) + " and " + times(b.size(-2), n) + ")",
+                        "the columns of the first must be as many as the rows of the second: " + std::to_string(k) + " and " +
+                            std::to_string(b.size(-2)));
   }
   Shape a_shape = broadcast_batch(a, b), b_shape = a_shape;
   Shape shape = a_shape;
@@ -220,12 +223,14 @@ void check_matmul(const Tensor& a, const Tensor& b) {
   if (a.dtype() != DType::kInt64 || b.dtype() != DType::kInt64) check_types(a, b);
   if (a.dim() == 0 || b.dim() == 0) {
     throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are " + std::to_string(a.dim()) + "D and " +
-                        std::to_string(b.dim()) + "D");
+                            std::to_string(b.dim()) + "D",
+                        "a product with one number is a * number");
   }
   if (a.dim() == 1 && b.dim() == 1 && a.numel() != b.numel()) {
     throw ShapeMismatch("inconsistent tensor size, expected tensor [" + std::to_string(a.numel()) + "] and src [" +
-                        std::to_string(b.numel()) + "] to have the same number of elements, but got " + std::to_string(a.numel()) +
-                        " and " + std::to_string(b.numel()) + " elements respectively");
+                            std::to_string(b.numel()) + "] to have the same number of elements, but got " +
+                            std::to_string(a.numel()) + " and " + std::to_string(b.numel()) + " elements respectively",
+                        "both vectors must have the same length");
   }
 }
 
@@ -253,8 +258,9 @@ LinearGradients linear_backward(const Tensor& grad_output, const Tensor& input, 
   Shape expected = input.shape();
   expected.back() = weight.size(0);
   if (grad_output.shape() != expected) {
-    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " +
-                        to_string(expected));
+    throw ShapeMismatch(
+        "grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " + to_string(expected),
+        "grad_output has one value per output");
   }
   check_types(grad_output, input);
   const int64_t in = weight.size(1), out = weight.size(0),
@@ -298,8 +304,9 @@ Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions
   }
   if (dtype != a.dtype()) return gemm(a.to(dtype), b.to(dtype), c.to(dtype), options).to(a.dtype());
   if (a.dim() != 2 || b.dim() != 2) {
-    throw ShapeMismatch("gemm: both matrices must have 2 axes, but have shapes " + to_string(a.shape()) + " and " +
-                        to_string(b.shape()));
+    throw ShapeMismatch(
+        "gemm: both matrices must have 2 axes, but have shapes " + to_string(a.shape()) + " and " + to_string(b.shape()),
+        "matmul takes batches of matrices");
   }
   const int64_t m = a.size(options.transpose_a ? 1 : 0), k = a.size(options.transpose_a ? 0 : 1);
   const int64_t k2 = b.size(options.transpose_b ? 1 : 0), n = b.size(options.transpose_b ? 0 : 1);
@@ -310,7 +317,8 @@ Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions
   const bool plain = options.alpha == 1 && c.defined() && options.beta == 1;
   const bool bias = plain && c.numel() == n && (c.dim() == 1 || (c.dim() == 2 && c.size(0) == 1));
   if (c.defined() && broadcast_shape({m, n}, c.shape()) != Shape{m, n}) {
-    throw ShapeMismatch("gemm: c of shape " + to_string(c.shape()) + " does not broadcast to " + to_string({m, n}));
+    throw ShapeMismatch("gemm: c of shape " + to_string(c.shape()) + " does not broadcast to " + to_string({m, n}),
+                        "sizes of 1, m or n work there");
   }
   Tensor output = Tensor::empty({m, n}, dtype);
   with_floating(dtype, [&](auto zero) {

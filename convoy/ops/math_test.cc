@@ -11,19 +11,12 @@
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/elementwise/unary_reference.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-template <class F>
-std::string reason(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.reason();
-  }
-  return "";
-}
+using testing::reason;
 
 constexpr DType kNumbers[] = {DType::kFloat32, DType::kFloat64, DType::kInt64, DType::kFloat16, DType::kBFloat16, DType::kInt32,
                               DType::kInt16,   DType::kInt8,    DType::kUInt8, DType::kUInt16,  DType::kUInt32,   DType::kUInt64};

@@ -384,7 +384,8 @@ NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input
   check_gradient(grad_output, input);
   if (in.channels % num_groups != 0) {
     throw ShapeMismatch("Expected number of channels in input to be divisible by num_groups, but got input of shape " +
-                        to_string(input.shape()) + " and num_groups=" + std::to_string(num_groups));
+                            to_string(input.shape()) + " and num_groups=" + std::to_string(num_groups),
+                        "any divisor of the channels works, 1 (layer) and all (instance) among them");
   }
   check_statistics(weight, "weight", in.channels, input.dtype());
   check_forward_result(forward, in.batch * num_groups);
@@ -447,7 +448,8 @@ struct Rows {
       if (t->defined() && t->shape() != normalized_shape) {
         const char* name = t == &weight ? "weight" : "bias";
         throw ShapeMismatch(std::string("Expected ") + name + " to be of same shape as normalized_shape, but got " + name +
-                            " of shape " + to_string(t->shape()) + " and normalized_shape = " + to_string(normalized_shape));
+                                " of shape " + to_string(t->shape()) + " and normalized_shape = " + to_string(normalized_shape),
+                            "one value for each normalised element");
       }
     }
     const Shape& shape = input.shape();

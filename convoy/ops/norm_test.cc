@@ -14,20 +14,14 @@
 #include "convoy/core/parallel.h"
 #include "convoy/core/random.h"
 #include "convoy/ops/elementwise.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-using Complex = std::complex<double>;
+using testing::reason;
 
-std::string reason(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.reason();
-  }
-  return "no error";
-}
+using Complex = std::complex<double>;
 
 Tensor normal(Shape shape, unsigned seed, double mean = 0, double deviation = 1) {
   Tensor t = Tensor::empty(std::move(shape));

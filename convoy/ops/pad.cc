@@ -361,7 +361,8 @@ Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, Pa
   }
   if (value.defined()) {
     check_type(value, input.dtype());
-    if (value.numel() != 1) throw ShapeMismatch("pad: the value must be one, but has shape " + to_string(value.shape()));
+    if (value.numel() != 1)
+      throw ShapeMismatch("pad: the value must be one, but has shape " + to_string(value.shape()), "0, for example");
   }
   Plan plan{pads, input.shape()};
   std::vector<AxisSlice> crops;
@@ -370,7 +371,8 @@ Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, Pa
     const shape::Checked left = shape::Checked(n) + std::min<int64_t>(pads[a].begin, 0) + std::min<int64_t>(pads[a].end, 0);
     if (!left.ok() || left.value() < 0) {
       throw ShapeMismatch("pad: axis " + text(a) + " of size " + text(n) + " cannot be cropped by " + text(pads[a].begin) +
-                          " and " + text(pads[a].end));
+                              " and " + text(pads[a].end),
+                          "crop less than the axis has");
     }
     plan.pads[a] = {std::max<int64_t>(pads[a].begin, 0), std::max<int64_t>(pads[a].end, 0)};
     if (left.value() != n) {
@@ -381,7 +383,8 @@ Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, Pa
     if (!size.ok()) throw Error("numel: integer multiplication overflow", "the padded axis " + text(a) + " does not fit 64 bits");
     plan.output[a] = size.value();
     if (mode != PadMode::kConstant && left.value() == 0 && plan.output[a] > 0) {
-      throw ShapeMismatch("pad: axis " + text(a) + " has nothing to " + std::string(pad_mode_name(mode)));
+      throw ShapeMismatch("pad: axis " + text(a) + " has nothing to " + std::string(pad_mode_name(mode)),
+                          "mode constant fills an empty axis");
     }
   }
   const Tensor source = crops.empty() ? input : slice(input, crops);

@@ -6,9 +6,12 @@
 #include <limits>
 
 #include "convoy/core/error.h"
+#include "tests/refusal.h"
 
 namespace convoy {
 namespace {
+
+using testing::reason;
 
 using Floats = std::vector<float>;
 using Ints = std::vector<int64_t>;
@@ -22,23 +25,12 @@ Tensor counting(Shape shape) {
   return Tensor::arange(n).reshape(std::move(shape));
 }
 
-template <class Call>
-std::string refusal(Call&& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    EXPECT_FALSE(e.fix().empty()) << e.reason();
-    return e.reason();
-  }
-  return "accepted";
-}
-
 std::string max_refusal(int rank, const Shape& shape, const MaxPoolOptions& options) {
-  return refusal([&] { ops::max_pool(rank, Tensor::zeros(shape), options); });
+  return reason([&] { ops::max_pool(rank, Tensor::zeros(shape), options); });
 }
 
 std::string avg_refusal(int rank, const Shape& shape, const AvgPoolOptions& options) {
-  return refusal([&] { ops::avg_pool(rank, Tensor::zeros(shape), options); });
+  return reason([&] { ops::avg_pool(rank, Tensor::zeros(shape), options); });
 }
 
 int64_t length(int64_t n, int64_t k, int64_t s, int64_t p, bool ceil_mode) {
@@ -110,7 +102,7 @@ TEST(MaxPool, BackwardFollowsTheIndices) {
 
 TEST(MaxPool, BackwardRefusesForeignShapesAndIndices) {
   const auto backward = [](const Shape& grad, const Shape& indices, const Shape& input, int64_t index = 0) {
-    return refusal([&] {
+    return reason([&] {
       ops::max_pool_backward(2, Tensor::ones(grad), Tensor::full(indices, static_cast<double>(index), DType::kInt64), input);
     });
   };
@@ -153,8 +145,8 @@ TEST(AvgPool, BackwardSharesTheGradient) {
   EXPECT_EQ(ops::avg_pool_backward(1, Tensor::from({4, 8}, {1, 1, 2}), {1, 1, 5}, {.kernel_size = 2}).to_vector<float>(),
             (Floats{2, 2, 4, 4, 0}));
   EXPECT_EQ(ops::avg_pool_backward(2, Tensor::ones({0, 2, 2, 2}), {0, 2, 4, 4}, {.kernel_size = 2}).shape(), (Shape{0, 2, 4, 4}));
-  EXPECT_NE(refusal([] { ops::avg_pool_backward(1, Tensor::ones({1, 1, 3}), {1, 1, 5}, {.kernel_size = 2}); }), "accepted");
-  EXPECT_NE(refusal([] {
+  EXPECT_NE(reason([] { ops::avg_pool_backward(1, Tensor::ones({1, 1, 3}), {1, 1, 5}, {.kernel_size = 2}); }), "accepted");
+  EXPECT_NE(reason([] {
               ops::avg_pool_backward(2, Tensor::ones({2, 1, 5, 2}), Shape(4, -536870912), {.kernel_size = 2});
             }),
             "accepted");
@@ -241,7 +233,7 @@ TEST(Pooling, RefusesInPyTorchsWords) {
   EXPECT_EQ(
       max_refusal(1, {12, 2, 2, 2, 0, 4}, {.kernel_size = 2}),
       "Expected 2 to 3 dimensions, but got 6-dimensional tensor for argument #1 'self' (while checking arguments for max_pool1d)");
-  EXPECT_EQ(refusal([] {
+  EXPECT_EQ(reason([] {
               ops::max_pool(2, Tensor::zeros({1, 1, 4, 4}, DType::kInt64), {.kernel_size = 2});
             }),
             "\"max_pool2d\" not implemented for 'Long'");
@@ -249,10 +241,10 @@ TEST(Pooling, RefusesInPyTorchsWords) {
 
 TEST(AdaptivePool, RefusesInPyTorchsWords) {
   const auto avg = [](int rank, const Shape& shape, const AdaptiveSize& size) {
-    return refusal([&] { ops::adaptive_avg_pool(rank, Tensor::zeros(shape), size); });
+    return reason([&] { ops::adaptive_avg_pool(rank, Tensor::zeros(shape), size); });
   };
   const auto max = [](int rank, const Shape& shape, const AdaptiveSize& size) {
-    return refusal([&] { ops::adaptive_max_pool(rank, Tensor::zeros(shape), size); });
+    return reason([&] { ops::adaptive_max_pool(rank, Tensor::zeros(shape), size); });
   };
   EXPECT_EQ(avg(2, {2, 3, 8, 9}, {-1, 2}),
             "adaptive_avg_pool2d: elements of output_size must be greater than or equal to 0 but received {-1, 2}");
@@ -273,7 +265,7 @@ TEST(AdaptivePool, RefusesInPyTorchsWords) {
       "dimension 3 being empty");
   EXPECT_EQ(avg(2, {8, 8}, {2}), "adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got [8, 8]");
   EXPECT_EQ(max(2, {8, 8}, {2}), "adaptive_max_pool2d(): Expected 3D or 4D tensor, but got: [8, 8]");
-  EXPECT_NE(refusal([] { ops::adaptive_avg_pool_backward(2, Tensor::zeros({1, 2, 2, 2}), {1, 3, 4, 4}); }), "accepted");
+  EXPECT_NE(reason([] { ops::adaptive_avg_pool_backward(2, Tensor::zeros({1, 2, 2, 2}), {1, 3, 4, 4}); }), "accepted");
 }
 
 // Every argument with extreme values: refused or run, never undefined.
@@ -282,7 +274,7 @@ TEST(Pooling, ExtremeArguments) {
   for (const int64_t v : {kMin, kMin + 1, int64_t{-2147483648}, int64_t{-1}, int64_t{0}, int64_t{2147483648},
                           int64_t{3134755050008138495}, kMax / 2, kMax - 1, kMax}) {
     for (const bool ceil_mode : {false, true}) {
-      const auto max = [&](const MaxPoolOptions& o) { return refusal([&] { ops::max_pool(2, x, o); }); };
+      const auto max = [&](const MaxPoolOptions& o) { return reason([&] { ops::max_pool(2, x, o); }); };
       // With ceil_mode one window may hang over, however far.
       EXPECT_EQ(max({.kernel_size = v, .ceil_mode = ceil_mode}) == "accepted", ceil_mode && v > 0) << v;
       EXPECT_NE(max({.kernel_size = {2, v}, .stride = 1, .ceil_mode = ceil_mode}), "accepted") << v;
@@ -290,13 +282,13 @@ TEST(Pooling, ExtremeArguments) {
       EXPECT_EQ(max({.kernel_size = 2, .stride = {v, 100}, .ceil_mode = ceil_mode}) == "accepted", v > 0) << v;
       EXPECT_EQ(max({.kernel_size = 2, .padding = v, .ceil_mode = ceil_mode}) == "accepted", v == 0) << v;
       EXPECT_NE(max({.kernel_size = 2, .dilation = v, .ceil_mode = ceil_mode}), "accepted") << v;
-      const auto avg = [&](const AvgPoolOptions& o) { return refusal([&] { ops::avg_pool(2, x, o); }); };
+      const auto avg = [&](const AvgPoolOptions& o) { return reason([&] { ops::avg_pool(2, x, o); }); };
       EXPECT_EQ(avg({.kernel_size = v, .ceil_mode = ceil_mode}) == "accepted", ceil_mode && v > 0) << v;
       EXPECT_EQ(avg({.kernel_size = 2, .stride = v, .ceil_mode = ceil_mode}) == "accepted", v > 0) << v;
       EXPECT_EQ(avg({.kernel_size = 2, .divisor_override = v}) == "accepted", v != 0) << v;
       if (v == 2147483648) continue;  // an output of some gigabytes is legal
-      EXPECT_EQ(refusal([&] { ops::adaptive_avg_pool(2, x, {v}); }) == "accepted", v == 0) << v;
-      EXPECT_EQ(refusal([&] { ops::adaptive_max_pool(2, x, {1, v}); }) == "accepted", v == 0) << v;
+      EXPECT_EQ(reason([&] { ops::adaptive_avg_pool(2, x, {v}); }) == "accepted", v == 0) << v;
+      EXPECT_EQ(reason([&] { ops::adaptive_max_pool(2, x, {1, v}); }) == "accepted", v == 0) << v;
     }
   }
   // A window of 2^40 over an input and as much padding is legal, and sees the whole input.
@@ -328,7 +320,7 @@ TEST(MaxUnpool, RefusesInPyTorchsWords) {
   const auto unpool = [](int rank, const Shape& shape, int64_t index, const MaxPoolOptions& o, const Ints& size = {}) {
     Tensor indices = Tensor::zeros(shape, DType::kInt64);
     if (indices.numel() > 0) indices.data<int64_t>()[indices.numel() - 1] = index;
-    return refusal([&] { ops::max_unpool(rank, Tensor::ones(shape), indices, o, size); });
+    return reason([&] { ops::max_unpool(rank, Tensor::ones(shape), indices, o, size); });
   };
   EXPECT_EQ(unpool(2, {1, 1, 2, 2}, 18, {.kernel_size = 2}), "Found an invalid max index: 18 (output volumes are of size 4x4");
   EXPECT_EQ(unpool(2, {1, 1, 2, 2}, -1, {.kernel_size = 2}), "Found an invalid max index: -1 (output volumes are of size 4x4");
@@ -350,20 +342,20 @@ TEST(MaxUnpool, RefusesInPyTorchsWords) {
   EXPECT_EQ(unpool(2, {1, 1, 2, 2}, 0, {.kernel_size = 2, .padding = 9}), "numel: integer multiplication overflow");
   EXPECT_EQ(unpool(3, {1, 1, 2, 2, 2}, 0, {.kernel_size = 2, .stride = 0}),
             "strides should be greater than zero, but got stride: [0, 0, 0]");
-  EXPECT_EQ(refusal([] {
+  EXPECT_EQ(reason([] {
               ops::max_unpool(2, Tensor::ones({1, 1, 2, 2}), Tensor::zeros({1, 1, 2, 3}, DType::kInt64), {.kernel_size = 2});
             }),
             "Expected shape of indices to be same as that of the input tensor ([1, 1, 2, 2]) but got indices tensor with shape: "
             "[1, 1, 2, 3]");
-  EXPECT_EQ(refusal([] {
+  EXPECT_EQ(reason([] {
               ops::max_unpool(2, Tensor::ones({1, 1, 2, 2}), Tensor::zeros({1, 1, 2, 2}), {.kernel_size = 2});
             }),
             "elements in indices should be type int64 but got: Float");
-  EXPECT_NE(refusal([] {
+  EXPECT_NE(reason([] {
               ops::max_unpool_backward(2, Tensor::ones({1, 1, 2, 2}), Tensor::full({1, 1, 1, 1}, 4, DType::kInt64));
             }),
             "accepted");
-  EXPECT_NE(refusal([] {
+  EXPECT_NE(reason([] {
               ops::max_unpool_backward(2, Tensor::ones({1, 2, 2, 2}), Tensor::zeros({1, 1, 1, 1}, DType::kInt64));
             }),
             "accepted");
@@ -413,9 +405,9 @@ TEST(LpPool, Gradient) {
 }
 
 TEST(LpPool, Refuses) {
-  EXPECT_EQ(refusal([] { ops::lp_pool(1, Tensor::ones({1, 1, 4}), 0, 2); }), "norm_type must be non-zero");
-  EXPECT_EQ(refusal([] { ops::lp_pool(2, Tensor::ones({1, 1, 4, 4}), 2, 0); }), "stride should not be zero");
-  EXPECT_EQ(refusal([] {
+  EXPECT_EQ(reason([] { ops::lp_pool(1, Tensor::ones({1, 1, 4}), 0, 2); }), "norm_type must be non-zero");
+  EXPECT_EQ(reason([] { ops::lp_pool(2, Tensor::ones({1, 1, 4, 4}), 2, 0); }), "stride should not be zero");
+  EXPECT_EQ(reason([] {
               ops::lp_pool(1, Tensor::ones({2, 3}), 2, 9);
             }),
             "Given input size: (2x1x3). Calculated output size: (2x1x0). Output size is too small");

@@ -27,7 +27,8 @@ PoolShape pooled_shape(const Shape& input, const PoolShape& windows) {
   const auto rank = static_cast<size_t>(windows.rank);
   if (input.size() != rank + 2) {
     throw ShapeMismatch("pooling over " + std::to_string(rank) + " axes expects an input of " + std::to_string(rank + 2) +
-                        " axes, (N, C, *), but got " + to_string(input));
+                            " axes, (N, C, *), but got " + to_string(input),
+                        "one image needs a batch axis: reshape({1, C, H, W})");
   }
   PoolShape s = windows;
   s.batch = input[0];
@@ -36,7 +37,8 @@ PoolShape pooled_shape(const Shape& input, const PoolShape& windows) {
     s.input[3 - rank + i] = input[2 + i];
     const shape::Axis& axis = s.axes[3 - rank + i];
     if (axis.pad_begin < 0 || axis.pad_end < 0) {
-      throw ValueError("pad must be non-negative, but got pad: " + std::to_string(std::min(axis.pad_begin, axis.pad_end)));
+      throw ValueError("pad must be non-negative, but got pad: " + std::to_string(std::min(axis.pad_begin, axis.pad_end)),
+                       "crop with slice() instead");
     }
   }
   const shape::Result<PoolShape> completed = shape::complete(s);
@@ -90,7 +92,7 @@ Tensor lp_pool(const Tensor& input, const PoolShape& windows, double norm_type) 
     return lp_pool(input.to(DType::kFloat32), windows, norm_type).to(input.dtype());
   }
   check_floating(input, "lp_pool2d");
-  if (norm_type == 0) throw ValueError("lp_pool: norm_type must not be 0");
+  if (norm_type == 0) throw ValueError("lp_pool: norm_type must not be 0", "2 gives root sums of squares, 1 sums");
   const PoolShape s = pooled_shape(input.shape(), windows);
   Tensor powers = unary(Unary::kAbs, input);
   Tensor output = Tensor::empty(pool_checks::output_shape(input.shape(), s.rank, s.output), input.dtype());
@@ -108,8 +110,9 @@ Tensor flat_indices(const Tensor& indices, const Shape& input_shape, bool column
   check_type(indices, DType::kInt64);
   if (indices.dim() < 3 || indices.shape().size() != input_shape.size() || indices.shape()[0] != input_shape[0] ||
       indices.shape()[1] != input_shape[1]) {
-    throw ShapeMismatch("indices of shape " + to_string(indices.shape()) + " do not come from an input of shape " +
-                        to_string(input_shape));
+    throw ShapeMismatch(
+        "indices of shape " + to_string(indices.shape()) + " do not come from an input of shape " + to_string(input_shape),
+        "take the indices of the pooling of that input");
   }
   Tensor result = Tensor::empty(indices.shape(), DType::kInt64);
   const int64_t planes = input_shape[0] * input_shape[1];
@@ -141,14 +144,16 @@ Tensor max_unpool_flat(const Tensor& input, const Tensor& indices, const Shape& 
   check_type(indices, DType::kInt64);
   if (indices.shape() != input.shape()) {
     throw ShapeMismatch("Expected shape of indices to be same as that of the input tensor (" + to_string(input.shape()) +
-                        ") but got indices tensor with shape: " + to_string(indices.shape()));
+                            ") but got indices tensor with shape: " + to_string(indices.shape()),
+                        "take the indices that came with that tensor");
   }
   Tensor output = Tensor::zeros(output_shape, input.dtype());
   const int64_t* at = indices.data<int64_t>();
   for (int64_t i = 0; i < indices.numel(); ++i) {
     if (at[i] < 0 || at[i] >= output.numel()) {
-      throw Error("Found an invalid max index: " + std::to_string(at[i]) + " (output volumes are of size " +
-                  to_string(output_shape) + ")");
+      throw Error(
+          "Found an invalid max index: " + std::to_string(at[i]) + " (output volumes are of size " + to_string(output_shape) + ")",
+          "indices point into one channel of the output, row by row");
     }
   }
   with_element_size(input.dtype(), [&](auto bits) {

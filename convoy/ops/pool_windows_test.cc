@@ -8,19 +8,12 @@
 
 #include "convoy/core/error.h"
 #include "convoy/ops/pool.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-template <class F>
-std::string reason(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.reason();
-  }
-  return "";
-}
+using testing::reason;
 
 using L = std::vector<double>;
 L list(const Tensor& x) { return x.to_vector<double>(); }
@@ -112,9 +105,9 @@ TEST(PoolWindows, TakeSmallTypes) {
   EXPECT_EQ(reason([&] { max_pool(x.to(DType::kInt64), s); }), "\"max_pool2d\" not implemented for 'Long'");
   EXPECT_EQ(reason([&] { avg_pool(x.reshape({9}), s, true); }),
             "pooling over 2 axes expects an input of 4 axes, (N, C, *), but got [9]");
-  EXPECT_NE(reason([&] { max_pool(x, windows({{9, 1, 1, 0, 0}, {1, 1, 1, 0, 0}})); }), "");
-  EXPECT_NE(reason([&] { max_pool(x, windows({{1, 0, 1, 0, 0}, {1, 1, 1, 0, 0}})); }), "");
-  EXPECT_NE(reason([&] { max_pool(x, windows({{1, 1, 1, -1, 0}, {1, 1, 1, 0, 0}})); }), "");
+  EXPECT_NE(reason([&] { max_pool(x, windows({{9, 1, 1, 0, 0}, {1, 1, 1, 0, 0}})); }), "accepted");
+  EXPECT_NE(reason([&] { max_pool(x, windows({{1, 0, 1, 0, 0}, {1, 1, 1, 0, 0}})); }), "accepted");
+  EXPECT_NE(reason([&] { max_pool(x, windows({{1, 1, 1, -1, 0}, {1, 1, 1, 0, 0}})); }), "accepted");
 }
 
 TEST(PoolWindows, FlatIndices) {

@@ -32,7 +32,8 @@ void check(const Quantization& q, const char* function) {
   if (!is_quantized(q.zero_point.dtype())) refuse_type(q.zero_point.dtype(), function);
   if (q.zero_point.numel() != q.scale.numel()) {
     throw ShapeMismatch(std::string(function) + ": scale has shape " + to_string(q.scale.shape()) + ", zero_point " +
-                        to_string(q.zero_point.shape()));
+                            to_string(q.zero_point.shape()),
+                        "scale and zero_point have equal shapes");
   }
 }
 
@@ -45,7 +46,7 @@ struct Scales {
 
   Scales(const char* function, const Shape& shape, const Shape& scale, int64_t count, int64_t dim, int64_t block) {
     view = {1, 1, numel(shape)};
-    if (block < 0) throw ValueError(std::string(function) + ": block_size must not be negative");
+    if (block < 0) throw ValueError(std::string(function) + ": block_size must not be negative", "0 means no blocks");
     if (count == 1 && block == 0) return;
     const int64_t axis = wrap_dim(dim, static_cast<int64_t>(shape.size()));
     view = view_axis(shape, axis);
@@ -55,7 +56,8 @@ struct Scales {
     const bool fits = blocked ? count == view.outer * blocks * view.inner : scale.size() <= 1 && count == view.n;
     if (!fits) {
       throw ShapeMismatch(std::string(function) + ": a scale of shape " + to_string(scale) + " does not fit axis " +
-                          std::to_string(axis) + " of values of shape " + to_string(shape));
+                              std::to_string(axis) + " of values of shape " + to_string(shape),
+                          "one scale, or one for each entry of the axis");
     }
   }
 
@@ -82,7 +84,8 @@ Tensor centred(const Tensor& x, const Tensor& zero, int64_t dim, const char* fun
   const int64_t axis = wrap_dim(dim, x.dim());
   if (zero.numel() != x.size(axis)) {
     throw ShapeMismatch(std::string(function) + ": a zero point of shape " + to_string(zero.shape()) + " does not fit axis " +
-                        std::to_string(axis) + " of values of shape " + to_string(x.shape()));
+                            std::to_string(axis) + " of values of shape " + to_string(x.shape()),
+                        "one scale, or one for each entry of the axis");
   }
   Shape shape(x.shape().size(), 1);
   shape[static_cast<size_t>(axis)] = zero.numel();
@@ -96,7 +99,8 @@ Tensor factors(const Tensor& scale, int64_t axis, const Tensor& result, const ch
   const int64_t at = wrap_dim(axis, result.dim());
   if (wide.numel() != result.size(at)) {
     throw ShapeMismatch(std::string(function) + ": a scale of shape " + to_string(scale.shape()) +
-                        " does not fit a result of shape " + to_string(result.shape()));
+                            " does not fit a result of shape " + to_string(result.shape()),
+                        "one scale, or one for each column or row");
   }
   Shape shape(result.shape().size(), 1);
   shape[static_cast<size_t>(at)] = wide.numel();
@@ -105,7 +109,7 @@ Tensor factors(const Tensor& scale, int64_t axis, const Tensor& result, const ch
 
 Tensor requantized(const Tensor& sums, const Tensor& factor, const Quantization& output, const char* function) {
   check(output, function);
-  if (output.scale.numel() != 1) throw ShapeMismatch(std::string(function) + ": the output has one scale");
+  if (output.scale.numel() != 1) throw ShapeMismatch(std::string(function) + ": the output has one scale", "give it one number");
   return quantize(mul(sums, factor), {output.scale.to(DType::kFloat64), output.zero_point});
 }
 

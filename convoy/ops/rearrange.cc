@@ -256,7 +256,8 @@ Tensor col2im(const Tensor& columns, const shape::PoolShape& image) {
     return col2im(columns.to(DType::kFloat32), image).to(columns.dtype());
   }
   check_floating(columns.dtype(), "col2im_out_cpu");
-  if (columns.dim() != 3) throw ShapeMismatch("col2im expects columns (N, C k, L), but got " + to_string(columns.shape()));
+  if (columns.dim() != 3)
+    throw ShapeMismatch("col2im expects columns (N, C k, L), but got " + to_string(columns.shape()), "unfold() makes them");
   UnfoldShape s = image;
   s.batch = columns.size(0);
   s.channels = 1;
@@ -265,10 +266,13 @@ Tensor col2im(const Tensor& columns, const shape::PoolShape& image) {
   Checked taps = 1;
   for (const Axis& axis : s.axes) {
     taps = taps * axis.kernel_size;
-    if (axis.pad_begin < 0 || axis.pad_end < 0) throw ValueError("padding should be non-negative, but is not");
+    if (axis.pad_begin < 0 || axis.pad_end < 0)
+      throw ValueError("padding should be non-negative, but is not", "crop with slice() instead");
   }
   shape::Result<UnfoldShape> counted = shape::complete(s);
-  if (!counted) throw ShapeMismatch("col2im: " + std::string(shape::reason(counted.error().code)));
+  if (!counted)
+    throw ShapeMismatch("col2im: " + std::string(shape::reason(counted.error().code)),
+                        "the columns are as many as windows fit into the padded output");
   if (!taps.ok() || columns.size(1) % taps.value() != 0) {
     throw ShapeMismatch("col2im: " + text(columns.size(1)) + " rows are not a multiple of the kernel's taps",
                         "the columns have shape " + to_string(columns.shape()));

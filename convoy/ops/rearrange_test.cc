@@ -7,9 +7,12 @@
 #include <random>
 
 #include "convoy/core/error.h"
+#include "tests/refusal.h"
 
 namespace convoy {
 namespace {
+
+using testing::reason;
 
 using Floats = std::vector<float>;
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
@@ -18,17 +21,6 @@ constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
 Tensor counting(Shape shape) {
   const int64_t n = numel(shape);
   return Tensor::arange(n).reshape(std::move(shape));
-}
-
-template <class Call>
-std::string refusal(Call&& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    EXPECT_FALSE(e.fix().empty()) << e.reason();
-    return e.reason();
-  }
-  return "accepted";
 }
 
 TEST(Unfold, BlocksBecomeColumns) {
@@ -44,7 +36,7 @@ TEST(Unfold, BlocksBecomeColumns) {
 
 TEST(Unfold, RefusesInPyTorchsWords) {
   const auto unfold = [](const Shape& shape, const UnfoldOptions& o) {
-    return refusal([&] { ops::unfold(Tensor::zeros(shape), o); });
+    return reason([&] { ops::unfold(Tensor::zeros(shape), o); });
   };
   EXPECT_EQ(unfold({2, 3, 5, 6}, {.kernel_size = 0}),
             "kernel size should be greater than zero, but got kernel_height: 0 kernel_width: 0");
@@ -62,7 +54,7 @@ TEST(Unfold, RefusesInPyTorchsWords) {
 
 TEST(Fold, RefusesInPyTorchsWords) {
   const auto fold = [](const Shape& shape, const std::vector<int64_t>& size, const UnfoldOptions& o) {
-    return refusal([&] { ops::fold(Tensor::zeros(shape), size, o); });
+    return reason([&] { ops::fold(Tensor::zeros(shape), size, o); });
   };
   EXPECT_EQ(fold({2, 26, 12}, {5, 6}, {.kernel_size = 3}),
             "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)=26 and "
@@ -78,27 +70,27 @@ TEST(Unfold, ExtremeArgumentsAreRefusedAtOnce) {
   const Tensor x = Tensor::zeros({2, 3, 5, 6});
   const auto overflows = [](const std::string& reason) { return reason.find("overflow") != std::string::npos; };
   EXPECT_TRUE(overflows(
-      refusal([&] { ops::unfold(x, {.kernel_size = kMax - 1, .dilation = kMax / 2, .padding = kMax / 2, .stride = kMax}); })));
-  EXPECT_TRUE(overflows(refusal([&] { ops::unfold(x, {.kernel_size = 3, .padding = kMax / 2}); })));
+      reason([&] { ops::unfold(x, {.kernel_size = kMax - 1, .dilation = kMax / 2, .padding = kMax / 2, .stride = kMax}); })));
+  EXPECT_TRUE(overflows(reason([&] { ops::unfold(x, {.kernel_size = 3, .padding = kMax / 2}); })));
   EXPECT_NE(
-      refusal([&] {
+      reason([&] {
         ops::unfold(Tensor::zeros({2, 4, 3, 3}), {.kernel_size = 1879048192, .padding = 1250999896764, .stride = 1250999896764});
       }),
       "accepted");
-  EXPECT_TRUE(overflows(refusal([&] {
+  EXPECT_TRUE(overflows(reason([&] {
     ops::fold(Tensor::zeros({1, 1, 1}), {100, 100}, {.kernel_size = 1, .dilation = 100, .padding = kMax - 1, .stride = kMax});
   })));
-  EXPECT_NE(refusal([&] {
+  EXPECT_NE(reason([&] {
               ops::fold(Tensor::zeros({2, 16, 4}), {536870912, 536870912}, {.kernel_size = 2, .dilation = 536870912});
             }),
             "accepted");
   for (const int64_t v : {kMin, kMin + 1, int64_t{-1}, kMax - 1, kMax}) {
-    EXPECT_NE(refusal([&] { ops::unfold(x, {.kernel_size = v}); }), "accepted");
-    EXPECT_NE(refusal([&] { ops::unfold(x, {.kernel_size = 2, .dilation = v}); }), "accepted");
-    EXPECT_NE(refusal([&] { ops::unfold(x, {.kernel_size = 2, .padding = v}); }), "accepted");
-    EXPECT_EQ(refusal([&] { ops::unfold(x, {.kernel_size = 2, .stride = v}); }) == "accepted", v > 0);
-    EXPECT_NE(refusal([&] { ops::fold(Tensor::zeros({1, 4, 4}), {v, v}, {.kernel_size = 2}); }), "accepted");
-    EXPECT_NE(refusal([&] { ops::fold(Tensor::zeros({1, 4, 4}), {3, 3}, {.kernel_size = v}); }), "accepted");
+    EXPECT_NE(reason([&] { ops::unfold(x, {.kernel_size = v}); }), "accepted");
+    EXPECT_NE(reason([&] { ops::unfold(x, {.kernel_size = 2, .dilation = v}); }), "accepted");
+    EXPECT_NE(reason([&] { ops::unfold(x, {.kernel_size = 2, .padding = v}); }), "accepted");
+    EXPECT_EQ(reason([&] { ops::unfold(x, {.kernel_size = 2, .stride = v}); }) == "accepted", v > 0);
+    EXPECT_NE(reason([&] { ops::fold(Tensor::zeros({1, 4, 4}), {v, v}, {.kernel_size = 2}); }), "accepted");
+    EXPECT_NE(reason([&] { ops::fold(Tensor::zeros({1, 4, 4}), {3, 3}, {.kernel_size = v}); }), "accepted");
   }
 }
 
@@ -118,9 +110,9 @@ TEST(PixelShuffle, ShapesAndValues) {
 }
 
 TEST(PixelShuffle, RefusesInPyTorchsWords) {
-  const auto shuffle = [](const Shape& shape, int64_t r) { return refusal([&] { ops::pixel_shuffle(Tensor::zeros(shape), r); }); };
+  const auto shuffle = [](const Shape& shape, int64_t r) { return reason([&] { ops::pixel_shuffle(Tensor::zeros(shape), r); }); };
   const auto unshuffle = [](const Shape& shape, int64_t r) {
-    return refusal([&] { ops::pixel_unshuffle(Tensor::zeros(shape), r); });
+    return reason([&] { ops::pixel_unshuffle(Tensor::zeros(shape), r); });
   };
   const std::string divisible =
       "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but input.size(-3)=";
@@ -200,7 +192,7 @@ TEST(Interpolate, BackwardIsTheAdjoint) {
 
 TEST(Interpolate, RefusesInPyTorchsWords) {
   const auto resize = [](const Shape& shape, const InterpolateOptions& o) {
-    return refusal([&] { ops::interpolate(Tensor::zeros(shape), o); });
+    return reason([&] { ops::interpolate(Tensor::zeros(shape), o); });
   };
   EXPECT_EQ(resize({8, 6, 0}, {.size = {202}}),
             "Input and output sizes should be greater than 0, but got input (W: 0) and output (W: 202)");
@@ -213,7 +205,7 @@ TEST(Interpolate, RefusesInPyTorchsWords) {
   EXPECT_EQ(resize({2, 3, 5, 6}, {.size = {1879048192, 1879048192}}),
             "Storage size calculation overflowed with sizes=[2, 3, 1879048192, 1879048192]");
   EXPECT_EQ(
-      refusal([] {
+      reason([] {
         ops::interpolate_backward(Tensor::zeros({2, 3, 5, 6}), {2, 3, 1879048192, 1879048192}, {.size = {1879048192, 1879048192}});
       }),
       "Storage size calculation overflowed with sizes=[2, 3, 1879048192, 1879048192]");

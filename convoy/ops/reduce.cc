@@ -128,7 +128,7 @@ Tensor log_softmax_backward(const Tensor& grad_output, const Tensor& output, int
 }
 
 Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
-  if (tensors.empty()) throw Error("torch.cat(): expected a non-empty list of Tensors");
+  if (tensors.empty()) throw Error("torch.cat(): expected a non-empty list of Tensors", "give at least one tensor");
   // As in PyTorch, an empty tensor of one axis is passed over whatever the others' shapes are.
   const auto skipped = [](const Tensor& t) { return t.shape() == Shape{0}; };
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -147,8 +147,9 @@ Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
     const Tensor& t = tensors[i];
     if (skipped(t)) continue;
     if (t.dim() != model.dim()) {
-      throw ShapeMismatch("Tensors must have same number of dimensions: got " + std::to_string(model.dim()) + " and " +
-                          std::to_string(t.dim()));
+      throw ShapeMismatch(
+          "Tensors must have same number of dimensions: got " + std::to_string(model.dim()) + " and " + std::to_string(t.dim()),
+          "unsqueeze or reshape one of them");
     }
     for (size_t axis = 0; axis < shape.size(); ++axis) {
       if (axis != at && t.shape()[axis] != model.shape()[axis]) {
@@ -175,7 +176,7 @@ Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
 }
 
 Tensor narrow(const Tensor& input, int64_t dim, int64_t start, int64_t length) {
-  if (input.dim() == 0) throw Error("narrow() cannot be applied to a 0-dim tensor.");
+  if (input.dim() == 0) throw Error("narrow() cannot be applied to a 0-dim tensor.", "give it an axis first: reshape({1})");
   const int64_t at = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), at);
   if (start < -view.n || start > view.n) {
@@ -248,9 +249,10 @@ Tensor expand(const Tensor& input, const Shape& shape) {
   check_defined(input, "expand", "input");
   if (shape.size() < input.shape().size()) {
     throw ShapeMismatch(std::string("expand(torch.") + type_word(input.dtype()) + "Tensor{" + to_string(input.shape()) +
-                        "}, size=" + to_string(shape) + "): the number of sizes provided (" + std::to_string(shape.size()) +
-                        ") must be greater or equal to the number of dimensions in the tensor (" + std::to_string(input.dim()) +
-                        ")");
+                            "}, size=" + to_string(shape) + "): the number of sizes provided (" + std::to_string(shape.size()) +
+                            ") must be greater or equal to the number of dimensions in the tensor (" + std::to_string(input.dim()) +
+                            ")",
+                        "give a size for each axis; -1 keeps one");
   }
   const size_t extra = shape.size() - input.shape().size();
   Shape result = shape;
@@ -260,7 +262,8 @@ Tensor expand(const Tensor& input, const Shape& shape) {
     if (axis < extra) {
       if (shape[axis] < 0) {
         throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(shape[axis]) +
-                            ") isn't allowed in a leading, non-existing dimension " + std::to_string(axis));
+                                ") isn't allowed in a leading, non-existing dimension " + std::to_string(axis),
+                            "give the new axis a size");
       }
       continue;
     }
@@ -268,8 +271,9 @@ Tensor expand(const Tensor& input, const Shape& shape) {
     if (shape[axis] == -1) result[axis] = size;
     if (result[axis] != size && size != 1) {
       throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(shape[axis]) + ") must match the existing size (" +
-                          std::to_string(size) + ") at non-singleton dimension " + std::to_string(axis) +
-                          ".  Target sizes: " + to_string(shape) + ".  Tensor sizes: " + to_string(input.shape()));
+                              std::to_string(size) + ") at non-singleton dimension " + std::to_string(axis) +
+                              ".  Target sizes: " + to_string(shape) + ".  Tensor sizes: " + to_string(input.shape()),
+                          "only axes of size 1 can be expanded; -1 keeps a size");
     }
     if (size != 1) strides[axis] = step;
     step *= size;

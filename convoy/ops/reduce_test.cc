@@ -3,26 +3,19 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <string>
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-using Dims = std::vector<int64_t>;
+using testing::reason;
 
-std::string reason(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.reason();
-  }
-  return "no error";
-}
+using Dims = std::vector<int64_t>;
 
 Tensor pattern(Shape shape, DType dtype = DType::kFloat32) {
   Tensor t = Tensor::empty(std::move(shape), DType::kFloat64);

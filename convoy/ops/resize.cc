@@ -25,7 +25,7 @@ struct Plan {
 
 double checked_scale(double scale) {
   if (!(scale > 0) || std::isinf(scale)) {
-    throw ValueError("resize: scales must be above 0, but one is " + std::to_string(scale));
+    throw ValueError("resize: scales must be above 0, but one is " + std::to_string(scale), "2 doubles the axis, 0.5 halves it");
   }
   return scale;
 }
@@ -41,7 +41,7 @@ Plan make_plan(const Shape& input, const ResizeOptions& options) {
   Plan plan{input, std::vector<double>(input.size(), 1.0), std::vector<double>(input.size(), 0.0),
             std::vector<double>(input.size(), 1.0), std::vector<bool>(input.size())};
   for (const int64_t dim : options.axes) {
-    if (rank == 0) throw ShapeMismatch("resize: the input has no axes");
+    if (rank == 0) throw ShapeMismatch("resize: the input has no axes", "give it axes first: reshape({1, 1, H, W})");
     axes.push_back(static_cast<size_t>(wrap_dim(dim, rank)));
   }
   if (axes.empty()) {
@@ -49,20 +49,24 @@ Plan make_plan(const Shape& input, const ResizeOptions& options) {
     std::iota(axes.begin(), axes.end(), size_t{0});
   }
   for (const size_t axis : axes) {
-    if (plan.resized[axis]) throw ValueError("resize: axis " + std::to_string(axis) + " is named twice");
+    if (plan.resized[axis]) throw ValueError("resize: axis " + std::to_string(axis) + " is named twice", "name each axis once");
     plan.resized[axis] = true;
   }
   const bool by_scale = !options.scales.empty();
-  if (by_scale != options.sizes.empty()) throw ValueError("resize: only one of scales and sizes should be given, and one must be");
+  if (by_scale != options.sizes.empty())
+    throw ValueError("resize: only one of scales and sizes should be given, and one must be",
+                     "give sizes for exact results, or scales");
   const size_t given = by_scale ? options.scales.size() : options.sizes.size();
   if (given != axes.size()) {
-    throw ValueError("resize: " + std::to_string(given) + (by_scale ? " scales for " : " sizes for ") +
-                     std::to_string(axes.size()) + " axes");
+    throw ValueError(
+        "resize: " + std::to_string(given) + (by_scale ? " scales for " : " sizes for ") + std::to_string(axes.size()) + " axes",
+        "give one for each axis, or name the axes");
   }
   const bool crops = options.rule.coordinates == ResizeCoordinates::kTfCropAndResize;
   if (crops && options.roi.size() != 2 * axes.size()) {
     throw ValueError("resize: roi must hold a begin and an end per axis, " + std::to_string(2 * axes.size()) +
-                     " numbers, but holds " + std::to_string(options.roi.size()));
+                         " numbers, but holds " + std::to_string(options.roi.size()),
+                     "0 and 1 take an axis whole");
   }
   for (size_t i = 0; i < axes.size(); ++i) {
     const size_t axis = axes[i];
@@ -72,7 +76,7 @@ Plan make_plan(const Shape& input, const ResizeOptions& options) {
       plan.output[axis] = scaled_size(std::floor(n * plan.scale[axis]));
     } else {
       if (options.sizes[i] < 0)
-        throw ValueError("resize: sizes must not be negative, but one is " + std::to_string(options.sizes[i]));
+        throw ValueError("resize: sizes must not be negative, but one is " + std::to_string(options.sizes[i]), "0 or more works");
       plan.output[axis] = options.sizes[i];
       plan.scale[axis] = input[axis] == 0 ? 1.0 : static_cast<double>(options.sizes[i]) / n;
     }
@@ -81,8 +85,9 @@ Plan make_plan(const Shape& input, const ResizeOptions& options) {
       plan.roi_end[axis] = options.roi[axes.size() + i];
     }
     if (input[axis] == 0 && plan.output[axis] > 0) {
-      throw ShapeMismatch("resize: axis " + std::to_string(axis) + " is empty and cannot become " +
-                          std::to_string(plan.output[axis]));
+      throw ShapeMismatch(
+          "resize: axis " + std::to_string(axis) + " is empty and cannot become " + std::to_string(plan.output[axis]),
+          "an empty axis stays empty: size 0");
     }
   }
   if (!by_scale && options.aspect != AspectPolicy::kStretch) {

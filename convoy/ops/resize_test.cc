@@ -11,19 +11,12 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-template <class F>
-std::string reason(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.reason();
-  }
-  return "";
-}
+using testing::reason;
 
 using L = std::vector<double>;
 
@@ -188,9 +181,9 @@ TEST(Resize, RefusesWhatHasNoSize) {
   EXPECT_EQ(with({.scales = {1, 1, 0, 2}}), "resize: scales must be above 0, but one is 0.000000");
   EXPECT_EQ(with({.axes = {0, -4}, .sizes = {1, 1}}), "resize: axis 0 is named twice");
   EXPECT_EQ(with({.axes = {0}, .sizes = {-1}}), "resize: sizes must not be negative, but one is -1");
-  EXPECT_NE(with({.scales = {1, 1, 1e18, 1e18}}), "");
+  EXPECT_NE(with({.scales = {1, 1, 1e18, 1e18}}), "accepted");
   EXPECT_EQ(resize(x, {.sizes = {1, 1, 0, 2}}).shape(), (Shape{1, 1, 0, 2}));
-  EXPECT_NE(reason([&] { resize(Tensor::zeros({0}), {.sizes = {2}}); }), "");
+  EXPECT_NE(reason([&] { resize(Tensor::zeros({0}), {.sizes = {2}}); }), "accepted");
 }
 
 }  // namespace

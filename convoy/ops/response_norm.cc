@@ -19,7 +19,7 @@ Tensor local_response_norm(const Tensor& input, int64_t size, double alpha, doub
         "Expected 3D or higher dimensionality                          input (got " + std::to_string(input.dim()) + " dimensions)",
         "the axes are (N, C, *)");
   }
-  if (size < 1) throw ValueError("local_response_norm: size must be at least 1, but is " + std::to_string(size));
+  if (size < 1) throw ValueError("local_response_norm: size must be at least 1, but is " + std::to_string(size), "5, for example");
   if (is_16_bit_float(input.dtype())) {
     return local_response_norm(input.to(DType::kFloat32), size, alpha, beta, bias).to(input.dtype());
   }
@@ -41,8 +41,9 @@ Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor
   if (rank == 0 || rank > input.shape().size() ||
       !std::equal(normalized_shape.begin(), normalized_shape.end(), input.shape().end() - static_cast<std::ptrdiff_t>(rank))) {
     throw ShapeMismatch("Given normalized_shape=" + to_string(normalized_shape) + ", expected input with shape [*" +
-                        (rank > 0 ? ", " + to_string(normalized_shape).substr(1) : "]") + ", but got input of size" +
-                        to_string(input.shape()));
+                            (rank > 0 ? ", " + to_string(normalized_shape).substr(1) : "]") + ", but got input of size" +
+                            to_string(input.shape()),
+                        "the last axes of the input must be normalized_shape");
   }
   if (is_16_bit_float(input.dtype())) {
     return rms_norm(input.to(DType::kFloat32), normalized_shape, weight.to(DType::kFloat32), eps).to(input.dtype());

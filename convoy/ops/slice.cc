@@ -39,7 +39,8 @@ Range entries(int64_t n, int64_t start, int64_t end, int64_t step) {
 template <class Keep>
 Tensor triangle(const Tensor& input, const char* name, const Keep& keep) {
   check_defined(input, name, "input");
-  if (input.dim() < 2) throw Error(std::string(name) + ": input tensor must have at least 2 dimensions");
+  if (input.dim() < 2)
+    throw Error(std::string(name) + ": input tensor must have at least 2 dimensions", "give it axes first: reshape({1, N})");
   const int64_t rows = input.size(-2), columns = input.size(-1);
   Tensor output = Tensor::empty(input.shape(), input.dtype());
   if (output.numel() == 0) return output;
@@ -59,10 +60,12 @@ Tensor triangle(const Tensor& input, const char* name, const Keep& keep) {
 void check_blocks(const Tensor& input, const char* name, int64_t block_size) {
   check_defined(input, name, "input");
   if (input.dim() != 4) {
-    throw ShapeMismatch(std::string(name) + " expects (N, C, H, W), but got " + to_string(input.shape()));
+    throw ShapeMismatch(std::string(name) + " expects (N, C, H, W), but got " + to_string(input.shape()),
+                        "one image needs a batch axis: reshape({1, C, H, W})");
   }
   if (block_size < 1 || block_size > 1 << 20) {
-    throw ValueError(std::string(name) + " expects a block size of 1 or more, but got " + std::to_string(block_size));
+    throw ValueError(std::string(name) + " expects a block size of 1 or more, but got " + std::to_string(block_size),
+                     "2, for example");
   }
 }
 
@@ -75,10 +78,10 @@ Tensor slice(const Tensor& input, const std::vector<AxisSlice>& slices) {
   std::vector<bool> seen(shape.size());
   int64_t base = 0;
   for (const AxisSlice& s : slices) {
-    if (input.dim() == 0) throw Error("slice() cannot be applied to a 0-dim tensor.");
+    if (input.dim() == 0) throw Error("slice() cannot be applied to a 0-dim tensor.", "give it an axis first: reshape({1})");
     const auto axis = static_cast<size_t>(wrap_dim(s.axis, input.dim()));
     if (s.step == 0) throw ValueError("slice step cannot be zero", "axis " + std::to_string(axis) + " has step 0");
-    if (seen[axis]) throw Error("slice(): axis " + std::to_string(axis) + " is named twice");
+    if (seen[axis]) throw Error("slice(): axis " + std::to_string(axis) + " is named twice", "name each axis once");
     seen[axis] = true;
     const Range range = entries(shape[axis], s.start, s.end, s.step);
     shape[axis] = range.count;
@@ -96,13 +99,14 @@ Tensor slice(const Tensor& input, const std::vector<AxisSlice>& slices) {
 
 std::vector<Tensor> split(const Tensor& input, const std::vector<int64_t>& sizes, int64_t dim) {
   check_defined(input, "split", "input");
-  if (input.dim() == 0) throw Error("split expects at least a 1-dimensional tensor");
+  if (input.dim() == 0) throw Error("split expects at least a 1-dimensional tensor", "give it an axis first: reshape({1})");
   const int64_t axis = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), axis);
   shape::Checked sum = 0;
   for (const int64_t size : sizes) {
     if (size < 0) {
-      throw Error("split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=" + to_string(sizes));
+      throw Error("split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=" + to_string(sizes),
+                  "sizes that add up to the axis work");
     }
     sum = sum + size;
   }

@@ -7,19 +7,12 @@
 
 #include "convoy/core/error.h"
 #include "convoy/ops/rearrange.h"
+#include "tests/refusal.h"
 
 namespace convoy::ops {
 namespace {
 
-template <class F>
-std::string reason(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.reason();
-  }
-  return "";
-}
+using testing::reason;
 
 std::vector<double> list(const Tensor& x) { return x.to_vector<double>(); }
 
@@ -120,8 +113,8 @@ TEST(DepthToSpace, OrdersAndInverse) {
   const Tensor bytes = x.to(DType::kUInt8);
   EXPECT_TRUE(identical(depth_to_space(bytes, 2), depth_to_space(x, 2).to(DType::kUInt8)));
   EXPECT_TRUE(identical(pixel_shuffle(bytes, 2), pixel_shuffle(x, 2).to(DType::kUInt8)));
-  EXPECT_NE(reason([&] { depth_to_space(x, 3); }), "");
-  EXPECT_NE(reason([&] { space_to_depth(x, 2); }), "");
+  EXPECT_NE(reason([&] { depth_to_space(x, 3); }), "accepted");
+  EXPECT_NE(reason([&] { space_to_depth(x, 2); }), "accepted");
 }
 
 }  // namespace

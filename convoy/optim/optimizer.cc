@@ -168,7 +168,8 @@ class StateReader {
     const Tensor tensor = take(name);
     if (!tensor.defined()) return {};
     if (tensor.numel() != 1) {
-      throw Error("the optimizer state's \"" + name + "\" has " + std::to_string(tensor.numel()) + " values instead of 1");
+      throw Error("the optimizer state's \"" + name + "\" has " + std::to_string(tensor.numel()) + " values instead of 1",
+                  "load the state of the same optimizer");
     }
     return tensor.item();
   }

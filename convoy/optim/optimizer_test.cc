@@ -10,9 +10,12 @@
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/random.h"
+#include "tests/refusal.h"
 
 namespace convoy::optim {
 namespace {
+
+using testing::reason;
 
 using Make = std::function<std::unique_ptr<Optimizer>(std::vector<Variable>)>;
 
@@ -179,43 +182,31 @@ TEST(Optimizer, TakesEmptyParametersAndScalars) {
   EXPECT_EQ(scalar.item(), 1.5);
 }
 
-template <class F>
-std::string reason_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    EXPECT_FALSE(error.fix().empty()) << error.reason();
-    return error.reason();
-  }
-  return "nothing was thrown";
-}
-
 TEST(Optimizer, RefusesWhatPyTorchRefusesInItsWords) {
   const auto p = [] { return std::vector<Variable>{start(DType::kFloat32)}; };
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_EQ(reason_of([&] { SGD(p(), {.lr = -1}); }), "Invalid learning rate: -1.0");
-  EXPECT_EQ(reason_of([&] { SGD(p(), {.lr = -2.5e-7}); }), "Invalid learning rate: -2.5e-07");
-  EXPECT_EQ(reason_of([&] { SGD(p(), {.lr = -123456789}); }), "Invalid learning rate: -123456789.0");
-  EXPECT_EQ(reason_of([&] { SGD(p(), {.lr = -1e20}); }), "Invalid learning rate: -1e+20");
-  EXPECT_EQ(reason_of([&] { SGD(p(), {.lr = 0.1, .momentum = -0.5}); }), "Invalid momentum value: -0.5");
-  EXPECT_EQ(reason_of([&] { SGD(p(), {.lr = 0.1, .weight_decay = -0.5}); }), "Invalid weight_decay value: -0.5");
-  EXPECT_EQ(reason_of([&] { SGD(p(), {.lr = 0.1, .nesterov = true}); }),
+  EXPECT_EQ(reason([&] { SGD(p(), {.lr = -1}); }), "Invalid learning rate: -1.0");
+  EXPECT_EQ(reason([&] { SGD(p(), {.lr = -2.5e-7}); }), "Invalid learning rate: -2.5e-07");
+  EXPECT_EQ(reason([&] { SGD(p(), {.lr = -123456789}); }), "Invalid learning rate: -123456789.0");
+  EXPECT_EQ(reason([&] { SGD(p(), {.lr = -1e20}); }), "Invalid learning rate: -1e+20");
+  EXPECT_EQ(reason([&] { SGD(p(), {.lr = 0.1, .momentum = -0.5}); }), "Invalid momentum value: -0.5");
+  EXPECT_EQ(reason([&] { SGD(p(), {.lr = 0.1, .weight_decay = -0.5}); }), "Invalid weight_decay value: -0.5");
+  EXPECT_EQ(reason([&] { SGD(p(), {.lr = 0.1, .nesterov = true}); }), "Nesterov momentum requires a momentum and zero dampening");
+  EXPECT_EQ(reason([&] { SGD(p(), {.lr = 0.1, .momentum = 0.9, .dampening = 0.1, .nesterov = true}); }),
             "Nesterov momentum requires a momentum and zero dampening");
-  EXPECT_EQ(reason_of([&] { SGD(p(), {.lr = 0.1, .momentum = 0.9, .dampening = 0.1, .nesterov = true}); }),
-            "Nesterov momentum requires a momentum and zero dampening");
-  EXPECT_EQ(reason_of([&] { Adam(p(), {.lr = nan}); }), "Invalid learning rate: nan");
-  EXPECT_EQ(reason_of([&] { Adam(p(), {.eps = -1e-8}); }), "Invalid epsilon value: -1e-08");
-  EXPECT_EQ(reason_of([&] { Adam(p(), {.beta1 = 1}); }), "Invalid beta parameter at index 0: 1.0");
-  EXPECT_EQ(reason_of([&] { Adam(p(), {.beta2 = -1e-20}); }), "Invalid beta parameter at index 1: -1e-20");
-  EXPECT_EQ(reason_of([&] { AdamW(p(), {.weight_decay = -1}); }), "Invalid weight_decay value: -1.0");
-  EXPECT_EQ(reason_of([&] { SGD({}, {.lr = 0.1}); }), "optimizer got an empty parameter list");
-  EXPECT_EQ(reason_of([&] { SGD({}, {.lr = -1}); }), "Invalid learning rate: -1.0");
-  EXPECT_EQ(reason_of([&] { SGD({Variable()}, {.lr = 0.1}); }),
+  EXPECT_EQ(reason([&] { Adam(p(), {.lr = nan}); }), "Invalid learning rate: nan");
+  EXPECT_EQ(reason([&] { Adam(p(), {.eps = -1e-8}); }), "Invalid epsilon value: -1e-08");
+  EXPECT_EQ(reason([&] { Adam(p(), {.beta1 = 1}); }), "Invalid beta parameter at index 0: 1.0");
+  EXPECT_EQ(reason([&] { Adam(p(), {.beta2 = -1e-20}); }), "Invalid beta parameter at index 1: -1e-20");
+  EXPECT_EQ(reason([&] { AdamW(p(), {.weight_decay = -1}); }), "Invalid weight_decay value: -1.0");
+  EXPECT_EQ(reason([&] { SGD({}, {.lr = 0.1}); }), "optimizer got an empty parameter list");
+  EXPECT_EQ(reason([&] { SGD({}, {.lr = -1}); }), "Invalid learning rate: -1.0");
+  EXPECT_EQ(reason([&] { SGD({Variable()}, {.lr = 0.1}); }),
             "optimizer can only optimize Tensors, but one of the params is NoneType");
   const Variable leaf = start(DType::kFloat32);
   const Variable computed = record(leaf.data().clone(), {leaf}, [](const Tensor& g) -> std::vector<Tensor> { return {g}; });
-  EXPECT_EQ(reason_of([&] { SGD({computed}, {.lr = 0.1}); }), "can't optimize a non-leaf Tensor");
-  EXPECT_EQ(reason_of([&] { SGD({leaf, leaf}, {.lr = 0.1}); }), "optimizer contains a parameter group with duplicate parameters");
+  EXPECT_EQ(reason([&] { SGD({computed}, {.lr = 0.1}); }), "can't optimize a non-leaf Tensor");
+  EXPECT_EQ(reason([&] { SGD({leaf, leaf}, {.lr = 0.1}); }), "optimizer contains a parameter group with duplicate parameters");
   EXPECT_THROW(SGD(p(), {.lr = -1}), ValueError);
 }
 
@@ -225,9 +216,9 @@ TEST(Optimizer, ChangesNothingWhenAGradientDoesNotFit) {
     const auto optimizer = golden.make({good, bad});
     good.grad() = gradient(0, DType::kFloat32);
     bad.grad() = gradient(0, DType::kFloat64);
-    EXPECT_EQ(reason_of([&] { optimizer->step(); }), "the gradient of parameter 1 is float64 [5], the parameter is float32 [5]");
+    EXPECT_EQ(reason([&] { optimizer->step(); }), "the gradient of parameter 1 is float64 [5], the parameter is float32 [5]");
     bad.grad() = Tensor::zeros({4});
-    EXPECT_EQ(reason_of([&] { optimizer->step(); }), "the gradient of parameter 1 is float32 [4], the parameter is float32 [5]");
+    EXPECT_EQ(reason([&] { optimizer->step(); }), "the gradient of parameter 1 is float32 [4], the parameter is float32 [5]");
     EXPECT_TRUE(identical(good.data(), start(DType::kFloat32).data()));
     EXPECT_EQ(optimizer->state().size(), 1u);
   }
@@ -238,23 +229,22 @@ TEST(Optimizer, RefusesAStateThatDoesNotBelongToIt) {
   SGD momentum({parameter}, {.lr = 0.1, .momentum = 0.9});
   run(momentum, parameter, 0, 1);
   Adam other({parameter}, {.lr = 0.2});
-  EXPECT_EQ(reason_of([&] { other.load_state(momentum.state()); }),
-            "Unexpected key(s) in optimizer state: \"0.momentum_buffer\". ");
+  EXPECT_EQ(reason([&] { other.load_state(momentum.state()); }), "Unexpected key(s) in optimizer state: \"0.momentum_buffer\". ");
   EXPECT_EQ(other.lr(), 0.2);
 
   OptimizerState state = momentum.state();
   state.back().first = "7.momentum_buffer";
-  EXPECT_EQ(reason_of([&] { momentum.load_state(state); }),
+  EXPECT_EQ(reason([&] { momentum.load_state(state); }),
             "loaded state dict contains a parameter group that doesn't match the size of optimizer's group");
   state.back() = {"0.momentum_buffer", Tensor::zeros({4})};
   EXPECT_EQ(
-      reason_of([&] { momentum.load_state(state); }),
+      reason([&] { momentum.load_state(state); }),
       "size mismatch for 0.momentum_buffer: copying a buffer with shape torch.Size([4]) from checkpoint, the shape in current "
       "optimizer is torch.Size([5]).");
   run(other, parameter, 0, 1);
   OptimizerState half = other.state();
   half.pop_back();
-  EXPECT_EQ(reason_of([&] { other.load_state(half); }), "Missing key(s) in optimizer state for parameter 0");
+  EXPECT_EQ(reason([&] { other.load_state(half); }), "Missing key(s) in optimizer state for parameter 0");
 }
 
 TEST(StepLR, FollowsPyTorch) {
@@ -300,10 +290,10 @@ TEST(Schedules, GoOnFromALoadedStateWhicheverIsBuiltFirst) {
 
 TEST(Schedules, RefuseNonsense) {
   SGD optimizer({start(DType::kFloat64)}, {.lr = 0.1});
-  EXPECT_EQ(reason_of([&] { StepLR(optimizer, 0); }), "Expected positive integer step_size, but got 0");
-  EXPECT_EQ(reason_of([&] { CosineAnnealingLR(optimizer, -3); }), "Expected positive integer T_max, but got -3");
+  EXPECT_EQ(reason([&] { StepLR(optimizer, 0); }), "Expected positive integer step_size, but got 0");
+  EXPECT_EQ(reason([&] { CosineAnnealingLR(optimizer, -3); }), "Expected positive integer T_max, but got -3");
   StepLR schedule(optimizer, 2);
-  EXPECT_EQ(reason_of([&] { schedule.set_epoch(-1); }), "Expected non-negative epoch, but got -1");
+  EXPECT_EQ(reason([&] { schedule.set_epoch(-1); }), "Expected non-negative epoch, but got -1");
 }
 
 }  // namespace

@@ -5,22 +5,15 @@
 #include <vector>
 
 #include "convoy/convoy.h"
+#include "tests/refusal.h"
 
 namespace {
 
 using convoy::Shape;
 using convoy::Tensor;
 using convoy::Variable;
+using convoy::testing::reason;
 namespace nn = convoy::nn;
-
-std::string reason_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const convoy::Error& error) {
-    return error.reason();
-  }
-  return "";
-}
 
 TEST(MaxPooling, StrideIsTheKernelUnlessGiven) {
   // [max-pool]
@@ -61,7 +54,7 @@ TEST(MaxPooling, EveryChannelByItself) {
 
 TEST(MaxPooling, PaddingIsAtMostHalfTheKernel) {
   // A padding of 2 beside a kernel of 3 columns: some notes print it, PyTorch refuses it.
-  EXPECT_EQ(reason_of([] {
+  EXPECT_EQ(reason([] {
               nn::MaxPool2d pool2d({.kernel_size = {2, 3}, .stride = {2, 3}, .padding = {1, 2}});
               (void)pool2d(convoy::rand({1, 8, 8}));
             }),

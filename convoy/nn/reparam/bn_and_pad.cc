@@ -8,7 +8,7 @@
 namespace convoy::nn {
 
 BNAndPad::BNAndPad(const BNAndPadOptions& o, int rank) : rank_(rank) {
-  if (rank < 1 || rank > 3) throw ValueError("BNAndPad has 1 to 3 spatial axes, not " + std::to_string(rank));
+  if (rank < 1 || rank > 3) throw ValueError("BNAndPad has 1 to 3 spatial axes, not " + std::to_string(rank), "2 for images");
   require(o.pad_pixels.has_value(), type(), "pad_pixels");
   if (o.pad_pixels->named()) {
     throw ValueError("pad_pixels is '" + o.pad_pixels->name() + "'", "give a number, one per axis, or begin/end pairs");
