@@ -199,7 +199,7 @@ Made make_pixel_unshuffle(const Arguments& o) {
 }
 
 Made make_upsample(const Arguments& o) {
-  nn::UpsampleOptions options{.size = o.axes("size", {}), .mode = nn::parse_interpolate_mode(o.text("mode", "nearest"))};
+  nn::UpsampleOptions options{.size = o.axes("size", {}), .mode = parse_interpolate_mode(o.text("mode", "nearest"))};
   if (const Argument* given = o.find("scale_factor"); given != nullptr && given->kind == Argument::Kind::kList) {
     options.scale_factor = o.numbers("scale_factor");
   } else if (given != nullptr) {

@@ -22,39 +22,16 @@ Checked product(const std::vector<int64_t>& values, Checked count) {
   return count;
 }
 
-ConvLayerOptions conv_options(const PrintedOptions& o) {
-  return {.in_channels = o.integer("in_channels"),
-          .out_channels = o.integer("out_channels"),
-          .kernel_size = o.sizes("kernel_size"),
-          .stride = o.sizes("stride", 1),
-          .padding = o.padding("padding"),
-          .dilation = o.sizes("dilation", 1),
-          .groups = o.integer("groups", 1),
-          .bias = o.flag("bias", true),
-          .padding_mode = parse_padding_mode(o.word("padding_mode", "zeros"))};
-}
-
-ConvTransposeLayerOptions conv_transpose_options(const PrintedOptions& o) {
-  return {.in_channels = o.integer("in_channels"),
-          .out_channels = o.integer("out_channels"),
-          .kernel_size = o.sizes("kernel_size"),
-          .stride = o.sizes("stride", 1),
-          .padding = o.padding("padding"),
-          .output_padding = o.sizes("output_padding", 0),
-          .groups = o.integer("groups", 1),
-          .bias = o.flag("bias", true),
-          .dilation = o.sizes("dilation", 1),
-          .padding_mode = parse_padding_mode(o.word("padding_mode", "zeros"))};
-}
-
 template <class Layer>
 std::shared_ptr<Module> build_conv(const PrintedOptions& o) {
-  return std::make_shared<Layer>(conv_options(o));
+  return std::make_shared<Layer>(convolution_options<ConvLayerOptions>(o));
 }
 
 template <class Layer>
 std::shared_ptr<Module> build_conv_transpose(const PrintedOptions& o) {
-  return std::make_shared<Layer>(conv_transpose_options(o));
+  auto options = convolution_options<ConvTransposeLayerOptions>(o);
+  options.output_padding = o.sizes("output_padding", 0);
+  return std::make_shared<Layer>(options);
 }
 
 // An upper bound if groups are wrong: the constructor says so afterwards.

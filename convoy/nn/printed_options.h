@@ -51,6 +51,27 @@ class PrintedOptions {
   std::vector<std::pair<std::string_view, const OptionValue*>> values_;
 };
 
+/// The options that convolutions and the blocks made of them have in common.
+template <class Options>
+Options convolution_options(const PrintedOptions& o) {
+  Options options;
+  options.in_channels = o.integer("in_channels");
+  options.out_channels = o.integer("out_channels");
+  options.kernel_size = o.sizes("kernel_size");
+  options.stride = o.sizes("stride", 1);
+  options.padding = o.padding("padding");
+  options.dilation = o.sizes("dilation", 1);
+  options.groups = o.integer("groups", 1);
+  if constexpr (requires { options.bias; }) options.bias = o.flag("bias", true);
+  if constexpr (requires { options.padding_mode; }) options.padding_mode = parse_padding_mode(o.word("padding_mode", "zeros"));
+  if constexpr (requires { options.deploy; }) {
+    options.deploy = o.flag("deploy", false);
+    options.eps = o.number("eps", 1e-5);
+    options.momentum = o.optional_number("momentum", 0.1);
+  }
+  return options;
+}
+
 /// One class of layers.
 struct LayerRow {
   const char* type;

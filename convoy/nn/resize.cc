@@ -42,25 +42,6 @@ PixelUnshuffle::PixelUnshuffle(PixelUnshuffleOptions options) : options_(options
 
 Variable PixelUnshuffle::forward(const Variable& input) { return pixel_unshuffle(input, options_.downscale_factor); }
 
-const char* interpolate_mode_name(InterpolateMode mode) {
-  switch (mode) {
-    case InterpolateMode::kNearest:
-      return "nearest";
-    case InterpolateMode::kBilinear:
-      return "bilinear";
-    case InterpolateMode::kBicubic:
-      return "bicubic";
-  }
-  return "?";
-}
-
-InterpolateMode parse_interpolate_mode(std::string_view name) {
-  for (const InterpolateMode mode : {InterpolateMode::kNearest, InterpolateMode::kBilinear, InterpolateMode::kBicubic}) {
-    if (name == interpolate_mode_name(mode)) return mode;
-  }
-  throw ValueError("mode '" + std::string(name) + "' is not supported", "known are nearest, bilinear and bicubic");
-}
-
 Upsample::Upsample(const char* type, UpsampleOptions options, bool chooses_mode)
     : type_(type), options_(std::move(options)), chooses_mode_(chooses_mode) {
   const UpsampleOptions& o = options_;

@@ -73,11 +73,6 @@ struct UpsampleOptions {
   std::optional<bool> align_corners = {};
 };
 
-/// "nearest", "bilinear", "bicubic".
-const char* interpolate_mode_name(InterpolateMode mode);
-/// Throws ValueError for a name that is none of these.
-InterpolateMode parse_interpolate_mode(std::string_view name);
-
 /// Resizes the spatial axes of (N, C, *).
 ///
 /// With a scale_factor the output has floor(n * scale_factor) positions at steps of 1 / scale_factor.

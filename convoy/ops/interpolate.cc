@@ -12,13 +12,9 @@
 #include "convoy/ops/rearrange.h"
 #include "convoy/shape/pool.h"
 
-namespace convoy::ops {
+namespace convoy {
 
-namespace {
-
-std::string text(std::integral auto value) { return std::to_string(value); }
-
-const char* mode_name(InterpolateMode mode) {
+const char* interpolate_mode_name(InterpolateMode mode) {
   switch (mode) {
     case InterpolateMode::kNearest:
       return "nearest";
@@ -29,6 +25,19 @@ const char* mode_name(InterpolateMode mode) {
   }
   return "?";
 }
+
+InterpolateMode parse_interpolate_mode(std::string_view name) {
+  for (const InterpolateMode mode : {InterpolateMode::kNearest, InterpolateMode::kBilinear, InterpolateMode::kBicubic}) {
+    if (name == interpolate_mode_name(mode)) return mode;
+  }
+  throw ValueError("mode '" + std::string(name) + "' is not supported", "known are nearest, bilinear and bicubic");
+}
+
+namespace ops {
+
+namespace {
+
+std::string text(std::integral auto value) { return std::to_string(value); }
 
 // "[0.5, 3.0]": the shortest digits that read back as the same number, as Python prints them.
 std::string numbers(const std::vector<double>& values) {
@@ -102,7 +111,7 @@ Sizes check(const Shape& input, DType dtype, const InterpolateOptions& options) 
             ". Please provide input tensor in (N, C, d1, d2, ...,dK) format and output size in (o1, o2, ...,oK) format.",
         fix + ", size has " + text(options.size.size()));
   }
-  const std::string name = mode_name(options.mode);
+  const std::string name = interpolate_mode_name(options.mode);
   if (options.mode == InterpolateMode::kBilinear && (dim == 3 || dim == 5)) {
     throw Error("Got " + text(dim) + "D input, but bilinear mode needs 4D input", fix + "; mode nearest takes 1 to 3");
   }
@@ -202,4 +211,5 @@ Tensor interpolate_backward(const Tensor& grad_output, const Shape& input_shape,
   return grad_input;
 }
 
-}  // namespace convoy::ops
+}  // namespace ops
+}  // namespace convoy

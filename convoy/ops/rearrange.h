@@ -19,6 +19,10 @@ struct UnfoldOptions {
 };
 
 enum class InterpolateMode : uint8_t { kNearest, kBilinear, kBicubic };
+/// "nearest", "bilinear", "bicubic".
+const char* interpolate_mode_name(InterpolateMode mode);
+/// Throws ValueError for a name that is none of these.
+InterpolateMode parse_interpolate_mode(std::string_view name);
 
 struct InterpolateOptions {
   std::vector<int64_t> size;  // spatial sizes of the output, or empty and scale_factor is given

@@ -123,18 +123,8 @@ Options bn_and_pad_options(const PrintedModule& module) {
 template <int rank>
 std::shared_ptr<Module> build_ac(const PrintedOptions& o) {
   o.only("reduce_gamma", "False");
-  ACBlockOptions options{.in_channels = o.integer("in_channels"),
-                         .out_channels = o.integer("out_channels"),
-                         .kernel_size = o.sizes("kernel_size"),
-                         .stride = o.sizes("stride", 1),
-                         .padding = o.padding("padding"),
-                         .dilation = o.sizes("dilation", 1),
-                         .groups = o.integer("groups", 1),
-                         .padding_mode = parse_padding_mode(o.word("padding_mode", "zeros")),
-                         .deploy = o.flag("deploy", false),
-                         .use_affine = o.flag("use_affine", true),
-                         .eps = o.number("eps", 1e-5),
-                         .momentum = o.optional_number("momentum", 0.1)};
+  auto options = convolution_options<ACBlockOptions>(o);
+  options.use_affine = o.flag("use_affine", true);
   if (const std::optional<Number> gamma = o.optional_number("gamma_init", std::nullopt)) options.gamma_init = gamma->value();
   return std::make_shared<ACBlock>(options, rank);
 }
@@ -142,18 +132,7 @@ std::shared_ptr<Module> build_ac(const PrintedOptions& o) {
 template <int rank>
 std::shared_ptr<Module> build_rep_vgg(const PrintedOptions& o) {
   o.only("use_se", "False");
-  return std::make_shared<RepVGGBlock>(RepVGGBlockOptions{.in_channels = o.integer("in_channels"),
-                                                          .out_channels = o.integer("out_channels"),
-                                                          .kernel_size = o.sizes("kernel_size"),
-                                                          .stride = o.sizes("stride", 1),
-                                                          .padding = o.padding("padding"),
-                                                          .dilation = o.sizes("dilation", 1),
-                                                          .groups = o.integer("groups", 1),
-                                                          .padding_mode = parse_padding_mode(o.word("padding_mode", "zeros")),
-                                                          .deploy = o.flag("deploy", false),
-                                                          .eps = o.number("eps", 1e-5),
-                                                          .momentum = o.optional_number("momentum", 0.1)},
-                                       rank);
+  return std::make_shared<RepVGGBlock>(convolution_options<RepVGGBlockOptions>(o), rank);
 }
 
 // An activation by its class name, with its default options.
@@ -169,21 +148,11 @@ std::shared_ptr<Module> activation_called(const std::string& name) {
 
 template <int rank>
 std::shared_ptr<Module> build_diverse_branch(const PrintedOptions& o) {
-  return std::make_shared<DiverseBranchBlock>(
-      DiverseBranchBlockOptions{.in_channels = o.integer("in_channels"),
-                                .out_channels = o.integer("out_channels"),
-                                .kernel_size = o.sizes("kernel_size"),
-                                .stride = o.sizes("stride", 1),
-                                .padding = o.padding("padding"),
-                                .dilation = o.sizes("dilation", 1),
-                                .groups = o.integer("groups", 1),
-                                .internal_channels_1x1_3x3 = o.optional_integer("internal_channels_1x1_3x3"),
-                                .deploy = o.flag("deploy", false),
-                                .nonlinear = activation_called(o.word("nonlinear", "None")),
-                                .single_init = o.flag("single_init", false),
-                                .eps = o.number("eps", 1e-5),
-                                .momentum = o.optional_number("momentum", 0.1)},
-      rank);
+  auto options = convolution_options<DiverseBranchBlockOptions>(o);
+  options.internal_channels_1x1_3x3 = o.optional_integer("internal_channels_1x1_3x3");
+  options.nonlinear = activation_called(o.word("nonlinear", "None"));
+  options.single_init = o.flag("single_init", false);
+  return std::make_shared<DiverseBranchBlock>(options, rank);
 }
 
 template <int rank>
