@@ -59,7 +59,13 @@ Tiling make_tiling(const Problem& p, int64_t lanes, int threads) {
     t.deals = deals;
     t.parts = parts;
   }
-  t.most_tiles = ceil_div(units, t.parts) * p.w.dilation;
+  // Whole rows if the threads stay as busy: of the rows around a part of one more is transposed than it needs.
+  const int64_t rows = std::max<int64_t>(p.rows(), 1), others = p.groups * t.segments * t.deals;
+  const int64_t whole_parts = ceil_div(rows, std::max<int64_t>(rows / t.parts, 1));
+  const int64_t whole_work = ceil_div(others * whole_parts, threads) * ceil_div(rows, whole_parts) * width;
+  t.whole_rows = rows >= t.parts && whole_work * 20 <= ceil_div(others * t.parts, threads) * ceil_div(units, t.parts) * 21;
+  if (t.whole_rows) t.parts = whole_parts;
+  t.most_tiles = (t.whole_rows ? ceil_div(rows, t.parts) * width : ceil_div(units, t.parts)) * p.w.dilation;
 
   // Vectors of results in pairs, in equal parts.
   const int64_t dealt = ceil_div(ceil_div(vectors, t.deals), 2) * 2;
