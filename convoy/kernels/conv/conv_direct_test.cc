@@ -26,8 +26,18 @@ void check(Direction direction, const char* text) {
 }
 
 constexpr const char* kShapes[] = {
-    "n1 ic3 oc64 i40 k7 s2 p3",                 // a stem: columns by remainder
-    "n1 ic3 oc17 ih9 iw61 k3 p1",               // odd channels
+    "n1 ic3 oc64 i40 k7 s2 p3",     // a stem: columns by remainder
+    "n1 ic3 oc17 ih9 iw61 k3 p1",   // odd channels
+    "n1 ic3 oc20 ih6 iw100 k3 p1",  // lanes of pixels
+    "n2 ic200 oc3 ih5 iw50 k3 p1",  // few rows, chains of sums in the result
+    "n1 ic3 oc40 i37 k7 s2 p3",     // grad_input of few channels, columns of two phases
+    "n1 ic2 oc70 ih7 iw90 k4 s3 p1",
+    "n1 ic40 oc2 iw5000 kw9 pw4",               // and blocks of columns
+    "n1 ic2 oc40 iw5001 kw5 pw2 sw2",           // the same with phases
+    "n1 ic700 oc3 ih30 iw64 k3 p1",             // and a slab of some channels
+    "n2 ic9 oc5 id5 ih7 iw40 k3 p1",            // in 3d, two tiles of rows
+    "n1 ic10 oc7 ih9 iw40 k9 p4",               // a wide kernel, few rows
+    "n1 ic20 oc5 iw400 kw3 pw100 dw100",        // few rows, cut
     "n2 ic17 oc30 i15 k3 p1",                   // a tile of 15 = 8 + 7 pixels
     "n1 ic30 oc100 ih5 iw29 k3 s2 p1",          // strided, odd
     "n3 ic20 oc33 i7 k3 p1",                    // flat, batch 3
