@@ -1,10 +1,14 @@
 // forward:    output[oc][pixel]     = sum over ic of weight[oc][ic] input[ic][pixel]
 // grad_input: grad_input[ic][pixel] = sum over oc of weight[oc][ic] grad_output[oc][pixel]
 //
-// Large maps: lanes = pixels, loaded straight from the planes (packing them costs 1 to 9 %). Small maps, whose pixels do not fill
-// vectors: lanes = result channels. A strided forward pass gathers the pixels it needs, channel by channel, into a slab in the
-// cache; so do maps of a few pixels, there the samples of a batch make one run. Threads split result channels rather than pixels:
-// by pixels was up to 40 % slower, two cores then share the lines of every plane.
+// Large maps: lanes = pixels, loaded straight from the planes. Small maps, whose pixels do not fill vectors: lanes = result
+// channels. Many result channels, maps of many pages, a stride, or maps of a few pixels (there the samples of a batch make one
+// run): the pixels are first gathered, channel by channel, into a slab in the cache.
+//
+// How threads share the work is decided by what they read, since in a network half of the planes were written by another core, and
+// fetching a line from its cache takes as long as 400 multiply-adds: parts of the result channels read all planes, parts of the
+// pixels read all weights and share the lines at their borders. 144 -> 24 channels at 56x56 on 2 threads by pixels takes 0.12 ms
+// instead of 0.21, 256 -> 64 0.44 instead of 0.9; alone, with its input in both caches, neither is much slower.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_pointwise.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -135,7 +139,8 @@ HWY_INLINE Tiles MakeTiles(const Plan& p) {
     t.step = tile::kPixels;
   }
   // Rows read again and again are worth a copy that lies in one piece: planes are pages apart, more than the first TLB level holds.
-  t.gather = p.fold || p.strided || (t.pixel_lanes && t.count > 16);
+  // Of large maps a copy also reads ahead, as single vectors of many planes do not.
+  t.gather = p.fold || p.strided || (t.pixel_lanes && (t.count > 16 || (t.count > 2 && p.map >= 2048)));
   return t;
 }
 
@@ -143,9 +148,13 @@ HWY_INLINE Split PointwiseSplit(const Plan& p, const Tiles& t, int threads) {
   const int64_t steps = (p.pixels + t.step - 1) / t.step;
   int64_t most = t.pixel_lanes ? p.pixels : pointwise::kBlockPixels;
   if (t.gather) most = std::min(most, std::max<int64_t>(pointwise::kSlabFloats / p.channels, 2 * t.step));
-  // Every part of the rows copies its pixels anew; without a copy, parts of the pixels share the lines of every plane.
-  return pointwise::make_split(p.images, t.count, steps, std::min((p.pixels + most - 1) / most, steps), t.gather ? 0.04 : 0.01,
-                               t.gather ? 0.001 : 0.02, threads);
+  // In multiply-add vectors, as above: a value of a plane takes 1.6 / 2 of a cycle to fetch, a weight 0.8, a row's line at a
+  // border 60.
+  const double vectors = 2.0 * static_cast<double>(tile::Lanes()), pixels = static_cast<double>(p.pixels);
+  const double fetch = 0.8 * vectors, border = 60 * vectors;
+  return pointwise::make_split(p.images, t.count, steps, std::min((p.pixels + most - 1) / most, steps),
+                               fetch / static_cast<double>(p.rows),
+                               fetch / pixels + border / (pixels * static_cast<double>(p.channels)), threads);
 }
 
 struct PointwiseScratch {
