@@ -15,6 +15,7 @@ std::span<const OnnxOperator> matmul_rows() {
       {"Gemm", 2, 3, 1, "alpha:f beta:f broadcast:i transA:i transB:i", convert_gemm},
       {"MatMulInteger", 2, 4, 1},
       {"QLinearMatMul", 8, 8, 1},
+      {"Einsum", 1, -1, 1, "equation:s!"},
   };
   return kRows;
 }

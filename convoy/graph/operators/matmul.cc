@@ -1,7 +1,10 @@
 // Products of matrices.
+#include <map>
+
 #include "convoy/core/error.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
+#include "convoy/ops/einsum.h"
 #include "convoy/ops/linear.h"
 #include "convoy/ops/quantize.h"
 
@@ -72,6 +75,32 @@ std::vector<Value> run_qlinear_matmul(Call& call) {
                                 {call.tensor(6), call.tensor(7)})};
 }
 
+void infer_einsum(Inference& inference) {
+  std::vector<int64_t> ranks;
+  for (size_t i = 0; i < inference.inputs(); ++i) {
+    if (!inference.dims(i)) return inference.set(0, inference.dtype(0), std::nullopt);
+    ranks.push_back(static_cast<int64_t>(inference.dims(i)->size()));
+  }
+  const ops::EinsumLabels labels = ops::einsum_labels(inference.attributes().text("equation", ""), ranks);
+  std::map<int, Dim> sizes;
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    for (size_t axis = 0; axis < labels.operands[i].size(); ++axis) {
+      const Dim& dim = (*inference.dims(i))[axis];
+      Dim& size = sizes.try_emplace(labels.operands[i][axis], dim).first->second;
+      if (size.size == 1 || (!size.known() && dim.known() && dim.size != 1)) size = dim;
+    }
+  }
+  Dims dims;
+  for (const int label : labels.output) dims.push_back(sizes[label]);
+  inference.set(0, inference.dtype(0), std::move(dims));
+}
+
+std::vector<Value> run_einsum(Call& call) {
+  std::vector<Tensor> operands;
+  for (size_t i = 0; i < call.inputs(); ++i) operands.push_back(call.tensor(i));
+  return {ops::einsum(call.attributes().text("equation", ""), operands)};
+}
+
 }  // namespace
 
 std::span<const Operator> matmul_operators() {
@@ -80,6 +109,7 @@ std::span<const Operator> matmul_operators() {
       {"Gemm", infer_gemm, run_gemm},
       {"MatMulInteger", infer_matmul_integer, run_matmul_integer},
       {"QLinearMatMul", infer_qlinear_matmul, run_qlinear_matmul},
+      {"Einsum", infer_einsum, run_einsum},
   };
   return kRows;
 }
