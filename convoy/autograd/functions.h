@@ -51,7 +51,7 @@ Variable lp_pool(int rank, const Variable& input, double norm_type, const IntLis
 // Padding, normalisation (ops/pad.h, ops/norm.h).
 Variable pad(const Variable& input, const std::vector<int64_t>& padding, PadMode mode = PadMode::kConstant, double value = 0);
 Variable batch_norm(const Variable& input, const Tensor& running_mean, const Tensor& running_var, const Variable& weight = {},
-                    const Variable& bias = {}, const BatchNormOptions& options = {});
+                    const Variable& bias = {}, const BatchNormOptions& options = {}, const Variable& residual = {});
 Variable group_norm(const Variable& input, int64_t num_groups, const Variable& weight = {}, const Variable& bias = {},
                     double eps = 1e-5);
 Variable layer_norm(const Variable& input, const Shape& normalized_shape, const Variable& weight = {}, const Variable& bias = {},

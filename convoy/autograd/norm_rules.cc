@@ -14,13 +14,18 @@ Tensor take_output(NormResult& result) { return std::exchange(result.output, Ten
 }  // namespace
 
 Variable batch_norm(const Variable& input, const Tensor& running_mean, const Tensor& running_var, const Variable& weight,
-                    const Variable& bias, const BatchNormOptions& options) {
-  NormResult result = ops::batch_norm(input.data(), running_mean, running_var, weight.data(), bias.data(), options);
-  Tensor output = take_output(result);
+                    const Variable& bias, const BatchNormOptions& options, const Variable& residual) {
+  NormResult result =
+      ops::batch_norm(input.data(), running_mean, running_var, weight.data(), bias.data(), options, residual.data());
+  Tensor output = result.output;
+  if (!result.with_residual || !options.activation) result.output = Tensor();
   return record(
-      std::move(output), {input, weight, bias},
+      std::move(output), {input, weight, bias, residual},
       [x = input.data(), w = weight.data(), b = options.activation ? bias.data() : Tensor(), result,
-       options](const Tensor& grad_output) { return as_list(ops::batch_norm_backward(grad_output, x, w, b, result, options)); });
+       options](const Tensor& grad_output) -> std::vector<Tensor> {
+        NormGradients gradients = ops::batch_norm_backward(grad_output, x, w, b, result, options);
+        return {std::move(gradients.input), std::move(gradients.weight), std::move(gradients.bias), std::move(gradients.residual)};
+      });
 }
 
 Variable group_norm(const Variable& input, int64_t num_groups, const Variable& weight, const Variable& bias, double eps) {

@@ -64,6 +64,7 @@ Variable Module::operator()(const Variable& input) {
 
 ForwardHook::ForwardHook(Function function) : function_(std::move(function)), outer_(innermost_hook) { innermost_hook = this; }
 ForwardHook::~ForwardHook() { innermost_hook = outer_; }
+bool ForwardHook::watching() { return innermost_hook != nullptr; }
 
 std::string Module::printed(bool complete) const {
   std::vector<std::string> lines;
@@ -252,7 +253,7 @@ std::optional<Activation> clamp_of(const Module& layer) {
 
 Variable Sequential::forward(const Variable& input) {
   Variable value = input;
-  const bool watched = innermost_hook != nullptr;  // a hook sees every module called
+  const bool watched = ForwardHook::watching();
   for (size_t i = 0; i < children().size(); ++i) {
     const auto& child = children()[i];
     auto* const norm = dynamic_cast<BatchNorm*>(child.second.get());

@@ -113,6 +113,8 @@ class ForwardHook {
   using Function = std::function<void(Module& module, const Variable& input, const Variable& output)>;
   explicit ForwardHook(Function function);
   ~ForwardHook();
+  /// Whether one lives on this thread: modules then call their layers one by one instead of several at once.
+  static bool watching();
   ForwardHook(const ForwardHook&) = delete;
   ForwardHook& operator=(const ForwardHook&) = delete;
 

@@ -45,7 +45,7 @@ BatchNorm::BatchNorm(int rank, BatchNormLayerOptions options) : rank_(rank), opt
 
 std::string BatchNorm::extra_repr() const { return norm_repr(options_); }
 
-Variable BatchNorm::forward_then(const Variable& input, std::optional<Activation> activation) {
+Variable BatchNorm::forward_then(const Variable& input, std::optional<Activation> activation, const Variable& residual) {
   check_rank(input, rank_ == 1 ? 2 : rank_ + 2, rank_ + 2, type());
   const bool updates = is_training() && options_.track_running_stats;
   const int64_t batches = updates ? num_batches_tracked().data<int64_t>()[0] + 1 : 0;
@@ -59,7 +59,8 @@ Variable BatchNorm::forward_then(const Variable& input, std::optional<Activation
                                {.training = is_training() || !options_.track_running_stats,
                                 .momentum = momentum,
                                 .eps = options_.eps,
-                                .activation = activation});
+                                .activation = activation},
+                               residual);
   if (updates) num_batches_tracked().data<int64_t>()[0] = batches;
   return output;
 }

@@ -33,8 +33,9 @@ class BatchNorm : public Module {
   std::string type() const override { return ranked("BatchNorm", rank_); }
   std::string extra_repr() const override;
   Variable forward(const Variable& input) override { return forward_then(input, {}); }
-  /// relu or relu6 of the output as well, in the same pass over memory, forward and backward.
-  Variable forward_then(const Variable& input, std::optional<Activation> activation);
+  /// The sum of the output and a residual as well, if there is one, and relu or relu6 of that: in the same pass over memory,
+  /// forward and backward.
+  Variable forward_then(const Variable& input, std::optional<Activation> activation, const Variable& residual = {});
 
   const BatchNormLayerOptions& options() const { return options_; }
   int rank() const { return rank_; }

@@ -49,6 +49,13 @@ void draw_linear(const Module& module) {
   });
 }
 
+// relu(norm(input) + residual), in one pass where nobody watches the layers; no residual: undefined.
+Variable norm_relu(BatchNorm2d& norm, ReLU& relu, const Variable& input, const Variable& residual = {}) {
+  if (!ForwardHook::watching()) return norm.forward_then(input, Activation::kRelu, residual);
+  const Variable value = norm(input);
+  return relu(residual.defined() ? value + residual : value);
+}
+
 std::shared_ptr<Module> block(bool bottleneck, int64_t in, int64_t channels, int64_t stride) {
   const int64_t out = channels * (bottleneck ? Bottleneck::kExpansion : BasicBlock::kExpansion);
   std::shared_ptr<Module> downsample;
@@ -84,8 +91,8 @@ BasicBlock::BasicBlock(int64_t in_channels, int64_t channels, int64_t stride, st
 }
 
 Variable BasicBlock::forward(const Variable& input) {
-  const Variable value = bn2_(conv2_(bn1_.forward_then(conv1_(input), Activation::kRelu)));
-  return relu_(value + (downsample_ != nullptr ? (*downsample_)(input) : input));
+  const Variable value = conv2_(norm_relu(bn1_, relu_, conv1_(input)));
+  return norm_relu(bn2_, relu_, value, downsample_ != nullptr ? (*downsample_)(input) : input);
 }
 
 Bottleneck::Bottleneck(int64_t in_channels, int64_t channels, int64_t stride, std::shared_ptr<Module> downsample)
@@ -108,14 +115,15 @@ Bottleneck::Bottleneck(int64_t in_channels, int64_t channels, int64_t stride, st
 }
 
 Variable Bottleneck::forward(const Variable& input) {
-  const Variable value = bn3_(conv3_(relu_(bn2_(conv2_(bn1_.forward_then(conv1_(input), Activation::kRelu))))));
-  return relu_(value + (downsample_ != nullptr ? (*downsample_)(input) : input));
+  const Variable value = conv3_(norm_relu(bn2_, relu_, conv2_(norm_relu(bn1_, relu_, conv1_(input)))));
+  return norm_relu(bn3_, relu_, value, downsample_ != nullptr ? (*downsample_)(input) : input);
 }
 
-ResNet::ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_classes) {
-  register_child("conv1", conv(3, 64, 7, 2));
-  register_child("bn1", norm(64));
-  register_child("relu", relu_in_place());
+ResNet::ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_classes)
+    : conv1_(conv(3, 64, 7, 2)), bn1_(norm(64)), relu_(relu_in_place()) {
+  register_child("conv1", conv1_);
+  register_child("bn1", bn1_);
+  register_child("relu", relu_);
   register_child("maxpool", MaxPool2d({.kernel_size = 3, .stride = 2, .padding = 1}));
   int64_t in = 64;
   for (size_t stage = 0; stage < blocks.size(); ++stage) {
@@ -133,9 +141,9 @@ ResNet::ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_class
 }
 
 Variable ResNet::forward(const Variable& input) {
-  Variable value = input;
+  Variable value = norm_relu(bn1_, relu_, conv1_(input));
   const size_t last = children().size() - 1;
-  for (size_t i = 0; i < last; ++i) value = (*children()[i].second)(value);
+  for (size_t i = 3; i < last; ++i) value = (*children()[i].second)(value);
   return (*children()[last].second)(flatten(value, 1, -1));
 }
 
@@ -167,19 +175,23 @@ Variable VGG::forward(const Variable& input) {
 }
 
 InvertedResidual::InvertedResidual(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t expand_ratio)
-    : shortcut_(stride == 1 && in_channels == out_channels) {
+    : shortcut_(stride == 1 && in_channels == out_channels), last_norm_(norm(out_channels)) {
   const int64_t hidden = in_channels * expand_ratio;
   auto layers = std::make_shared<Sequential>();
   if (expand_ratio != 1) layers->add(conv_norm_activation(in_channels, hidden, 1, 1));
   layers->add(conv_norm_activation(hidden, hidden, 3, stride, hidden));
   layers->add(conv(hidden, out_channels, 1));
-  layers->add(norm(out_channels));
+  layers->add(last_norm_);
   register_child("conv", std::move(layers));
 }
 
 Variable InvertedResidual::forward(const Variable& input) {
-  const Variable value = (*children()[0].second)(input);
-  return shortcut_ ? input + value : value;
+  auto& layers = static_cast<Sequential&>(*children()[0].second);
+  if (!shortcut_) return layers(input);
+  if (ForwardHook::watching()) return layers(input) + input;
+  Variable value = input;
+  for (size_t i = 0; i + 1 < layers.size(); ++i) value = layers[i](value);
+  return last_norm_.forward_then(value, {}, input);
 }
 
 MobileNetV2::MobileNetV2(int64_t num_classes) {

@@ -62,6 +62,11 @@ class ResNet : public Module {
   ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_classes = 1000);
   std::string type() const override { return "ResNet"; }
   Variable forward(const Variable& input) override;
+
+ private:
+  Conv2d conv1_;
+  BatchNorm2d bn1_;
+  ReLU relu_;
 };
 
 /// Rows of 3x3 convolutions with ReLU and max pools between, then three linear layers.
@@ -85,6 +90,7 @@ class InvertedResidual : public Module {
 
  private:
   bool shortcut_;
+  BatchNorm2d last_norm_;
 };
 
 /// Shapes: input (N, 3, H, W), output (N, num_classes). Source: torchvision.models.mobilenetv2.MobileNetV2 with width 1.

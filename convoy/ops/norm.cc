@@ -9,6 +9,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/norm/batch_norm.h"
 #include "convoy/kernels/norm/norm.h"
 #include "convoy/kernels/reduce/sum.h"
 #include "convoy/ops/checks.h"
@@ -91,18 +92,11 @@ Tensor normalize_planes(const Tensor& input, const NormPlanes& layout, const Coe
 }
 
 // Per group the sums of the gradient and of gradient * (input - mean).
-std::vector<GradSums> grad_sums(const Tensor& grad_output, const Tensor& input, const NormGroups& layout, const Tensor& mean,
-                                const kernels::NormClamp* clamp = nullptr) {
+std::vector<GradSums> grad_sums(const Tensor& grad_output, const Tensor& input, const NormGroups& layout, const Tensor& mean) {
   std::vector<GradSums> result(static_cast<size_t>(layout.groups));
   std::vector<GradSums> partial(static_cast<size_t>(layout.groups * kernels::moments_parts(layout)));
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_same_v<T, float>) {
-      if (clamp != nullptr) {
-        return kernels::grad_sums(layout, *clamp, grad_output.data<T>(), input.data<T>(), mean.data<double>(), partial.data(),
-                                  result.data());
-      }
-    }
     kernels::grad_sums(layout, grad_output.data<T>(), input.data<T>(), mean.data<double>(), partial.data(), result.data());
   });
   return result;
@@ -165,6 +159,21 @@ Coefficients output_coefficients(const Channels& in, const Tensor& input, const 
   return c;
 }
 
+const float* data_or_null(const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; }
+
+// Whether batch_norm in training runs kernels/norm/batch_norm.h.
+bool in_one_sweep(const Channels& in, const Tensor& input) {
+  return input.dtype() == DType::kFloat32 && in.length > 1 && input.numel() > 0;
+}
+
+void check_residual(const Tensor& residual, const Tensor& input) {
+  if (!residual.defined() || (residual.shape() == input.shape() && residual.dtype() == input.dtype())) return;
+  throw ShapeMismatch("residual should be a " + std::string(dtype_name(input.dtype())) + " tensor of shape " +
+                          to_string(input.shape()) + ", but got a " + dtype_name(residual.dtype()) + " tensor of shape " +
+                          to_string(residual.shape()),
+                      "it is added to the normalised input: give it the input's shape and type");
+}
+
 // Groups of channels: what group_norm and instance_norm share.
 NormResult normalize_groups(const Tensor& input, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {
   const Channels in(input);
@@ -192,17 +201,13 @@ NormResult normalize_groups(const Tensor& input, int64_t num_groups, const Tenso
   return result;
 }
 
-// clamp: null where the gradient is the normalised value's own.
+// Of values that nothing followed.
 NormGradients backward_of_batch(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const NormResult& forward,
-                                bool training, const kernels::NormClamp* clamp) {
+                                bool training) {
   const Channels in(input);
-  check_floating(input, "batch_norm_backward");
-  check_gradient(grad_output, input);
-  check_statistics(weight, "weight", in.channels, input.dtype());
-  check_forward_result(forward, in.channels);
   const NormPlanes layout{in.batch * in.channels, in.length, std::max<int64_t>(1, in.channels)};
   const NormGroups groups{in.channels, in.batch, in.length, in.length, in.channels * in.length};
-  const std::vector<GradSums> sums = grad_sums(grad_output, input, groups, forward.mean, clamp);
+  const std::vector<GradSums> sums = grad_sums(grad_output, input, groups, forward.mean);
   const auto* mean = forward.mean.data<double>();
   const auto* inv_std = forward.inv_std.data<double>();
   const double count = static_cast<double>(in.batch * in.length);
@@ -229,12 +234,6 @@ NormGradients backward_of_batch(const Tensor& grad_output, const Tensor& input, 
   if (input.numel() == 0) return gradients;
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_same_v<T, float>) {
-      if (clamp != nullptr) {
-        return kernels::grad_planes(layout, *clamp, grad_output.data<T>(), input.data<T>(), bc.center.data<double>(),
-                                    a.data<double>(), bc.scale.data<double>(), bc.shift.data<double>(), gradients.input.data<T>());
-      }
-    }
     if (training) {
       kernels::grad_planes(layout, grad_output.data<T>(), input.data<T>(), bc.center.data<double>(), a.data<double>(),
                            bc.scale.data<double>(), bc.shift.data<double>(), gradients.input.data<T>());
@@ -249,7 +248,7 @@ NormGradients backward_of_batch(const Tensor& grad_output, const Tensor& input, 
 }  // namespace
 
 NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_var, const Tensor& weight, const Tensor& bias,
-                      const BatchNormOptions& options) {
+                      const BatchNormOptions& options, const Tensor& residual) {
   const Channels in(input);
   const Range range(options.activation);
   const int64_t count = in.batch * in.length;
@@ -272,8 +271,10 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
   }
   check_statistics(weight, "weight", in.channels, input.dtype());
   check_statistics(bias, "bias", in.channels, input.dtype());
+  check_residual(residual, input);
 
   NormResult result;
+  result.with_residual = residual.defined();
   result.mean = Tensor::zeros({in.channels}, DType::kFloat64);
   result.inv_std = Tensor::zeros({in.channels}, DType::kFloat64);
   if (options.training && count == 0) {
@@ -282,14 +283,37 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
   }
   auto* mean = result.mean.data<double>();
   auto* inv_std = result.inv_std.data<double>();
+  const auto update_running = [&](int64_t c, double squares) {
+    update(running_mean, c, mean[c], options.momentum);
+    update(running_var, c, squares / static_cast<double>(count - 1), options.momentum);
+  };
+  if (options.training && in_one_sweep(in, input)) {
+    const kernels::BatchNormShape layout{in.batch, in.channels, in.length};
+    std::vector<Moments> partial(static_cast<size_t>(in.channels * kernels::batch_norm_parts(layout)));
+    std::vector<double> squares(static_cast<size_t>(in.channels));
+    result.output = Tensor::empty(input.shape(), input.dtype());
+    kernels::batch_norm(layout, {.input = input.data<float>(),
+                                 .weight = data_or_null(weight),
+                                 .bias = data_or_null(bias),
+                                 .residual = data_or_null(residual),
+                                 .eps = options.eps,
+                                 .low = static_cast<float>(range.low),
+                                 .high = static_cast<float>(range.high),
+                                 .output = result.output.data<float>(),
+                                 .mean = mean,
+                                 .inv_std = inv_std,
+                                 .squares = squares.data(),
+                                 .partial = partial.data()});
+    for (int64_t c = 0; c < in.channels; ++c) update_running(c, squares[static_cast<size_t>(c)]);
+    return result;
+  }
   if (options.training) {
     const std::vector<Moments> stats = moments(input, {in.channels, in.batch, in.length, in.length, in.channels * in.length});
     for (int64_t c = 0; c < in.channels; ++c) {
       const Moments& m = stats[static_cast<size_t>(c)];
       mean[c] = m.mean();
       inv_std[c] = 1.0 / std::sqrt(m.squares / m.count + options.eps);
-      update(running_mean, c, mean[c], options.momentum);
-      update(running_var, c, m.squares / (m.count - 1.0), options.momentum);
+      update_running(c, m.squares);
     }
   } else {
     for (int64_t c = 0; c < in.channels; ++c) {
@@ -297,35 +321,76 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
       inv_std[c] = 1.0 / std::sqrt(running_var.at(c) + options.eps);
     }
   }
-  result.output = normalize_planes(input, {in.batch * in.channels, in.length, in.channels},
-                                   output_coefficients(in, input, result, weight, bias), range);
+  const NormPlanes layout{in.batch * in.channels, in.length, in.channels};
+  const Coefficients coefficients = output_coefficients(in, input, result, weight, bias);
+  if (!residual.defined()) {
+    result.output = normalize_planes(input, layout, coefficients, range);
+    return result;
+  }
+  result.output = normalize_planes(input, layout, coefficients);
+  add_(result.output, residual);
+  if (options.activation) result.output = activation(*options.activation, result.output);
   return result;
 }
 
 NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const NormResult& forward,
                                   bool training) {
-  return backward_of_batch(grad_output, input, weight, forward, training, nullptr);
+  NormResult statistics = forward;
+  statistics.with_residual = false;
+  return batch_norm_backward(grad_output, input, weight, {}, statistics, {.training = training});
 }
 
 NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                   const NormResult& forward, const BatchNormOptions& options) {
-  if (!options.activation) return backward_of_batch(grad_output, input, weight, forward, options.training, nullptr);
   const Channels in(input);
   const Range range(options.activation);
+  const bool clamped_sum = options.activation && forward.with_residual;
   check_floating(input, "batch_norm_backward");
   check_gradient(grad_output, input);
   check_statistics(weight, "weight", in.channels, input.dtype());
   check_statistics(bias, "bias", in.channels, input.dtype());
   check_forward_result(forward, in.channels);
-  const Coefficients c = output_coefficients(in, input, forward, weight, bias);
-  if (options.training && input.dtype() == DType::kFloat32 && in.length > 1) {
-    const kernels::NormClamp clamp{c.center.data<float>(), c.scale.data<float>(), c.shift.data<float>(),
-                                   static_cast<float>(range.low), static_cast<float>(range.high)};
-    return backward_of_batch(grad_output, input, weight, forward, true, &clamp);
+  if (clamped_sum && (!forward.output.defined() || forward.output.shape() != input.shape())) {
+    throw ShapeMismatch("the output of batch_norm is needed again", "pass the result of the forward call on the same input");
   }
-  const Tensor normalized = normalize_planes(input, {in.batch * in.channels, in.length, std::max<int64_t>(1, in.channels)}, c);
-  return backward_of_batch(activation_backward(*options.activation, grad_output, normalized), input, weight, forward,
-                           options.training, nullptr);
+  if (options.training && in_one_sweep(in, input)) {
+    const kernels::BatchNormShape layout{in.batch, in.channels, in.length};
+    std::vector<GradSums> partial(static_cast<size_t>(in.channels * kernels::batch_norm_parts(layout)));
+    Tensor grad_weight = Tensor::empty({in.channels}, DType::kFloat64), grad_bias = Tensor::empty({in.channels}, DType::kFloat64);
+    NormGradients gradients;
+    gradients.input = Tensor::empty(input.shape(), input.dtype());
+    if (clamped_sum) gradients.residual = Tensor::empty(input.shape(), input.dtype());
+    kernels::batch_norm_backward(layout, {.grad_output = grad_output.data<float>(),
+                                          .input = input.data<float>(),
+                                          .output = clamped_sum ? forward.output.data<float>() : nullptr,
+                                          .weight = data_or_null(weight),
+                                          .bias = data_or_null(bias),
+                                          .mean = forward.mean.data<double>(),
+                                          .inv_std = forward.inv_std.data<double>(),
+                                          .low = static_cast<float>(range.low),
+                                          .high = static_cast<float>(range.high),
+                                          .grad_input = gradients.input.data<float>(),
+                                          .grad_residual = clamped_sum ? gradients.residual.data<float>() : nullptr,
+                                          .grad_weight = grad_weight.data<double>(),
+                                          .grad_bias = grad_bias.data<double>(),
+                                          .partial = partial.data()});
+    gradients.weight = grad_weight.to(input.dtype());
+    gradients.bias = grad_bias.to(input.dtype());
+    if (forward.with_residual && !clamped_sum) gradients.residual = grad_output;
+    return gradients;
+  }
+  Tensor passed = grad_output;
+  if (clamped_sum) {
+    passed = activation_backward(*options.activation, grad_output, forward.output);
+  } else if (options.activation) {
+    const Coefficients c = output_coefficients(in, input, forward, weight, bias);
+    passed =
+        activation_backward(*options.activation, grad_output,
+                            normalize_planes(input, {in.batch * in.channels, in.length, std::max<int64_t>(1, in.channels)}, c));
+  }
+  NormGradients gradients = backward_of_batch(passed, input, weight, forward, options.training);
+  if (forward.with_residual) gradients.residual = passed;
+  return gradients;
 }
 
 NormResult group_norm(const Tensor& input, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {

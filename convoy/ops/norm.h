@@ -20,10 +20,12 @@ struct BatchNormOptions {
 struct NormResult {
   Tensor output;
   Tensor mean, inv_std;
+  bool with_residual = false;  // batch_norm only
 };
 
 struct NormGradients {
   Tensor input, weight, bias;
+  Tensor residual = {};  // undefined without one
 };
 
 namespace ops {
@@ -32,17 +34,21 @@ namespace ops {
 /// running statistics otherwise. In training, running_mean and running_var, where defined, are updated in place:
 /// r = (1 - momentum) r + momentum * batch value, with the unbiased variance.
 ///
+/// A residual, where defined, is added to y, and the activation of the options is applied to the sum: what a residual block does,
+/// in one pass over memory and with the bits of the separate operations.
+///
 /// A variance of 0 with eps 0 gives NaN. A batch without values leaves the running statistics alone.
 ///
-/// Shapes: input (N, C) or (N, C, *), the others (C) or undefined.
+/// Shapes: input (N, C) or (N, C, *), the residual the input's or undefined, the others (C) or undefined.
 /// Errors: PyTorch's checks and words ("running_mean should contain 4 elements not 3", "Expected more than 1 value per channel when
 /// training, got input size torch.Size([1, 3, 1, 1])", "running_mean must be defined in evaluation mode").
 /// Source: torch.nn.functional.batch_norm.
 NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_var, const Tensor& weight, const Tensor& bias,
-                      const BatchNormOptions& options);
+                      const BatchNormOptions& options, const Tensor& residual = {});
 NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const NormResult& forward,
                                   bool training);
-/// Of a batch_norm with an activation, whose argument depends on the bias too.
+/// Of a batch_norm with an activation, whose argument depends on the bias too, or a residual. `forward` needs its output only where
+/// there were both.
 NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                   const NormResult& forward, const BatchNormOptions& options);
 

@@ -392,5 +392,58 @@ TEST(BatchNormActivation, HasTheBitsOfSeparateOperations) {
   }
 }
 
+// A residual, and an activation of the sum, in batch_norm's own pass: the bits of the separate operations, forward and backward.
+TEST(BatchNormResidual, HasTheBitsOfSeparateOperations) {
+  for (const Shape& shape : {Shape{2, 3, 5, 7}, {4, 17, 9}, {6, 5}, {2, 2, 70, 130}, {1, 3, 64, 64}, {3, 9, 2, 3, 2}}) {
+    for (const DType dtype : {DType::kFloat32, DType::kFloat64}) {
+      for (const bool training : {true, false}) {
+        for (const std::optional<Activation> kind :
+             {std::optional<Activation>(), std::optional(Activation::kRelu), std::optional(Activation::kRelu6)}) {
+          for (const int threads : {1, 2, 5}) {
+            set_num_threads(threads);
+            Generator generator(static_cast<uint64_t>(numel(shape)));
+            const int64_t channels = shape[1];
+            const Tensor x = 3.0 * randn(shape, dtype, &generator), r = 2.0 * randn(shape, dtype, &generator),
+                         g = randn(shape, dtype, &generator), w = 4.0 * randn({channels}, dtype, &generator),
+                         b = randn({channels}, dtype, &generator);
+            const auto statistics = [&] { return Tensor::full({channels}, 0.5, dtype); };
+            const BatchNormOptions plain{.training = training}, fused{.training = training, .activation = kind};
+            const NormResult separate = batch_norm(x, statistics(), statistics(), w, b, plain),
+                             together = batch_norm(x, statistics(), statistics(), w, b, fused, r);
+            const Tensor sum = separate.output + r;
+            EXPECT_TRUE(identical(together.output, kind ? activation(*kind, sum) : sum)) << to_string(shape);
+            const Tensor passed = kind ? activation_backward(*kind, g, sum) : g;
+            const NormGradients expected = batch_norm_backward(passed, x, w, separate, training),
+                                got = batch_norm_backward(g, x, w, b, together, fused);
+            EXPECT_TRUE(identical(got.residual, passed)) << to_string(shape);
+            EXPECT_TRUE(identical(got.input, expected.input)) << to_string(shape);
+            EXPECT_TRUE(identical(got.weight, expected.weight)) << to_string(shape);
+            EXPECT_TRUE(identical(got.bias, expected.bias)) << to_string(shape);
+            EXPECT_FALSE(expected.residual.defined());
+          }
+        }
+      }
+    }
+  }
+  set_num_threads(0);
+}
+
+TEST(BatchNormResidual, ClampsNoNanAndRefusesOtherShapes) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const Tensor x = Tensor::from({1, -1, 2, -2}, {1, 1, 4}), r = Tensor::from({nan, 9, -9, 0}, {1, 1, 4}), w = Tensor::ones({1});
+  const BatchNormOptions options{.training = true, .activation = Activation::kRelu6};
+  const NormResult result = batch_norm(x, {}, {}, w, {}, options, r);
+  EXPECT_TRUE(std::isnan(result.output.at(0)));
+  EXPECT_EQ(result.output.at(1), 6);
+  EXPECT_EQ(result.output.at(2), 0);
+  EXPECT_EQ(batch_norm_backward(Tensor::ones({1, 1, 4}), x, w, {}, result, options).residual.to_vector<int64_t>(),
+            (std::vector<int64_t>{1, 0, 0, 0}));
+  EXPECT_THROW(batch_norm(x, {}, {}, w, {}, options, Tensor::zeros({1, 1, 3})), ShapeMismatch);
+  EXPECT_THROW(batch_norm(x, {}, {}, w, {}, options, Tensor::zeros({1, 1, 4}, DType::kFloat64)), ShapeMismatch);
+  NormResult statistics = result;
+  statistics.output = Tensor();
+  EXPECT_THROW(batch_norm_backward(x, x, w, {}, statistics, options), ShapeMismatch);
+}
+
 }  // namespace
 }  // namespace convoy::ops

@@ -116,17 +116,6 @@ void NormalizeRun(const float* x, int64_t n, float center, float scale, float sh
       x, y, n);
 }
 
-// The gradient behind the clamp of NormalizeRun's values.
-void ClampGradRun(const float* grad, const float* x, int64_t n, float center, float scale, float shift, float low, float high,
-                  float* out) {
-  Map(
-      [=](auto d, auto g, auto v) HWY_ATTR {
-        const auto z = hn::MulAdd(hn::Sub(v, hn::Set(d, center)), hn::Set(d, scale), hn::Set(d, shift));
-        return hn::IfThenZeroElse(hn::Or(hn::Le(z, hn::Set(d, low)), hn::Ge(z, hn::Set(d, high))), g);
-      },
-      grad, x, out, n);
-}
-
 // One value per coefficient: planes of length 1.
 void NormalizeEach(const float* x, int64_t n, const float* center, const float* scale, const float* shift, float* y) {
   const hn::ScalableTag<float> d;
@@ -257,7 +246,6 @@ HWY_EXPORT(RunMoments);
 HWY_EXPORT(ColumnMoments);
 HWY_EXPORT(ColumnGradSums);
 HWY_EXPORT(NormalizeRun);
-HWY_EXPORT(ClampGradRun);
 HWY_EXPORT(NormalizeEach);
 HWY_EXPORT(SumRun);
 HWY_EXPORT(GradRun);
@@ -483,44 +471,6 @@ void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const 
         HWY_DYNAMIC_DISPATCH(GradRun)(g, x, layout.length, center[at], a[at], b[at], c[at], out);
       } else {
         reference::grad_plane(g, x, layout.length, center[at], a[at], b[at], c[at], out);
-      }
-    }
-  });
-}
-
-void grad_sums(const NormGroups& layout, const NormClamp& clamp, const float* grad, const float* input, const double* mean,
-               GradSums* partial, GradSums* result) noexcept {
-  const Parts parts(layout);
-  sum_parts(
-      layout, parts, partial, result,
-      [&](int64_t group, int64_t first, int64_t last) {
-        GradSums sums;
-        float passed[kRun];
-        for_each_run(layout, parts, first, last, [&](int64_t at, int64_t n) {
-          const float* x = input + group * layout.group_step + at;
-          HWY_DYNAMIC_DISPATCH(ClampGradRun)
-          (grad + group * layout.group_step + at, x, n, clamp.center[group], clamp.scale[group], clamp.shift[group], clamp.low,
-           clamp.high, passed);
-          run_grad_sums(passed, x, n, mean[group], sums);
-        });
-        return sums;
-      },
-      [](GradSums& sum, const GradSums& part) {
-        sum.grad += part.grad;
-        sum.product += part.product;
-      });
-}
-
-void grad_planes(const NormPlanes& layout, const NormClamp& clamp, const float* grad, const float* input, const double* center,
-                 const double* a, const double* b, const double* c, float* grad_input) noexcept {
-  for_each_plane_run(layout, [&](int64_t plane, int64_t count, int64_t at) {
-    float passed[kRun];
-    for (int64_t p = plane; p < plane + count; ++p, ++at) {
-      for (int64_t i = 0; i < layout.length; i += kRun) {
-        const int64_t from = p * layout.length + i, n = std::min(kRun, layout.length - i);
-        HWY_DYNAMIC_DISPATCH(ClampGradRun)
-        (grad + from, input + from, n, clamp.center[at], clamp.scale[at], clamp.shift[at], clamp.low, clamp.high, passed);
-        HWY_DYNAMIC_DISPATCH(GradRun)(passed, input + from, n, center[at], a[at], b[at], c[at], grad_input + from);
       }
     }
   });

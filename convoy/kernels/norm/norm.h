@@ -57,18 +57,6 @@ template <class T>
 void normalize_planes(const NormPlanes& layout, const T* input, const T* center, const T* scale, const T* shift, T* output,
                       T low = -std::numeric_limits<T>::infinity(), T high = std::numeric_limits<T>::infinity()) noexcept;
 
-/// What normalize_planes did: the gradient of an output that was not strictly between low and high is 0 (a NaN's is kept).
-struct NormClamp {
-  const float *center, *scale, *shift;  // per group or coefficient number
-  float low, high;
-};
-
-/// grad_sums and grad_planes of a gradient that passes through the clamp first, for float and planes of more than one value.
-void grad_sums(const NormGroups& layout, const NormClamp& clamp, const float* grad, const float* input, const double* mean,
-               GradSums* partial, GradSums* result) noexcept;
-void grad_planes(const NormPlanes& layout, const NormClamp& clamp, const float* grad, const float* input, const double* center,
-                 const double* a, const double* b, const double* c, float* grad_input) noexcept;
-
 /// grad_input = grad * a + (input - center) * b + c, summed in double: over a few values the terms cancel almost completely.
 template <class T>
 void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const double* center, const double* a, const double* b,
