@@ -1,0 +1,196 @@
+// How the depthwise kernels read rows: lanes beyond a row's ends are zero and their memory is not touched; strided rows are sorted.
+#if defined(CONVOY_KERNELS_CONV_DEPTHWISE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_CONV_DEPTHWISE_ROWS_INL_H_
+#undef CONVOY_KERNELS_CONV_DEPTHWISE_ROWS_INL_H_
+#else
+#define CONVOY_KERNELS_CONV_DEPTHWISE_ROWS_INL_H_
+#endif
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "convoy/kernels/conv/conv_depthwise_geometry.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+using Mask = hn::Mask<D>;
+
+// f(0), ..., f(kCount - 1) with constants, so that arrays of vectors indexed by them stay in registers: GCC 12 unrolls nested loops
+// only after it has decided about that.
+template <class F, int... kIndex>
+HWY_INLINE void UnrollIndices(F&& f, std::integer_sequence<int, kIndex...>) {
+  (f(std::integral_constant<int, kIndex>()), ...);
+}
+template <int kCount, class F>
+HWY_INLINE void Unroll(F&& f) {
+  UnrollIndices(f, std::make_integer_sequence<int, kCount>());
+}
+#define CONVOY_UNROLLED HWY_ATTR __attribute__((always_inline))
+
+// Lanes whose column, `first` for lane 0, is in [0, width).
+HWY_INLINE Mask InsideLanes(int64_t first, int64_t width) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto below = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(-first, 0, lanes)));
+  const auto inside = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(width - first, 0, lanes)));
+  return hn::AndNot(below, inside);
+}
+
+// The lanes of `mask`, zero elsewhere. Memory behind other lanes is not touched: Highway promises that on x86 only.
+HWY_INLINE V LoadInside(Mask mask, const float* p) {
+  const D d;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  return hn::MaskedLoad(mask, d, p);
+#else
+  if (hn::AllTrue(d, mask)) return hn::LoadU(d, p);
+  HWY_ALIGN float values[depthwise::kLanes] = {};
+  uint8_t bits[8] = {};
+  hn::StoreMaskBits(d, mask, bits);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    if ((bits[i / 8] >> (i % 8) & 1) != 0) values[i] = p[i];
+  }
+  return hn::Load(d, values);
+#endif
+}
+
+// to[phase phase_floats + j] = row[first + j step + phase] for columns j in [0, columns), zero where the row of `width` has none.
+// phase_floats is a multiple of the lanes and not below columns.
+HWY_INLINE void SortRow(const float* row, int64_t width, int64_t first, int64_t step, int64_t phases, int64_t columns,
+                        int64_t phase_floats, float* to) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (step == 1) {
+    for (int64_t j = 0; j < columns; j += lanes) {
+      const int64_t at = first + j;
+      const bool inside = at >= 0 && at + lanes <= width;
+      hn::Store(inside ? hn::LoadU(d, row + at) : LoadInside(InsideLanes(at, width), row + at), d, to + j);
+    }
+    return;
+  }
+#if HWY_TARGET != HWY_SCALAR
+  if (step == 2) {
+    for (int64_t j = 0; j < columns; j += lanes) {
+      const int64_t at = first + 2 * j;
+      V low, high;
+      if (at >= 0 && at + 2 * lanes <= width) {
+        low = hn::LoadU(d, row + at);
+        high = hn::LoadU(d, row + at + lanes);
+      } else {
+        low = LoadInside(InsideLanes(at, width), row + at);
+        high = LoadInside(InsideLanes(at + lanes, width), row + at + lanes);
+      }
+      hn::Store(hn::ConcatEven(d, high, low), d, to + j);
+      if (phases == 2) hn::Store(hn::ConcatOdd(d, high, low), d, to + phase_floats + j);
+    }
+    return;
+  }
+#endif
+  const hn::RebindToSigned<D> di;
+  const auto indices = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(step)));
+  for (int64_t phase = 0; phase < phases; ++phase) {
+    float* const out = to + phase * phase_floats;
+    for (int64_t j = 0; j < columns; j += lanes) {
+      const int64_t at = first + j * step + phase;
+      if (at >= 0 && at + (lanes - 1) * step < width) {
+        hn::Store(hn::GatherIndex(d, row + at, indices), d, out + j);
+        continue;
+      }
+      for (int64_t i = 0; i < lanes; ++i) {
+        const int64_t column = at + i * step;
+        out[j + i] = column >= 0 && column < width ? row[column] : 0.0f;
+      }
+    }
+  }
+}
+
+// SortRow for many rows of the same width: with stride 2 the lanes that are inside are worked out once.
+class RowSorter {
+ public:
+  void Make(int64_t first, int64_t step, int64_t width, int64_t columns) {
+    first_ = first;
+    step_ = step;
+    width_ = width;
+    columns_ = columns;
+    for (int64_t v = 0; v * kVector < columns && v < kMostVectors; ++v) {
+      masks_[2 * v] = InsideLanes(first + 2 * v * kVector, width);
+      masks_[2 * v + 1] = InsideLanes(first + (2 * v + 1) * kVector, width);
+    }
+  }
+  HWY_INLINE void Sort(const float* row, int64_t phases, int64_t phase_floats, float* to) const {
+#if HWY_TARGET != HWY_SCALAR
+    if (step_ == 2 && phases == 2 && columns_ <= kMostVectors * kVector) {
+      const D d;
+      const float* from = row + first_;
+      const Mask* mask = masks_;
+      for (float* const end = to + columns_; to < end; to += kVector, from += 2 * kVector, mask += 2) {
+        const V low = LoadInside(mask[0], from), high = LoadInside(mask[1], from + kVector);
+        hn::Store(hn::ConcatEven(d, high, low), d, to);
+        hn::Store(hn::ConcatOdd(d, high, low), d, to + phase_floats);
+      }
+      return;
+    }
+#endif
+    SortRow(row, width_, first_, step_, phases, columns_, phase_floats, to);
+  }
+
+ private:
+  static constexpr int64_t kVector = HWY_LANES(float), kMostVectors = 64;
+  int64_t first_, step_, width_, columns_;
+  Mask masks_[2 * kMostVectors];
+};
+
+// A finished vector: the residual, the clamp, and away.
+struct Finish {
+  bool clamp;
+  float low, high;
+
+  explicit Finish(const SplitEpilogue& epilogue)
+      : clamp(epilogue.low > -std::numeric_limits<float>::infinity() || epilogue.high < std::numeric_limits<float>::infinity()),
+        low(epilogue.low),
+        high(epilogue.high) {}
+  HWY_INLINE void Store(V v, Mask mask, float* out, const float* residual) const {
+    const D d;
+    if (residual != nullptr) v = hn::Add(v, LoadInside(mask, residual));
+    if (clamp) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+      v = hn::Min(hn::Set(d, high), hn::Max(hn::Set(d, low), v));  // x86 returns the second operand where one is NaN
+#else
+      v = hn::IfThenElse(hn::Lt(v, hn::Set(d, low)), hn::Set(d, low), v);  // a NaN fails both comparisons and stays
+      v = hn::IfThenElse(hn::Gt(v, hn::Set(d, high)), hn::Set(d, high), v);
+#endif
+    }
+    hn::BlendedStore(v, mask, d, out);
+  }
+};
+
+// Interleaves rows of one vector per phase: to[i phases + phase] = from[phase lanes + i].
+HWY_INLINE void Interleave(const float* from, int64_t phases, float* to) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto row = [&](int64_t phase) HWY_ATTR { return hn::Load(d, from + phase * lanes); };
+  if (phases == 2) {
+    hn::StoreInterleaved2(row(0), row(1), d, to);
+  } else if (phases == 3) {
+    hn::StoreInterleaved3(row(0), row(1), row(2), d, to);
+  } else if (phases == 4) {
+    hn::StoreInterleaved4(row(0), row(1), row(2), row(3), d, to);
+  } else {
+    for (int64_t phase = 0; phase < phases; ++phase) {
+      for (int64_t i = 0; i < lanes; ++i) to[i * phases + phase] = from[phase * lanes + i];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
