@@ -308,6 +308,16 @@ TEST(AvgPool, SumsInDouble) {
                                                      {5000, 3, 1},
                                                      {9000, 1500, 3},
                                                      {9000, 8000, 500},
+                                                     {50, 9, 1},
+                                                     {37, 8, 2},
+                                                     {90, 31, 1},
+                                                     {90, 32, 2},
+                                                     {300, 25, 5},
+                                                     {300, 101, 1},
+                                                     {6000, 1000, 1},
+                                                     {6000, 1023, 4},
+                                                     {6000, 1025, 1},
+                                                     {6000, 2048, 3},
                                                      {4100, 511, 512},
                                                      {7000, 3, 5000}}) {
       PoolShape s{.rank = 2, .batch = 1, .channels = 2, .input = {1, 3, width}};
@@ -329,6 +339,23 @@ TEST(AvgPool, SumsInDouble) {
       avg_pool_backward_reference(s, {}, wide_grad.data(), want_grad.data());
       avg_pool_backward(s, {}, grad_output.data(), got_grad.data());
       for (size_t i = 0; i < input.size(); ++i) ASSERT_NEAR(got_grad[i], want_grad[i], 1e-5) << width << ' ' << i;
+    }
+  });
+}
+
+// What a window does not hold has no part in it, however its sum is put together.
+TEST(AvgPool, AnInfinityStaysInItsWindows) {
+  for_each_machine([] {
+    for (const int64_t kernel_size : {3, 9, 16, 31}) {
+      PoolShape s{.rank = 1, .batch = 1, .channels = 1, .input = {1, 1, 100}};
+      s.axes[2] = {.kernel_size = kernel_size, .stride = 1};
+      s = *shape::complete(s);
+      std::vector<float> input(100, 1.0f), got(static_cast<size_t>(s.output_positions()));
+      input[50] = kInf;
+      avg_pool(s, {}, input.data(), got.data());
+      for (int64_t o = 0; o < s.output_positions(); ++o) {
+        ASSERT_EQ(got[static_cast<size_t>(o)], o <= 50 && 50 < o + kernel_size ? kInf : 1.0f) << kernel_size << ' ' << o;
+      }
     }
   });
 }
