@@ -79,7 +79,6 @@ Executor::Executor(Graph graph, const ExecutorOptions& options)
       throw Error(describe(*graph_, node) + ": there is no operator of this name",
                   "passes and files may use the operators of graph/operator.h");
     operators_.push_back(op);
-    prepared_.push_back(op->prepare != nullptr ? op->prepare(*graph_, node) : nullptr);
     for (const ValueId id : node.inputs) {
       if (id != kNoValue) last[static_cast<size_t>(id)] = static_cast<int32_t>(i);
     }
@@ -159,7 +158,7 @@ std::shared_ptr<const Schedule> Executor::schedule(const std::vector<Type>& inpu
     entries.splice(entries.begin(), entries, entry);
     return entries.front().schedule;
   }
-  entries.push_front({input_types, Schedule::make(*graph_, operators_, prepared_, input_types)});
+  entries.push_front({input_types, Schedule::make(*graph_, operators_, input_types)});
   if (entries.size() > kMostSchedules) entries.pop_back();
   return entries.front().schedule;
 }
@@ -223,7 +222,7 @@ Values Executor::run(const Values& inputs, const Observer& observer) const {
     for (const ValueId id : released_[i]) values[static_cast<size_t>(id)] = Value();
     const auto begin = std::chrono::steady_clock::now();
     with_node_name(*graph_, node, [&] {
-      Call call(node, std::move(arguments), prepared_[i].get());
+      Call call(node, std::move(arguments));
       std::vector<Value> results = operators_[i]->run(call);
       for (size_t k = 0; k < node.outputs.size(); ++k) {
         const ValueId id = node.outputs[k];

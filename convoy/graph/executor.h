@@ -38,7 +38,7 @@ struct ExecutorOptions {
 
 class Schedule;
 
-/// A graph that is ready to run: nodes prepared, last uses known. Any number of threads may run it at once.
+/// A graph that is ready to run: operators found, last uses known. Any number of threads may run it at once.
 ///
 /// The first run with inputs of new shapes plans them (schedule.h): algorithms chosen, weights packed, every value placed in one
 /// arena. Where shapes depend on values, nodes run one by one.
@@ -77,7 +77,6 @@ class Executor {
   std::shared_ptr<const Graph> graph_;  // schedules refer to it
   ExecutorOptions options_;
   std::vector<const Operator*> operators_;
-  std::vector<std::shared_ptr<const Prepared>> prepared_;
   std::vector<std::vector<ValueId>> released_;  // after each node: the values that nobody reads again
   std::unique_ptr<Plans> plans_;
 };

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "convoy/core/error.h"
 #include "convoy/core/tensor.h"
 
 namespace convoy::graph {
@@ -21,7 +22,7 @@ struct Dim {
   std::string symbol = {};
 
   bool known() const { return size >= 0; }
-  /// Certainly the same size: equal numbers or equal symbols.
+  /// Equal as written: two unknown sizes compare equal, see certainly_equal (rules.h).
   friend bool operator==(const Dim&, const Dim&) = default;
 };
 
@@ -130,7 +131,11 @@ std::string describe(const Graph& graph, const Node& node);
 template <class T>
 const T* Attributes::get(std::string_view name) const {
   const auto found = values_.find(name);
-  return found == values_.end() ? nullptr : &std::get<T>(found->second);
+  if (found == values_.end()) return nullptr;
+  const T* value = std::get_if<T>(&found->second);
+  if (value == nullptr)
+    throw Error("attribute '" + std::string(name) + "' has another type", "operator.h's table says which it has");
+  return value;
 }
 
 }  // namespace convoy::graph

@@ -48,17 +48,10 @@ class Inference {
   std::vector<std::optional<Dims>>& contents_;
 };
 
-/// What an operator made of a node before any run (packed weights). Read by several runs at once.
-class Prepared {
- public:
-  virtual ~Prepared() = default;
-};
-
 /// One node of a run.
 class Call {
  public:
-  Call(const Node& node, std::vector<Value> inputs, const Prepared* prepared)
-      : node_(node), inputs_(std::move(inputs)), prepared_(prepared) {}
+  Call(const Node& node, std::vector<Value> inputs) : node_(node), inputs_(std::move(inputs)) {}
 
   const Node& node() const { return node_; }
   const Attributes& attributes() const { return node_.attributes; }
@@ -74,12 +67,10 @@ class Call {
   /// Number of outputs, and whether somebody reads one.
   size_t outputs() const { return node_.outputs.size(); }
   bool wants(size_t i) const { return node_.output(i) != kNoValue; }
-  const Prepared* prepared() const { return prepared_; }
 
  private:
   const Node& node_;
   std::vector<Value> inputs_;
-  const Prepared* prepared_;
 };
 
 /// A row of the table of operators.
@@ -89,8 +80,6 @@ struct Operator {
   void (*infer)(Inference& inference);
   /// Computes the outputs, first to last; those nobody wants may be left out. Must not change what it reads.
   std::vector<Value> (*run)(Call& call);
-  /// Made once per node when an Executor is built; may be null, and may return null.
-  std::shared_ptr<const Prepared> (*prepare)(const Graph& graph, const Node& node) = nullptr;
   /// Gives other results each time: never folded.
   bool random = false;
 };

@@ -105,10 +105,13 @@ class Placer {
       for (size_t k = 0; k < node.outputs.size(); ++k) {
         const ValueId out = node.outputs[k];
         std::vector<Run> runs;
+        // Pieces of pieces multiply: beyond this many the value counts as one that its node writes, and is copied.
+        constexpr size_t kMostRuns = 4096;
         for (const View& view : views) {
+          if (runs.size() > kMostRuns) break;
           if (view.output == k && out != kNoValue) append_runs(node.inputs[view.input], view.input_offset, view.bytes, runs);
         }
-        if (!runs.empty()) runs_[static_cast<size_t>(out)] = std::move(runs);
+        if (!runs.empty() && runs.size() <= kMostRuns) runs_[static_cast<size_t>(out)] = std::move(runs);
       }
     }
   }

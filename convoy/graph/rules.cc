@@ -40,6 +40,11 @@ int64_t axis_in(int64_t axis, int64_t rank, const char* what) {
   return axis < 0 ? axis + rank : axis;
 }
 
+bool certainly_equal(const std::optional<Dims>& a, const std::optional<Dims>& b) {
+  if (!a || !b || *a != *b) return false;
+  return std::all_of(a->begin(), a->end(), [](const Dim& dim) { return dim.known() || !dim.symbol.empty(); });
+}
+
 Dim product(const Dims& dims, size_t begin, size_t end) {
   shape::Checked count(1);
   Dim symbol;

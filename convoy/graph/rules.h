@@ -12,6 +12,9 @@ namespace convoy::graph {
 /// The shape that two broadcast to. Errors: ShapeMismatch for numbers that differ and are not 1.
 std::optional<Dims> broadcast(const std::optional<Dims>& a, const std::optional<Dims>& b);
 
+/// Whether both shapes are known to be the same for every run: equal numbers, or one symbol.
+bool certainly_equal(const std::optional<Dims>& a, const std::optional<Dims>& b);
+
 /// An axis counted from the front. Errors: Error that names `what`: "axis 4 is outside [-3, 2]".
 int64_t axis_in(int64_t axis, int64_t rank, const char* what = "axis");
 

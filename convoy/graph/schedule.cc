@@ -52,14 +52,12 @@ char* address(const Place& place, const Graph& graph, const std::vector<char*>& 
 }  // namespace
 
 std::shared_ptr<const Schedule> Schedule::make(const Graph& graph, const std::vector<const Operator*>& operators,
-                                               const std::vector<std::shared_ptr<const Prepared>>& prepared,
                                                const std::vector<Type>& input_types) {
   // Placing takes time with the square of the number of nodes; networks have some hundreds.
   constexpr size_t kMostNodes = 20000;
   if (graph.nodes.size() > kMostNodes) return nullptr;
   std::shared_ptr<Schedule> schedule(new Schedule(graph));
   schedule->operators_ = operators;
-  schedule->prepared_ = prepared;
   const std::vector<Type> types = infer_types(graph, input_types);
   std::vector<char> used(types.size(), 0);
   const auto use = [&](const std::vector<ValueId>& ids) {
@@ -159,7 +157,7 @@ bool Schedule::run_operator(size_t node_index, const std::vector<char*>& base, c
   }
   bool as_foreseen = true;
   with_node_name(graph_, node, [&] {
-    Call call(node, std::move(arguments), prepared_[node_index].get());
+    Call call(node, std::move(arguments));
     const std::vector<Value> results = operators_[node_index]->run(call);
     for (size_t k = 0; k < node.outputs.size(); ++k) {
       const ValueId id = node.outputs[k];

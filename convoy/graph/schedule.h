@@ -20,9 +20,8 @@ namespace convoy::graph {
 class Schedule {
  public:
   /// nullptr if some value's type or shape is only known in a run: then nodes must run one by one through Operator::run. Operators:
-  /// by node; prepared: what Operator::prepare made. All must outlive it.
+  /// by node. Both must outlive it.
   static std::shared_ptr<const Schedule> make(const Graph& graph, const std::vector<const Operator*>& operators,
-                                              const std::vector<std::shared_ptr<const Prepared>>& prepared,
                                               const std::vector<Type>& input_types);
 
   /// Inputs in the graph's order, of the types it was made for (undefined: the default that the graph has). Fills outputs in the
@@ -52,7 +51,6 @@ class Schedule {
 
   const Graph& graph_;
   std::vector<const Operator*> operators_;
-  std::vector<std::shared_ptr<const Prepared>> prepared_;
   std::vector<KnownType> types_;
   Placement placement_;
   // What steps keep lies in one block, on huge pages: one by one the weights of small networks would not (2 % of their time).

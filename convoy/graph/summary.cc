@@ -129,6 +129,9 @@ class Summary {
     }
     const auto &in = type(node.input(0)).dims, &out = type(node.output(0)).dims;
     if (!longest || !in || !out) return std::nullopt;
+    // Each value keeps its own chain: networks have some hundred layers, a file may have more than memory holds.
+    constexpr size_t kLongestChain = 1000;
+    if (longest->size() >= kLongestChain) return std::nullopt;
     if (axes) {
       longest->push_back({.kind = transposed ? shape::LayerKind::kTransposed : shape::LayerKind::kConv, .axis = axes->back()});
       return longest;

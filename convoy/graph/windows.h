@@ -14,7 +14,7 @@ namespace convoy::graph {
 /// auto_pad. `sizes`: the input's spatial sizes, -1 for one that is not known; nullopt if auto_pad needs one that is not.
 ///
 /// Errors: Error that names the attribute and its value: lists of another length than the spatial axes, kernel sizes, strides and
-/// dilations below 1, an unknown auto_pad, auto_pad beside pads.
+/// dilations below 1, an unknown auto_pad.
 std::optional<std::vector<shape::Axis>> windows(const Attributes& attributes, const std::vector<int64_t>& kernel,
                                                 const std::vector<int64_t>& sizes);
 

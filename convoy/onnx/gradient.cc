@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "convoy/graph/rules.h"
 #include "convoy/onnx/import.h"
 
 namespace convoy::onnx {
@@ -69,7 +70,8 @@ void convert_gradient(Importing& importing) {
       continue;
     const std::vector<ValueId> parts = pulled_back(importing, *node, found->second);
     for (size_t i = 0; i < parts.size(); ++i) {
-      if (importing.type_of(node->inputs[i]).dims != importing.type_of(node->outputs[0]).dims) {
+      if (node->inputs[i] == kNoValue) continue;
+      if (!graph::certainly_equal(importing.type_of(node->inputs[i]).dims, importing.type_of(node->outputs[0]).dims)) {
         importing.refuse("the derivative goes through " + node->op + " of different shapes", "broadcast with Expand first");
       }
       ValueId& sum = gradients.emplace(node->inputs[i], kNoValue).first->second;

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "convoy/core/error.h"
+#include "convoy/onnx/tensor_proto.h"
 
 namespace convoy::onnx {
 
@@ -84,6 +85,14 @@ const std::unordered_map<std::string_view, const OnnxOperator*>& rows_by_name() 
 }
 
 }  // namespace
+
+void convert_dtype(Importing& importing) {
+  const int64_t* number = importing.attributes().get<int64_t>("dtype");
+  if (number == nullptr) return;
+  const std::optional<DType> dtype = dtype_of_onnx(*number);
+  if (!dtype) importing.refuse("attribute 'dtype' is " + onnx_type_name(*number), "use a number type");
+  importing.attributes().set("dtype", static_cast<int64_t>(*dtype));
+}
 
 const OnnxOperator* find_onnx_operator(std::string_view name) {
   const auto found = rows_by_name().find(name);

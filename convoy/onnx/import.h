@@ -66,6 +66,9 @@ struct OnnxOperator {
   void (*convert)(Importing& importing) = nullptr;
 };
 
+/// Turns the attribute `dtype` from ONNX's number into Convoy's (converts of several families).
+void convert_dtype(Importing& importing);
+
 std::span<const OnnxOperator> elementwise_rows();
 std::span<const OnnxOperator> conv_rows();
 std::span<const OnnxOperator> pool_rows();

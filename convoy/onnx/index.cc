@@ -34,14 +34,6 @@ void convert_topk(Importing& importing) {
 
 void convert_scatter(Importing& importing) { importing.node.op = "ScatterElements"; }
 
-void convert_eye_like(Importing& importing) {
-  if (const int64_t* number = importing.attributes().get<int64_t>("dtype")) {
-    const std::optional<DType> dtype = dtype_of_onnx(*number);
-    if (!dtype) importing.refuse("attribute 'dtype' is " + onnx_type_name(*number), "use a number type");
-    importing.attributes().set("dtype", static_cast<int64_t>(*dtype));
-  }
-}
-
 }  // namespace
 
 std::span<const OnnxOperator> index_rows() {
@@ -57,7 +49,7 @@ std::span<const OnnxOperator> index_rows() {
       {"OneHot", 3, 3, 1, "axis:i"},
       {"NonZero", 1, 1, 1},
       {"Range", 3, 3, 1},
-      {"EyeLike", 1, 1, 1, "dtype:i k:i", convert_eye_like},
+      {"EyeLike", 1, 1, 1, "dtype:i k:i", convert_dtype},
       {"CumSum", 2, 2, 1, "exclusive:i reverse:i"},
       {"TopK", 1, 2, 2, "axis:i k:i largest:i sorted:i", convert_topk},
       {"Trilu", 1, 2, 1, "upper:i"},

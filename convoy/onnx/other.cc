@@ -12,8 +12,9 @@ void convert_quantize(Importing& importing) {
     } else {
       const std::optional<DType> dtype = dtype_of_onnx(*number);
       if (!dtype)
-        importing.refuse("attribute 'output_dtype' is " + onnx_type_name(*number),
-                         "Convoy quantises to uint8, int8, uint16 and int16");
+        importing.refuse(
+            "attribute 'output_dtype' is " + onnx_type_name(*number),
+            "quantised are uint8, int8, uint16 and int16; what they stand for is float32, float16, bfloat16 or float64");
       importing.attributes().set("output_dtype", static_cast<int64_t>(*dtype));
     }
   }
@@ -29,7 +30,7 @@ std::span<const OnnxOperator> other_rows() {
       {"DynamicQuantizeLinear", 1, 1, 3},
       {"StringNormalizer", 1, 1, 1, "case_change_action:s is_case_sensitive:i locale:s stopwords:S"},
       {"SequenceConstruct", 1, -1, 1},
-      {"SequenceEmpty", 0, 0, 1, "dtype:i"},
+      {"SequenceEmpty", 0, 0, 1, "dtype:i", convert_dtype},
       {"SequenceAt", 2, 2, 1},
       {"SequenceInsert", 2, 3, 1},
       {"SequenceErase", 1, 2, 1},

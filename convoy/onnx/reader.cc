@@ -558,6 +558,9 @@ class Reader {
       }
     }
     constexpr std::string_view kTypes = "?fistgFISTGpP";  // by AttributeProto.AttributeType: 1 FLOAT, 2 INT, ...
+    if (type == 13 || type == 14) {
+      fail(where + ": attribute '" + std::string(result.name) + "' is a type", "types are not supported there: leave it out");
+    }
     if (type < 0 || type >= static_cast<int64_t>(kTypes.size())) {
       fail(where + ": attribute '" + std::string(result.name) + "' has the type " + std::to_string(type),
            "AttributeProto.AttributeType has 1 to 14");
@@ -873,7 +876,10 @@ class Reader {
     }
     std::vector<NodeView> nodes;
     nodes.reserve(messages.size());
-    for (const std::string_view message : messages) nodes.push_back(read_node(message));
+    for (const std::string_view message : messages) {
+      if (bound != nullptr) spend(static_cast<int64_t>(message.size()));  // read again in each call of a function
+      nodes.push_back(read_node(message));
+    }
     const std::vector<size_t> order = sorted(nodes, scope, within);
     if (bound == nullptr) check_outputs(nodes, scope);
     for (const size_t i : order) add_node(nodes[i], scope, opsets, bound);
@@ -942,6 +948,11 @@ class Reader {
     if (row->convert != nullptr) row->convert(importing);
     graph_.nodes.push_back(std::move(importing.node));
     inferring_->add(graph_.nodes.back());
+    // Newer forms may need several nodes for one, derivatives many.
+    if (static_cast<int64_t>(graph_.nodes.size()) > 4 * options_.limits.nodes) {
+      fail("the model needs more than " + std::to_string(4 * options_.limits.nodes) + " nodes",
+           "the limit is 4 times Limits::nodes");
+    }
   }
 
   ValueId define(std::string_view name, Scope& scope, bool outermost) {

@@ -315,7 +315,7 @@ class TensorReader {
     const std::string location = entry("location");
     if (source_.folder.empty()) {
       fail("its values lie in another file, " + io::quote(location),
-           "such files are read only if LoadOptions::external_data allows it");
+           "such files are read only if ModelOptions::external_data (--external-data) allows it");
     }
     Tensor tensor;
     try {

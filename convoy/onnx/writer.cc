@@ -43,7 +43,8 @@ constexpr SinceAttribute kSinceAttribute[] = {{"AveragePool", "dilations", 19},
                                               {"Resize", "keep_aspect_ratio_policy", 18},
                                               {"QuantizeLinear", "block_size", 21},
                                               {"QuantizeLinear", "output_dtype", 21},
-                                              {"DequantizeLinear", "block_size", 21}};
+                                              {"DequantizeLinear", "block_size", 21},
+                                              {"DequantizeLinear", "output_dtype", 23}};
 
 bool reduces_by_attribute(const Node& node) { return node.op.rfind("Reduce", 0) == 0 && node.op != "ReduceSum"; }
 

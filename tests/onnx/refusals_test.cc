@@ -133,7 +133,7 @@ std::vector<Refusal> refusals() {
       {"External",
        with_initializer(
            tensor_header("w", {4}, kFloat).message(13, Message().bytes(1, "location").bytes(2, "w.bin")).integer(14, 1)),
-       "initializer \"w\": its values lie in another file, \"w.bin\"\n.*LoadOptions|external_data"},
+       "initializer \"w\": its values lie in another file, \"w.bin\"\n.*ModelOptions::external_data"},
       // R136: functions in a ring, too deep, too often.
       {"FunctionCycle", with_functions("foo", {function("foo", "bar"), function("bar", "foo")}),
        "function cycle: local:foo -> local:bar -> local:foo\n"},
@@ -201,6 +201,16 @@ std::vector<Refusal> refusals() {
       // Windows: R017 to R020, R047.
       {"Stride0", conv({attribute_ints("strides", {0, 1})}, w), "node 'conv1' \\(Conv\\): attribute 'strides' is \\[0, 1\\]\n"},
       {"Dilation0", conv({attribute_ints("dilations", {1, 0})}, w), "attribute 'dilations' is \\[1, 0\\]\n"},
+      {"DilationOfUnknownInput",
+       model({{1, node("Conv", {"x", "w"}, {"a"}, {attribute_ints("dilations", {0, 0})}, "conv1")},
+              {1, node("Conv", {"x", "w"}, {"b"}, {attribute_ints("dilations", {0, 0})}, "conv2")},
+              {1, node("Add", {"a", "b"}, {"y"})},
+              {5, w},
+              {11, Message().bytes(1, "x").message(2, Message().message(1, Message().integer(1, kFloat)))},
+              {12, Message().bytes(1, "y")}}),
+       "node 'conv1' \\(Conv\\): attribute 'dilations' is \\[0, 0\\]\n"},
+      {"BiasCount", model_of({node("Conv", {"x", "w", "b"}, {"y"}, {}, "conv1")}, {1, 2, 4, 4}, {w, float_tensor("b", {5})}),
+       "node 'conv1' \\(Conv\\): the bias has shape \\[5\\] for \\[3\\] output channels\nit needs one number for each"},
       {"StridesLength", conv({attribute_ints("strides", {1})}, w), "attribute 'strides' is \\[1\\]\n"},
       {"PadsLength", conv({attribute_ints("pads", {1, 1})}, w), "attribute 'pads' is \\[1, 1\\]\n"},
       {"PadsNegative", conv({attribute_ints("pads", {-1, 1, 1, 1})}, w), "attribute 'pads' is \\[-1, 1, 1, 1\\]\n"},

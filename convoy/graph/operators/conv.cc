@@ -89,7 +89,16 @@ std::vector<Value> run_conv(Call& call) {
 
 void infer_windows(Inference& inference, size_t weight_input, std::optional<DType> dtype) {
   const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(weight_input);
-  if (!weight || !input) return inference.set(0, dtype, std::nullopt);
+  if (!weight || !input) {
+    // What the attributes say is refused also where the shapes cannot be told yet.
+    if (weight && weight->size() >= 3) {
+      std::vector<int64_t> kernel;
+      for (size_t i = 2; i < weight->size(); ++i) kernel.push_back(std::max<int64_t>((*weight)[i].size, 1));
+      groups_of(inference.attributes());
+      windows(inference.attributes(), kernel, std::vector<int64_t>(kernel.size(), -1));
+    }
+    return inference.set(0, dtype, std::nullopt);
+  }
   if (input->size() != weight->size() || input->size() < 3) {
     throw ShapeMismatch("the input is " + to_string(*input) + ", the weight " + to_string(*weight),
                         "both need the same number of axes, at least 3");
@@ -130,7 +139,22 @@ void infer_windows(Inference& inference, size_t weight_input, std::optional<DTyp
   inference.set(0, dtype, std::move(output));
 }
 
-void infer_conv(Inference& inference) { infer_windows(inference, 1, inference.dtype(0)); }
+// One number per output channel, where both are known.
+void check_bias(const Inference& inference, size_t bias_input, const Dim& outputs) {
+  if (!inference.has(bias_input) || !inference.dims(bias_input)) return;
+  const Dims& bias = *inference.dims(bias_input);
+  if (bias.size() != 1 || (bias[0].known() && outputs.known() && bias[0].size != outputs.size)) {
+    throw ShapeMismatch("the bias has shape " + to_string(bias) + " for " + to_string(Dims{outputs}) + " output channels",
+                        "it needs one number for each");
+  }
+}
+
+void infer_conv(Inference& inference) {
+  infer_windows(inference, 1, inference.dtype(0));
+  if (const std::optional<Dims>& weight = inference.dims(1); weight && !weight->empty()) {
+    check_bias(inference, inference.node().op == "DeformConv" ? 3 : 2, weight->front());
+  }
+}
 
 // ---- transposed ----
 
@@ -244,6 +268,7 @@ void infer_conv_transpose(Inference& inference) {
       throw ShapeMismatch("the weight is " + to_string(*weight), "its second size times the groups does not fit 64 bits");
     output[1] = {out_channels.value()};
   }
+  check_bias(inference, 2, output[1]);
   // Axes of unknown size are computed with a stand-in and left unknown.
   Shape sizes{1, 1}, kernel{1, 1};
   for (size_t i = 2; i < input->size(); ++i) {

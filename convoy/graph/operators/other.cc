@@ -59,11 +59,19 @@ std::vector<Value> run_quantize(Call& call) {
   return {ops::quantize(call.tensor(0), to, call.attributes().integer("axis", 1), call.attributes().integer("block_size", 0))};
 }
 
-void infer_dequantize(Inference& inference) { inference.set(0, inference.dtype(1), inference.dims(0)); }
+// output_dtype, or the scale's type.
+void infer_dequantize(Inference& inference) {
+  std::optional<DType> dtype = inference.dtype(1);
+  if (inference.attributes().has("output_dtype")) dtype = static_cast<DType>(inference.attributes().integer("output_dtype", 0));
+  inference.set(0, dtype, inference.dims(0));
+}
 
 std::vector<Value> run_dequantize(Call& call) {
-  return {ops::dequantize(call.tensor(0), quantization(call, 1), call.attributes().integer("axis", 1),
-                          call.attributes().integer("block_size", 0))};
+  ops::Quantization from = quantization(call, 1);
+  if (call.attributes().has("output_dtype")) {
+    from.scale = from.scale.to(static_cast<DType>(call.attributes().integer("output_dtype", 0)));
+  }
+  return {ops::dequantize(call.tensor(0), from, call.attributes().integer("axis", 1), call.attributes().integer("block_size", 0))};
 }
 
 void infer_dynamic_quantize(Inference& inference) {
@@ -233,7 +241,7 @@ std::vector<Value> run_get_element(Call& call) {
 
 std::span<const Operator> other_operators() {
   static constexpr Operator kRows[] = {
-      {"Dropout", infer_dropout, run_dropout},
+      {.name = "Dropout", .infer = infer_dropout, .run = run_dropout, .random = true},
       {"QuantizeLinear", infer_quantize, run_quantize},
       {"DequantizeLinear", infer_dequantize, run_dequantize},
       {"DynamicQuantizeLinear", infer_dynamic_quantize, run_dynamic_quantize},

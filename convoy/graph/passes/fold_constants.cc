@@ -47,8 +47,7 @@ int fold_constants(Graph& graph) {
     if (!constant || !small_enough(graph, node)) continue;
     std::vector<Value> results;
     try {
-      const auto prepared = op->prepare != nullptr ? op->prepare(graph, node) : nullptr;
-      Call call(node, std::move(arguments), prepared.get());
+      Call call(node, std::move(arguments));
       results = op->run(call);
     } catch (const Error&) {
       continue;  // the run will say it, with the node's name

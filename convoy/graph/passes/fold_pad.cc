@@ -2,6 +2,7 @@
 
 #include "convoy/graph/passes/editor.h"
 #include "convoy/graph/passes/passes.h"
+#include "convoy/shape/checked.h"
 
 namespace convoy::graph {
 namespace {
@@ -51,7 +52,13 @@ int fold_pad(Graph& graph) {
       continue;
     if (pool && node.attributes.integer("ceil_mode", 0) != 0) continue;
     Node next = node;
-    for (size_t k = 0; k < pads.size(); ++k) pads[k] += outer[k];
+    bool fits = true;
+    for (size_t k = 0; k < pads.size(); ++k) {
+      const shape::Checked sum = shape::Checked(pads[k]) + outer[k];
+      fits = fits && sum.ok();
+      if (fits) pads[k] = sum.value();
+    }
+    if (!fits) continue;
     next.inputs[0] = editor.node(at).inputs[0];
     next.attributes.set("pads", pads);
     if (pool) next.attributes.set("count_include_pad", int64_t{1});

@@ -1,16 +1,10 @@
-#include <algorithm>
-
 #include "convoy/graph/fused.h"
 #include "convoy/graph/passes/editor.h"
 #include "convoy/graph/passes/passes.h"
+#include "convoy/graph/rules.h"
 
 namespace convoy::graph {
 namespace {
-
-bool certainly_equal(const Type& a, const Type& b) {
-  return a.dims && b.dims && a.dtype == b.dtype && *a.dims == *b.dims &&
-         std::all_of(a.dims->begin(), a.dims->end(), [](const Dim& dim) { return dim.known() || !dim.symbol.empty(); });
-}
 
 bool takes_residual(const Node& node) {
   return (node.op == "Conv" || node.op == "ConvTranspose") && node.inputs.size() <= 3 && !fused_activation(node.attributes);
@@ -24,7 +18,9 @@ int fuse_residual(Graph& graph) {
   for (int32_t i = 0; i < static_cast<int32_t>(editor.size()); ++i) {
     const Node& node = editor.node(i);
     if ((node.op != "Add" && node.op != "Sum") || node.inputs.size() != 2 || node.output(0) == kNoValue) continue;
-    if (node.inputs[0] == node.inputs[1] || !certainly_equal(editor.type(node.inputs[0]), editor.type(node.inputs[1]))) continue;
+    if (node.inputs[0] == node.inputs[1] || editor.type(node.inputs[0]).dtype != editor.type(node.inputs[1]).dtype ||
+        !certainly_equal(editor.type(node.inputs[0]).dims, editor.type(node.inputs[1]).dims))
+      continue;
     if (editor.type(node.inputs[0]).dtype != DType::kFloat32) continue;
     // The convolution that runs last takes the other term, which is there by then; it moves to the place of the sum.
     int32_t conv = -1;

@@ -2,16 +2,9 @@
 
 #include "convoy/graph/passes/editor.h"
 #include "convoy/graph/passes/passes.h"
+#include "convoy/graph/rules.h"
 
 namespace convoy::graph {
-namespace {
-
-bool same_sizes(const Dims& a, const Dims& b) {
-  return a == b && std::all_of(a.begin(), a.end(), [](const Dim& dim) { return dim.known() || !dim.symbol.empty(); });
-}
-
-}  // namespace
-
 // (N, C, *) seen as (N, groups, C / groups, *), those two axes exchanged, and seen as (N, C, *) again.
 int match_channel_shuffle(Graph& graph) {
   Editor editor(graph);
@@ -26,7 +19,7 @@ int match_channel_shuffle(Graph& graph) {
     const ValueId input = editor.node(split).inputs[0];
     const auto &whole = editor.type(input).dims, &parted = editor.type(editor.node(split).outputs[0]).dims,
                &out = editor.type(node.outputs[0]).dims;
-    if (!whole || !parted || !out || whole->size() < 3 || parted->size() != whole->size() + 1 || !same_sizes(*whole, *out))
+    if (!whole || !parted || !out || whole->size() < 3 || parted->size() != whole->size() + 1 || !certainly_equal(whole, out))
       continue;
     const int64_t groups = (*parted)[1].size, each = (*parted)[2].size;
     if (groups < 1 || each < 1 || (*whole)[1].size != groups * each || !((*whole)[0] == (*parted)[0])) continue;

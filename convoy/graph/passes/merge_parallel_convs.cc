@@ -34,6 +34,9 @@ struct Branch {
 // More than any kernel is wide: larger numbers in a Slice mean "to the end".
 constexpr int64_t kLargestCrop = 1 << 20;
 
+// Of one sum: blocks have a handful, and finding which go together takes their number cubed.
+constexpr size_t kMostTerms = 32;
+
 std::vector<int64_t> or_ones(std::vector<int64_t> values, size_t rank) {
   return values.empty() ? std::vector<int64_t>(rank, 1) : std::move(values);
 }
@@ -52,8 +55,10 @@ class Merging {
         continue;
       }
       std::vector<ValueId> terms;
-      collect(node, terms);
-      if (std::vector<Node> one = merged(node, terms); !one.empty()) {
+      collect(node, terms, 0);
+      std::vector<Node> one;
+      if (terms.size() <= kMostTerms) one = merged(node, terms);
+      if (!one.empty()) {
         ++changed;
         nodes.insert(nodes.end(), one.begin(), one.end());
       } else {
@@ -86,11 +91,12 @@ class Merging {
     const Node& reader = graph_.nodes[static_cast<size_t>(readers_[static_cast<size_t>(id)][0])];
     return reader.op == "Add" && reader.inputs.size() == 2;
   }
-  void collect(const Node& sum, std::vector<ValueId>& terms) const {
+  void collect(const Node& sum, std::vector<ValueId>& terms, size_t depth) const {
     for (const ValueId id : sum.inputs) {
+      if (terms.size() > kMostTerms) return;
       const Node* node = maker(id);
-      if (node != nullptr && node->op == "Add" && node->inputs.size() == 2 && inner(id)) {
-        collect(*node, terms);
+      if (depth < kMostTerms && node != nullptr && node->op == "Add" && node->inputs.size() == 2 && inner(id)) {
+        collect(*node, terms, depth + 1);
       } else {
         terms.push_back(id);
       }
@@ -134,7 +140,7 @@ class Merging {
         if (axis < 0 || axis >= whole) return std::nullopt;
         const Dim& dim = (*dims)[static_cast<size_t>(axis)];
         const int64_t from = (*first)[i], to = (*last)[i];
-        if (from < 0 || (to >= 0 && !dim.known())) return std::nullopt;
+        if (from < 0 || to < -kLargestCrop || (to >= 0 && !dim.known())) return std::nullopt;
         begins[static_cast<size_t>(axis)] = from;
         ends[static_cast<size_t>(axis)] = to < 0 ? -to : std::max<int64_t>(dim.size - to, 0);
       }
@@ -147,6 +153,7 @@ class Merging {
       for (size_t i = 0; i < count; ++i) {
         const int64_t axis = (*axes)[i] < 0 ? (*axes)[i] + whole : (*axes)[i];
         if (axis < 0 || axis >= whole || (*pads)[i] > 0 || (*pads)[i + count] > 0) return std::nullopt;
+        if ((*pads)[i] < -kLargestCrop || (*pads)[i + count] < -kLargestCrop) return std::nullopt;
         begins[static_cast<size_t>(axis)] = -(*pads)[i];
         ends[static_cast<size_t>(axis)] = -(*pads)[i + count];
       }
@@ -186,8 +193,14 @@ class Merging {
     if (pads.empty()) pads.assign(2 * rank, 0);
     if (branch.strides.size() != rank || branch.dilations.size() != rank || pads.size() != 2 * rank || branch.groups < 1)
       return std::nullopt;
+    for (size_t i = 0; i < 2 * rank; ++i) {
+      if (pads[i] < 0 || pads[i] > kLargestCrop || branch.strides[i % rank] < 1 || branch.dilations[i % rank] < 1)
+        return std::nullopt;
+    }
     // ACNet's branches read a cropped input where the padding is less than half the kernel: padding by less than nothing.
-    while (const Node* source = maker(branch.source)) {
+    for (int crops = 0; crops < 4; ++crops) {
+      const Node* source = maker(branch.source);
+      if (source == nullptr) break;
       const std::optional<std::vector<int64_t>> crop = crop_of(*source, rank);
       if (!crop) break;
       bool apart = true;  // zeros beside what was cropped are no values of the input

@@ -70,8 +70,12 @@ class Region {
     }
     if (node.op == "LayerNormalization") {
       const int64_t axis = node.attributes.integer("axis", -1);
-      return editor_.constant(node.input(1)) != nullptr &&
-             (node.input(2) == kNoValue || editor_.constant(node.inputs[2]) != nullptr) &&
+      const Dim channels = editor_.type(node.outputs[0]).dims->back();
+      const auto per_channel = [&](const Tensor* values) {
+        return values != nullptr && channels.known() && values->shape() == Shape{channels.size};
+      };
+      return per_channel(editor_.constant(node.input(1))) &&
+             (node.input(2) == kNoValue || per_channel(editor_.constant(node.inputs[2]))) &&
              (axis == -1 || axis == rank(node.outputs[0]) - 1);
     }
     if (node.op == "Linear") return editor_.constant(node.inputs[1]) != nullptr;

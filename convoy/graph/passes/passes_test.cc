@@ -332,21 +332,22 @@ TEST(Schedule, InPlaceArithmeticLeavesWhatIsReadLaterAlone) {
 }
 
 TEST(Schedule, TellsItsMemoryAndKeepsToTheBudget) {
-  Net net({1, 8, 32, 32});
+  constexpr int64_t kChannels = 64;  // enough that weights are packed
+  Net net({1, kChannels, 32, 32});
   ValueId v = net.x;
-  for (int i = 0; i < 6; ++i) v = net.add("Relu", {net.conv(v, 8, 8, 3, 1)});
-  net.graph.outputs = {net.conv(v, 8, 1, 1)};
+  for (int i = 0; i < 6; ++i) v = net.add("Relu", {net.conv(v, kChannels, kChannels, 3, 1)});
+  net.graph.outputs = {net.conv(v, kChannels, 1, 1)};
   infer(net.graph);
   run_passes(net.graph);
   const Executor executor(net.graph);
   const auto use = executor.memory();
   ASSERT_TRUE(use);
-  const int64_t one = 8 * 32 * 32 * 4;
+  const int64_t one = kChannels * 32 * 32 * 4;
   EXPECT_EQ(use->largest_live_bytes, 2 * one);
   EXPECT_EQ(use->arena_bytes, 2 * one);
   EXPECT_GT(use->packed_bytes, 0);
   const Executor small(net.graph, {.memory_budget = one});
-  EXPECT_THROW(small.run({{"x", Tensor::zeros({1, 8, 32, 32})}}), Error);
+  EXPECT_THROW(small.run({{"x", Tensor::zeros({1, kChannels, 32, 32})}}), Error);
 }
 
 }  // namespace

@@ -2,20 +2,12 @@
 
 #include "convoy/graph/passes/editor.h"
 #include "convoy/graph/passes/passes.h"
+#include "convoy/graph/rules.h"
 
 namespace convoy::graph {
 namespace {
 
 // Certainly the same shape: unknown sizes are equal to nothing.
-bool same_dims(const Type& a, const Type& b) {
-  if (!a.dims || !b.dims || a.dims->size() != b.dims->size()) return false;
-  for (size_t i = 0; i < a.dims->size(); ++i) {
-    const Dim& dim = (*a.dims)[i];
-    if (!(dim == (*b.dims)[i]) || (!dim.known() && dim.symbol.empty())) return false;
-  }
-  return true;
-}
-
 bool all_are(const std::vector<int64_t>& list, int64_t value) {
   return std::all_of(list.begin(), list.end(), [&](int64_t x) { return x == value; });
 }
@@ -32,7 +24,8 @@ bool is_no_op(const Editor& editor, const Node& node) {
     return node.input(2) == kNoValue || (training != nullptr && training->numel() == 1 && training->item() == 0);
   }
   if (op == "Cast") return in.dtype && in.dtype == out.dtype && in.kind == Type::Kind::kTensor;
-  if (op == "Reshape" || op == "Flatten" || op == "Squeeze" || op == "Unsqueeze" || op == "Expand") return same_dims(in, out);
+  if (op == "Reshape" || op == "Flatten" || op == "Squeeze" || op == "Unsqueeze" || op == "Expand")
+    return certainly_equal(in.dims, out.dims);
   if (op == "Concat" || op == "Sum" || op == "Max" || op == "Min" || op == "Mean") return node.inputs.size() == 1;
   if (op == "Transpose") {
     const std::vector<int64_t> perm = node.attributes.integers("perm");

@@ -17,12 +17,6 @@ std::string names(const Graph& graph, const std::vector<int32_t>& nodes) {
   return text;
 }
 
-bool pads(const Node& layer) {
-  const std::vector<int64_t> amounts = layer.attributes.integers("pads");
-  const bool any = std::any_of(amounts.begin(), amounts.end(), [](int64_t amount) { return amount != 0; });
-  return any || layer.attributes.text("auto_pad", "NOTSET") != "NOTSET";
-}
-
 class Search {
  public:
   explicit Search(const Graph& graph) : graph_(graph), readers_(graph.readers()), makers_(graph.producers()) {}
@@ -52,6 +46,17 @@ class Search {
         result.remedy = "call eval() before exporting the network";
         return result;
       }
+      const Type& type = graph_.value(node.input(0)).type;
+      if (type.dtype && *type.dtype != DType::kFloat32 && *type.dtype != DType::kFloat64) {
+        result.reason = std::string("it computes in ") + dtype_name(*type.dtype) + ", where folding would round twice";
+        result.remedy = "fold the float32 network, then convert it";
+        return result;
+      }
+      if (!type.dims || type.dims->size() < 2 || !(*type.dims)[1].known()) {
+        result.reason = "the channels of its input are not known";
+        result.remedy = "export the network with the input's shape";
+        return result;
+      }
       const bool constant =
           std::all_of(node.inputs.begin() + 1, node.inputs.end(), [&](ValueId id) { return graph_.constant(id) != nullptr; });
       result.reason = constant ? "its numbers are of no use: a variance + epsilon that is not above 0, or sizes that do not fit"
@@ -64,10 +69,15 @@ class Search {
     if (readers.size() == 1 && !graph_.is_output(node.output(0))) {
       const Node& layer = graph_.nodes[static_cast<size_t>(readers[0])];
       if ((layer.op == "Conv" || layer.op == "ConvTranspose") && layer.input(0) == node.output(0)) {
-        result.reason = layer.op == "Conv" && pads(layer)
-                            ? "the convolution behind it pads with zeros, which folding would turn into the shift"
-                        : layer.op == "Conv" ? "the weight of the convolution behind it is no constant"
-                                             : "the transposed convolution behind it reads fewer inputs near the border";
+        const auto fixed = [&](size_t i) { return layer.input(i) == kNoValue || graph_.constant(layer.input(i)) != nullptr; };
+        if (!fixed(1) || !fixed(2)) {
+          result.reason = "the weight or bias of the convolution behind it is computed";
+          result.detail = describe(graph_, layer);
+          result.remedy = "export it with constant parameters";
+          return result;
+        }
+        result.reason = layer.op == "Conv" ? "the convolution behind it pads with zeros, which folding would turn into the shift"
+                                           : "the transposed convolution behind it reads fewer inputs near the border";
         result.detail = describe(graph_, layer);
         result.remedy =
             "pad with the value that the normalisation gives a zero (nn::BNAndPad), or pad by reflect, replicate or circular, or "
