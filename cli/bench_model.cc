@@ -55,10 +55,10 @@ Runs timed(const Model& model, const graph::Values& inputs, double seconds, bool
 }
 
 // Slowest first; what is below a thousandth of the whole comes as one row.
-report::Json print_layers(const Model& model, const std::vector<graph::Type>& types, const Runs& runs, double peak,
-                          Session& session) {
+report::Json print_layers(const Model& model, const std::vector<graph::Type>& inputs,
+                          const std::vector<graph::LayerSummary>& summary, const Runs& runs, double peak, Session& session) {
   std::map<std::string, graph::LayerSummary> layers;
-  for (graph::LayerSummary& layer : graph::summarize(model.graph(), types)) layers.emplace(layer.output_name, std::move(layer));
+  for (const graph::LayerSummary& layer : summary) layers.emplace(layer.output_name, layer);
   std::vector<size_t> order(runs.node_seconds.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return runs.node_seconds[a] > runs.node_seconds[b]; });
@@ -66,6 +66,7 @@ report::Json print_layers(const Model& model, const std::vector<graph::Type>& ty
                        {"type"},
                        {"output shape"},
                        {"kernel"},
+                       {"algorithm"},
                        {"time", report::Align::kRight},
                        {"share", report::Align::kRight},
                        {"GFLOP/s", report::Align::kRight},
@@ -78,10 +79,12 @@ report::Json print_layers(const Model& model, const std::vector<graph::Type>& ty
     const double seconds = runs.node_seconds[i];
     const auto found = node.output(0) == graph::kNoValue ? layers.end() : layers.find(model.graph().value(node.output(0)).name);
     const graph::LayerSummary layer = found == layers.end() ? graph::LayerSummary{.name = node.name, .op = node.op} : found->second;
+    const std::string algorithm = model.executor().algorithm(i, inputs);
     const double flops = seconds > 0 ? 2 * layer.macs.value_or(0) / seconds : 0;
     rows.push(report::Json::object({{"name", layer.name},
                                     {"type", layer.op},
                                     {"kernel", layer.kernel},
+                                    {"algorithm", algorithm},
                                     {"ms", seconds * 1e3},
                                     {"gflops", flops * 1e-9},
                                     {"fraction_of_peak", flops / peak}}));
@@ -91,11 +94,12 @@ report::Json print_layers(const Model& model, const std::vector<graph::Type>& ty
       continue;
     }
     table.add_row({layer.name, layer.op, layer.output.dims ? graph::to_string(*layer.output.dims) : "?",
-                   layer.kernel.empty() ? "--" : layer.kernel, report::duration(seconds), report::percent(seconds / runs.total()),
-                   flops > 0 ? report::fixed(flops * 1e-9, 1) : "--", flops > 0 ? report::percent(flops / peak) : "--"});
+                   layer.kernel.empty() ? "--" : layer.kernel, algorithm.empty() ? "--" : algorithm, report::duration(seconds),
+                   report::percent(seconds / runs.total()), flops > 0 ? report::fixed(flops * 1e-9, 1) : "--",
+                   flops > 0 ? report::percent(flops / peak) : "--"});
   }
   if (small > 0)
-    table.add_row({report::counted(small, "other"), "", "", "", report::duration(rest), report::percent(rest / runs.total())});
+    table.add_row({report::counted(small, "other"), "", "", "", "", report::duration(rest), report::percent(rest / runs.total())});
   session.print("\n" + table.text(session.style()));
   return rows;
 }
@@ -117,9 +121,9 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
   double peak = kernels::measure_peak_flops(num_threads());
   const Runs runs = timed(model, inputs, options.seconds, options.layers);
   peak = std::max(peak, kernels::measure_peak_flops(num_threads()));
-  const std::vector<graph::Type> all = graph::infer_types(model.graph(), types);
+  const std::vector<graph::LayerSummary> summary = graph::summarize(model.graph(), graph::infer_types(model.graph(), types));
   double macs = 0;
-  for (const graph::LayerSummary& layer : graph::summarize(model.graph(), all)) macs += layer.macs.value_or(0);
+  for (const graph::LayerSummary& layer : summary) macs += layer.macs.value_or(0);
   const double least = runs.seconds.front(), median = runs.seconds[runs.seconds.size() / 2], flops = 2 * macs / least;
   session.print(fmt::format("{} · batch {} · {} · {} · peak {:.0f} GFLOP/s (register-only FMA loop, same run)\n",
                             session.style().bold(path), options.batch, kernels::simd_name(),
@@ -148,7 +152,7 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
   document.set("load_ms", load * 1e3).set("memory_bytes", memory).set("macs", macs).set("gflops", flops * 1e-9);
   document.set("peak_gflops", peak * 1e-9).set("fraction_of_peak", flops / peak).set("simd", kernels::simd_name());
   document.set("accuracy", accuracy_name(accuracy())).set("passes", passes);
-  if (options.layers) document.set("layers", print_layers(model, all, runs, peak, session));
+  if (options.layers) document.set("layers", print_layers(model, types, summary, runs, peak, session));
   session.document(document);
   stop_if_asked(report::counted(static_cast<int64_t>(runs.seconds.size()), "run") + " were measured");
   return kOk;

@@ -106,19 +106,4 @@ report::Json cost_json(const NetworkCost& cost) {
   return json;
 }
 
-std::string folded_kinds(const nn::Fused& fused) {
-  std::vector<std::pair<std::string, int64_t>> kinds;
-  for (const nn::FusedPlace& place : fused.places) {
-    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const auto& kind) { return kind.first == place.what; });
-    if (known == kinds.end()) {
-      kinds.emplace_back(place.what, 1);
-    } else {
-      ++known->second;
-    }
-  }
-  std::vector<std::string> words;
-  for (const auto& [what, count] : kinds) words.push_back(count == 1 ? what : fmt::format("{} × {}", count, what));
-  return report::joined(words);
-}
-
 }  // namespace convoy::cli

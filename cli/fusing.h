@@ -33,7 +33,4 @@ std::string cost_table(const NetworkCost& before, const NetworkCost& after, cons
                        int indent);
 report::Json cost_json(const NetworkCost& cost);
 
-/// "ACBlock, 2 x RepVGGBlock": what was folded, counted.
-std::string folded_kinds(const nn::Fused& fused);
-
 }  // namespace convoy::cli

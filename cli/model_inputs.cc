@@ -64,8 +64,6 @@ const ModelValue& input_named(const Model& model, const std::vector<ModelValue>&
 
 }  // namespace
 
-bool is_model_file(const std::string& path) { return path.ends_with(".onnx"); }
-
 void add_image_options(CLI::App& app, ImageOptions& options) {
   add_text(app, "--mean", options.mean, "R,G,B",
            "taken from the pixels, which are 0 to 1 (default for 3 channels: 0.485,0.456,0.406; else 0)");

@@ -13,9 +13,6 @@
 
 namespace convoy::cli {
 
-/// Whether the file is an ONNX model by its name.
-bool is_model_file(const std::string& path);
-
 /// Shows on standard error how much of a model is read, from one second on (ModelOptions::progress).
 std::function<void(int64_t, int64_t)> reading_progress(const Session& session);
 

@@ -104,15 +104,6 @@ std::vector<int32_t> Graph::producers() const {
 
 bool Graph::is_output(ValueId id) const { return std::find(outputs.begin(), outputs.end(), id) != outputs.end(); }
 
-void Graph::replace_uses(ValueId from, ValueId to) {
-  for (Node& node : nodes) std::replace(node.inputs.begin(), node.inputs.end(), from, to);
-  if (is_output(from)) {
-    std::replace(outputs.begin(), outputs.end(), from, to);
-    // The names of a graph's inputs and outputs belong to its users.
-    if (std::find(inputs.begin(), inputs.end(), to) == inputs.end()) std::swap(value(from).name, value(to).name);
-  }
-}
-
 void Graph::remove_unused() {
   std::vector<char> used(values.size(), 0);
   for (const ValueId id : outputs) used[static_cast<size_t>(id)] = 1;

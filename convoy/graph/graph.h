@@ -119,8 +119,6 @@ struct Graph {
   /// For each value the node that makes it, or -1.
   std::vector<int32_t> producers() const;
   bool is_output(ValueId id) const;
-  /// Makes every reader of `from`, and the graph's outputs, take `to`; an output of the graph keeps its name.
-  void replace_uses(ValueId from, ValueId to);
   /// Removes nodes of which nothing reaches an output, and then values that nothing uses (indices change).
   void remove_unused();
 };

@@ -69,11 +69,6 @@ float Fields::real32() const {
   return std::bit_cast<float>(static_cast<uint32_t>(field_.integer));
 }
 
-double Fields::real64() const {
-  if (field_.type != Field::Type::k64Bit) wrong_type();
-  return std::bit_cast<double>(field_.integer);
-}
-
 uint64_t take_varint(const Source& source, std::string_view& packed) {
   const char* at = packed.data();
   try {

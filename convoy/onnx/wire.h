@@ -40,7 +40,6 @@ class Fields {
   std::string_view bytes() const;
   int64_t integer() const;
   float real32() const;
-  double real64() const;
 
  private:
   [[noreturn]] void wrong_type() const;
