@@ -43,9 +43,13 @@ double seconds(const ConvShape& s, const Machine& m) {
                          static_cast<double>(narrow ? kLanes / 2 : round_up(g.phase_columns(), kLanes)) / kLanes;
   // Multiply-adds of a vector, and what it costs to read, sort, interleave and store it.
   const double adds = static_cast<double>(g.sources * g.taps()) / static_cast<double>(g.phases() * (g.h.gradient ? g.h.stride : 1));
-  const double add = lines ? 0.5e-9 : 0.3e-9;
-  const double store =
-      3e-9 + (g.strided() ? 4e-9 * static_cast<double>(g.sources) : 0) + (g.phases() > 1 ? 3e-9 : 0) + (g.phases() > 4 ? 20e-9 : 0);
+  // Measured: 14 to 23 ns a vector of a sequence; 0.9 to 1.3 an addition where phases have one or two tap rows; some 20 to gather a
+  // vector of every fourth column.
+  const double add = lines ? 0.45e-9 : g.phases() > 1 ? 1.1e-9 : 0.3e-9;
+  const double gathers = static_cast<double>(g.sources * g.sorted_phases() * std::min(g.h.kernel, g.h.stride + 1));
+  const double store = (lines ? 12e-9 : 3e-9) +
+                       (g.strided() ? (g.w.stride > 2 ? 20e-9 * gathers : 4e-9 * static_cast<double>(g.sources)) : 0) +
+                       (g.phases() > 1 ? 5e-9 : 0) + (g.phases() > 4 ? 20e-9 : 0);
   return 1e-6 + vectors * (adds * add + store) * 96e9 / m.flops_per_second;
 }
 
