@@ -556,8 +556,9 @@ double pack_seconds(const ConvShape& s, const Machine& m) {
   return 1e-6 + static_cast<double>(s.weight_count()) * 0.5e-9 / m.threads;
 }
 
-// Multiply-adds at 80 % of the peak with the rows rounded up to the tile, plus gathering: about 0.25 ns an element and thread. Sums
-// along the pixels load as many vectors as they multiply, 50 %, and add up their lanes for every weight and chunk, 2.5 ns.
+// Multiply-adds at 80 % of the peak with the rows rounded up to the tile, plus gathering: about 0.6 ns an element and thread, 1.8
+// ns at a stride (on a nominal core; measured with 1 to 4 channels, where it is a third to two thirds of the time). Sums along the
+// pixels load as many vectors as they multiply, 50 %, and add up their lanes for every weight and chunk, 2.5 ns.
 template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   const auto up = [](int64_t n) { return static_cast<double>((n + 7) / 8 * 8); };
@@ -568,13 +569,19 @@ double seconds(const ConvShape& s, const Machine& m) {
       2 * positions * groups *
       (kDirection == Direction::kGradInput ? up(s.in_channels_per_group()) * out : up(s.out_channels_per_group()) * in);
   const double gathered = positions * groups * (kDirection == Direction::kGradInput ? out : in);
+  const bool strided = kDirection == Direction::kForward && s.axes[2].stride > 1;
   double lane_sums = 0;
   if constexpr (kDirection == Direction::kGradWeight) {
     const int64_t chunks = s.batch * ((s.output_positions() + im2col::kWeightPixels - 1) / im2col::kWeightPixels);
     lane_sums = static_cast<double>(s.weight_count()) * static_cast<double>(chunks) * 2.5e-9;
   }
   const double efficiency = kDirection == Direction::kGradWeight ? 0.5 : 0.8;
-  return 2e-6 + flops / (efficiency * m.flops_per_second) + (gathered * 0.25e-9 + lane_sums) / m.threads;
+  return 2e-6 + flops / (efficiency * m.flops_per_second) +
+         (gathered * (kDirection == Direction::kGradWeight ? 0.25e-9
+                      : strided                            ? 1.8e-9
+                                                           : 0.6e-9) +
+          lane_sums) /
+             m.threads;
 }
 
 }  // namespace
