@@ -5,15 +5,15 @@
 //
 // Large windows, and narrow planes that have more border than interior: separable. The columns under a row of windows are reduced
 // down to one row (value and index), which is padded with -inf and then reduced along. kd kh + kw steps instead of kd kh kw, and no
-// border. Equal values must yield the smallest index and NaNs the largest, which the second reduction compares for. Measured on 512
-// planes of 19 x 19, stride 1: 5 x 5 3.4 -> 0.5 ms, 13 x 13 63 -> 1.1 ms; 2048 planes of 14 x 14, 3 x 3
-// stride 2: 1.5 -> 0.5 ms. Direct wins 3 x 3 on 112 x 112.
+// border. Wide windows are reduced by halves along the row: the best of 1, 2, 4, ... columns. Equal values must yield the smallest
+// index and NaNs the largest, which the second reduction compares for. Measured on 512 planes of 19 x 19, stride 1: 5 x 5 3.4 ->
+// 0.5 ms, 13 x 13 63 -> 1.1 ms; 2048 planes of 14 x 14, 3 x 3 stride 2: 1.5 -> 0.5 ms. Direct wins 3 x 3 on 112 x 112.
 //
 // Indices are 32 bits wide here, so planes of 2^31 positions and more run the reference.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/pool/max_pool.cc"
 #include <algorithm>
-#include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -256,12 +256,52 @@ HWY_INLINE void ReduceAlong(const Columns& columns, const shape::Axis& axis, int
   }
 }
 
+// ReduceAlong for wide windows, from the best of 1, 2, 4, ... columns: two overlapping runs of the largest power of two make a
+// window. The columns are used up.
+template <bool kNan>
+HWY_INLINE void ReduceByHalves(Columns& columns, const shape::Axis& axis, int64_t count, float* output, int64_t* indices) {
+  const auto n = static_cast<int64_t>(hn::Lanes(DF()));
+  int64_t length = (count - 1) * axis.stride + (axis.kernel_size - 1) * axis.dilation + 1, taps = 1;
+  const auto join = [&](int64_t i, int64_t step) HWY_ATTR {
+    BestColumn<kNan> best{hn::LoadU(DF(), columns.values + i), hn::LoadU(DI(), columns.indices + i)};
+    best.Update(hn::LoadU(DF(), columns.values + i + step), hn::LoadU(DI(), columns.indices + i + step));
+    return best;
+  };
+  for (; 2 * taps <= axis.kernel_size; taps *= 2) {
+    length -= taps * axis.dilation;
+    for (int64_t i = 0; i < length; i += n) {
+      const BestColumn<kNan> best = join(i, taps * axis.dilation);
+      hn::StoreU(best.value, DF(), columns.values + i);
+      hn::StoreU(best.index, DI(), columns.indices + i);
+    }
+  }
+  const int64_t step = (axis.kernel_size - taps) * axis.dilation;
+  if (axis.stride == 1) {
+    for (int64_t ow = 0; ow < count; ow += n) {
+      const BestColumn<kNan> best = join(ow, step);
+      StoreOutputs(best.value, best.index, std::min(n, count - ow), output + ow, indices + ow);
+    }
+    return;
+  }
+  for (int64_t ow = 0; ow < count; ow += n) {
+    const int64_t outputs = std::min(n, count - ow), first = ow * axis.stride;
+    const VI lane = hn::Min(hn::Iota(DI(), 0), hn::Set(DI(), static_cast<int32_t>(outputs - 1)));
+    const VI lanes = hn::Mul(lane, hn::Set(DI(), static_cast<int32_t>(axis.stride)));
+    BestColumn<kNan> best{hn::GatherIndex(DF(), columns.values + first, lanes),
+                          hn::GatherIndex(DI(), columns.indices + first, lanes)};
+    best.Update(hn::GatherIndex(DF(), columns.values + first + step, lanes),
+                hn::GatherIndex(DI(), columns.indices + first + step, lanes));
+    StoreOutputs(best.value, best.index, outputs, output + ow, indices + ow);
+  }
+}
+
 // How a shape is run; the same for all of its rows.
 struct MaxPlan {
   shape::Range interior;  // outputs of a row whose taps along w are all inside
   bool narrow = false;    // indices fit 32 bits
   bool separable = false;
-  int64_t block = 0;  // separable: outputs whose windows fit the columns
+  bool halved = false;  // separable: ReduceByHalves along the row
+  int64_t block = 0;    // separable: outputs whose windows fit the columns
 };
 
 MaxPlan PlanMaxPool(const PoolShape& shape) {
@@ -279,6 +319,9 @@ MaxPlan PlanMaxPool(const PoolShape& shape) {
   const auto taps = [&](size_t a) { return static_cast<double>(std::min(shape.axes[a].kernel_size, shape.input[a])); };
   const auto n = static_cast<int64_t>(hn::Lanes(DF()));
   plan.separable = taps(0) * taps(1) * taps(2) >= 16 || plan.interior.size() < 2 * n;
+  // Steps of a vector of columns against taps of a vector of outputs; beyond stride 2 a tap is a pair of gathers.
+  const auto steps = static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(axis.kernel_size)));
+  plan.halved = 2 * steps * axis.stride < axis.kernel_size * (axis.stride == 1 ? 2 : axis.stride == 2 ? 1 : 8);
   plan.block = std::min((Columns::kSize - span) / std::min(axis.stride, Columns::kSize) + 1, shape.output[2]);
   return plan;
 }
@@ -349,11 +392,56 @@ HWY_ATTR void MaxPoolRows(const PoolShape& shape, const float* input, float* out
       const MaxRow row = row_at(r, at);
       if (sees_nothing(row)) {
         MaxCells(row, ow, ow + count);
-      } else if (ReduceColumns(row, from, to - from, columns.values + (from - first), columns.indices + (from - first))) {
-        ReduceAlong<true>(columns, axis, count, row.output + ow, row.indices + ow);
-      } else {
-        ReduceAlong<false>(columns, axis, count, row.output + ow, row.indices + ow);
+        continue;
       }
+      if (plan.halved) {
+        columns.FillPadding(0, from - first);
+        columns.FillPadding(to - first, last - first + Columns::kSlack);
+      }
+      const bool nan = ReduceColumns(row, from, to - from, columns.values + (from - first), columns.indices + (from - first));
+      if (plan.halved) {
+        nan ? ReduceByHalves<true>(columns, axis, count, row.output + ow, row.indices + ow)
+            : ReduceByHalves<false>(columns, axis, count, row.output + ow, row.indices + ow);
+      } else {
+        nan ? ReduceAlong<true>(columns, axis, count, row.output + ow, row.indices + ow)
+            : ReduceAlong<false>(columns, axis, count, row.output + ow, row.indices + ow);
+      }
+    }
+  }
+}
+
+// Windows of adaptive_window: the columns under a row of them are reduced down to one row, of which each takes its part. For planes
+// of at most Columns::kSize columns and 2^31 positions.
+HWY_ATTR void AdaptiveMaxPoolRows(const AdaptivePoolShape& shape, const float* input, float* output, int64_t* indices,
+                                  int64_t begin, int64_t end) {
+  PoolShape plain;
+  plain.input = shape.input;
+  const int64_t width = shape.input[2], outputs = shape.output[2];
+  Columns columns;
+  RowCursor at(begin, shape.output);
+  for (int64_t r = begin; r < end; ++r, at.next()) {
+    const MaxRow row{plain,
+                     adaptive_window_axis(at.d, shape.input[0], shape.output[0]),
+                     adaptive_window_axis(at.h, shape.input[1], shape.output[1]),
+                     input + at.plane * shape.input_positions(),
+                     output + r * outputs,
+                     indices + r * outputs};
+    ReduceColumns(row, 0, width, columns.values, columns.indices);
+    for (int64_t ow = 0; ow < outputs; ++ow) {
+      const shape::Range window = shape::adaptive_window(ow, width, outputs);
+      float best = columns.values[window.begin];
+      int32_t index = columns.indices[window.begin];
+      for (int64_t w = window.begin + 1; w < window.end; ++w) {
+        const float v = columns.values[w];
+        const int32_t i = columns.indices[w];
+        const bool first = i < index;  // of equal values; of NaNs the last
+        if (v > best || (v == best && first) || (v != v && (best == best || !first))) {
+          best = v;
+          index = i;
+        }
+      }
+      row.output[ow] = best;
+      row.indices[ow] = index;
     }
   }
 }
@@ -366,6 +454,7 @@ HWY_AFTER_NAMESPACE();
 namespace convoy::kernels {
 
 HWY_EXPORT(MaxPoolRows);
+HWY_EXPORT(AdaptiveMaxPoolRows);
 
 namespace {
 
@@ -406,16 +495,6 @@ void reference_rows(const Shape& s, const T* input, T* output, int64_t* indices)
   });
 }
 
-constexpr int64_t kValuesPerTask = 16384;
-
-template <class Body>
-void for_each_plane(const IndexedPlanes& s, Body&& body) {
-  const int64_t grain = std::max<int64_t>(1, kValuesPerTask / std::max<int64_t>(1, s.values + s.positions));
-  parallel_ranges(s.planes, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t plane = begin; plane < end; ++plane) body(plane);
-  });
-}
-
 }  // namespace
 
 template <>
@@ -430,62 +509,19 @@ void max_pool<double>(const PoolShape& s, const double* input, double* output, i
   reference_rows(s, input, output, indices);
 }
 
-template <class T>
-void adaptive_max_pool(const AdaptivePoolShape& s, const T* input, T* output, int64_t* indices) noexcept {
+template <>
+void adaptive_max_pool<float>(const AdaptivePoolShape& s, const float* input, float* output, int64_t* indices) noexcept {
+  constexpr int64_t kMostColumns = 2048, kMostPositions = std::numeric_limits<int32_t>::max();
+  if (s.input[2] > kMostColumns || s.input_positions() >= kMostPositions) return reference_rows(s, input, output, indices);
+  parallel_ranges(s.planes() * rows_per_plane(s), rows_per_task(s, window_size(s)), [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(AdaptiveMaxPoolRows)(s, input, output, indices, begin, end);
+  });
+}
+
+template <>
+void adaptive_max_pool<double>(const AdaptivePoolShape& s, const double* input, double* output, int64_t* indices) noexcept {
   reference_rows(s, input, output, indices);
 }
-
-int64_t find_invalid_index(const IndexedPlanes& s, const int64_t* indices) noexcept {
-  constexpr int64_t kIndicesPerTask = 65536;
-  const int64_t count = s.planes * s.values;
-  const auto invalid = [&](int64_t i) { return indices[i] < 0 || indices[i] >= s.positions; };
-  // One flag for all: which task sees a bad index first does not matter, the search below finds the last.
-  std::atomic<bool> found{false};
-  parallel_ranges(count, kIndicesPerTask, [&](int64_t begin, int64_t end) {
-    bool any = false;
-    for (int64_t i = begin; i < end; ++i) any |= invalid(i);
-    if (any) found.store(true, std::memory_order_relaxed);
-  });
-  if (!found.load()) return -1;
-  int64_t i = count - 1;
-  while (!invalid(i)) --i;
-  return i;
-}
-
-template <class T>
-void scatter_add(const IndexedPlanes& s, const T* small, const int64_t* indices, T* large) noexcept {
-  for_each_plane(s, [&](int64_t plane) {
-    T* to = large + plane * s.positions;
-    std::fill_n(to, s.positions, T(0));
-    for (int64_t i = plane * s.values; i < (plane + 1) * s.values; ++i) to[indices[i]] += small[i];
-  });
-}
-
-template <class T>
-void scatter(const IndexedPlanes& s, const T* small, const int64_t* indices, T* large) noexcept {
-  for_each_plane(s, [&](int64_t plane) {
-    T* to = large + plane * s.positions;
-    std::fill_n(to, s.positions, T(0));
-    for (int64_t i = plane * s.values; i < (plane + 1) * s.values; ++i) to[indices[i]] = small[i];
-  });
-}
-
-template <class T>
-void gather(const IndexedPlanes& s, const T* large, const int64_t* indices, T* small) noexcept {
-  for_each_plane(s, [&](int64_t plane) {
-    const T* from = large + plane * s.positions;
-    for (int64_t i = plane * s.values; i < (plane + 1) * s.values; ++i) small[i] = from[indices[i]];
-  });
-}
-
-#define CONVOY_POOL(T)                                                                           \
-  template void adaptive_max_pool<T>(const AdaptivePoolShape&, const T*, T*, int64_t*) noexcept; \
-  template void scatter_add<T>(const IndexedPlanes&, const T*, const int64_t*, T*) noexcept;     \
-  template void scatter<T>(const IndexedPlanes&, const T*, const int64_t*, T*) noexcept;         \
-  template void gather<T>(const IndexedPlanes&, const T*, const int64_t*, T*) noexcept;
-CONVOY_POOL(float)
-CONVOY_POOL(double)
-#undef CONVOY_POOL
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

@@ -235,18 +235,39 @@ TEST(MaxPool, AllMinusInfinityNamesTheFirstInput) {
 }
 
 TEST(MaxPool, AdaptiveEqualsTheReference) {
-  Random random(12);
-  for (int round = 0; round < 300; ++round) {
-    const AdaptivePoolShape s = random.adaptive(1 + round % 30);
-    const std::vector<float> input = random.integers(s.planes() * s.input_positions());
-    MaxResult want(s.planes() * s.output_positions()), got = want;
-    max_pool_reference(s, input.data(), want.values.data(), want.indices.data());
-    set_num_threads(1 + round % 3);
-    adaptive_max_pool(s, input.data(), got.values.data(), got.indices.data());
-    ASSERT_EQ(want.values, got.values);
-    ASSERT_EQ(want.indices, got.indices);
+  for_each_machine([] {
+    Random random(12);
+    for (int round = 0; round < 300; ++round) {
+      const AdaptivePoolShape s = random.adaptive(round == 299 ? 2500 : 1 + round % 40);
+      std::vector<float> input = random.integers(s.planes() * s.input_positions());
+      for (size_t i = 0; round % 3 == 0 && i < input.size() / 5; ++i) {
+        const float specials[] = {kNan, -kInf, kInf, 9};
+        input[static_cast<size_t>(random.pick(0, static_cast<int64_t>(input.size()) - 1))] = specials[random.pick(0, 3)];
+      }
+      const Guarded guarded(input);
+      MaxResult want(s.planes() * s.output_positions()), got = want;
+      max_pool_reference(s, input.data(), want.values.data(), want.indices.data());
+      adaptive_max_pool(s, guarded.data(), got.values.data(), got.indices.data());
+      ASSERT_TRUE(same(want.values, got.values)) << round;
+      ASSERT_EQ(want.indices, got.indices) << round;
+    }
+  });
+}
+
+TEST(IndexedPlanes, AddsInTheOrderOfTheValuesForAnyNumberOfPlanes) {
+  Random random(13);
+  for (const int64_t count : {0, 1, 2, 3, 5, 8}) {
+    const IndexedPlanes planes{count, 200, 7};
+    const std::vector<float> small = random.normals(count * planes.values);
+    std::vector<int64_t> indices(small.size());
+    std::vector<float> want(static_cast<size_t>(count * planes.positions)), got(want.size(), -77.0f);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      indices[i] = random.pick(0, planes.positions - 1);
+      want[static_cast<size_t>(static_cast<int64_t>(i) / planes.values * planes.positions + indices[i])] += small[i];
+    }
+    scatter_add(planes, small.data(), indices.data(), got.data());
+    ASSERT_EQ(got, want) << count;
   }
-  set_num_threads(0);
 }
 
 TEST(IndexedPlanes, ScatterAndGather) {
