@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "convoy/ops/einsum.h"
 #include "convoy/ops/elementwise.h"
 #include "convoy/ops/linear.h"
 #include "convoy/ops/reduce.h"
@@ -93,6 +94,10 @@ Rows elementwise_rows() {
   REFUSED("linear_backward.grad_output", ops::linear_backward(zeros({3, 5}), zeros({3, 4}), zeros({6, 4})), "");
   REFUSED("linear_backward.input", ops::linear_backward(zeros({3, 6}), zeros({3, 5}), zeros({6, 4})), "");
   REFUSED("linear_backward.weight", ops::linear_backward(zeros({3, 6}), zeros({3, 4}), zeros({6})), "");
+  REFUSED("einsum.equation", ops::einsum("ij,jk->il", {zeros({3, 4}), zeros({4, 5})}),
+          "einsum: the equation 'ij,jk->il' has 'l' in the output alone");
+  REFUSED("einsum.operands", ops::einsum("ij,jk->ik", {zeros({3, 4}), zeros({5, 6})}),
+          "einsum: axes of one label in 'ij,jk->ik' have the sizes 4 and 5");
   REFUSED("matmul.a", ops::matmul(Tensor::scalar(1), zeros({4})),
           "both arguments to matmul need to be at least 1D, but they are 0D and 1D");
   REFUSED("matmul.b", ops::matmul(zeros({3, 4}), zeros({5, 6})), "mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)");

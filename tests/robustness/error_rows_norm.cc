@@ -22,6 +22,7 @@ Rows norm_rows() {
   REFUSED("batch_norm.running_var", ops::batch_norm(x, c, ones({3}), c, c, {}), "running_var should contain 4 elements not 3");
   REFUSED("batch_norm.weight", ops::batch_norm(x, c, c, ones({3}), c, {}), "weight should contain 4 elements not 3");
   REFUSED("batch_norm.bias", ops::batch_norm(x, c, c, c, ones({5}), {}), "bias should contain 4 elements not 5");
+  REFUSED("batch_norm.residual", ops::batch_norm(x, c, c, c, c, {}, zeros({3, 4})), "");
   REFUSED("batch_norm_backward.grad_output", ops::batch_norm_backward(zeros({2, 4, 2}), x, c, done, true), "");
   REFUSED("batch_norm_backward.input", ops::batch_norm_backward(x, zeros({2, 3, 3}), c, done, true), "");
   REFUSED("batch_norm_backward.weight", ops::batch_norm_backward(x, x, ones({3}), done, true), "");

@@ -118,9 +118,8 @@ template <class Load>
 HWY_INLINE void MaxVector(const MaxRow& row, int64_t ow, int64_t count, const Load& load) {
   const shape::Axis& axis = row.shape.axes[2];
   const int64_t first = shape::input_index(ow, 0, axis);
-  Best best;
-  best.value = hn::Set(DF(), -std::numeric_limits<float>::infinity());
-  best.offset = hn::Set(DI(), static_cast<int32_t>((row.d.begin * row.shape.input[1] + row.h.begin) * row.shape.input[2]));
+  Best best{hn::Set(DF(), -std::numeric_limits<float>::infinity()),
+            hn::Set(DI(), static_cast<int32_t>((row.d.begin * row.shape.input[1] + row.h.begin) * row.shape.input[2]))};
   for (int64_t z = 0; z < row.d.count; ++z) {
     for (int64_t y = 0; y < row.h.count; ++y) {
       const int64_t at = ((row.d.begin + z * row.d.step) * row.shape.input[1] + row.h.begin + y * row.h.step) * row.shape.input[2];
