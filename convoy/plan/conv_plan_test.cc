@@ -23,6 +23,7 @@ shape::ConvShape layer(int64_t in, int64_t out, int64_t groups, int64_t size, in
 
 TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kForward).name(), "conv_winograd_f4");
+  EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kForward).name(), "conv_direct");
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_winograd_f4");
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(), "conv_grad_weight");
