@@ -700,7 +700,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
   const bool add = work.add;
   const auto advance = [&work, ahead_end] {
     if (work.ahead == nullptr) return;
-    work.ahead += work.channels * work.ahead_step;
+    work.ahead += work.channels * work.tap_count * work.ahead_step;
     if (work.ahead >= ahead_end) work.ahead = nullptr;
   };
   // Lines of one phase behind one another: they share lists of taps, and weights.
@@ -856,12 +856,11 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
           work.add = c > 0;
           // The next chain's weights may lie beyond the cache: their lines are fetched by the way, spread over the tiles.
           const float* const next = work.weight + work.channels * work.weight_channel;
-          const int64_t next_lines = work.channels * p.taps * lanes / 16;
-          const int64_t turns =
-              (b.end[0] - b.begin[0]) * (b.end[1] - b.begin[1]) * std::max<int64_t>(lists.pass_count, 1) * work.channels;
+          const int64_t next_floats = work.channels * p.taps * lanes;
+          const int64_t turns = (b.end[0] - b.begin[0]) * (b.end[1] - b.begin[1]) * std::max<int64_t>(lists.pass_count, 1);
           work.ahead = c + p.chain < p.channels || o + 1 < tile_end ? next : nullptr;
-          work.ahead_step = (next_lines + turns - 1) / turns * 16;
-          const float* const ahead_end = next + next_lines * 16;
+          work.ahead_step = (lanes + turns - 1) / turns;
+          const float* const ahead_end = next + next_floats;
           SumBlock(p, b, work, lanes, lists, tile_sums, ahead_end, count,
                    {rows, positions, 0, at_once && c + p.chain >= p.channels ? &finish : nullptr});
         }

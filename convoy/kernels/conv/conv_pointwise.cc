@@ -283,12 +283,17 @@ HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const PointwiseIo&
       work.sums_stride = rows_of_tile;
       for (int64_t c = 0; c < p.channels; c += p.chain) {
         chain_of(i, c);
+        // The next chain's weights may lie beyond the cache: they are fetched by the way, spread over the tiles.
+        const int64_t weights = work.tap_count * tiles.rows(i);
+        work.ahead = c + p.chain < p.channels || i + 1 < tile_end ? work.weight + weights : nullptr;
+        work.ahead_step = (tiles.rows(i) + pixel_tiles - 1) / pixel_tiles;
         for (int64_t j = 0; j < pixel_tiles; ++j) {  // of about equal width, unless they are panels
           const int64_t at = tiles.gather ? j * step : (end - begin) * j / pixel_tiles;
           const int64_t to = tiles.gather ? std::min(at + step, end - begin) : (end - begin) * (j + 1) / pixel_tiles;
           work.source = source_of(at) + c * plane;
           work.sums = sums + at * rows_of_tile;
           tile::RunChannelTile<false>(work, to - at, vectors, 1);
+          if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
         }
       }
       const int64_t row = tiles.begin(i), count = std::min(rows_of_tile, p.rows - row);

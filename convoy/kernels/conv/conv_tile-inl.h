@@ -118,22 +118,24 @@ HWY_ATTR void ChannelTile(const Work& t) {
     }
   } else {
     const Tap *const threes = t.taps + t.tap_count / 3 * 3, *const end = t.taps + t.tap_count;
-    const float* ahead = t.ahead;
+    const float* ahead = t.ahead != nullptr ? t.ahead : t.weight;  // asked for without asking whether
+    const int64_t ahead_step = t.ahead != nullptr ? t.ahead_step : 0;
     for (int64_t c = 0; c < t.channels; ++c) {
-      if (ahead != nullptr) {
-        for (const float* stop = ahead + t.ahead_step; ahead != stop; ahead += 16) hwy::Prefetch(ahead);
-      }
       // Three taps a turn: 7 % faster than one where the weights come from L2. (A lambda for the body would keep the sums in
       // memory.)
       const Tap* tap = t.taps;
       for (; tap != threes; tap += 3) {
         HWY_UNROLL(3)
         for (int i = 0; i < 3; ++i) {
+          __builtin_prefetch(ahead, 0, 2);
+          ahead += ahead_step;
           AddTap<kP, kV, kStep>(x + tap[i].source, w + tap[i].weight, sum);
           KeepOrder();
         }
       }
       for (; tap != end; ++tap) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
         AddTap<kP, kV, kStep>(x + tap->source, w + tap->weight, sum);
         KeepOrder();
       }
