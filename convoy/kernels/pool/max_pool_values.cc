@@ -18,8 +18,8 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
-// Columns of a block of a row: what the largest span of a window leaves room for.
-constexpr int64_t kColumns = 1024;
+// Columns of the rows or of a block of one: more than the largest span of a window.
+constexpr int64_t kColumns = 2048;
 
 // A NaN wins over everything.
 template <class V>
@@ -27,84 +27,88 @@ HWY_INLINE V Larger(V best, V next) {
   return hn::IfThenElse(hn::Or(hn::Gt(next, best), hn::IsNaN(next)), next, best);
 }
 
-// columns[i] = the largest of `rows` values, one below the other at from + i, `step` apart.
+// columns[i] = the largest of `rows` values, one below the other at from + i, `step` apart. Writes whole vectors.
 HWY_INLINE void Columns(const float* from, int64_t rows, int64_t step, bool first, float* columns, int64_t count) {
   const hn::ScalableTag<float> d;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
-  const auto whole = [&](int64_t i) HWY_ATTR {
-    auto best = first ? hn::LoadU(d, from + i) : Larger(hn::LoadU(d, columns + i), hn::LoadU(d, from + i));
-    for (int64_t r = 1; r < rows; ++r) best = Larger(best, hn::LoadU(d, from + r * step + i));
+  const auto largest = [&](int64_t i, const auto& load) HWY_ATTR {
+    auto best = load(from + i);
+    if (!first) best = Larger(hn::LoadU(d, columns + i), best);
+    for (int64_t r = 1; r < rows; ++r) best = Larger(best, load(from + r * step + i));
     hn::StoreU(best, d, columns + i);
   };
   int64_t i = 0;
-  for (; i + n <= count; i += n) whole(i);
-  for (; i < count; ++i) {
-    float best = first ? from[i] : columns[i];
-    for (int64_t r = first ? 1 : 0; r < rows; ++r) {
-      const float next = from[r * step + i];
-      best = next > best || next != next ? next : best;
-    }
-    columns[i] = best;
-  }
+  for (; i + n <= count; i += n) largest(i, [d](const float* at) HWY_ATTR { return hn::LoadU(d, at); });
+  if (i == count) return;
+  const auto rest = hn::FirstN(d, static_cast<size_t>(count - i));
+  largest(i, [d, rest](const float* at) HWY_ATTR { return hn::MaskedLoad(rest, d, at); });
 }
 
 // output[o] = the largest of kernel_size columns from o * stride on, `dilation` apart. Columns may be read a vector's pair beyond.
 HWY_INLINE void Along(const float* columns, const shape::Axis& axis, float* output, int64_t count) {
   const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> di;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
-  int64_t o = 0;
-  if (axis.stride == 1) {
-    for (; o + n <= count; o += n) {
-      auto best = hn::LoadU(d, columns + o);
-      for (int64_t k = 1; k < axis.kernel_size; ++k) best = Larger(best, hn::LoadU(d, columns + o + k * axis.dilation));
-      hn::StoreU(best, d, output + o);
-    }
-  } else if (axis.stride == 2 && axis.dilation == 1) {
-    for (; o + n <= count; o += n) {
-      const float* from = columns + 2 * o;
-      hn::Vec<decltype(d)> even, odd;
-      hn::LoadInterleaved2(d, from, even, odd);
-      auto best = axis.kernel_size > 1 ? Larger(even, odd) : even;
-      for (int64_t k = 2; k < axis.kernel_size; k += 2) {
+  for (int64_t o = 0; o < count; o += n) {
+    const float* from = columns + o * axis.stride;
+    auto best = hn::Set(d, kLowest);
+    if (axis.stride == 1) {
+      for (int64_t k = 0; k < axis.kernel_size; ++k) best = Larger(best, hn::LoadU(d, from + k * axis.dilation));
+    } else if (axis.stride == 2 && axis.dilation == 1) {
+      for (int64_t k = 0; k < axis.kernel_size; k += 2) {
+        hn::Vec<decltype(d)> even, odd;
         hn::LoadInterleaved2(d, from + k, even, odd);
         best = Larger(best, even);
         if (k + 1 < axis.kernel_size) best = Larger(best, odd);
       }
+    } else {  // lanes too many repeat the last output
+      const auto lane = hn::Min(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(std::min(n, count - o) - 1)));
+      const auto starts = hn::Mul(lane, hn::Set(di, static_cast<int32_t>(axis.stride)));
+      for (int64_t k = 0; k < axis.kernel_size; ++k) {
+        best = Larger(best, hn::GatherIndex(d, from + k * axis.dilation, starts));
+      }
+    }
+    if (o + n <= count) {
       hn::StoreU(best, d, output + o);
+    } else {
+      hn::BlendedStore(best, hn::FirstN(d, static_cast<size_t>(count - o)), d, output + o);
     }
-  }
-  for (; o < count; ++o) {
-    const float* from = columns + o * axis.stride;
-    float best = from[0];
-    for (int64_t k = 1; k < axis.kernel_size; ++k) {
-      const float next = from[k * axis.dilation];
-      best = next > best || next != next ? next : best;
-    }
-    output[o] = best;
   }
 }
 
+// Rows are taken several at a time: first the columns of all, then along each, since a vector that reads what two vectors have just
+// written waits for both to reach the cache.
 HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
+  const hn::ScalableTag<float> d;
+  const auto n = static_cast<int64_t>(hn::Lanes(d));
   HWY_ALIGN float columns[kColumns + 4 * HWY_MAX_BYTES / sizeof(float)];
   const shape::Axis& axis = shape.axes[2];
   const int64_t height = shape.input[1], width = shape.input[2], span = (axis.kernel_size - 1) * axis.dilation + 1;
-  const int64_t block = (kColumns - span) / axis.stride + 1;
-  RowCursor at(begin, shape.output);
-  for (int64_t r = begin; r < end; ++r, at.next()) {
-    const WindowAxis deep = window_axis(at.d, shape.input[0], shape.axes[0]), high = window_axis(at.h, height, shape.axes[1]);
-    const float* plane = input + at.plane * shape.input_positions();
+  const int64_t block = std::min((kColumns - span) / axis.stride + 1, shape.output[2]);
+  const int64_t pitch = ((block - 1) * axis.stride + span + 3 * n) / n * n, batch = std::max<int64_t>(kColumns / pitch, 1);
+  for (int64_t row = begin; row < end; row += batch) {
+    const int64_t rows = std::min(batch, end - row);
     for (int64_t ow = 0; ow < shape.output[2]; ow += block) {
       const int64_t count = std::min(block, shape.output[2] - ow);
       const int64_t first = ow * axis.stride - axis.pad_begin, last = first + (count - 1) * axis.stride + span;
       const int64_t from = std::clamp<int64_t>(first, 0, width), to = std::clamp<int64_t>(last, from, width);
-      std::fill(columns, columns + (from - first), kLowest);
-      std::fill(columns + (to - first), columns + (last - first), kLowest);
-      if (deep.count == 0 || high.count == 0) std::fill(columns + (from - first), columns + (to - first), kLowest);
-      for (int64_t z = 0; z < deep.count; ++z) {
-        const float* row = plane + ((deep.begin + z * deep.step) * height + high.begin) * width + from;
-        if (high.count > 0) Columns(row, high.count, high.step * width, z == 0, columns + (from - first), to - from);
+      RowCursor at(row, shape.output);
+      for (int64_t r = 0; r < rows; ++r, at.next()) {
+        float* const line = columns + r * pitch;
+        const WindowAxis deep = window_axis(at.d, shape.input[0], shape.axes[0]), high = window_axis(at.h, height, shape.axes[1]);
+        const float* plane = input + at.plane * shape.input_positions();
+        if (deep.count == 0 || high.count == 0) {
+          std::fill(line, line + (last - first), kLowest);
+          continue;
+        }
+        for (int64_t z = 0; z < deep.count; ++z) {
+          const float* source = plane + ((deep.begin + z * deep.step) * height + high.begin) * width + from;
+          Columns(source, high.count, high.step * width, z == 0, line + (from - first), to - from);
+        }
+        std::fill(line, line + (from - first), kLowest);
+        std::fill(line + (to - first), line + (last - first), kLowest);
       }
-      Along(columns, axis, output + r * shape.output[2] + ow, count);
+      for (int64_t r = 0; r < rows; ++r) Along(columns + r * pitch, axis, output + (row + r) * shape.output[2] + ow, count);
     }
   }
 }
