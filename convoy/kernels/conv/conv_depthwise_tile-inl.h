@@ -64,7 +64,7 @@ using depthwise::Segment;
 using depthwise::Together;
 
 constexpr int64_t kTileColumns = 8192;  // column taps times the columns of a chunk: bounds the masks
-constexpr int64_t kMasks = kTileColumns / HWY_LANES(float);
+constexpr int64_t kMasks = 3 * kTileColumns / (2 * HWY_LANES(float));
 
 // What all tiles of a chunk of columns have in common. Steps are in floats.
 struct TileColumns {
@@ -116,10 +116,9 @@ HWY_INLINE V SetPlanes(float a, float b) {
 // Input rows under a full tile that only a wide border would leave out.
 constexpr uint32_t InnerRows(int taps, int stride) { return ((uint32_t{1} << ((kRows - 1) * stride + taps % 2)) - 1) << taps / 2; }
 
-// Vectors [begin, end) of one segment of a tile in each of `count` planes. kColumns: of the kernel, if known. kInner: all of
-// InnerRows exist.
+// Vectors [begin, end) of one segment of a tile in each of `count` planes. kInner: all of InnerRows exist.
 // With kStride 2 columns of taps go two together: of the 32 columns under 16 outputs one takes the even and the other the odd ones.
-template <int kTaps, int kColumns, int kStride, Together kTogether, bool kInner>
+template <int kTaps, int kStride, Together kTogether, bool kInner>
 HWY_NOINLINE void AddSegment(const TileColumns& tile, const Finish& finish, const Segment& segment, const PlaneOfTile* planes,
                              int64_t count, int64_t begin, int64_t end, TileSums& between) {
   const D d;
@@ -181,12 +180,8 @@ HWY_NOINLINE void AddSegment(const TileColumns& tile, const Finish& finish, cons
         }
       });
     };
-    V fixed[kColumns > 0 ? kColumns : 1][kWeights];
-    if constexpr (kColumns > 0) {
-      Unroll<kColumns>([&](auto i) CONVOY_UNROLLED { weights(a.weight + segment.weight + t.weights[i], fixed[i]); });
-    }
     for (int64_t v = begin; v < end; ++v) {
-      if (kColumns == 0 && segment.cut && segment.first) {
+      if (segment.cut && segment.first) {
         Unroll<kSums>([&](auto i) CONVOY_UNROLLED { hn::Store(hn::Zero(d), d, between.put_away + i * depthwise::kLanes); });
       }
       if (segment.first) {
@@ -202,38 +197,30 @@ HWY_NOINLINE void AddSegment(const TileColumns& tile, const Finish& finish, cons
       }
       const float* in = a.in + segment.in + v * kLanes * kStride;
       const Mask* const masks = t.masks + v * t.mask_step;
-      if constexpr (kColumns > 0) {
-        Unroll<(kColumns + kStride - 1) / kStride>([&](auto i) CONVOY_UNROLLED {
-          constexpr int kFirst = i * kStride;
-          constexpr bool kBoth = kStride == 2 && kFirst + 1 < kColumns;
-          add_column(in + t.offsets[i], masks + i * kTapMasks, fixed[kFirst], kBoth ? &fixed[kBoth ? kFirst + 1 : 0] : nullptr);
-        });
-      } else {
-        const float* weight = a.weight + segment.weight;
-        for (int64_t source = 0; source < segment.sources; ++source) {
-          V k[kWeights];
-          int64_t i = 0;
-          if constexpr (kStride == 2) {
-            for (; 2 * i + 1 < t.taps; ++i) {
-              V odd[kWeights];
-              weights(weight + t.weights[2 * i], k);
-              weights(weight + t.weights[2 * i + 1], odd);
-              add_column(in + t.offsets[i], masks + i * kTapMasks, k, &odd);
-            }
+      const float* weight = a.weight + segment.weight;
+      for (int64_t source = 0; source < segment.sources; ++source) {
+        V k[kWeights];
+        int64_t i = 0;
+        if constexpr (kStride == 2) {
+          for (; 2 * i + 1 < t.taps; ++i) {
+            V odd[kWeights];
+            weights(weight + t.weights[2 * i], k);
+            weights(weight + t.weights[2 * i + 1], odd);
+            add_column(in + t.offsets[i], masks + i * kTapMasks, k, &odd);
           }
-          for (; i * kStride < t.taps; ++i) {
-            weights(weight + t.weights[i * kStride], k);
-            add_column(in + t.offsets[i], masks + i * kTapMasks, k, nullptr);
-          }
-          in += t.source_step;
-          weight += t.weight_source;
         }
+        for (; i * kStride < t.taps; ++i) {
+          weights(weight + t.weights[i * kStride], k);
+          add_column(in + t.offsets[i], masks + i * kTapMasks, k, nullptr);
+        }
+        in += t.source_step;
+        weight += t.weight_source;
       }
       if (!segment.last) {
         Unroll<kSums>([&](auto i) CONVOY_UNROLLED { hn::Store(sums[i], d, between.values + i * depthwise::kLanes); });
         continue;
       }
-      if (kColumns == 0 && segment.cut) {
+      if (segment.cut) {
         Unroll<kSums>([&](auto i)
                           CONVOY_UNROLLED { sums[i] = hn::Add(sums[i], hn::Load(d, between.put_away + i * depthwise::kLanes)); });
       }
@@ -262,6 +249,116 @@ HWY_NOINLINE void AddSegment(const TileColumns& tile, const Finish& finish, cons
     }
   }
 }
+
+// Whether a segment is a whole 3x3 kernel under a whole tile, for AddKernel.
+HWY_INLINE bool IsKernel(const TileColumns& t, const Segment& s, int stride, Together together) {
+  const uint32_t inner = InnerRows(3, stride);
+  return HWY_TARGET == HWY_AVX3 && together != Together::kOfGroup && s.tap_rows == 3 && t.taps == 3 && s.sources == 1 && s.first &&
+         s.last && t.rows == kRows && t.temporary == nullptr && (s.rows & inner) == inner;
+}
+
+#if HWY_TARGET == HWY_AVX3
+// AddSegment for what most depthwise layers are made of: a 3x3 kernel, all weights in registers, no row missing but the first and
+// the last, nothing between the sums and the epilogue. AddSegment with the kernel's width as a constant spills: it took a third
+// longer. With kStride 2 the first column of taps is the third one's, a lane further, so two loads and a value do.
+template <int kStride, Together kTogether>
+HWY_NOINLINE void AddKernel(const TileColumns& tile, const Finish& finish, const Segment& segment, const PlaneOfTile* planes,
+                            int64_t count, int64_t vectors) {
+  const D d;
+  constexpr auto kLanes = static_cast<int64_t>(HWY_LANES(float));
+  constexpr bool kNarrow = kTogether == Together::kNarrow;
+  constexpr int kInputs = (kRows - 1) * kStride + 3, kStep = kNarrow ? 2 : 1;
+  const TileColumns t = tile;
+  const bool top = (segment.rows & 1) != 0, bottom = (segment.rows >> (kInputs - 1) & 1) != 0;
+  const V low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
+  for (int64_t p = 0; p < count; p += kStep) {
+    const PlaneOfTile& a = planes[p];
+    const PlaneOfTile& b = planes[p + kStep - 1];
+    const int64_t second = kStride == 1 ? b.in - a.in - kLanes / 2 : kNarrow ? b.in - a.in : kLanes;
+    V k[9];
+    Unroll<9>([&](auto i) CONVOY_UNROLLED {
+      const int64_t at = segment.weight + i / 3 * t.weight_row + t.weights[i % 3];
+      k[i] = SetPlanes<kTogether>(a.weight[at], b.weight[at]);
+      KeepInRegister(k[i]);
+    });
+    const V start = SetPlanes<kTogether>(a.start, b.start);
+    for (int64_t v = 0; v < vectors; ++v) {
+      V sums[kRows];
+      Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = start; });
+      const auto add = [&](auto r, auto column, V x) CONVOY_UNROLLED {
+        Unroll<3>([&](auto i) CONVOY_UNROLLED {
+          constexpr int kDown = r - i, kRow = kDown / kStride;
+          if constexpr (kDown >= 0 && kDown % kStride == 0 && kRow < kRows) {
+            sums[kRow] = hn::MulAdd(k[3 * i + column], x, sums[kRow]);
+          }
+        });
+      };
+      const auto each_row = [&](const auto& add_row) CONVOY_UNROLLED {
+        if (top) add_row(std::integral_constant<int, 0>());
+        Unroll<kInputs - 2>([&](auto r) CONVOY_UNROLLED { add_row(std::integral_constant<int, r + 1>()); });
+        if (bottom) add_row(std::integral_constant<int, kInputs - 1>());
+      };
+      const float* const in = a.in + segment.in + v * kLanes * kStride;
+      const Mask* const masks = t.masks + v * t.mask_step;
+      if constexpr (kStride == 1) {
+        Unroll<3>([&](auto column) CONVOY_UNROLLED {
+          const float* const from = in + t.offsets[column];
+          const Mask inside = masks[kNarrow ? 2 * column : column], inside_second = masks[kNarrow ? 2 * column + 1 : column];
+          each_row([&](auto r) CONVOY_UNROLLED {
+            V x = LoadInside(inside, from + r * t.row_step);
+            if constexpr (kNarrow) x = hn::Or(x, LoadInside(inside_second, from + r * t.row_step + second));
+            KeepInRegister(x);
+            add(r, column, x);
+          });
+        });
+      } else if constexpr (kNarrow) {
+        Unroll<2>([&](auto pair) CONVOY_UNROLLED {
+          const float* const from = in + t.offsets[pair];
+          const Mask inside = masks[2 * pair], inside_second = masks[2 * pair + 1];
+          each_row([&](auto r) CONVOY_UNROLLED {
+            V x = LoadInside(inside, from + r * t.row_step), y = LoadInside(inside_second, from + r * t.row_step + second);
+            KeepInRegister(x);
+            KeepInRegister(y);
+            add(r, std::integral_constant<int, 2 * pair>(), hn::ConcatEven(d, y, x));
+            if constexpr (pair == 0) add(r, std::integral_constant<int, 1>(), hn::ConcatOdd(d, y, x));
+          });
+        });
+      } else {
+        const float* const from = in + t.offsets[0] + 1;
+        const Mask* const shifted = masks + 4;
+        const Mask inside = shifted[0], inside_second = shifted[1], left = shifted[2];
+        each_row([&](auto r) CONVOY_UNROLLED {
+          const float* const at = from + r * t.row_step;
+          V x = LoadInside(inside, at), y = LoadInside(inside_second, at + kLanes), before = LoadInside(left, at - kLanes);
+          KeepInRegister(x);
+          KeepInRegister(y);
+          const V odd = hn::ConcatOdd(d, y, x);
+          add(r, std::integral_constant<int, 0>(), V{_mm512_castsi512_ps(_mm512_alignr_epi32(
+                                                       _mm512_castps_si512(odd.raw), _mm512_castps_si512(before.raw), 15))});
+          add(r, std::integral_constant<int, 1>(), hn::ConcatEven(d, y, x));
+          add(r, std::integral_constant<int, 2>(), odd);
+        });
+      }
+      const int64_t at = t.out_at + v * kLanes;
+      const auto store = [&](const PlaneOfTile& plane, Mask inside, int64_t to) CONVOY_UNROLLED {
+        V results[kRows];
+        Unroll<kRows>([&](auto i) CONVOY_UNROLLED { results[i] = sums[i]; });
+        if (plane.residual != nullptr) {
+          Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
+            results[i] = hn::Add(results[i], LoadInside(inside, plane.residual + to + i * t.out_step));
+          });
+        }
+        if (finish.clamp) {
+          Unroll<kRows>([&](auto i) CONVOY_UNROLLED { results[i] = hn::Min(high, hn::Max(low, results[i])); });
+        }
+        Unroll<kRows>([&](auto i) CONVOY_UNROLLED { hn::BlendedStore(results[i], inside, d, plane.out + to + i * t.out_step); });
+      };
+      store(a, hn::FirstN(d, static_cast<size_t>(t.columns - v * kLanes)), at);
+      if constexpr (kNarrow) store(b, InsideLanes(-kLanes / 2, t.columns), at - kLanes / 2);
+    }
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace HWY_NAMESPACE

@@ -209,29 +209,34 @@ template <int kStride, Together kTogether, bool kInner>
 HWY_INLINE void RunSegment(const TileColumns& t, const Finish& finish, const Segment& s, const PlaneOfTile* planes, int64_t count,
                            int64_t begin, int64_t end, TileSums& sums) {
   constexpr bool kPair = kTogether == Together::kOfGroup;
-  if (HWY_TARGET == HWY_AVX3 && !kPair && s.tap_rows == 3 && t.taps == 3 && s.sources == 1 && s.first && s.last) {
-    return AddSegment < 3, kPair ? 0 : 3, kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
-  }
   switch (s.tap_rows) {
     case 1:
-      return AddSegment<1, 0, kStride, kTogether, kInner>(t, finish, s, planes, count, begin, end, sums);
+      return AddSegment<1, kStride, kTogether, kInner>(t, finish, s, planes, count, begin, end, sums);
     case 2:
-      return AddSegment < kStride == 1 ? 2 : 1, 0, kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
+      return AddSegment < kStride == 1 ? 2 : 1, kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
     case 3:
-      return AddSegment<3, 0, kStride, kTogether, kInner>(t, finish, s, planes, count, begin, end, sums);
+      return AddSegment<3, kStride, kTogether, kInner>(t, finish, s, planes, count, begin, end, sums);
     case 5:
-      return AddSegment < kPair ? 3 : 5, 0, kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
+      return AddSegment < kPair ? 3 : 5, kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
     default:
       return AddSegment < kPair ? 3
              : kStride == 1     ? 7
                                 : 5,
-             0, kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
+             kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
   }
 }
 
 template <Together kTogether>
 HWY_INLINE void RunSegment(bool by_twos, const TileColumns& t, const Finish& finish, const Segment& s, const PlaneOfTile* planes,
                            int64_t count, int64_t begin, int64_t end, TileSums& sums) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (kTogether != Together::kOfGroup) {
+    if (begin == 0 && IsKernel(t, s, by_twos ? 2 : 1, kTogether)) {
+      return by_twos ? AddKernel<2, kTogether>(t, finish, s, planes, count, end)
+                     : AddKernel<1, kTogether>(t, finish, s, planes, count, end);
+    }
+  }
+#endif
   const uint32_t inner = InnerRows(s.tap_rows, by_twos ? 2 : 1);
   const bool inside = (s.rows & inner) == inner;
   if (by_twos) {
@@ -272,7 +277,8 @@ struct ColumnTaps {
       count = (count + 1) / 2;
     }
     const int64_t each = narrow || plan.by_twos ? 2 : 1;
-    mask_step = count * each;
+    const bool shifted = plan.by_twos && !narrow && g.w.kernel == 3;  // AddKernel reads from the second column of taps on
+    mask_step = count * each + (shifted ? 3 : 0);
     const D d;
     const Mask all = hn::FirstN(d, static_cast<size_t>(kVector)), lower = hn::FirstN(d, static_cast<size_t>(kVector / 2));
     for (int64_t v = 0; v * kVector < columns; ++v) {
@@ -290,6 +296,12 @@ struct ColumnTaps {
           to[1] = hn::AndNot(lower, inside(at - kVector / 2));
         }
       }
+      if (!shifted) continue;
+      Mask* const to = masks + v * mask_step + count * each;
+      const int64_t at = 2 * (first_column + v * kVector) + offsets[0] + 1;
+      to[0] = InsideLanes(at, g.w.input);
+      to[1] = InsideLanes(at + kVector, g.w.input);
+      to[2] = hn::AndNot(hn::FirstN(d, static_cast<size_t>(kVector - 1)), InsideLanes(at - kVector, g.w.input));
     }
   }
 };
@@ -549,11 +561,12 @@ void run_tiles(const Job& job, const Epilogue<float>& epilogue_of_call, Workspac
   }
   const int64_t step = together == Together::kNone ? 1 : 2, units = (job.planes + step - 1) / step;
   if (units == 0) return;              // an empty batch
-  constexpr double kTaskWork = 400e3;  // multiply-adds: some microseconds
+  constexpr double kTaskWork = 100e3;  // multiply-adds: about two microseconds
   const double work = static_cast<double>(units * plan.plane_tiles * step * kRows * plan.g.phases()) *
                       static_cast<double>(round_up(plan.g.phase_columns(), kLanes)) *
                       static_cast<double>(plan.g.sources * plan.g.taps() / plan.g.phases() + 8);
-  const auto tasks = static_cast<int64_t>(std::clamp(work / kTaskWork, 1.0, 8.0 * num_threads()));
+  const auto least = static_cast<int64_t>(std::clamp(work / kTaskWork, 1.0, 8.0 * num_threads()));
+  const int64_t tasks = least > 1 ? depthwise::round_up(least, num_threads()) : 1;  // as many for each thread
   // No bit depends on where planes and tiles are cut.
   const int64_t units_each = (units + tasks - 1) / tasks, parts = (units + units_each - 1) / units_each;
   const int64_t bands = std::clamp<int64_t>(tasks / parts, 1, plan.plane_tiles);
