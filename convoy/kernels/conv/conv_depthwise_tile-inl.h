@@ -333,8 +333,8 @@ HWY_NOINLINE void AddKernel(const TileColumns& tile, const Finish& finish, const
           KeepInRegister(x);
           KeepInRegister(y);
           const V odd = hn::ConcatOdd(d, y, x);
-          add(r, std::integral_constant<int, 0>(), V{_mm512_castsi512_ps(_mm512_alignr_epi32(
-                                                       _mm512_castps_si512(odd.raw), _mm512_castps_si512(before.raw), 15))});
+          add(r, std::integral_constant<int, 0>(),
+              V{_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(odd.raw), _mm512_castps_si512(before.raw), 15))});
           add(r, std::integral_constant<int, 1>(), hn::ConcatEven(d, y, x));
           add(r, std::integral_constant<int, 2>(), odd);
         });

@@ -26,8 +26,8 @@ struct Work {
   float* sums = nullptr;
   int64_t sums_stride = 0;  // distance of pixels (channel tiles) or of result channels (pixel tiles)
   bool add = false;         // to the sums that are there
-  // Fetched into the outer of the core's own caches meanwhile, so many floats per channel and tap (channel tiles that look taps up);
-  // null: nothing.
+  // Fetched into the outer of the core's own caches meanwhile, so many floats per channel and tap (channel tiles that look taps
+  // up); null: nothing.
   const float* ahead = nullptr;
   int64_t ahead_step = 0;
 };
