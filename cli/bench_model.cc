@@ -134,10 +134,12 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
                        {"GFLOP/s", report::Align::kRight},
                        {"of peak", report::Align::kRight},
                        {"load", report::Align::kRight},
+                       {"weights", report::Align::kRight},
                        {"memory", report::Align::kRight}});
   const int64_t memory = model.executor().peak_bytes(types);
   table.add_row({report::duration(least), report::duration(median), report::grouped(static_cast<int64_t>(runs.seconds.size())),
-                 report::fixed(flops * 1e-9, 1), report::percent(flops / peak), report::duration(load), report::bytes(memory)});
+                 report::fixed(flops * 1e-9, 1), report::percent(flops / peak), report::duration(load),
+                 report::bytes(model.weight_bytes()), report::bytes(memory)});
   session.print(table.text(session.style()));
   report::Json passes = report::Json::object({});
   std::string done;
@@ -149,7 +151,11 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
   report::Json document = report::Json::object(
       {{"schema", "convoy.bench_model/1"}, {"model", path}, {"batch", options.batch}, {"threads", num_threads()}});
   document.set("min_ms", least * 1e3).set("median_ms", median * 1e3).set("runs", static_cast<int64_t>(runs.seconds.size()));
-  document.set("load_ms", load * 1e3).set("memory_bytes", memory).set("macs", macs).set("gflops", flops * 1e-9);
+  document.set("load_ms", load * 1e3)
+      .set("memory_bytes", memory)
+      .set("weight_bytes", model.weight_bytes())
+      .set("macs", macs)
+      .set("gflops", flops * 1e-9);
   document.set("peak_gflops", peak * 1e-9).set("fraction_of_peak", flops / peak).set("simd", kernels::simd_name());
   document.set("accuracy", accuracy_name(accuracy())).set("passes", passes);
   if (options.layers) document.set("layers", print_layers(model, types, summary, runs, peak, session));

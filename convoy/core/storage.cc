@@ -1,10 +1,14 @@
 #include "convoy/core/storage.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -111,45 +115,92 @@ Cache& cache() {
   return *instance;
 }
 
+}  // namespace
+
 // Rounds up so that nearby sizes share blocks: eighths of a power of two above the small sizes.
-size_t rounded(size_t bytes) {
+size_t block_bytes(size_t bytes) {
+  bytes = std::max<size_t>(bytes, 1);
   if (bytes < kSmallestKept) return (bytes + kAlignment - 1) / kAlignment * kAlignment;
   size_t step = size_t{4} << 10;
   while (step * 16 < bytes) step *= 2;
   return (bytes + step - 1) / step * step;
 }
 
-thread_local size_t largest_block = SIZE_MAX;
+struct MemoryBudget::Account {
+  int64_t limit;
+  std::shared_ptr<Account> outer;
+  std::atomic<int64_t> used{0}, peak{0};
+};
 
-}  // namespace
+namespace {
 
-LargestBlock::LargestBlock(size_t bytes) noexcept : outer_(largest_block) { largest_block = std::min(outer_, bytes); }
-LargestBlock::~LargestBlock() { largest_block = outer_; }
+using Account = std::shared_ptr<MemoryBudget::Account>;
 
-std::shared_ptr<void> allocate(size_t bytes) {
-  if (bytes > largest_block) {
-    throw Error(std::to_string(bytes) + " bytes are more than the " + std::to_string(largest_block) + " that one value may have",
+thread_local Account current_account;
+
+void give_back(const Account& account, int64_t bytes) noexcept {
+  for (const Account* at = &account; *at != nullptr; at = &(*at)->outer) (*at)->used -= bytes;
+}
+
+void charge(const Account& account, int64_t bytes) {
+  for (const Account* at = &account; *at != nullptr; at = &(*at)->outer) {
+    MemoryBudget::Account& one = **at;
+    const int64_t before = one.used.load();
+    // Only the thread that owns the budget adds to it; others may give back.
+    if (bytes <= one.limit && before <= one.limit - bytes) continue;
+    throw Error(std::to_string(bytes) + " bytes more than the " + std::to_string(before) +
+                    " in use would pass the memory budget of " + std::to_string(one.limit),
                 "raise the memory budget, or use smaller inputs");
   }
+  for (const Account* at = &account; *at != nullptr; at = &(*at)->outer) {
+    MemoryBudget::Account& one = **at;
+    one.peak = std::max(one.peak.load(), one.used += bytes);
+  }
+}
+
+std::shared_ptr<void> allocate_block(size_t bytes, bool for_reuse) {
   const auto fail = [bytes] {
     throw Error("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes",
                 "use smaller sizes, fewer at a time, or a smaller batch");
   };
   if (bytes > (SIZE_MAX >> 2)) fail();
-  const size_t size = rounded(bytes == 0 ? 1 : bytes);
-  const bool kept = CONVOY_CACHE_MEMORY && size >= kSmallestKept && size <= kLargestKept;
+  const size_t size = block_bytes(bytes);
+  const auto charged = static_cast<int64_t>(size);
+  charge(current_account, charged);
+  const bool kept = CONVOY_CACHE_MEMORY && for_reuse && size >= kSmallestKept && size <= kLargestKept;
   void* block = kept ? cache().take(size) : nullptr;
   if (block == nullptr) block = aligned_malloc(size);
   if (block == nullptr) {
     cache().clear();
     block = aligned_malloc(size);
   }
-  if (block == nullptr) fail();
-  return {block, [size, kept](void* p) {
+  if (block == nullptr) {
+    give_back(current_account, charged);
+    fail();
+  }
+  return {block, [size, kept, account = current_account](void* p) {
+            if (account != nullptr) give_back(account, static_cast<int64_t>(size));
             if (!kept || !cache().give(p, size)) std::free(p);
           }};
 }
 
-void release_cached_memory() { cache().clear(); }
+}  // namespace
+
+MemoryBudget::MemoryBudget(int64_t bytes) : account_(std::make_shared<Account>(bytes, current_account)) {
+  current_account = account_;
+}
+MemoryBudget::~MemoryBudget() { current_account = account_->outer; }
+int64_t MemoryBudget::used_bytes() const { return account_->used; }
+int64_t MemoryBudget::peak_bytes() const { return account_->peak; }
+
+std::shared_ptr<void> allocate(size_t bytes) { return allocate_block(bytes, true); }
+std::shared_ptr<void> allocate_once(size_t bytes) { return allocate_block(bytes, false); }
+
+void release_cached_memory() {
+  cache().clear();
+#ifdef __GLIBC__
+  malloc_trim(0);  // free() keeps the pages of small blocks
+#endif
+}
 
 }  // namespace convoy

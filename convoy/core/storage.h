@@ -12,20 +12,32 @@ inline constexpr size_t kAlignment = 64;
 /// `bytes` of uninitialised memory aligned to kAlignment; released when the last handle goes. Throws Error when there is none:
 /// "not enough memory: tried to allocate N bytes".
 std::shared_ptr<void> allocate(size_t bytes);
+/// The same, given back to the operating system when the last handle goes: for what lives long and is not asked for again, as the
+/// weights of a model.
+std::shared_ptr<void> allocate_once(size_t bytes);
+/// What a block of `bytes` really takes, for sums of memory that are to be true.
+size_t block_bytes(size_t bytes);
 
-/// While one lives, allocate() on its thread refuses blocks of more than `bytes`, as if there were no more memory: for models from
-/// files, whose sizes nobody has looked at. The narrowest of several counts.
+/// While one lives, the blocks that its thread gets from allocate() may take `bytes` at a time in all, as if there were no more
+/// memory: for models from files, whose sizes nobody has looked at. Blocks are counted (block_bytes) until their last handle goes,
+/// whoever holds it. Of several that live at one time all must have room.
 ///
-/// Errors: allocate throws Error "N bytes are more than the M that one value may have".
-class LargestBlock {
+/// Errors: allocate throws Error "N bytes more than the M in use would pass the memory budget of B".
+class MemoryBudget {
  public:
-  explicit LargestBlock(size_t bytes) noexcept;
-  ~LargestBlock();
-  LargestBlock(const LargestBlock&) = delete;
-  LargestBlock& operator=(const LargestBlock&) = delete;
+  explicit MemoryBudget(int64_t bytes);
+  ~MemoryBudget();
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+
+  /// What its blocks take now, and the most they took at a time.
+  int64_t used_bytes() const;
+  int64_t peak_bytes() const;
+
+  struct Account;
 
  private:
-  size_t outer_;
+  std::shared_ptr<Account> account_;
 };
 
 /// Returns memory that is kept for reuse to the operating system.

@@ -107,19 +107,39 @@ TEST(Storage, AForkedChildMayAllocate) {
   busy.join();
 }
 
-TEST(LargestBlock, RefusesWhatIsLargerOnItsThread) {
+TEST(MemoryBudget, BoundsWhatItsThreadHolds) {
   {
-    const LargestBlock outer(1000);
+    const MemoryBudget outer(1024);
     EXPECT_NO_THROW(allocate(1000));
-    EXPECT_THROW(allocate(1001), Error);
+    EXPECT_THROW(allocate(1025), Error);
     {
-      const LargestBlock inner(100), wider(5000);
-      EXPECT_THROW(allocate(101), Error);
+      const MemoryBudget inner(128), wider(5000);
+      EXPECT_THROW(allocate(129), Error);
+      const auto held = allocate(64);
+      EXPECT_THROW(allocate(65), Error);
+      EXPECT_NO_THROW(allocate(64));
+      EXPECT_EQ(outer.used_bytes(), 64);
+      EXPECT_EQ(inner.peak_bytes(), 128);
     }
+    EXPECT_EQ(outer.used_bytes(), 0);
+    EXPECT_EQ(outer.peak_bytes(), 1024);
     EXPECT_NO_THROW(allocate(1000));
     std::thread([] { EXPECT_NO_THROW(allocate(5000)); }).join();
   }
   EXPECT_NO_THROW(allocate(5000));
+}
+
+TEST(MemoryBudget, BlocksMayOutliveItAndGoOnOtherThreads) {
+  std::shared_ptr<void> first, second;
+  {
+    const MemoryBudget budget(1 << 20);
+    first = allocate(100000);
+    second = allocate_once(100000);
+    EXPECT_EQ(budget.used_bytes(), static_cast<int64_t>(2 * block_bytes(100000)));
+    std::thread([&] { first.reset(); }).join();
+    EXPECT_EQ(budget.used_bytes(), static_cast<int64_t>(block_bytes(100000)));
+  }
+  second.reset();
 }
 
 TEST(Workspace, PartsAreAlignedAndApart) {

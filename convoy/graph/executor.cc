@@ -7,10 +7,12 @@
 #include <unordered_map>
 
 #include "convoy/core/error.h"
+#include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/graph/node_error.h"
 #include "convoy/graph/schedule.h"
+#include "convoy/graph/weights.h"
 #include "convoy/shape/checked.h"
 
 namespace convoy::graph {
@@ -63,14 +65,16 @@ std::vector<int64_t> Call::numbers(size_t i) const {
 struct Executor::Plans {
   struct Entry {
     std::vector<Type> input_types;
-    std::shared_ptr<const Schedule> schedule;  // null: nodes run one by one
+    std::shared_ptr<Schedule> schedule;  // null: nodes run one by one
   };
   std::mutex mutex;
+  Weights weights;
   std::list<Entry> entries;
 };
 
-Executor::Executor(Graph graph, const ExecutorOptions& options)
-    : graph_(std::make_shared<const Graph>(std::move(graph))), options_(options) {
+Executor::Executor(Graph graph, const ExecutorOptions& options) : options_(options), plans_(std::make_unique<Plans>()) {
+  if (options.planned && !options.keep_weights) plans_->weights = Weights(graph, options.reload);
+  graph_ = std::make_shared<const Graph>(std::move(graph));
   std::vector<int32_t> last(graph_->values.size(), -1);
   for (size_t i = 0; i < graph_->nodes.size(); ++i) {
     const Node& node = graph_->nodes[i];
@@ -87,10 +91,9 @@ Executor::Executor(Graph graph, const ExecutorOptions& options)
     }
   }
   released_.resize(graph_->nodes.size());
-  plans_ = std::make_unique<Plans>();
   for (const ValueId id : graph_->outputs) last[static_cast<size_t>(id)] = -1;
   for (size_t i = 0; i < last.size(); ++i) {
-    if (last[i] >= 0 && !graph_->values[i].constant.defined())
+    if (last[i] >= 0 && !graph_->values[i].is_constant())
       released_[static_cast<size_t>(last[i])].push_back(static_cast<ValueId>(i));
   }
 }
@@ -148,65 +151,103 @@ std::vector<Type> Executor::known_inputs(const std::vector<Type>& input_types) c
   return given;
 }
 
-std::shared_ptr<const Schedule> Executor::schedule(const std::vector<Type>& input_types) const {
+// Whether every run has the same shapes, so that no second schedule is ever needed.
+bool Executor::closed() const {
+  return std::all_of(graph_->inputs.begin(), graph_->inputs.end(), [&](ValueId id) {
+    const ValueInfo& info = graph_->value(id);
+    return info.type.kind == Type::Kind::kTensor && info.type.dtype && info.type.shape() && !info.constant.defined();
+  });
+}
+
+std::shared_ptr<const Schedule> Executor::schedule(const std::vector<Type>& input_types, bool for_run) const {
   constexpr size_t kMostSchedules = 8;
+  // A file may apply one weight in many ways; networks pack into up to four times what they have.
+  constexpr int64_t kPackedForTaken = 8, kPackedForAll = 64 << 20;
   const auto same = [](const Type& a, const Type& b) { return a.kind == b.kind && a.dtype == b.dtype && a.dims == b.dims; };
   const std::lock_guard lock(plans_->mutex);
   auto& entries = plans_->entries;
-  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
-    if (!std::equal(input_types.begin(), input_types.end(), entry->input_types.begin(), entry->input_types.end(), same)) continue;
-    entries.splice(entries.begin(), entries, entry);
-    return entries.front().schedule;
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const Plans::Entry& entry) {
+    return std::equal(input_types.begin(), input_types.end(), entry.input_types.begin(), entry.input_types.end(), same);
+  });
+  if (found != entries.end()) {
+    entries.splice(entries.begin(), entries, found);
+  } else {
+    const int64_t most_packed = kPackedForAll + kPackedForTaken * plans_->weights.taken_bytes();
+    entries.push_front({input_types, Schedule::make(*graph_, operators_, input_types, most_packed)});
+    if (entries.size() > kMostSchedules) entries.pop_back();
   }
-  entries.push_front({input_types, Schedule::make(*graph_, operators_, input_types)});
-  if (entries.size() > kMostSchedules) entries.pop_back();
+  Schedule* const schedule = entries.front().schedule.get();
+  if (for_run && schedule != nullptr && !schedule->has_weights()) schedule->take_weights(plans_->weights, closed());
   return entries.front().schedule;
 }
 
-void Executor::check_budget(const Schedule& schedule) const {
-  const MemoryUse use = schedule.memory();
-  const int64_t bytes = use.arena_bytes + use.workspace_bytes;
-  if (bytes <= options_.memory_budget) return;
-  throw Error("a run with these inputs needs " + std::to_string(bytes) + " bytes, the memory budget is " +
-                  std::to_string(options_.memory_budget),
-              "use smaller inputs or a larger budget");
+std::shared_ptr<const Schedule> Executor::checked_schedule(const std::vector<Type>& input_types) const {
+  const auto planned = schedule(input_types, false);
+  if (planned == nullptr) return nullptr;
+  const int64_t bytes = planned->memory().peak_bytes;
+  if (bytes > options_.memory_budget) {
+    throw Error("a run with these inputs needs " + std::to_string(bytes) + " bytes, the memory budget is " +
+                    std::to_string(options_.memory_budget),
+                "use smaller inputs or a larger budget");
+  }
+  return schedule(input_types, true);
+}
+
+void Executor::prepare() const {
+  if (!options_.planned) return;
+  for (const ValueId id : graph_->inputs) {
+    const Type& type = graph_->value(id).type;
+    if (type.kind != Type::Kind::kTensor || !type.dtype || !type.dims) return;
+    for (size_t i = 1; i < type.dims->size(); ++i) {
+      if (!(*type.dims)[i].known()) return;
+    }
+  }
+  const std::vector<Type> types = known_inputs({});
+  try {
+    if (schedule(types, false) == nullptr) return;
+  } catch (const Error&) {
+    return;  // what does not fit a batch of 1 may fit another; a run says what is wrong
+  }
+  schedule(types, true);
 }
 
 std::optional<MemoryUse> Executor::memory(const std::vector<Type>& input_types) const {
-  const auto planned = schedule(known_inputs(input_types));
+  if (!options_.planned) return std::nullopt;
+  const auto planned = schedule(known_inputs(input_types), false);
   if (planned == nullptr) return std::nullopt;
   return planned->memory();
 }
 
 std::string Executor::algorithm(size_t node, const std::vector<Type>& input_types) const {
-  const auto planned = schedule(known_inputs(input_types));
+  const auto planned = options_.planned ? schedule(known_inputs(input_types), false) : nullptr;
   return planned == nullptr ? "" : std::string(planned->algorithm(node));
 }
 
 Values Executor::run(const Values& inputs, const Observer& observer) const {
   std::vector<Value> values(graph_->values.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (graph_->values[i].constant.defined()) values[i] = graph_->values[i].constant;
-  }
   check_inputs(inputs, values);
 
   // A default that the caller replaces may be what shapes depend on, and the schedule would have believed it.
   bool plannable = options_.planned;
   std::vector<Tensor> given;
   std::vector<Type> types;
+  int64_t input_bytes = 0;
   for (const ValueId id : graph_->inputs) {
-    const Value& value = values[static_cast<size_t>(id)];
+    Value& value = values[static_cast<size_t>(id)];
+    if (!value.present() && graph_->value(id).constant.defined()) value = graph_->value(id).constant;
+    if (value.is_tensor()) input_bytes += static_cast<int64_t>(block_bytes(value.tensor().nbytes()));
     plannable =
         plannable && value.is_tensor() && (!graph_->value(id).constant.defined() || inputs.count(graph_->value(id).name) == 0);
-    if (!plannable) break;
+    if (!plannable) continue;
     given.push_back(value.tensor());
     types.push_back(Type::of(given.back()));
   }
   if (plannable) {
-    if (const auto planned = schedule(types)) {
-      check_budget(*planned);
+    if (const auto planned = checked_schedule(types)) {
+      const MemoryUse use = planned->memory();
       std::vector<Tensor> results;
-      if (planned->run(given, results, observer)) {
+      const int64_t rest = options_.memory_budget - input_bytes - use.arena_bytes - use.workspace_bytes;
+      if (planned->run(given, results, observer, rest)) {
         Values outputs;
         for (size_t i = 0; i < results.size(); ++i) outputs[graph_->value(graph_->outputs[i]).name] = std::move(results[i]);
         return outputs;
@@ -214,6 +255,17 @@ Values Executor::run(const Values& inputs, const Observer& observer) const {
     }
   }
 
+  {
+    const std::lock_guard lock(plans_->mutex);
+    const std::vector<Tensor>& taken = plans_->weights.originals();
+    for (size_t i = 0; i < taken.size(); ++i) {
+      if (taken[i].defined()) values[i] = taken[i];
+    }
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!values[i].present() && graph_->values[i].constant.defined()) values[i] = graph_->values[i].constant;
+  }
+  const MemoryBudget budget(options_.memory_budget - input_bytes);
   for (size_t i = 0; i < graph_->nodes.size(); ++i) {
     const Node& node = graph_->nodes[i];
     std::vector<Value> arguments;
@@ -240,12 +292,24 @@ Values Executor::run(const Values& inputs, const Observer& observer) const {
 }
 
 int64_t Executor::peak_bytes(const std::vector<Type>& input_types) const {
+  const std::optional<MemoryUse> use = memory(input_types);
+  return use ? use->peak_bytes : bytes_of_values(input_types);
+}
+
+int64_t Executor::weight_bytes() const {
+  const std::lock_guard lock(plans_->mutex);
+  int64_t bytes = plans_->weights.resident_bytes();
+  for (const ValueInfo& info : graph_->values) bytes += info.constant.defined() ? static_cast<int64_t>(info.constant.nbytes()) : 0;
+  return bytes;
+}
+
+int64_t Executor::bytes_of_values(const std::vector<Type>& input_types) const {
   const std::vector<Type> given = known_inputs(input_types);
   const std::vector<Type> types = infer_types(*graph_, given);
   const auto bytes = [&](ValueId id) -> int64_t {
     const Type& type = types[static_cast<size_t>(id)];
     const std::optional<Shape> shape = type.shape();
-    if (!shape || !type.dtype || graph_->value(id).constant.defined()) return 0;
+    if (!shape || !type.dtype || graph_->value(id).is_constant()) return 0;
     shape::Checked count(static_cast<int64_t>(element_size(*type.dtype)));
     for (const int64_t size : *shape) count = count * size;
     return count.ok() ? count.value() : INT64_MAX / 4;

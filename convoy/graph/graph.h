@@ -59,6 +59,9 @@ struct ValueInfo {
   std::string name;
   Type type;
   Tensor constant = {};
+  bool taken = false;  // a constant whose contents an Executor has taken over (weights.h)
+
+  bool is_constant() const { return taken || constant.defined(); }
 };
 
 using Attribute =

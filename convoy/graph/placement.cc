@@ -46,7 +46,7 @@ class Placer {
       block_of_[v] = static_cast<int32_t>(v);
       const auto id = static_cast<ValueId>(v);
       Block block{{id}, 0, types[v].bytes};
-      if (graph.value(id).constant.defined() || input_[v] != 0) {
+      if (graph.value(id).is_constant() || input_[v] != 0) {
         block.given = id;
       } else if (output_[v] != 0) {
         block.result = id;
@@ -279,7 +279,7 @@ class Placer {
       place.offset = offset_[v] - block.low;
       if (block.given != kNoValue) {
         const auto input = std::find(graph_.inputs.begin(), graph_.inputs.end(), block.given);
-        const bool constant = graph_.value(block.given).constant.defined() && input == graph_.inputs.end();
+        const bool constant = graph_.value(block.given).is_constant() && input == graph_.inputs.end();
         place.region = constant ? Region::kConstant : Region::kInput;
         place.index = constant ? block.given : static_cast<int32_t>(input - graph_.inputs.begin());
       } else if (block.result != kNoValue) {

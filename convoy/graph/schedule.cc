@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <set>
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
@@ -32,27 +33,31 @@ bool known(const Type& type, KnownType& result) {
   return true;
 }
 
+}  // namespace
+
 // By Region and index: where a value's bytes begin. Base 0 is the arena, then come inputs and outputs.
-char* address(const Place& place, const Graph& graph, const std::vector<char*>& base) {
+char* Schedule::address(const Place& place, const std::vector<char*>& base) const {
   switch (place.region) {
     case Region::kNone:
       return nullptr;
-    case Region::kConstant:
-      return const_cast<char*>(static_cast<const char*>(graph.value(place.index).constant.raw_data())) + place.offset;
+    case Region::kConstant: {
+      // A weight that is only there packed has no bytes of its own, and nobody reads it here.
+      const Tensor& taken = held_[static_cast<size_t>(place.index)];
+      const Tensor& tensor = taken.defined() ? taken : graph_.value(place.index).constant;
+      return tensor.defined() ? const_cast<char*>(static_cast<const char*>(tensor.raw_data())) + place.offset : nullptr;
+    }
     case Region::kArena:
       return base[0] + place.offset;
     case Region::kInput:
       return base[1 + static_cast<size_t>(place.index)] + place.offset;
     case Region::kOutput:
-      return base[1 + graph.inputs.size() + static_cast<size_t>(place.index)] + place.offset;
+      return base[1 + graph_.inputs.size() + static_cast<size_t>(place.index)] + place.offset;
   }
   return nullptr;
 }
 
-}  // namespace
-
-std::shared_ptr<const Schedule> Schedule::make(const Graph& graph, const std::vector<const Operator*>& operators,
-                                               const std::vector<Type>& input_types) {
+std::shared_ptr<Schedule> Schedule::make(const Graph& graph, const std::vector<const Operator*>& operators,
+                                         const std::vector<Type>& input_types, int64_t most_packed) {
   // Placing takes time with the square of the number of nodes; networks have some hundreds.
   constexpr size_t kMostNodes = 20000;
   if (graph.nodes.size() > kMostNodes) return nullptr;
@@ -101,37 +106,119 @@ std::shared_ptr<const Schedule> Schedule::make(const Graph& graph, const std::ve
     schedule->moves_.push_back(plans[i].views.empty() ? 0 : 1);
     schedule->steps_.push_back(std::move(plans[i].step));
   }
-  schedule->keep_weights();
+  schedule->held_.resize(graph.values.size());
+  schedule->kept_.resize(graph.nodes.size());
+  int64_t packed = 0;
+  for (const auto& step : schedule->steps_) {
+    const Packing* packing = step != nullptr ? step->packing() : nullptr;
+    const int64_t bytes = packing != nullptr ? static_cast<int64_t>(padded_bytes(packing->bytes)) : 0;
+    const bool keeps = packing != nullptr && bytes <= most_packed - packed;
+    if (keeps) packed += bytes;
+    schedule->packs_.push_back(keeps ? 1 : 0);
+  }
+  schedule->count_memory();
   return schedule;
 }
 
-void Schedule::keep_weights() {
-  for (const auto& step : steps_) kept_bytes_ += step != nullptr ? padded_bytes(step->kept_bytes()) : 0;
-  if (kept_bytes_ == 0) return;
-  kept_ = allocate(kept_bytes_);
-  char* at = static_cast<char*>(kept_.get());
-  for (const auto& step : steps_) {
-    if (step == nullptr || step->kept_bytes() == 0) continue;
-    step->keep(at);
-    at += padded_bytes(step->kept_bytes());
+void Schedule::take_weights(Weights& weights, bool closed) {
+  // Which weights are read as they are, and how many steps are still to pack each of the others.
+  std::vector<int32_t> waiting(graph_.values.size(), 0);
+  size_t bytes = 0;
+  const auto packing = [&](size_t node) { return packs_[node] != 0 ? steps_[node]->packing() : nullptr; };
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Node& node = graph_.nodes[i];
+    for (size_t k = 0; k < node.inputs.size(); ++k) {
+      const ValueId id = node.inputs[k];
+      if (id == kNoValue) continue;
+      if (packing(i) == nullptr || packing(i)->input != k) {
+        if (graph_.value(id).taken) held_[static_cast<size_t>(id)] = weights.original(id);
+      } else if ((kept_[i] = weights.packed(id, packing(i)->form)) == nullptr) {
+        ++waiting[static_cast<size_t>(id)];
+        bytes += padded_bytes(packing(i)->bytes);
+      }
+    }
   }
+  // All in one block, on huge pages: one by one the weights of small networks would not be (2 % of their time).
+  std::shared_ptr<void> block = bytes > 0 ? allocate_once(bytes) : nullptr;
+  auto* at = static_cast<char*>(block.get());
+  const bool give_up = closed || weights.reloadable();
+  int64_t given_up = 0;
+  constexpr int64_t kMostGivenUp = 64 << 20;  // between two returns of freed memory to the system
+  // The largest first: both orders of a weight are in memory while it is packed, beside what is still to come.
+  std::vector<size_t> order;
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (packing(i) != nullptr) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return packing(a)->bytes > packing(b)->bytes; });
+  for (const size_t i : order) {
+    const Packing* wanted = packing(i);
+    const ValueId id = graph_.nodes[i].inputs[wanted->input];
+    const auto value = static_cast<size_t>(id);
+    const bool taken = graph_.value(id).taken;
+    if (kept_[i] == nullptr) kept_[i] = weights.packed(id, wanted->form);  // packed for a node before
+    if (kept_[i] == nullptr) {
+      steps_[i]->pack(taken ? weights.original(id) : graph_.value(id).constant, at);
+      kept_[i] = weights.add_packed(id, wanted->form, wanted->bytes, std::shared_ptr<const void>(block, at));
+      if (kept_[i].get() == at) at += padded_bytes(wanted->bytes);
+    }
+    steps_[i]->use_packed(kept_[i].get());
+    if (!taken || waiting[value] == 0 || --waiting[value] > 0 || !give_up || held_[value].defined()) continue;
+    given_up += types_[value].bytes;
+    weights.give_up(id);
+    if (given_up < kMostGivenUp) continue;
+    release_cached_memory();
+    given_up = 0;
+  }
+  if (given_up > 0) release_cached_memory();
+  has_weights_ = true;
 }
 
 size_t Schedule::workspace_bytes() const {
+  const std::lock_guard lock(mutex_);
+  if (workspace_threads_ == num_threads()) return workspace_bytes_;
   size_t bytes = 0;
-  for (const auto& step : steps_) {
-    if (step != nullptr) bytes = std::max(bytes, step->workspace_bytes());
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (steps_[i] == nullptr) continue;
+    const Packing* packing = packs_[i] == 0 ? steps_[i]->packing() : nullptr;  // in each run
+    bytes = std::max(bytes, steps_[i]->workspace_bytes() + (packing != nullptr ? padded_bytes(packing->bytes) : 0));
   }
-  return bytes;
+  workspace_threads_ = num_threads();
+  return workspace_bytes_ = bytes;
+}
+
+void Schedule::count_memory() {
+  use_.arena_bytes = placement_.arena_bytes;
+  use_.largest_live_bytes = placement_.largest_live_bytes;
+  use_.second_live_bytes = placement_.second_live_bytes;
+  std::set<std::pair<ValueId, std::string_view>> forms;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (packs_[i] == 0) continue;
+    const Packing& packing = *steps_[i]->packing();
+    if (forms.emplace(graph_.nodes[i].inputs[packing.input], packing.form).second)
+      use_.packed_bytes += static_cast<int64_t>(padded_bytes(packing.bytes));
+  }
+  const auto block = [&](ValueId id) {
+    return static_cast<int64_t>(block_bytes(static_cast<size_t>(types_[static_cast<size_t>(id)].bytes)));
+  };
+  for (const ValueId id : graph_.inputs) use_.peak_bytes += block(id);
+  const std::set<ValueId> outputs(graph_.outputs.begin(), graph_.outputs.end());
+  for (const ValueId id : outputs) {
+    if (placement_.places[static_cast<size_t>(id)].region == Region::kOutput) use_.peak_bytes += block(id);
+  }
+  int64_t most = 0;  // that an operator without a step makes, before it is copied to its place
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (steps_[i] != nullptr || moves_[i] != 0) continue;
+    int64_t made = 0;
+    for (const ValueId id : graph_.nodes[i].outputs) made += id != kNoValue ? block(id) : 0;
+    most = std::max(most, made);
+  }
+  use_.peak_bytes += most + static_cast<int64_t>(block_bytes(static_cast<size_t>(use_.arena_bytes)));
 }
 
 MemoryUse Schedule::memory() const {
-  MemoryUse use;
-  use.arena_bytes = placement_.arena_bytes;
-  use.largest_live_bytes = placement_.largest_live_bytes;
-  use.second_live_bytes = placement_.second_live_bytes;
+  MemoryUse use = use_;
   use.workspace_bytes = static_cast<int64_t>(workspace_bytes());
-  use.packed_bytes = static_cast<int64_t>(kept_bytes_);
+  use.peak_bytes += static_cast<int64_t>(block_bytes(static_cast<size_t>(use.workspace_bytes)));
   return use;
 }
 
@@ -146,13 +233,15 @@ bool Schedule::run_operator(size_t node_index, const std::vector<char*>& base, c
   for (const ValueId id : node.inputs) {
     if (id == kNoValue) {
       arguments.emplace_back();
+    } else if (held_[static_cast<size_t>(id)].defined()) {
+      arguments.emplace_back(held_[static_cast<size_t>(id)]);
     } else if (graph_.value(id).constant.defined() && placement_.places[static_cast<size_t>(id)].region == Region::kConstant) {
       arguments.emplace_back(graph_.value(id).constant);
     } else {
       const KnownType& type = types_[static_cast<size_t>(id)];
       // The handle on the arena keeps an operator from taking itself for the values' only owner.
       arguments.emplace_back(
-          Tensor::over(arena, address(placement_.places[static_cast<size_t>(id)], graph_, base), type.shape, type.dtype));
+          Tensor::over(arena, address(placement_.places[static_cast<size_t>(id)], base), type.shape, type.dtype));
     }
   }
   bool as_foreseen = true;
@@ -169,15 +258,16 @@ bool Schedule::run_operator(size_t node_index, const std::vector<char*>& base, c
         return;
       }
       if (type.bytes > 0) {
-        copy(static_cast<const char*>(results[k].tensor().raw_data()),
-             address(placement_.places[static_cast<size_t>(id)], graph_, base), type.bytes);
+        copy(static_cast<const char*>(results[k].tensor().raw_data()), address(placement_.places[static_cast<size_t>(id)], base),
+             type.bytes);
       }
     }
   });
   return as_foreseen;
 }
 
-bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const Observer& observer) const {
+bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const Observer& observer,
+                   int64_t budget) const {
   const size_t workspace = workspace_bytes();
   std::unique_ptr<Memory> memory;
   {
@@ -190,6 +280,7 @@ bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
   if (memory == nullptr || memory->workspace.bytes() < workspace) {
     memory = std::make_unique<Memory>(static_cast<size_t>(placement_.arena_bytes), workspace);
   }
+  const MemoryBudget rest(budget);
 
   std::vector<char*> base{static_cast<char*>(memory->arena.get())};
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
@@ -220,13 +311,13 @@ bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
   for (size_t i = 0; i < graph_.nodes.size() && as_foreseen; ++i) {
     const auto begin = observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
     if (moves_[i] != 0) {
-      for (const Copy& part : copies_[i]) copy(address(part.from, graph_, base), address(part.to, graph_, base), part.bytes);
+      for (const Copy& part : copies_[i]) copy(address(part.from, base), address(part.to, base), part.bytes);
     } else if (steps_[i] != nullptr) {
       const Node& node = graph_.nodes[i];
       arguments.clear();
       results.clear();
       const auto at = [&](ValueId id) {
-        return id == kNoValue ? nullptr : address(placement_.places[static_cast<size_t>(id)], graph_, base);
+        return id == kNoValue ? nullptr : address(placement_.places[static_cast<size_t>(id)], base);
       };
       for (const ValueId id : node.inputs) arguments.push_back(at(id));
       for (const ValueId id : node.outputs) results.push_back(at(id));

@@ -13,22 +13,29 @@
 #include "convoy/graph/graph.h"
 #include "convoy/graph/placement.h"
 #include "convoy/graph/step.h"
+#include "convoy/graph/weights.h"
 
 namespace convoy::graph {
 
-/// Immutable but for a stock of memory that runs borrow from; any number of threads may run it at once.
+/// Immutable once it has its weights, but for a stock of memory that runs borrow from; any number of threads may run it at once.
 class Schedule {
  public:
   /// nullptr if some value's type or shape is only known in a run: then nodes must run one by one through Operator::run. Operators:
-  /// by node. Both must outlive it.
-  static std::shared_ptr<const Schedule> make(const Graph& graph, const std::vector<const Operator*>& operators,
-                                              const std::vector<Type>& input_types);
+  /// by node. Both must outlive it. most_packed: bytes that packed weights may take; layers beyond pack theirs in each run.
+  static std::shared_ptr<Schedule> make(const Graph& graph, const std::vector<const Operator*>& operators,
+                                        const std::vector<Type>& input_types, int64_t most_packed);
+
+  /// Packs the weights that steps want in an order of their own, and holds those that are read as they are. The originals of the
+  /// others are given up if they can be had again, or if no other schedule will ever ask for them (`closed`).
+  void take_weights(Weights& weights, bool closed);
+  bool has_weights() const { return has_weights_; }
 
   /// Inputs in the graph's order, of the types it was made for (undefined: the default that the graph has). Fills outputs in the
   /// graph's order. False if a node's result is not of the type that was foreseen: then nothing can be said about the outputs.
-  bool run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const Observer& observer) const;
+  /// `budget`: bytes that outputs, and what operators without a step make, may take at a time. It must have its weights.
+  bool run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const Observer& observer, int64_t budget) const;
 
-  /// What a run takes besides inputs and outputs, with the current number of threads, and what is kept between runs.
+  /// What a run takes, with the current number of threads, and what is kept between runs.
   MemoryUse memory() const;
   /// By node: the kernel's name, or "".
   std::string_view algorithm(size_t node) const;
@@ -45,21 +52,26 @@ class Schedule {
   };
 
   explicit Schedule(const Graph& graph) : graph_(graph) {}
-  void keep_weights();
   size_t workspace_bytes() const;
+  void count_memory();
+  char* address(const Place& place, const std::vector<char*>& base) const;
   bool run_operator(size_t node, const std::vector<char*>& base, const std::shared_ptr<void>& arena) const;
 
   const Graph& graph_;
   std::vector<const Operator*> operators_;
   std::vector<KnownType> types_;
   Placement placement_;
-  // What steps keep lies in one block, on huge pages: one by one the weights of small networks would not (2 % of their time).
-  std::shared_ptr<void> kept_;
-  size_t kept_bytes_ = 0;
   std::vector<std::unique_ptr<Step>> steps_;
+  std::vector<char> packs_;                        // by node: its step keeps a packed weight
+  std::vector<std::shared_ptr<const void>> kept_;  // those, by node
+  std::vector<Tensor> held_;                       // by value: weights that are read as they are
+  bool has_weights_ = false;
+  MemoryUse use_;  // without the workspace
   std::vector<std::vector<Copy>> copies_;
   std::vector<char> moves_;  // by node: all its outputs are views
   mutable std::mutex mutex_;
+  mutable int workspace_threads_ = 0;  // for which workspace_bytes_ is
+  mutable size_t workspace_bytes_ = 0;
   mutable std::vector<std::unique_ptr<Memory>> idle_;
 };
 

@@ -15,11 +15,13 @@ bool StepSite::all_float() const {
   return true;
 }
 
-const Tensor* StepSite::constant(size_t i) const {
+bool StepSite::is_constant(size_t i) const {
   const ValueId id = node_.input(i);
-  const bool replaceable = std::find(graph_.inputs.begin(), graph_.inputs.end(), id) != graph_.inputs.end();
-  return replaceable ? nullptr : graph_.constant(id);
+  return id != kNoValue && graph_.value(id).is_constant() &&
+         std::find(graph_.inputs.begin(), graph_.inputs.end(), id) == graph_.inputs.end();
 }
+
+const Tensor* StepSite::constant(size_t i) const { return is_constant(i) ? graph_.constant(node_.input(i)) : nullptr; }
 
 StepPlan make_step(const StepSite& site) {
   static const auto* const kByOp = [] {

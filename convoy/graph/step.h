@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,19 +30,28 @@ struct StepIo {
   }
 };
 
+/// How a step wants a constant.
+struct Packing {
+  size_t input;
+  size_t bytes;
+  std::string form;  // steps with equal texts want the same bytes of a constant
+};
+
 /// Runs are const and may happen at the same time with different arrays. No allocation, no exception.
 class Step {
  public:
   virtual ~Step() = default;
-  /// Scratch memory of a run with the current number of threads.
+  /// Scratch memory of a run with the current number of threads, packing() being kept.
   virtual size_t workspace_bytes() const { return 0; }
   virtual void run(const StepIo& io) const noexcept = 0;
   /// The kernel's name, where there is a choice.
   virtual std::string_view algorithm() const { return {}; }
-  /// Memory that the step keeps for all runs (packed weights): its size, and the call that fills it. It lies there till the step
-  /// goes.
-  virtual size_t kept_bytes() const { return 0; }
-  virtual void keep(void* memory) { static_cast<void>(memory); }
+  /// A constant input that it reads in an order of its own; nullptr: none, or as it is.
+  virtual const Packing* packing() const { return nullptr; }
+  /// Makes that order: of packing()->bytes, aligned to 64 bytes.
+  virtual void pack(const Tensor& constant, void* packed) const { static_cast<void>(constant), static_cast<void>(packed); }
+  /// Reads it from there in all runs from now on. If it is never called each run packs into scratch memory, packing()->bytes more.
+  virtual void use_packed(const void* packed) { static_cast<void>(packed); }
 };
 
 /// `bytes` of an output are the same as those of an input: no work if both lie in one place, else a copy.
@@ -78,8 +88,10 @@ class StepSite {
   bool wants(size_t i) const { return node_.output(i) != kNoValue; }
   const KnownType& input(size_t i) const { return types_[static_cast<size_t>(node_.inputs[i])]; }
   const KnownType& output(size_t i) const { return types_[static_cast<size_t>(node_.outputs[i])]; }
-  /// A constant that no caller can replace, or nullptr.
+  /// A constant that no caller can replace, or nullptr. Those that Weights has taken are not to be had.
   const Tensor* constant(size_t i) const;
+  /// Whether it is such a constant, to be had or taken.
+  bool is_constant(size_t i) const;
   /// All inputs and outputs that there are hold float32.
   bool all_float() const;
 

@@ -150,9 +150,10 @@ class Summary {
     result.name = node.name.empty() ? result.output_name : node.name;
     result.output = type(node.output(0));
     for (const ValueId id : node.inputs) {
-      const Tensor* constant = graph_.constant(id);
-      if (constant != nullptr && is_floating(constant->dtype()) && counted_.insert(id).second)
-        result.parameters += constant->numel();
+      if (id == kNoValue || !graph_.value(id).is_constant()) continue;
+      const Type& constant = graph_.value(id).type;
+      if (constant.dtype && is_floating(*constant.dtype) && counted_.insert(id).second)
+        result.parameters += numel(constant.shape().value_or(Shape{0}));
     }
     const bool transposed = node.op == "ConvTranspose" || node.op == "FusedConvTranspose";
     const bool convolution =

@@ -1,15 +1,14 @@
 #include "convoy/onnx/model.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "convoy/core/error.h"
 #include "convoy/core/storage.h"
 
 namespace convoy {
 namespace {
-
-// What a run may use in all is what one value may have at most.
-size_t block_limit(int64_t memory_budget) { return static_cast<size_t>(std::max<int64_t>(memory_budget, 0)); }
 
 onnx::ReadOptions read_options(const ModelOptions& options) {
   return {options.limits, options.external_data, nullptr, options.progress};
@@ -36,25 +35,60 @@ std::vector<ModelValue> describe(const graph::Graph& graph, const std::vector<gr
   return values;
 }
 
+// Tells a file that was written again from the one that was read.
+struct FileState {
+  explicit FileState(const std::string& path) {
+    std::error_code failed;
+    size = std::filesystem::file_size(path, failed);
+    time = std::filesystem::last_write_time(path, failed);
+  }
+  bool operator==(const FileState&) const = default;
+
+  uintmax_t size = 0;
+  std::filesystem::file_time_type time = {};
+};
+
 }  // namespace
 
-Model::Model(graph::Graph graph, const ModelOptions& options)
+Model::Model(graph::Graph graph, const ModelOptions& options, std::function<graph::Graph()> reload)
     : passes_(std::make_shared<const std::vector<graph::PassResult>>(options.optimise ? graph::run_passes(graph, options.passes_off)
                                                                                       : std::vector<graph::PassResult>{})),
-      executor_(std::make_shared<graph::Executor>(
-          std::move(graph), graph::ExecutorOptions{.memory_budget = options.memory_budget, .planned = options.optimise})),
-      memory_budget_(options.memory_budget) {}
+      executor_(std::make_shared<graph::Executor>(std::move(graph), graph::ExecutorOptions{.memory_budget = options.memory_budget,
+                                                                                           .planned = options.optimise,
+                                                                                           .keep_weights = options.keep_weights,
+                                                                                           .reload = std::move(reload)})) {
+  executor_->prepare();
+  // Reading and rewriting leave memory behind that no run asks for.
+  release_cached_memory();
+}
 
-Model Model::of(graph::Graph graph, const ModelOptions& options) { return Model(std::move(graph), options); }
+Model Model::of(graph::Graph graph, const ModelOptions& options) { return Model(std::move(graph), options, {}); }
 
 Model Model::load(const std::string& path, const ModelOptions& options) {
-  const LargestBlock limit(block_limit(options.memory_budget));
-  return Model(onnx::read(path, read_options(options)), options);
+  const FileState loaded(path);
+  const auto read = [path, options](bool tell) {
+    onnx::ReadOptions reading = read_options(options);
+    if (!tell) reading.progress = {};
+    return onnx::read(path, reading);
+  };
+  const auto reload = [path, options, loaded, read] {
+    const auto changed = [&] {
+      return FileError(
+          path + ": the file has changed since it was loaded, and runs with inputs of new shapes need its weights again",
+          "load it again, or with ModelOptions::keep_weights");
+    };
+    if (FileState(path) != loaded) throw changed();
+    graph::Graph graph = read(false);
+    if (FileState(path) != loaded) throw changed();
+    graph::run_passes(graph, options.passes_off);
+    return graph;
+  };
+  // Other files may change unnoticed.
+  return Model(read(true), options, options.external_data ? std::function<graph::Graph()>() : reload);
 }
 
 Model Model::load_bytes(std::string_view bytes, const ModelOptions& options, const std::string& name) {
-  const LargestBlock limit(block_limit(options.memory_budget));
-  return Model(onnx::read_bytes(bytes, name, read_options(options)), options);
+  return Model(onnx::read_bytes(bytes, name, read_options(options)), options, {});
 }
 
 std::vector<ModelValue> Model::inputs() const { return describe(graph(), graph().inputs); }
@@ -68,10 +102,7 @@ std::map<std::string, Tensor> Model::run(const std::map<std::string, Tensor>& in
   return outputs;
 }
 
-graph::Values Model::run_values(const graph::Values& inputs) const {
-  const LargestBlock limit(block_limit(memory_budget_));
-  return executor_->run(inputs);
-}
+graph::Values Model::run_values(const graph::Values& inputs) const { return executor_->run(inputs); }
 
 int64_t Model::peak_bytes(const std::map<std::string, Shape>& shapes) const {
   std::vector<graph::Type> types;

@@ -29,8 +29,12 @@ struct ModelOptions {
   onnx::Limits limits = {};
   /// Read values from other files in the model's folder.
   bool external_data = false;
-  /// The most bytes that the values of one run may occupy at a time.
+  /// The most bytes that one run may have in memory at a time: inputs, scratch memory, values and outputs (peak_bytes()); weights
+  /// do not count.
   int64_t memory_budget = int64_t{1} << 36;
+  /// Keep weights as the file has them beside what kernels have packed of them. Otherwise a run with inputs of new shapes may have
+  /// to read the file again, and graph() does not hold the weights of layers.
+  bool keep_weights = false;
   /// Rewrite the network so that it runs faster, and plan its runs; `passes_off` names passes (graph/passes/passes.h) to leave out.
   bool optimise = true;
   std::vector<std::string> passes_off = {};
@@ -64,16 +68,18 @@ class Model {
   /// The same for models that take or make text or sequences.
   graph::Values run_values(const graph::Values& inputs) const;
 
-  /// The most bytes that the values of a run occupy at a time, constants left out. `shapes`: of the inputs; those not named are as
-  /// the file says, with 1 for sizes that may be any.
+  /// The most bytes that a run has in memory at a time: inputs, scratch memory, values and outputs, constants left out. `shapes`:
+  /// of the inputs; those not named are as the file says, with 1 for sizes that may be any. Where shapes depend on values, so that
+  /// only a run can tell: what is known of the values.
   int64_t peak_bytes(const std::map<std::string, Shape>& shapes = {}) const;
+  /// Bytes of weights and other constants that are in memory now.
+  int64_t weight_bytes() const { return executor_->weight_bytes(); }
 
  private:
-  explicit Model(graph::Graph graph, const ModelOptions& options);
+  Model(graph::Graph graph, const ModelOptions& options, std::function<graph::Graph()> reload);
 
   std::shared_ptr<const std::vector<graph::PassResult>> passes_;
   std::shared_ptr<const graph::Executor> executor_;
-  int64_t memory_budget_ = 0;
 };
 
 }  // namespace convoy

@@ -8,10 +8,10 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
-#include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/io/file.h"
+#include "convoy/onnx/file_bytes.h"
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/tensor_proto.h"
 #include "convoy/onnx/wire.h"
@@ -54,8 +54,9 @@ using Scope = std::unordered_map<std::string_view, ValueId>;
 
 class Reader {
  public:
-  Reader(std::string_view bytes, const std::string& name, const ReadOptions& options, const std::string& folder)
-      : source_{name, bytes},
+  Reader(std::string_view bytes, const std::string& name, const ReadOptions& options, const std::string& folder,
+         const FileBytes* file = nullptr)
+      : source_{name, bytes, file},
         options_(options),
         tensors_{source_, options.limits, options.external_data ? (folder.empty() ? "." : folder) : ""} {}
 
@@ -705,13 +706,22 @@ class Reader {
   }
 
   void add_initializers(Scope& scope) {
-    int64_t done = 0, total = 0;
-    for (const std::string_view message : view_.initializers) total += static_cast<int64_t>(message.size());
+    int64_t total = 0;
+    std::vector<PendingValues> pending;
+    TensorSource source = tensors_;
+    source.pending = &pending;
     for (const std::string_view message : view_.initializers) {
-      add_initializer(scope, read_tensor_proto(tensors_, message, "initializer"));
-      done += static_cast<int64_t>(message.size());
-      if (options_.progress) options_.progress(done, total);
+      add_initializer(scope, read_tensor_proto(source, message, "initializer"));
+      total += static_cast<int64_t>(message.size());
     }
+    int64_t large = 0;
+    for (const PendingValues& values : pending) large += static_cast<int64_t>(values.from.size());
+    // What is not large is there already.
+    const auto tell = [&](int64_t done) {
+      if (options_.progress) options_.progress(total - large + done, total);
+    };
+    read_pending(source_, pending, tell);
+    tell(large);
     for (const std::string_view message : view_.sparse_initializers) {
       add_initializer(scope, read_sparse(message, "sparse_initializer"));
     }
@@ -1036,16 +1046,9 @@ graph::Graph read_bytes(std::string_view bytes, const std::string& name, const R
 }
 
 graph::Graph read(const std::string& path, const ReadOptions& options) {
-  const io::ByteSource file = io::ByteSource::open(path);
-  if (file.size() > static_cast<uint64_t>(options.limits.file_bytes)) {
-    throw FileError(path + ": the file has " + std::to_string(file.size()) + " bytes", "the limit is Limits::file_bytes");
-  }
-  const auto size = static_cast<size_t>(file.size());
-  const std::shared_ptr<void> bytes = allocate(size);
-  file.read(0, bytes.get(), size);
+  const FileBytes file(path, options.limits.file_bytes);
   const size_t slash = path.rfind('/');
-  return read_bytes({static_cast<const char*>(bytes.get()), size}, path, options,
-                    slash == std::string::npos ? "." : path.substr(0, slash + 1));
+  return Reader(file.view(), path, options, slash == std::string::npos ? "." : path.substr(0, slash + 1), &file).read();
 }
 
 namespace {

@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <exception>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/parallel.h"
+#include "convoy/core/storage.h"
 #include "convoy/io/file.h"
 #include "convoy/onnx/external_data.h"
 #include "convoy/shape/checked.h"
@@ -50,6 +55,9 @@ constexpr TypeRow kTypes[] = {
     {"INT2", {}},
 };
 constexpr int64_t kString = 8;
+
+// Bytes from which a tensor counts as weights.
+constexpr size_t kLargeValues = 65536;
 
 // The parts of a message, not yet looked into. A repeated field may come in several pieces, packed or one by one.
 struct Parts {
@@ -212,8 +220,12 @@ class TensorReader {
                  dtype_name(dtype) + " need " + std::to_string(bytes),
              "store every element once, little-endian");
       }
-      Tensor tensor = Tensor::empty(parts_.dims, dtype);
-      if (bytes != 0) std::memcpy(tensor.raw_data(), parts_.raw.data(), bytes);
+      Tensor tensor = empty(dtype, bytes);
+      if (source_.pending != nullptr && bytes >= kLargeValues && dtype != DType::kBool) {
+        source_.pending->push_back({parts_.raw, tensor});
+        return tensor;
+      }
+      source_.source.copy(parts_.raw, tensor.raw_data());
       make_bools(tensor);
       return tensor;
     }
@@ -254,11 +266,10 @@ class TensorReader {
       have += static_cast<int64_t>(piece.size() / sizeof(T));
     }
     check_count(have, count, name, dtype);
-    Tensor tensor = Tensor::empty(parts_.dims, dtype);
+    Tensor tensor = empty(dtype, static_cast<size_t>(count) * sizeof(T));
     T* to = tensor.data<T>();
     for (const std::string_view piece : pieces) {
-      if (piece.empty()) continue;
-      std::memcpy(to, piece.data(), piece.size());
+      source_.source.copy(piece, to);
       to += piece.size() / sizeof(T);
     }
     for (const Field& field : parts_.loose) {
@@ -300,6 +311,14 @@ class TensorReader {
     return tensor;
   }
 
+  // Weights live long, and go for good when their kernels have packed them.
+  Tensor empty(DType dtype, size_t bytes) const {
+    if (bytes < kLargeValues) return Tensor::empty(parts_.dims, dtype);
+    std::shared_ptr<void> memory = allocate_once(bytes);
+    void* const data = memory.get();
+    return Tensor::over(std::move(memory), data, parts_.dims, dtype);
+  }
+
   // A byte other than 0 and 1 is no bool.
   static void make_bools(Tensor& tensor) {
     if (tensor.dtype() != DType::kBool) return;
@@ -329,7 +348,7 @@ class TensorReader {
              "store every element once, little-endian");
       }
       data.check(offset, length);
-      tensor = Tensor::empty(parts_.dims, dtype);
+      tensor = empty(dtype, length);
       data.read(offset, tensor.raw_data(), length);
     } catch (const FileError&) {
       throw;
@@ -346,6 +365,38 @@ class TensorReader {
 };
 
 }  // namespace
+
+void read_pending(const Source& source, const std::vector<PendingValues>& pending,
+                  const std::function<void(int64_t done)>& progress) {
+  constexpr size_t kPart = size_t{1} << 20, kRound = 64;  // bytes of a task, tasks between two calls of progress
+  struct Part {
+    std::string_view from;
+    char* to;
+  };
+  std::vector<Part> parts;
+  for (const PendingValues& values : pending) {
+    auto* to = static_cast<char*>(Tensor(values.to).raw_data());
+    for (size_t at = 0; at < values.from.size(); at += kPart) parts.push_back({values.from.substr(at, kPart), to + at});
+  }
+  int64_t done = 0;
+  std::mutex mutex;
+  std::exception_ptr failed;
+  for (size_t first = 0; first < parts.size(); first += kRound) {
+    const size_t count = std::min(kRound, parts.size() - first);
+    parallel_for(static_cast<int64_t>(count), [&](int64_t task) {
+      const Part& part = parts[first + static_cast<size_t>(task)];
+      try {
+        source.copy(part.from, part.to);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (failed == nullptr) failed = std::current_exception();
+      }
+    });
+    if (failed != nullptr) std::rethrow_exception(failed);
+    for (size_t i = first; i < first + count; ++i) done += static_cast<int64_t>(parts[i].from.size());
+    if (progress) progress(done);
+  }
+}
 
 std::optional<DType> dtype_of_onnx(int64_t data_type) {
   if (data_type < 0 || data_type >= static_cast<int64_t>(std::size(kTypes))) return std::nullopt;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "convoy/core/dtype.h"
 #include "convoy/graph/value.h"
@@ -13,13 +15,25 @@
 
 namespace convoy::onnx {
 
+/// Values that have a place, but are not there yet.
+struct PendingValues {
+  std::string_view from;
+  Tensor to;
+};
+
 /// What reading a tensor depends on.
 struct TensorSource {
   const Source& source;
   Limits limits = {};
   /// The folder that external data may lie in; empty: external data is refused.
   std::string folder = {};
+  /// Where large values are listed instead of being copied: read_pending copies them, on all threads.
+  std::vector<PendingValues>* pending = nullptr;
 };
+
+/// Copies what is listed. `progress`: told from time to time how many bytes are done. Errors: FileError if the file cannot be read.
+void read_pending(const Source& source, const std::vector<PendingValues>& pending,
+                  const std::function<void(int64_t done)>& progress);
 
 /// onnx.TensorProto.DataType as a DType; nullopt for those that Convoy does not have (strings, complex, 8-bit floats, ...).
 std::optional<DType> dtype_of_onnx(int64_t data_type);

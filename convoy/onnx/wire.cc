@@ -1,9 +1,11 @@
 #include "convoy/onnx/wire.h"
 
 #include <bit>
+#include <cstring>
 #include <protozero/pbf_reader.hpp>
 
 #include "convoy/core/error.h"
+#include "convoy/onnx/file_bytes.h"
 
 namespace convoy::onnx {
 
@@ -11,6 +13,14 @@ void fail_damaged(const Source& source, const char* at) {
   throw FileError(source.name + ": not an ONNX model: damaged or cut off at byte " + std::to_string(at - source.bytes.data()) +
                       " of " + std::to_string(source.bytes.size()),
                   "an ONNX file is a protobuf message (onnx.ModelProto): was it copied whole, and is it not a JSON or text form?");
+}
+
+void Source::copy(std::string_view part, void* to) const {
+  if (file != nullptr) {
+    file->copy(part, to);
+  } else if (!part.empty()) {
+    std::memcpy(to, part.data(), part.size());
+  }
 }
 
 bool Fields::next() {

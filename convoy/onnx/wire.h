@@ -7,10 +7,16 @@
 
 namespace convoy::onnx {
 
+class FileBytes;
+
 /// The bytes of a file, for messages that say where they are damaged.
 struct Source {
   std::string name;
   std::string_view bytes;
+  const FileBytes* file = nullptr;  // set: large values are not in `bytes` yet
+
+  /// Copies values, part of `bytes`, to where they are wanted.
+  void copy(std::string_view part, void* to) const;
 };
 
 /// One field. Numbers of any wire type are in `integer` (as bits), strings and messages in `bytes`.

@@ -166,6 +166,11 @@ class Writer {
     for (const ValueId id : graph_.outputs) used[static_cast<size_t>(id)] = 1;
     std::vector<ValueId> ids;
     for (size_t i = 0; i < used.size(); ++i) {
+      if (used[i] != 0 && graph_.values[i].taken) {
+        throw Error(
+            "the values of '" + graph_.values[i].name + "' are no longer in the graph: a model has packed them for its kernels",
+            "write what onnx::read gives, or load with ModelOptions::keep_weights");
+      }
       if (used[i] != 0 && graph_.values[i].constant.defined()) ids.push_back(static_cast<ValueId>(i));
     }
     return ids;

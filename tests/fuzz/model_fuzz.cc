@@ -39,7 +39,10 @@ bool affordable(const Model& model) {
   for (const graph::Node& node : graph.nodes) {
     double weights = 1;
     for (const graph::ValueId id : node.inputs) {
-      if (const Tensor* constant = graph.constant(id)) weights = std::max(weights, static_cast<double>(constant->numel()));
+      if (id == graph::kNoValue || !graph.value(id).is_constant()) continue;
+      double count = 1;
+      for (const int64_t size : graph.value(id).type.shape().value_or(Shape{})) count *= static_cast<double>(size);
+      weights = std::max(weights, count);
     }
     for (const graph::ValueId id : node.outputs) {
       if (id == graph::kNoValue) continue;

@@ -72,10 +72,14 @@ inline Message node(const std::string& op, const std::vector<std::string>& input
   return result;
 }
 
+/// -1, -2 and -3 are sizes that may be any, named N, H and W.
 inline Message value_info(const std::string& name, const std::vector<int64_t>& shape, uint64_t type = kFloat) {
   Message dims;
   for (const int64_t size : shape)
-    dims.message(1, size >= 0 ? Message().integer(1, static_cast<uint64_t>(size)) : Message().bytes(2, "N"));
+    dims.message(1, size >= 0 ? Message().integer(1, static_cast<uint64_t>(size))
+                              : Message().bytes(2, size == -1   ? "N"
+                                                   : size == -2 ? "H"
+                                                                : "W"));
   return Message().bytes(1, name).message(2, Message().message(1, Message().integer(1, type).message(2, dims)));
 }
 

@@ -93,6 +93,10 @@ bool Editor::replace(ValueId from, ValueId to) {
   return true;
 }
 
+void Editor::drop_unread(ValueId id) {
+  if (id != kNoValue && readers(id).empty() && !is_output(id) && !is_input(id)) graph_.value(id).constant = Tensor();
+}
+
 void Editor::set_constant(ValueId id, Tensor tensor) {
   ValueInfo& info = graph_.value(id);
   info.type = Type::of(tensor);

@@ -47,6 +47,8 @@ class Editor {
   void remove(int32_t i) { set(i, Node{}); }
   /// Lets everybody who reads `from` read `to`. False, and nothing done, if that would change the name or the owner of an output.
   bool replace(ValueId from, ValueId to);
+  /// Frees a constant that nobody reads any longer, before the pass ends: large ones would be in memory twice.
+  void drop_unread(ValueId id);
   /// Makes a value constant that node i computed.
   void set_constant(ValueId id, Tensor tensor);
 

@@ -81,8 +81,10 @@ bool fold_into_layer_before(Editor& editor, int32_t i) {
                                 transposed ? ops::fold_after_transposed(*parameters, affine->affine, groups)
                                            : ops::fold_after(*parameters, affine->affine));
     next.outputs = editor.node(i).outputs;
+    const ValueId before = layer.inputs[1];
     editor.remove(i);
     editor.set(at, std::move(next));
+    editor.drop_unread(before);
     return true;
   }
   return false;
@@ -119,7 +121,9 @@ bool fold_into_layer_behind(Editor& editor, int32_t i) {
                               transposed ? ops::fold_before_transposed(affine->affine, *parameters, groups)
                                          : ops::fold_before(affine->affine, *parameters, groups));
   next.inputs[0] = affine->input;
+  const ValueId before = layer.inputs[1];
   editor.set(at, std::move(next));
+  editor.drop_unread(before);
   editor.remove(i);
   return true;
 }

@@ -31,7 +31,9 @@ int match_linear(Graph& graph) {
     Node linear{"Linear", node.name, {node.inputs[0], node.inputs[1]}, node.outputs};
     if (!ready || alpha != 1) linear.inputs[1] = editor.add_constant("weight", rows);
     if (bias.defined()) linear.inputs.push_back(editor.add_constant("bias", bias));
+    const ValueId before = node.inputs[1];
     editor.set(i, std::move(linear));
+    editor.drop_unread(before);
     ++count;
   }
   return count;

@@ -4,18 +4,25 @@
 #include "convoy/graph/step.h"
 #include "convoy/graph/windows.h"
 #include "convoy/plan/conv_plan.h"
+#include "convoy/shape/descriptor.h"
 
 namespace convoy::graph {
 namespace {
 
 class ConvStep final : public Step {
  public:
-  // `shape` is the layer's; its plan is that of the plain convolution.
-  ConvStep(const shape::ConvShape& shape, const Tensor* weight, const std::optional<ActivationOf>& activation, size_t inputs)
+  // `shape` is the layer's; its plan is that of the plain convolution. constant: the weight.
+  ConvStep(const shape::ConvShape& shape, bool constant, const std::optional<ActivationOf>& activation, size_t inputs)
       : transposed_(shape.transposed),
         inputs_(inputs),
-        weight_(weight),
-        plan_(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = weight != nullptr}) {
+        plan_(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = constant}) {
+    if (constant && plan_.packed_bytes() > 0) {
+      // Not of the batch, but of everything else, until two turn out to be equal.
+      shape::ConvShape sample = plan_.shape();
+      sample.batch = 1;
+      packing_ = {1, plan_.packed_bytes(), plan_.name()};
+      packing_.form += (transposed_ ? " grad_input " : " ") + std::string(shape::descriptor(sample).view());
+    }
     if (activation) {
       epilogue_.activation = activation->kind;
       epilogue_.options = activation->options;
@@ -23,14 +30,12 @@ class ConvStep final : public Step {
   }
 
   size_t workspace_bytes() const override {
-    return plan_.workspace_bytes() + (weight_ == nullptr ? padded_bytes(plan_.packed_bytes()) : 0);
+    return plan_.workspace_bytes() + (packing() == nullptr ? padded_bytes(plan_.packed_bytes()) : 0);
   }
   std::string_view algorithm() const override { return plan_.name(); }
-  size_t kept_bytes() const override { return weight_ == nullptr ? 0 : plan_.packed_bytes(); }
-  void keep(void* memory) override {
-    plan_.pack(weight_->data<float>(), static_cast<float*>(memory));
-    packed_ = static_cast<const float*>(memory);
-  }
+  const Packing* packing() const override { return packing_.bytes > 0 ? &packing_ : nullptr; }
+  void pack(const Tensor& weight, void* packed) const override { plan_.pack(weight.data<float>(), static_cast<float*>(packed)); }
+  void use_packed(const void* packed) override { packed_ = static_cast<const float*>(packed); }
 
   void run(const StepIo& io) const noexcept override {
     kernels::Epilogue<float> epilogue = epilogue_;
@@ -45,9 +50,9 @@ class ConvStep final : public Step {
 
  private:
   bool transposed_;
-  size_t inputs_;         // of the node: bias and residual may be left out
-  const Tensor* weight_;  // null: comes with each run
+  size_t inputs_;  // of the node: bias and residual may be left out
   plan::ConvPlan plan_;
+  Packing packing_{};
   const float* packed_ = nullptr;
   kernels::Epilogue<float> epilogue_;
 };
@@ -97,7 +102,7 @@ StepPlan conv_step(const StepSite& site) {
   if (!site.all_float() || !site.has(0) || !site.has(1)) return {};
   const auto shape = conv_shape(site, kTransposed);
   if (!shape) return {};
-  return {std::make_unique<ConvStep>(*shape, site.constant(1), fused_activation(site.attributes()), site.inputs())};
+  return {std::make_unique<ConvStep>(*shape, site.is_constant(1), fused_activation(site.attributes()), site.inputs())};
 }
 
 // Rows are samples of one position: the weight streams past each of a few rows, as the planner's pointwise algorithms do it best.
@@ -112,7 +117,7 @@ StepPlan linear_step(const StepSite& site) {
   s.out_channels = weight[0];
   const auto complete = shape::complete(s);
   if (!complete || s.batch == 0) return {};
-  return {std::make_unique<ConvStep>(*complete, site.constant(1), fused_activation(site.attributes()), site.inputs())};
+  return {std::make_unique<ConvStep>(*complete, site.is_constant(1), fused_activation(site.attributes()), site.inputs())};
 }
 
 }  // namespace

@@ -1,0 +1,257 @@
+// What a model has in memory, before, in and after runs, and that it gives the same numbers whatever it has given up.
+#include "convoy/onnx/model.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "convoy/core/error.h"
+#include "convoy/core/parallel.h"
+#include "convoy/core/random.h"
+#include "convoy/core/storage.h"
+#include "convoy/onnx/reader.h"
+#include "convoy/onnx/writer.h"
+#include "tests/mutation.h"
+#include "tests/onnx/model_bytes.h"
+#include "tests/temporary_folder.h"
+
+namespace convoy {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): the builders
+
+constexpr int64_t kChannels = 64;
+constexpr int64_t kWeightBytes = kChannels * kChannels * 9 * 4;  // of one layer
+
+Message random_tensor(const std::string& name, const Shape& shape, Generator& generator) {
+  const Tensor values = randn(shape, DType::kFloat32, &generator);
+  return tensor_header(name, shape, kFloat)
+      .bytes(9, std::string(static_cast<const char*>(values.raw_data()), static_cast<size_t>(values.nbytes())));
+}
+
+// Two convolutions of 64 channels, one of them depthwise behind them (its kernel reads the weight as it is), a mean, and a linear
+// layer. `input`: its shape, as for value_info.
+std::string layers(const Shape& input) {
+  Generator generator;
+  generator.manual_seed(5);
+  const std::vector<Message> pads{attribute_ints("pads", {1, 1, 1, 1})};
+  std::vector<Part> parts{
+      {1, node("Conv", {"x", "w1"}, {"a"}, pads)},
+      {1, node("Relu", {"a"}, {"b"})},
+      {1, node("Conv", {"b", "w2"}, {"c"}, pads)},
+      {1, node("Conv", {"c", "w3"}, {"d"}, {attribute_ints("pads", {1, 1, 1, 1}), attribute_int("group", kChannels)})},
+      {1, node("GlobalAveragePool", {"d"}, {"e"})},
+      {1, node("Flatten", {"e"}, {"f"})},
+      {1, node("Gemm", {"f", "w4"}, {"y"}, {attribute_int("transB", 1)})},
+      {5, random_tensor("w1", {kChannels, kChannels, 3, 3}, generator)},
+      {5, random_tensor("w2", {kChannels, kChannels, 3, 3}, generator)},
+      {5, random_tensor("w3", {kChannels, 1, 3, 3}, generator)},
+      {5, random_tensor("w4", {512, kChannels}, generator)},
+      {11, value_info("x", input)},
+      {12, Message().bytes(1, "y")},
+  };
+  return model(parts);
+}
+
+Tensor input_of(const Shape& shape) {
+  Generator generator;
+  generator.manual_seed(7);
+  return randn(shape, DType::kFloat32, &generator);
+}
+
+Tensor run(const Model& model, const Shape& shape) { return model.run({{"x", input_of(shape)}}).at("y"); }
+
+TEST(ModelMemory, WeightsAreThereOnceWhenTheirKernelsHaveThem) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model.onnx", layers({1, kChannels, 14, 14}));
+  const Model kept = Model::load(path, {.keep_weights = true}), model = Model::load(path);
+  const auto use = model.executor().memory();
+  ASSERT_TRUE(use);
+  EXPECT_EQ(run(kept, {1, kChannels, 14, 14}).shape(), (Shape{1, 512}));
+  // All but the depthwise weight are packed, and w4 is 128 KiB.
+  EXPECT_GT(use->packed_bytes, 2 * kWeightBytes);
+  EXPECT_LE(model.weight_bytes(), use->packed_bytes + 8192);
+  EXPECT_TRUE(identical(run(model, {1, kChannels, 14, 14}), run(kept, {1, kChannels, 14, 14})));
+}
+
+TEST(ModelMemory, BatchesShareWhatWasPacked) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model.onnx", layers({-1, kChannels, 14, 14}));
+  const Model kept = Model::load(path, {.keep_weights = true}), model = Model::load(path);
+  const int64_t bytes = model.weight_bytes();
+  std::filesystem::remove(path);  // so that nothing can be read again
+  for (const int64_t batch : {3, 1, 2, 8}) {
+    EXPECT_TRUE(identical(run(model, {batch, kChannels, 14, 14}), run(kept, {batch, kChannels, 14, 14}))) << batch;
+    EXPECT_EQ(model.weight_bytes(), bytes) << batch;
+  }
+}
+
+TEST(ModelMemory, OtherSizesReadTheFileAgain) {
+  const TemporaryFolder folder;
+  const std::string bytes = layers({-1, kChannels, -2, -3}), path = folder.write("model.onnx", bytes);
+  const Model kept = Model::load(path, {.keep_weights = true}), model = Model::load(path), from_bytes = Model::load_bytes(bytes);
+  for (const Shape& shape :
+       {Shape{1, kChannels, 14, 14}, Shape{2, kChannels, 56, 56}, Shape{1, kChannels, 1, 3}, Shape{1, kChannels, 7, 7}}) {
+    EXPECT_TRUE(identical(run(model, shape), run(kept, shape)));
+    EXPECT_TRUE(identical(run(from_bytes, shape), run(kept, shape)));
+  }
+}
+
+TEST(ModelMemory, SaysThatTheFileHasChanged) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model.onnx", layers({-1, kChannels, -2, -3}));
+  const Model model = Model::load(path);
+  run(model, {1, kChannels, 14, 14});
+  folder.write("model.onnx", "another");
+  EXPECT_NO_THROW(run(model, {1, kChannels, 14, 14}));
+  EXPECT_NO_THROW(run(model, {2, kChannels, 14, 14}));
+  try {
+    run(model, {1, kChannels, 56, 56});
+    FAIL();
+  } catch (const FileError& e) {
+    EXPECT_NE(e.reason().find("the file has changed since it was loaded"), std::string::npos) << e.what();
+    EXPECT_NE(e.fix().find("keep_weights"), std::string::npos);
+  }
+  EXPECT_NO_THROW(run(model, {1, kChannels, 14, 14}));
+}
+
+TEST(ModelMemory, GraphsWithoutWeightsAreNotWritten) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model.onnx", layers({1, kChannels, 14, 14}));
+  EXPECT_THROW(onnx::write_bytes(Model::load(path, {.passes_off = {"linear", "activation"}}).graph()), Error);
+  EXPECT_NO_THROW(onnx::write_bytes(Model::load(path, {.keep_weights = true, .passes_off = {"linear", "activation"}}).graph()));
+}
+
+TEST(ModelMemory, AWeightOfManyLayersIsNotPackedWithoutBound) {
+  // 200 convolutions of one weight of 1 MiB, each of a size of its own.
+  Generator generator;
+  std::vector<Part> parts{{5, random_tensor("w", {128, 128, 4, 4}, generator)},
+                          {11, value_info("x", {1, 128, 204, 4})},
+                          {12, Message().bytes(1, "y200")}};
+  for (int i = 1; i <= 200; ++i) {
+    parts.push_back({1, node("Conv", {i == 1 ? "x" : "y" + std::to_string(i - 1), "w"}, {"y" + std::to_string(i)},
+                             {attribute_ints("pads", {1, 2, 1, 1})})});
+  }
+  const Model model = Model::load_bytes(testing::model(parts));
+  const auto use = model.executor().memory();
+  ASSERT_TRUE(use);
+  EXPECT_LE(use->packed_bytes, (64 << 20) + 8 * (1 << 20));
+  EXPECT_LE(model.weight_bytes(), (64 << 20) + 9 * (1 << 20));
+}
+
+// Runs a model for the first time with these inputs and counts what is allocated, packed weights left out.
+int64_t measured(const Model& model, const std::map<std::string, Tensor>& inputs) {
+  const MemoryBudget counter(int64_t{1} << 40);
+  model.run(inputs);
+  std::vector<graph::Type> types;
+  for (const auto& [name, tensor] : inputs) types.push_back(graph::Type::of(tensor));
+  int64_t bytes =
+      counter.peak_bytes() - static_cast<int64_t>(block_bytes(static_cast<size_t>(model.executor().memory(types)->packed_bytes)));
+  for (const auto& [name, tensor] : inputs) bytes += static_cast<int64_t>(block_bytes(tensor.nbytes()));
+  return bytes;
+}
+
+TEST(ModelMemory, PeakBytesIsWhatARunTakes) {
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    for (const Shape& shape : {Shape{1, kChannels, 14, 14}, Shape{4, kChannels, 31, 17}}) {
+      const Model model = Model::load_bytes(layers({-1, kChannels, -2, -3}));
+      const int64_t told = model.peak_bytes({{"x", shape}});
+      EXPECT_EQ(measured(model, {{"x", input_of(shape)}}), told);
+      const Model tight = Model::load_bytes(layers({-1, kChannels, -2, -3}), {.memory_budget = told});
+      EXPECT_NO_THROW(run(tight, shape));
+      const Model short_of = Model::load_bytes(layers({-1, kChannels, -2, -3}), {.memory_budget = told - 1});
+      EXPECT_THROW(run(short_of, shape), Error);
+    }
+  }
+  set_num_threads(0);
+}
+
+TEST(ModelMemory, BudgetBoundsRunsThatAreNotPlanned) {
+  // How many values NonZero finds only a run can tell: a matrix of up to 1 MiB times 8 bytes comes of it.
+  const std::string bytes =
+      model_of({node("NonZero", {"x"}, {"places"}), node("Transpose", {"places"}, {"turned"}),
+                node("Cast", {"turned"}, {"numbers"}, {attribute_int("to", 1)}), node("Exp", {"numbers"}, {"y"})},
+               {512, 256});
+  const std::map<std::string, Tensor> full{{"x", Tensor::ones({512, 256})}}, empty{{"x", Tensor::zeros({512, 256})}};
+  for (const bool optimise : {true, false}) {
+    const Model roomy = Model::load_bytes(bytes, {.memory_budget = 8 << 20, .optimise = optimise});
+    EXPECT_EQ(roomy.run(full).at("y").shape(), (Shape{512 * 256, 2}));
+    const Model tight = Model::load_bytes(bytes, {.memory_budget = 2 << 20, .optimise = optimise});
+    EXPECT_NO_THROW(tight.run(empty));
+    EXPECT_THROW(tight.run(full), Error);
+    EXPECT_NO_THROW(tight.run(empty));
+  }
+}
+
+TEST(ModelMemory, BudgetCountsOutputs) {
+  const std::string bytes = model_of({node("Expand", {"x", "shape"}, {"y"})}, {1, 1}, {int64_tensor("shape", {1024, 1024})});
+  const Model model = Model::load_bytes(bytes, {.memory_budget = 4 << 20});
+  EXPECT_THROW(model.run({{"x", Tensor::ones({1, 1})}}), Error);
+  EXPECT_NO_THROW(Model::load_bytes(bytes, {.memory_budget = 9 << 20}).run({{"x", Tensor::ones({1, 1})}}));
+}
+
+TEST(ModelMemory, ManyThreadsMayRunAndPlanAtOnce) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model.onnx", layers({-1, kChannels, -2, -3}));
+  const Model kept = Model::load(path, {.keep_weights = true}), model = Model::load(path);
+  const std::vector<Shape> shapes{{1, kChannels, 14, 14}, {2, kChannels, 14, 14}, {1, kChannels, 20, 9}, {1, kChannels, 3, 3}};
+  std::vector<Tensor> expected;
+  for (const Shape& shape : shapes) expected.push_back(run(kept, shape));
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t i = 0; i < 8; ++i) {
+        const size_t which = (t + i) % shapes.size();
+        if (!identical(run(model, shapes[which]), expected[which])) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+// The graph's constants, or what was refused.
+std::string read_as(const std::function<graph::Graph()>& read, std::vector<Tensor>& constants) {
+  constants.clear();
+  try {
+    for (const graph::ValueInfo& info : read().values) constants.push_back(info.constant);
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+TEST(FileBytes, FilesReadAsTheirBytesDo) {
+  const TemporaryFolder folder;
+  Generator generator;
+  const Tensor numbers = randn({130, 130}, DType::kFloat32, &generator);
+  Message typed = tensor_header("v", {130, 130}, kFloat);
+  typed.bytes(4, std::string(static_cast<const char*>(numbers.raw_data()), static_cast<size_t>(numbers.nbytes())));
+  const std::string whole = model_of({node("Conv", {"x", "w"}, {"a"}), node("Add", {"a", "v"}, {"y"})}, {1, kChannels, 132, 132},
+                                     {random_tensor("w", {kChannels, kChannels, 3, 3}, generator), typed});
+  Mutator mutator(11);
+  for (int i = 0; i < 300; ++i) {
+    std::string bytes = whole;
+    if (i % 3 == 1) bytes.resize(mutator.below(whole.size()));
+    if (i % 3 == 2) {
+      for (int k = 0; k < 3; ++k) bytes[mutator.below(k == 0 ? bytes.size() : 400)] = static_cast<char>(mutator.below(256));
+    }
+    const std::string path = folder.write("model.onnx", bytes);
+    std::vector<Tensor> from_file, from_bytes;
+    ASSERT_EQ(read_as([&] { return onnx::read(path); }, from_file),
+              read_as([&] { return onnx::read_bytes(bytes, path); }, from_bytes));
+    ASSERT_EQ(from_file.size(), from_bytes.size());
+    for (size_t k = 0; k < from_file.size(); ++k) {
+      ASSERT_EQ(from_file[k].defined(), from_bytes[k].defined());
+      if (from_file[k].defined()) {
+        ASSERT_TRUE(identical(from_file[k], from_bytes[k])) << i;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace convoy
