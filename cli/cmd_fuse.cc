@@ -10,11 +10,13 @@
 #include "cli/fusing.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
+#include "convoy/core/suggest.h"
 #include "convoy/io/safetensors.h"
 #include "convoy/nn/linear.h"
 #include "convoy/nn/models.h"
 #include "convoy/nn/parse.h"
 #include "convoy/nn/reparam/branch.h"
+#include "convoy/nn/vision_models.h"
 #include "convoy/report/format.h"
 #include "convoy/report/table.h"
 
@@ -31,11 +33,32 @@ struct Options {
   std::string model;
 };
 
+// Convoy's own networks, then torchvision's.
+std::vector<std::string> fusable_names() {
+  std::vector<std::string> names = network_names();
+  for (const std::string& name : nn::vision_model_names()) names.push_back(name);
+  return names;
+}
+
+std::shared_ptr<nn::Module> network_called(const std::string& name_or_file) {
+  const auto among = [&](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), name_or_file) != names.end();
+  };
+  if (among(network_names())) return nn::make_model(name_or_file);
+  if (among(nn::vision_model_names())) return nn::make_vision_model(name_or_file);
+  std::error_code error;
+  if (!std::filesystem::exists(name_or_file, error) && name_or_file.find_first_of("./") == std::string::npos) {
+    throw UsageError("unknown network '" + name_or_file + "'" + did_you_mean(name_or_file, fusable_names()),
+                     "--net needs " + report::joined(fusable_names(), ", ", " or ") + ", or the path of a network file");
+  }
+  return nn::parse_file(name_or_file);
+}
+
 void declare(CLI::App& app, Options& options) {
   add_text(app, "--weights", options.weights, "FILE",
            "a network saved by 'convoy train', or any safetensors file with a state_dict");
   add_text(app, "--net", options.net, "NET",
-           "a network file (what Python's print(model) writes), " + report::joined(network_names(), ", ", " or ") +
+           "a network file (what Python's print(model) writes), " + report::joined(fusable_names(), ", ", " or ") +
                "; needed only if the weights do not say it");
   add_text(app, "-o,--out", options.out, "FILE", "where to write the folded network, as safetensors");
   add_integer(
@@ -89,9 +112,7 @@ Loaded load(const Options& options) {
     throw UsageError("--against writes nothing", "leave out -o, or leave out --against to write Convoy's own");
   Loaded loaded{.file = load_model(*options.weights)};
   if (options.net) {
-    const std::vector<std::string> names = network_names();
-    const bool named = std::find(names.begin(), names.end(), *options.net) != names.end();
-    loaded.network = named ? nn::make_model(*options.net) : nn::parse_file(*options.net);
+    loaded.network = network_called(*options.net);
     try {
       nn::load_checkpoint(*options.weights, *loaded.network);
     } catch (const FileError&) {

@@ -68,8 +68,11 @@ void check_fit(nn::Module& network, const std::string& name, const Shape& image_
                           error.fix());
     }
   };
-  if (network.children().empty()) pass(network, network.type());
-  for (const auto& [key, layer] : network.children()) pass(*layer, fmt::format("layer ({}): {}", key, layer->type()));
+  if (dynamic_cast<const nn::Sequential*>(&network) == nullptr) {
+    pass(network, network.type());
+  } else {
+    for (const auto& [key, layer] : network.children()) pass(*layer, fmt::format("layer ({}): {}", key, layer->type()));
+  }
   network.train();
   if (x.dim() != 2 || (classes > 0 && x.size(1) != classes)) {
     const std::string wanted = classes > 0

@@ -30,6 +30,7 @@
 #include "convoy/nn/reparam/diverse_branch_block.h"
 #include "convoy/nn/reparam/fuse.h"
 #include "convoy/nn/reparam/rep_vgg_block.h"
+#include "convoy/nn/reparam/se_block.h"
 #include "convoy/nn/reparam/verify.h"
 #include "convoy/nn/resize.h"
 #include "convoy/nn/to_graph.h"

@@ -33,6 +33,8 @@ BLOCKS = {
     "dbb_groups_stride_relu": "DiverseBranchBlock(4, 4, 3, stride=2, padding=1, groups=2, nonlinear=ReLU)",
     "dbb_k5_internal": "DiverseBranchBlock(2, 3, 5, padding=2, internal_channels_1x1_3x3=3, single_init=True)",
     "dbb_depthwise": "DiverseBranchBlock(3, 3, 3, padding=1, groups=3)",
+    "repvgg_se": "RepVGGBlock(16, 16, 3, padding=1, groups=4, use_se=True)",
+    "repvgg_se_stride": "RepVGGBlock(4, 32, 3, stride=2, padding=1, groups=2, use_se=True)",
 }
 
 
@@ -62,8 +64,8 @@ for seed, (name, call) in enumerate(BLOCKS.items()):
                 value.add_(torch.empty_like(value).uniform_(-0.7, 0.7))
         if value.dtype == torch.int64:
             value.fill_(7)
-    channels = next(m.in_channels for m in block.modules() if isinstance(m, torch.nn.Conv2d))
-    x = torch.randn(2, channels, 8, 9)
+    channels = int(call[call.index("(") + 1 : call.index(",")])
+    x = torch.randn(2, channels, *((5, 5) if "use_se" in call else (8, 9)))  # the published SEBlock takes squares only
     # What is stored is computed in float64 from float32 values, so that its error is nobody's.
     tensors.update({f"{name}.state.{key}": value.clone() for key, value in block.state_dict().items()})
     tensors[f"{name}.input"] = x

@@ -240,6 +240,11 @@ void Module::register_child(std::string name, std::shared_ptr<Module> child) {
   state_->children.emplace_back(std::move(name), std::move(child));
 }
 
+void Module::replace_children(Children children) {
+  state_ = std::make_shared<State>(*state_);
+  state_->children = std::move(children);
+}
+
 namespace {
 
 // relu or relu6, which a BatchNorm before it applies in its own pass over memory.

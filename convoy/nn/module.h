@@ -79,6 +79,8 @@ class Module {
   template <class Layer>
   requires std::is_base_of_v<Module, Layer>
   void register_child(std::string name, const Layer& layer) { register_child(std::move(name), std::make_shared<Layer>(layer)); }
+  /// Gives this object children of its own; copies made before keep theirs.
+  void replace_children(Children children);
 
   /// In the order of registration.
   Variable& parameter(size_t i) { return state_->parameters[i].second; }

@@ -6,12 +6,14 @@
 #include "convoy/io/file.h"
 #include "convoy/nn/error_context.h"
 #include "convoy/nn/layer_list.h"
+#include "convoy/nn/vision_models.h"
 
 namespace convoy::nn {
 
 namespace {
 
 constexpr const char* kSequential = "Sequential";
+constexpr const char* kNormActivation = "Conv2dNormActivation";  // torchvision's Sequential of this name
 
 const LayerRow& row_of(const PrintedModule& module) {
   if (const LayerRow* row = find_layer(module.type)) return *row;
@@ -19,7 +21,8 @@ const LayerRow& row_of(const PrintedModule& module) {
   if (!module.children.empty()) {
     throw ValueError(where + io::quote(module.type) +
                          " is not a layer that Convoy knows, and its printed form does not say how its layers are connected",
-                     "a class around all layers is taken as a sequence; inside a network only Sequential holds layers");
+                     "a class around all layers is taken as a sequence; inside a network only Sequential, the blocks and "
+                     "torchvision's BasicBlock, Bottleneck and InvertedResidual hold layers");
   }
   const std::vector<std::string> types = layer_types();
   std::string list;
@@ -27,8 +30,17 @@ const LayerRow& row_of(const PrintedModule& module) {
   throw ValueError(where + "unknown layer " + io::quote(module.type) + did_you_mean(module.type, types), "known layers: " + list);
 }
 
+// A class of torchvision with the layers that it has there.
+bool is_composed(const PrintedModule& module) {
+  std::vector<std::string> names;
+  for (const PrintedChild& child : module.children) names.push_back(child.name);
+  return is_vision_module(module.type, names);
+}
+
 bool is_sequence(const PrintedModule& module, bool outermost) {
-  return module.type == kSequential || (outermost && !module.children.empty() && find_layer(module.type) == nullptr);
+  if (is_composed(module)) return false;
+  return module.type == kSequential || module.type == kNormActivation ||
+         (outermost && !module.children.empty() && find_layer(module.type) == nullptr);
 }
 
 // A block printed with its layers as the call that makes it; anything else as it is.
@@ -74,7 +86,7 @@ void check_layers(const PrintedModule& given, const PrintedModule& made, const s
 // Checks the whole tree and counts its values, so that nothing is allocated for a text that is refused.
 shape::Checked count_values(const PrintedModule& module, bool outermost) {
   shape::Checked count(0);
-  if (is_sequence(module, outermost)) {
+  if (is_sequence(module, outermost) || is_composed(module)) {
     if (!module.options.empty()) {
       throw ValueError(to_string(module.options[0].at) + ": " + module.type + " holds layers, but got " +
                            io::quote(module.options[0].value.text),
@@ -102,6 +114,11 @@ std::string where(const Error& e, const PrintedModule& module) {
 }
 
 std::shared_ptr<Module> build(const PrintedModule& module, bool outermost) {
+  if (is_composed(module)) {
+    Module::Children children;
+    for (const PrintedChild& child : module.children) children.emplace_back(child.name, build(child.module, false));
+    return make_vision_module(module.type, children);
+  }
   if (!is_sequence(module, outermost)) {
     const LayerRow& row = row_of(module);
     const PrintedModule call = as_call(module, row);

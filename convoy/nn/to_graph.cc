@@ -15,6 +15,7 @@
 #include "convoy/nn/pool.h"
 #include "convoy/nn/reparam/block.h"
 #include "convoy/nn/reparam/bn_and_pad.h"
+#include "convoy/nn/reparam/se_block.h"
 #include "convoy/nn/resize.h"
 #include "convoy/nn/vision_models.h"
 #include "convoy/ops/reduce.h"
@@ -137,6 +138,7 @@ class Builder {
       return node("DepthToSpace", {x}, with({{"blocksize", l->options().upscale_factor}, {"mode", std::string("CRD")}}));
     if (auto* l = dynamic_cast<PixelUnshuffle*>(&layer)) return pixel_unshuffle(*l, x);
     if (auto* l = dynamic_cast<ReparamBlock*>(&layer)) return reparam(*l, x);
+    if (auto* l = dynamic_cast<SEBlock*>(&layer)) return squeeze_excite(*l, x);
     if (dynamic_cast<Dropout*>(&layer) != nullptr || dynamic_cast<Identity*>(&layer) != nullptr) return x;
     if (const ValueId y = activation(layer, x); y != graph::kNoValue) return y;
     if (const ValueId y = vision_block(layer, x); y != graph::kNoValue) return y;
@@ -151,8 +153,13 @@ class Builder {
 
   ValueId reparam(ReparamBlock& block, ValueId x) {
     x = conv(*block.fused(), x);
-    const std::shared_ptr<Module> after = block.activation();
-    return after != nullptr ? convert(*after, x) : x;
+    for (const auto& [name, layer] : block.following()) x = apply(*layer, x, name);
+    return x;
+  }
+
+  ValueId squeeze_excite(const SEBlock& layer, ValueId x) {
+    const ValueId down = apply(layer, "down", node("GlobalAveragePool", {x}));
+    return node("Mul", {x, node("Sigmoid", {apply(layer, "up", node("Relu", {down}))})});
   }
 
   // Networks of torchvision, whose forward is more than a chain.

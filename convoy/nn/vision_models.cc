@@ -1,11 +1,16 @@
 #include "convoy/nn/vision_models.h"
 
+#include <algorithm>
+
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
 #include "convoy/core/suggest.h"
+#include "convoy/nn/activation.h"
+#include "convoy/nn/conv.h"
 #include "convoy/nn/dropout.h"
 #include "convoy/nn/init.h"
 #include "convoy/nn/linear.h"
+#include "convoy/nn/norm.h"
 #include "convoy/nn/pool.h"
 
 namespace convoy::nn {
@@ -49,9 +54,12 @@ void draw_linear(const Module& module) {
   });
 }
 
-// relu(norm(input) + residual), in one pass where nobody watches the layers; no residual: undefined.
-Variable norm_relu(BatchNorm2d& norm, ReLU& relu, const Variable& input, const Variable& residual = {}) {
-  if (!ForwardHook::watching()) return norm.forward_then(input, Activation::kRelu, residual);
+// relu(norm(input) + residual), in one pass where nobody watches the layers; no residual: undefined. Either layer may be another
+// one in a network that was folded.
+Variable norm_relu(Module& norm, Module& relu, const Variable& input, const Variable& residual = {}) {
+  auto* const batch_norm = dynamic_cast<BatchNorm*>(&norm);
+  if (batch_norm != nullptr && dynamic_cast<ReLU*>(&relu) != nullptr && !ForwardHook::watching())
+    return batch_norm->forward_then(input, Activation::kRelu, residual);
   const Variable value = norm(input);
   return relu(residual.defined() ? value + residual : value);
 }
@@ -75,55 +83,41 @@ std::shared_ptr<Module> conv_norm_activation(int64_t in, int64_t out, int64_t ke
 
 }  // namespace
 
-BasicBlock::BasicBlock(int64_t in_channels, int64_t channels, int64_t stride, std::shared_ptr<Module> downsample)
-    : conv1_(conv(in_channels, channels, 3, stride)),
-      bn1_(norm(channels)),
-      relu_(relu_in_place()),
-      conv2_(conv(channels, channels, 3)),
-      bn2_(norm(channels)),
-      downsample_(std::move(downsample)) {
-  register_child("conv1", conv1_);
-  register_child("bn1", bn1_);
-  register_child("relu", relu_);
-  register_child("conv2", conv2_);
-  register_child("bn2", bn2_);
-  if (downsample_ != nullptr) register_child("downsample", downsample_);
+BasicBlock::BasicBlock(int64_t in_channels, int64_t channels, int64_t stride, std::shared_ptr<Module> downsample) {
+  register_child("conv1", conv(in_channels, channels, 3, stride));
+  register_child("bn1", norm(channels));
+  register_child("relu", relu_in_place());
+  register_child("conv2", conv(channels, channels, 3));
+  register_child("bn2", norm(channels));
+  if (downsample != nullptr) register_child("downsample", std::move(downsample));
 }
 
 Variable BasicBlock::forward(const Variable& input) {
-  const Variable value = conv2_(norm_relu(bn1_, relu_, conv1_(input)));
-  return norm_relu(bn2_, relu_, value, downsample_ != nullptr ? (*downsample_)(input) : input);
+  const Variable value = child(3)(norm_relu(child(1), child(2), child(0)(input)));
+  return norm_relu(child(4), child(2), value, children().size() > 5 ? child(5)(input) : input);
 }
 
-Bottleneck::Bottleneck(int64_t in_channels, int64_t channels, int64_t stride, std::shared_ptr<Module> downsample)
-    : conv1_(conv(in_channels, channels, 1)),
-      bn1_(norm(channels)),
-      conv2_(conv(channels, channels, 3, stride)),
-      bn2_(norm(channels)),
-      conv3_(conv(channels, channels * kExpansion, 1)),
-      bn3_(norm(channels * kExpansion)),
-      relu_(relu_in_place()),
-      downsample_(std::move(downsample)) {
-  register_child("conv1", conv1_);
-  register_child("bn1", bn1_);
-  register_child("conv2", conv2_);
-  register_child("bn2", bn2_);
-  register_child("conv3", conv3_);
-  register_child("bn3", bn3_);
-  register_child("relu", relu_);
-  if (downsample_ != nullptr) register_child("downsample", downsample_);
+Bottleneck::Bottleneck(int64_t in_channels, int64_t channels, int64_t stride, std::shared_ptr<Module> downsample) {
+  register_child("conv1", conv(in_channels, channels, 1));
+  register_child("bn1", norm(channels));
+  register_child("conv2", conv(channels, channels, 3, stride));
+  register_child("bn2", norm(channels));
+  register_child("conv3", conv(channels, channels * kExpansion, 1));
+  register_child("bn3", norm(channels * kExpansion));
+  register_child("relu", relu_in_place());
+  if (downsample != nullptr) register_child("downsample", std::move(downsample));
 }
 
 Variable Bottleneck::forward(const Variable& input) {
-  const Variable value = conv3_(norm_relu(bn2_, relu_, conv2_(norm_relu(bn1_, relu_, conv1_(input)))));
-  return norm_relu(bn3_, relu_, value, downsample_ != nullptr ? (*downsample_)(input) : input);
+  Module& relu = child(6);
+  const Variable value = child(4)(norm_relu(child(3), relu, child(2)(norm_relu(child(1), relu, child(0)(input)))));
+  return norm_relu(child(5), relu, value, children().size() > 7 ? child(7)(input) : input);
 }
 
-ResNet::ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_classes)
-    : conv1_(conv(3, 64, 7, 2)), bn1_(norm(64)), relu_(relu_in_place()) {
-  register_child("conv1", conv1_);
-  register_child("bn1", bn1_);
-  register_child("relu", relu_);
+ResNet::ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_classes) {
+  register_child("conv1", conv(3, 64, 7, 2));
+  register_child("bn1", norm(64));
+  register_child("relu", relu_in_place());
   register_child("maxpool", MaxPool2d({.kernel_size = 3, .stride = 2, .padding = 1}));
   int64_t in = 64;
   for (size_t stage = 0; stage < blocks.size(); ++stage) {
@@ -140,11 +134,13 @@ ResNet::ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_class
   draw_convolutions(*this, "relu");
 }
 
+ResNet::ResNet(const Children& children) : Composed(children) { draw_convolutions(*this, "relu"); }
+
 Variable ResNet::forward(const Variable& input) {
-  Variable value = norm_relu(bn1_, relu_, conv1_(input));
+  Variable value = norm_relu(child(1), child(2), child(0)(input));
   const size_t last = children().size() - 1;
-  for (size_t i = 3; i < last; ++i) value = (*children()[i].second)(value);
-  return (*children()[last].second)(flatten(value, 1, -1));
+  for (size_t i = 3; i < last; ++i) value = child(i)(value);
+  return child(last)(flatten(value, 1, -1));
 }
 
 VGG::VGG(const std::vector<int64_t>& layers, int64_t num_classes) {
@@ -169,29 +165,44 @@ VGG::VGG(const std::vector<int64_t>& layers, int64_t num_classes) {
   draw_linear(*this);
 }
 
-Variable VGG::forward(const Variable& input) {
-  const Variable pooled = (*children()[1].second)((*children()[0].second)(input));
-  return (*children()[2].second)(flatten(pooled, 1, -1));
+VGG::VGG(const Children& children) : Composed(children) {
+  draw_convolutions(*this, "relu");
+  draw_linear(*this);
 }
 
+Variable VGG::forward(const Variable& input) { return child(2)(flatten(child(1)(child(0)(input)), 1, -1)); }
+
 InvertedResidual::InvertedResidual(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t expand_ratio)
-    : shortcut_(stride == 1 && in_channels == out_channels), last_norm_(norm(out_channels)) {
+    : shortcut_(stride == 1 && in_channels == out_channels) {
   const int64_t hidden = in_channels * expand_ratio;
   auto layers = std::make_shared<Sequential>();
   if (expand_ratio != 1) layers->add(conv_norm_activation(in_channels, hidden, 1, 1));
   layers->add(conv_norm_activation(hidden, hidden, 3, stride, hidden));
   layers->add(conv(hidden, out_channels, 1));
-  layers->add(last_norm_);
+  layers->add(norm(out_channels));
   register_child("conv", std::move(layers));
 }
 
+// The shortcut is there where the shape stays.
+InvertedResidual::InvertedResidual(const Children& children) : Composed(children) {
+  int64_t in = 0, out = 0, stride = 1;
+  for_each<Conv2d>(*this, [&](const Conv2d& layer) {
+    if (in == 0) in = layer.options().in_channels;
+    out = layer.options().out_channels;
+    for (const int64_t s : layer.options().stride.values()) stride = std::max(stride, s);
+  });
+  shortcut_ = stride == 1 && in == out;
+}
+
 Variable InvertedResidual::forward(const Variable& input) {
-  auto& layers = static_cast<Sequential&>(*children()[0].second);
+  Module& layers = child(0);
   if (!shortcut_) return layers(input);
-  if (ForwardHook::watching()) return layers(input) + input;
+  const Children& rows = layers.children();
+  auto* const last_norm = rows.empty() ? nullptr : dynamic_cast<BatchNorm*>(rows.back().second.get());
+  if (last_norm == nullptr || ForwardHook::watching()) return layers(input) + input;
   Variable value = input;
-  for (size_t i = 0; i + 1 < layers.size(); ++i) value = layers[i](value);
-  return last_norm_.forward_then(value, {}, input);
+  for (size_t i = 0; i + 1 < rows.size(); ++i) value = (*rows[i].second)(value);
+  return last_norm->forward_then(value, {}, input);
 }
 
 MobileNetV2::MobileNetV2(int64_t num_classes) {
@@ -217,9 +228,13 @@ MobileNetV2::MobileNetV2(int64_t num_classes) {
   draw_linear(*this);
 }
 
+MobileNetV2::MobileNetV2(const Children& children) : Composed(children) {
+  draw_convolutions(*this, "leaky_relu");
+  draw_linear(*this);
+}
+
 Variable MobileNetV2::forward(const Variable& input) {
-  const Variable value = (*children()[0].second)(input);
-  return (*children()[1].second)(flatten(adaptive_avg_pool(2, value, {1, 1}), 1, -1));
+  return child(1)(flatten(adaptive_avg_pool(2, child(0)(input), {1, 1}), 1, -1));
 }
 
 ResNet resnet18(int64_t num_classes) { return {false, {2, 2, 2, 2}, num_classes}; }
@@ -242,6 +257,55 @@ std::shared_ptr<Module> make_vision_model(std::string_view name, int64_t num_cla
   for (const std::string& known : vision_model_names()) list += (list.empty() ? "" : ", ") + known;
   throw ValueError("there is no model '" + std::string(name) + "'" + did_you_mean(name, vision_model_names()),
                    "known models: " + list);
+}
+
+namespace {
+
+struct VisionClass {
+  std::string_view type;
+  std::vector<std::string> layer_names;
+  bool may_downsample;  // one more layer of that name
+  std::shared_ptr<Module> (*make)(const Module::Children& children);
+};
+
+template <class Class>
+std::shared_ptr<Module> make_class(const Module::Children& children) {
+  return std::make_shared<Class>(children);
+}
+
+const VisionClass* find_class(std::string_view type, std::vector<std::string> layer_names) {
+  static const std::vector<VisionClass> classes = {
+      {"BasicBlock", {"conv1", "bn1", "relu", "conv2", "bn2"}, true, make_class<BasicBlock>},
+      {"Bottleneck", {"conv1", "bn1", "conv2", "bn2", "conv3", "bn3", "relu"}, true, make_class<Bottleneck>},
+      {"ResNet",
+       {"conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"},
+       false,
+       make_class<ResNet>},
+      {"VGG", {"features", "avgpool", "classifier"}, false, make_class<VGG>},
+      {"InvertedResidual", {"conv"}, false, make_class<InvertedResidual>},
+      {"MobileNetV2", {"features", "classifier"}, false, make_class<MobileNetV2>},
+  };
+  for (const VisionClass& c : classes) {
+    if (c.type != type) continue;
+    if (c.may_downsample && !layer_names.empty() && layer_names.back() == "downsample") layer_names.pop_back();
+    return c.layer_names == layer_names ? &c : nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool is_vision_module(std::string_view type, const std::vector<std::string>& layer_names) {
+  return find_class(type, layer_names) != nullptr;
+}
+
+std::shared_ptr<Module> make_vision_module(std::string_view type, const Module::Children& children) {
+  std::vector<std::string> names;
+  for (const auto& [name, child] : children) names.push_back(name);
+  const VisionClass* found = find_class(type, names);
+  if (found != nullptr) return found->make(children);
+  throw ValueError("torchvision has no '" + std::string(type) + "' with these layers",
+                   "known are BasicBlock, Bottleneck, ResNet, VGG, InvertedResidual and MobileNetV2");
 }
 
 }  // namespace convoy::nn

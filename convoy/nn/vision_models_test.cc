@@ -12,6 +12,9 @@
 #include "convoy/core/accuracy.h"
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "convoy/nn/parse.h"
+#include "convoy/nn/reparam/fuse.h"
+#include "convoy/nn/reparam/verify.h"
 
 namespace convoy::nn {
 namespace {
@@ -91,6 +94,67 @@ TEST(VisionModels, VggAppliesItsLayersInOrder) {
   (avgpool): AdaptiveAvgPool2d(output_size=(7, 7))
   )");
   EXPECT_EQ(net(randn({2, 3, 20, 20})).shape(), (Shape{2, 10}));
+}
+
+// Every convolution takes up the normalisation behind it, whatever the block.
+TEST(VisionModels, Fold) {
+  struct Case {
+    const char* name;
+    size_t norms;
+  };
+  for (const Case& c : {Case{"resnet18", 20}, Case{"resnet50", 53}, Case{"mobilenet_v2", 52}}) {
+    SCOPED_TRACE(c.name);
+    manual_seed(2);
+    const std::shared_ptr<Module> net = make_vision_model(c.name, 10);
+    for (auto& [key, value] : net->state_dict()) {
+      Tensor values = value;
+      if (key.ends_with("running_mean")) normal_(values, 0, 0.1);
+      if (key.ends_with("running_var")) uniform_(values, 0.5, 2);
+    }
+    net->eval();
+    const Fused fused = fuse(net);
+    EXPECT_EQ(fused.places.size(), c.norms);
+    EXPECT_TRUE(fused.kept.empty());
+    EXPECT_EQ(fused.module->repr().find("BatchNorm2d"), std::string::npos);
+    const Agreement agreement = verify(*net, fused, {3, 64, 64}, 2);
+    EXPECT_TRUE(agreement.agrees) << agreement.difference << " of " << agreement.scale;
+    EXPECT_LT(agreement.difference, 5e-6 * agreement.scale);
+    const std::shared_ptr<Module> again = parse(fused.module->definition());
+    EXPECT_EQ(again->definition(), fused.module->definition());
+    again->load_state_dict(fused.module->state_dict());
+    again->eval();
+    const Variable x(randn({1, 3, 64, 64}));
+    EXPECT_TRUE(identical((*again)(x).data(), (*fused.module)(x).data()));
+  }
+}
+
+// What Python prints is a network file: the same network, drawn to the bit as torchvision draws it.
+TEST(VisionModels, AreBuiltFromTheirPrintedForms) {
+  for (const char* name : {"resnet18", "mobilenet_v2"}) {
+    SCOPED_TRACE(name);
+    manual_seed(0);
+    const std::shared_ptr<Module> built = make_vision_model(name);
+    manual_seed(0);
+    const std::shared_ptr<Module> parsed = parse(stored(name));
+    EXPECT_EQ(parsed->repr(), stored(name));
+    const StateDict a = built->state_dict(), b = parsed->state_dict();
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) {
+      ASSERT_EQ(a[i].first, b[i].first);
+      ASSERT_TRUE(identical(a[i].second, b[i].second)) << a[i].first;
+    }
+    built->eval();
+    parsed->eval();
+    const Variable x(randn({1, 3, 32, 32}));
+    EXPECT_TRUE(identical((*built)(x).data(), (*parsed)(x).data()));
+  }
+  VGG vgg({8, 0, 16, 0}, 10);
+  EXPECT_EQ(parse(vgg.repr())->repr(), vgg.repr());
+  EXPECT_THROW(parse("Sequential(BasicBlock(\n(conv1): Conv2d(3, 3, 3)\n(bn1): BatchNorm2d(3)\n))"), ValueError);
+  EXPECT_THROW(make_vision_module("ResNet", {}), ValueError);
+  // A file may hold anything: no layers to add a shortcut to.
+  const std::shared_ptr<Module> empty = parse("InvertedResidual(\n(conv): Sequential()\n)");
+  EXPECT_EQ((*empty)(Variable(Tensor::ones({1, 2, 3, 3}))).data().at(0), 2);
 }
 
 TEST(VisionModels, HaveNames) {

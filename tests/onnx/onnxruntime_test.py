@@ -14,7 +14,7 @@ except ImportError:
     sys.exit(77)
 
 with tempfile.TemporaryDirectory() as folder:
-    subprocess.run([sys.argv[1], "--gtest_filter=OnnxWriter.*", "--gtest_brief=1"], check=True, env=dict(os.environ, CONVOY_ONNX_WRITTEN=folder))
+    subprocess.run([sys.argv[1], "--gtest_filter=OnnxWriter.*:*FoldedNetworks*", "--gtest_brief=1"], check=True, env=dict(os.environ, CONVOY_ONNX_WRITTEN=folder))
     same, failed = 0, 0
     for expected in sorted(glob.glob(folder + "/*.y.npy")):
         stem = expected[: -len(".y.npy")]
@@ -23,7 +23,8 @@ with tempfile.TemporaryDirectory() as folder:
             found = session.run(None, {"x": numpy.load(stem + ".x.npy")})[0]
             wanted = numpy.load(expected)
             worst = numpy.abs(found - wanted).max() / max(numpy.abs(wanted).max(), 1e-6)
-            if found.shape != wanted.shape or not worst <= 1e-4:
+            limit = 5e-6 if os.path.basename(stem).startswith("folded_") else 1e-4
+            if found.shape != wanted.shape or not worst <= limit:
                 raise ValueError(f"differs by {worst:.1e} of the largest output")
             same += 1
         except Exception as error:

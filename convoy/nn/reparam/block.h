@@ -35,8 +35,9 @@ class ReparamBlock : public Module {
   ConvParameters equivalent_kernel_bias() const;
   /// The one convolution, in evaluation mode, in the type of the block's parameters; default_generator() is left as it was.
   std::shared_ptr<Conv> fused() const;
-  /// What the block applies to the convolution's output, or nullptr.
-  virtual std::shared_ptr<Module> activation() const { return nullptr; }
+  /// What the block applies to the convolution's output, in order, each with the name that sets it apart in a fused network:
+  /// {"se", ...}, {"activation", ...}.
+  virtual Children following() const { return {}; }
 
  protected:
   /// `convolution` as the user gave it; padding names become numbers. Errors: those of the convolution's constructor; ValueError

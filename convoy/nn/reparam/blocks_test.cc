@@ -126,6 +126,10 @@ TEST(Blocks, RepVGGBlockIsOneConvolution) {
     options.stride = p.stride;
     options.padding = IntList(p.padding);
     options.dilation = p.dilation;
+    if (n % 5 == 0) {  // with squeeze and excitation, which has a sixteenth as many neurons
+      options.use_se = true;
+      options.out_channels = 16 * p.groups;
+    }
     const auto block = std::make_shared<RepVGGBlock>(options, p.rank);
     pretend_training(*block);
     expect_one_convolution(block, p);
@@ -314,6 +318,8 @@ TEST(Blocks, GradientsOfRepVGGBlock) {
     expect_gradients("RepVGGBlock", identity, {2, 2, 4, 3}, training);
     RepVGGBlock line({.in_channels = 2, .out_channels = 2, .kernel_size = 3, .padding = 2, .groups = 2}, 1);
     expect_gradients("RepVGGBlock1d", line, {3, 2, 5}, training);
+    RepVGGBlock excited({.in_channels = 2, .out_channels = 16, .kernel_size = 3, .stride = 2, .padding = 1, .use_se = true});
+    expect_gradients("RepVGGBlock with SEBlock", excited, {2, 2, 4, 4}, training);
   }
 }
 
@@ -374,6 +380,7 @@ TEST(Blocks, RefuseWhatTheyCannotBe) {
   EXPECT_THROW(
       DiverseBranchBlock({.in_channels = 4, .out_channels = 4, .kernel_size = 3, .groups = 2, .internal_channels_1x1_3x3 = 3}),
       ValueError);
+  EXPECT_THROW(RepVGGBlock({.in_channels = 2, .out_channels = 15, .kernel_size = 3, .padding = 1, .use_se = true}), ValueError);
   EXPECT_THROW(BNAndPad({.num_features = 2}), ValueError);
   EXPECT_THROW(BNAndPad({.pad_pixels = -1, .num_features = 2}), ValueError);
 }

@@ -163,7 +163,10 @@ Variable DiverseBranchBlock::forward(const Variable& input) {
   return (*nonlinear_)(sum + (*two_.all)(input));
 }
 
-std::shared_ptr<Module> DiverseBranchBlock::activation() const { return nonlinear_->type() == "Identity" ? nullptr : nonlinear_; }
+Module::Children DiverseBranchBlock::following() const {
+  if (nonlinear_->type() == "Identity") return {};
+  return {{"activation", nonlinear_}};
+}
 
 std::vector<FoldedBranch> DiverseBranchBlock::folded_branches() const {
   if (deployed()) return {};

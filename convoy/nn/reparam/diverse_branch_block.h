@@ -56,8 +56,8 @@ class DiverseBranchBlock : public ReparamBlock {
   explicit DiverseBranchBlock(const DiverseBranchBlockOptions& options, int rank = 2);
   Variable forward(const Variable& input) override;
   std::vector<FoldedBranch> folded_branches() const override;
-  /// nullptr for the Identity that stands there if none was given.
-  std::shared_ptr<Module> activation() const override;
+  /// Nothing for the Identity that stands there if no activation was given.
+  Children following() const override;
 
  private:
   std::shared_ptr<Module> nonlinear_;

@@ -6,12 +6,14 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "convoy/nn/composed.h"
 #include "convoy/nn/conv.h"
 #include "convoy/nn/error_context.h"
 #include "convoy/nn/linear.h"
 #include "convoy/nn/norm.h"
 #include "convoy/nn/reparam/block.h"
 #include "convoy/nn/reparam/bn_and_pad.h"
+#include "convoy/nn/reparam/se_block.h"
 #include "convoy/ops/reparam.h"
 
 namespace convoy::nn {
@@ -27,7 +29,7 @@ struct Item {
   std::vector<LayerPointer> before;
   std::string what;
   bool changed = false, exact = true;
-  LayerPointer activation = nullptr;  // of a block: becomes a layer of its own
+  Module::Children following = {};  // of a block: they become layers of their own
 };
 
 // Only the classes themselves: a class derived from them may compute something else.
@@ -163,16 +165,16 @@ class Fusing {
  public:
   explicit Fusing(const FuseOptions& options) : options_(options) {}
 
-  // The items that stand for one layer.
-  std::vector<Item> layer(const std::string& name, const LayerPointer& layer) {
-    if (is_exactly<Sequential>(*layer)) return {{name, sequence(name + ".", *layer), {layer}, "", false, true}};
+  Item layer(const std::string& name, const LayerPointer& layer) {
+    if (is_exactly<Sequential>(*layer)) return {name, sequence(name + ".", *layer), {layer}, ""};
+    if (const auto* parts = dynamic_cast<const Composed*>(layer.get())) return {name, composed(name + ".", *parts), {layer}, ""};
     Item item{name, layer, {layer}, layer->type()};
     if (const auto block = std::dynamic_pointer_cast<ReparamBlock>(layer)) {
       item.layer = block->fused();
       item.changed = true;
-      item.activation = block->activation();
+      item.following = block->following();
     }
-    return {item};
+    return item;
   }
 
   // `prefix` ends with a dot unless the sequence is the whole network.
@@ -180,13 +182,8 @@ class Fusing {
     std::vector<Item> items;
     bool numbered = true;
     for (const auto& entry : sequence.children()) {
-      const std::string& name = entry.first;
-      const LayerPointer& child = entry.second;
-      numbered = numbered && name == std::to_string(items.size());
-      for (Item& item :
-           with_context([&] { return layer(prefix + name, child); }, [&](const Error&) { return "in layer " + prefix + name; })) {
-        items.push_back(std::move(item));
-      }
+      numbered = numbered && entry.first == std::to_string(items.size());
+      items.push_back(child(prefix, entry));
     }
     merge(items);
     auto result = std::make_shared<Sequential>(sequence.type());
@@ -195,32 +192,72 @@ class Fusing {
       const std::string name = own(item.name.substr(prefix.size()));
       if (item.changed) record(item, prefix + name);
       result->add(name, item.layer);
-      if (item.activation != nullptr) result->add(own(item.name.substr(prefix.size()) + "_activation"), item.activation);
+      for (const auto& [what, layer] : item.following) result->add(own(item.name.substr(prefix.size()) + "_" + what), layer);
       remark(item, &item == &items.back() ? nullptr : &item + 1);
     }
     result->eval();
     return result;
   }
 
+  // The layers keep their names; one that went into another leaves an Identity, as torch.quantization.fuse_modules does.
+  LayerPointer composed(const std::string& prefix, const Composed& network) {
+    Module::Children children = network.children();
+    std::vector<std::vector<size_t>> chains = network.chains();
+    std::vector<bool> chained(children.size(), false);
+    for (const std::vector<size_t>& chain : chains) {
+      for (const size_t place : chain) chained.at(place) = true;
+    }
+    for (size_t place = 0; place < children.size(); ++place) {
+      if (!chained[place]) chains.push_back({place});
+    }
+    std::sort(chains.begin(), chains.end());
+    for (const std::vector<size_t>& chain : chains) {
+      std::vector<Item> items;
+      for (const size_t place : chain) items.push_back(child(prefix, children[place]));
+      merge(items);
+      for (size_t i = 0, next = 0; next < chain.size(); ++next) {
+        auto& [name, layer] = children[chain[next]];
+        if (i == items.size() || items[i].name != prefix + name) {
+          layer = std::make_shared<Identity>();
+          layer->eval();
+          continue;
+        }
+        if (items[i].changed) record(items[i], items[i].name);
+        layer = after(items[i]);
+        remark(items[i], i + 1 < items.size() ? &items[i + 1] : nullptr);
+        ++i;
+      }
+    }
+    const std::shared_ptr<Composed> result = network.with_children(std::move(children));
+    result->eval();
+    return result;
+  }
+
   LayerPointer whole(const LayerPointer& module) {
-    if (dynamic_cast<const Sequential*>(module.get()) != nullptr) return sequence("", *module);
-    Item item = layer("", module).front();
+    if (is_exactly<Sequential>(*module)) return sequence("", *module);
+    if (const auto* parts = dynamic_cast<const Composed*>(module.get())) return composed("", *parts);
+    const Item item = layer("", module);
     if (item.changed) record(item, "");
     remark(item, nullptr);
-    return item.activation == nullptr ? item.layer : after(item);
+    return after(item);
   }
 
   std::vector<FusedPlace> places;
   std::vector<KeptPlace> kept;
 
  private:
+  Item child(const std::string& prefix, const std::pair<std::string, LayerPointer>& entry) {
+    const std::string name = prefix + entry.first;
+    return with_context([&] { return layer(name, entry.second); }, [&](const Error&) { return "in layer " + name; });
+  }
+
   static LayerPointer after(const Item& item) {
-    if (item.activation == nullptr) return item.layer;
-    auto both = std::make_shared<Sequential>();
-    both->add(item.layer);
-    both->add(item.activation);
-    both->eval();
-    return both;
+    if (item.following.empty()) return item.layer;
+    auto all = std::make_shared<Sequential>();
+    all->add(item.layer);
+    for (const auto& [name, layer] : item.following) all->add(layer);
+    all->eval();
+    return all;
   }
 
   void record(const Item& item, const std::string& fused_name) {
@@ -238,7 +275,7 @@ class Fusing {
       first.what += " + " + items[n].what;
       first.exact = first.exact && items[n].exact;
     }
-    first.activation = items[i + count - 1].activation;
+    first.following = items[i + count - 1].following;
     items.erase(items.begin() + static_cast<ptrdiff_t>(i) + 1, items.begin() + static_cast<ptrdiff_t>(i + count));
   }
 
@@ -246,7 +283,7 @@ class Fusing {
   static bool adjacent(const std::vector<Item>& items, size_t i, size_t count) {
     if (i + count > items.size()) return false;
     return std::all_of(items.begin() + static_cast<ptrdiff_t>(i), items.begin() + static_cast<ptrdiff_t>(i + count) - 1,
-                       [](const Item& item) { return item.activation == nullptr; });
+                       [](const Item& item) { return item.following.empty(); });
   }
 
   void merge(std::vector<Item>& items) {
@@ -311,8 +348,10 @@ class Fusing {
     } else if (std::dynamic_pointer_cast<BNAndPad>(item.layer) != nullptr) {
       add("no convolution without padding follows it", "it pads for the convolution after it: give that one padding=0");
     } else if (!item.layer->children().empty() && !is_exactly<Sequential>(*item.layer) &&
-               std::dynamic_pointer_cast<ReparamBlock>(item.layer) == nullptr) {
-      add("how its layers are connected is not known", "only Sequential and the blocks are looked into");
+               dynamic_cast<const Composed*>(item.layer.get()) == nullptr &&
+               dynamic_cast<const SEBlock*>(item.layer.get()) == nullptr) {
+      add("how its layers are connected is not known",
+          "derive the class from nn::Composed, which says so (nn/composed.h), or fold the exported graph");
     }
   }
 

@@ -37,9 +37,10 @@ struct FuseOptions {
 
 /// Folds blocks into their one convolution, and batch normalisation into the convolution, transposed convolution or linear layer
 /// before it or, where that is exact, after it: BNAndPad into an unpadded convolution (which then pads with zeros), with the 1x1
-/// convolution in front of it. Looks into Sequential. Computed in float64, rounded once. The given network stays as it is; layers
-/// that need no change are shared with it. Layers named 0, 1, 2, ... are numbered anew, others keep their names. The result is in
-/// evaluation mode. Batch normalisation on a linear layer is taken to see (N, features).
+/// convolution in front of it. Looks into Sequential and Composed (torchvision's networks). Computed in float64, rounded once. The
+/// given network stays as it is; layers that need no change are shared with it. In a Sequential, layers named 0, 1, 2, ... are
+/// numbered anew, others keep their names; in a Composed all keep theirs, and one that went into another leaves an Identity. The
+/// result is in evaluation mode. Batch normalisation on a linear layer is taken to see (N, features).
 ///
 /// Errors: Error "Fusion only for eval!" if a layer is in training mode; as ops::batch_norm_affine for damaged statistics.
 /// Source: torch.nn.utils.fusion.fuse_conv_bn_eval for convolution and batch normalisation.

@@ -10,6 +10,9 @@
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "convoy/nn/composed.h"
+#include "convoy/nn/conv.h"
+#include "convoy/nn/norm.h"
 #include "convoy/nn/parse.h"
 #include "convoy/nn/reparam/ac_block.h"
 #include "convoy/nn/reparam/verify.h"
@@ -114,6 +117,62 @@ TEST(Fuse, FoldsWhatCanBeFolded) {
     const Agreement agreement = verify(*network, fused, Shape(c.input.begin() + 1, c.input.end()), 3);
     EXPECT_TRUE(agreement.agrees);
   }
+}
+
+TEST(Fuse, SqueezeAndExcitationStaysBehindTheConvolution) {
+  const Network network = trained("Net(\n(stage0): RepVGGBlock(3, 16, 3, padding=1, use_se=True)\n(head): Conv2d(16, 2, 1)\n)");
+  const Fused fused = fuse(network);
+  EXPECT_EQ(types(fused.module), (Names{"stage0 Conv2d", "stage0_se SEBlock", "stage0_activation ReLU", "head Conv2d"}));
+  EXPECT_TRUE(fused.kept.empty());
+  EXPECT_LT(difference(network, fused.module, {2, 3, 5, 7}), 1e-12);
+  EXPECT_EQ(parse(fused.module->definition())->definition(), fused.module->definition());
+  EXPECT_TRUE(verify(*network, fused, {3, 5, 7}, 3).agrees);
+  EXPECT_EQ(types(fuse(trained("RepVGGBlock(2, 32, 3, padding=1, use_se=True)")).module),
+            (Names{"0 Conv2d", "1 SEBlock", "2 ReLU"}));
+}
+
+// A class that a user might write.
+class Shortcut : public Composed {
+ public:
+  Shortcut(const Conv2d& conv, const BatchNorm2d& norm, std::vector<std::vector<size_t>> chains) : chains_(std::move(chains)) {
+    register_child("conv", conv);
+    register_child("bn", norm);
+  }
+  std::string type() const override { return "Shortcut"; }
+  Variable forward(const Variable& x) override { return x + child(1)(child(0)(x)); }
+  std::vector<std::vector<size_t>> chains() const override { return chains_; }
+
+ private:
+  std::shared_ptr<Composed> copy() const override { return std::make_shared<Shortcut>(*this); }
+
+  std::vector<std::vector<size_t>> chains_;
+};
+
+TEST(Fuse, AClassThatSaysHowItsLayersAreConnectedIsLookedInto) {
+  manual_seed(12);
+  const auto shortcut = [](std::vector<std::vector<size_t>> chains) {
+    const auto made = std::make_shared<Shortcut>(Conv2d({.in_channels = 3, .out_channels = 3, .kernel_size = 3, .padding = 1}),
+                                                 BatchNorm2d({.num_features = 3}), std::move(chains));
+    for (auto& [name, value] : made->state_dict()) {
+      Tensor values = value;
+      if (name.starts_with("bn.running")) uniform_(values, 0.5, 2);
+    }
+    made->to(DType::kFloat64);
+    made->eval();
+    return made;
+  };
+  const Network network = shortcut({{0, 1}});
+  const Fused fused = fuse(network);
+  EXPECT_EQ(types(fused.module), (Names{"conv Conv2d", "bn Identity"}));
+  EXPECT_EQ(types(network), (Names{"conv Conv2d", "bn BatchNorm2d"})) << "the network itself must stay as it is";
+  EXPECT_EQ(fused.module->type(), "Shortcut");
+  EXPECT_LT(difference(network, fused.module, {2, 3, 6, 5}), 1e-12);
+  EXPECT_TRUE(verify(*network, fused, {3, 6, 5}, 3).agrees);
+  // What is not said to follow one another is left alone.
+  const Fused none = fuse(shortcut({}));
+  EXPECT_EQ(types(none.module), (Names{"conv Conv2d", "bn BatchNorm2d"}));
+  ASSERT_EQ(none.kept.size(), 1U);
+  EXPECT_EQ(none.kept[0].name, "bn");
 }
 
 TEST(Fuse, ABlockAloneIsALayerOrTwo) {

@@ -6,6 +6,7 @@
 #include "convoy/core/error.h"
 #include "convoy/nn/activation.h"
 #include "convoy/nn/linear.h"
+#include "convoy/nn/reparam/se_block.h"
 #include "convoy/shape/branch.h"
 
 namespace convoy::nn {
@@ -22,7 +23,8 @@ RepVGGBlock::RepVGGBlock(const RepVGGBlockOptions& o, int rank)
                     .padding_mode = o.padding_mode}),
       nonlinearity_(std::make_shared<ReLU>()) {
   register_child("nonlinearity", nonlinearity_);
-  register_child("se", std::make_shared<Identity>());
+  if (o.use_se) se_ = std::make_shared<SEBlock>(SEBlockOptions{o.out_channels, o.out_channels / 16}, rank);
+  register_child("se", se_ != nullptr ? se_ : std::make_shared<Identity>());
   if (o.deploy) {
     deploy("rbr_reparam");
     return;
@@ -51,10 +53,16 @@ RepVGGBlock::RepVGGBlock(const RepVGGBlockOptions& o, int rank)
 }
 
 Variable RepVGGBlock::forward(const Variable& input) {
-  if (deployed()) return (*nonlinearity_)(deployed_forward(input));
+  const auto after = [&](const Variable& sum) { return (*nonlinearity_)(se_ != nullptr ? (*se_)(sum) : sum); };
+  if (deployed()) return after(deployed_forward(input));
   Variable sum = (*dense_.both)(input) + (*pointwise_.both)(input);
   if (identity_ != nullptr) sum = sum + (*identity_)(identity_sides_.empty() ? input : pad(input, identity_sides_));
-  return (*nonlinearity_)(sum);
+  return after(sum);
+}
+
+Module::Children RepVGGBlock::following() const {
+  if (se_ == nullptr) return {{"activation", nonlinearity_}};
+  return {{"se", se_}, {"activation", nonlinearity_}};
 }
 
 std::vector<FoldedBranch> RepVGGBlock::folded_branches() const {

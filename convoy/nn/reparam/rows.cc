@@ -9,6 +9,7 @@
 #include "convoy/nn/reparam/bn_and_pad.h"
 #include "convoy/nn/reparam/diverse_branch_block.h"
 #include "convoy/nn/reparam/rep_vgg_block.h"
+#include "convoy/nn/reparam/se_block.h"
 
 namespace convoy::nn {
 
@@ -88,6 +89,8 @@ Options ac_options(const PrintedModule& module) {
 
 Options rep_vgg_options(const PrintedModule& module) {
   Options options;
+  if (const PrintedModule* se = child_of(module, "se"); se != nullptr && se->type.starts_with("SEBlock"))
+    set("use_se", OptionValue::Kind::kBool, "True", 1, *se, options);
   if (deployed(module, "rbr_reparam", options)) return options;
   const PrintedModule& dense = child(module, "rbr_dense", module);
   copy(child(dense, "conv", module), kConvOptions, options);
@@ -120,6 +123,12 @@ Options bn_and_pad_options(const PrintedModule& module) {
   return options;
 }
 
+Options se_options(const PrintedModule& module) {
+  Options options;
+  copy(child(module, "down", module), {{"in_channels", "input_channels"}, {"out_channels", "internal_neurons"}}, options);
+  return options;
+}
+
 template <int rank>
 std::shared_ptr<Module> build_ac(const PrintedOptions& o) {
   o.only("reduce_gamma", "False");
@@ -131,8 +140,14 @@ std::shared_ptr<Module> build_ac(const PrintedOptions& o) {
 
 template <int rank>
 std::shared_ptr<Module> build_rep_vgg(const PrintedOptions& o) {
-  o.only("use_se", "False");
-  return std::make_shared<RepVGGBlock>(convolution_options<RepVGGBlockOptions>(o), rank);
+  auto options = convolution_options<RepVGGBlockOptions>(o);
+  options.use_se = o.flag("use_se", false);
+  return std::make_shared<RepVGGBlock>(options, rank);
+}
+
+template <int rank>
+std::shared_ptr<Module> build_se(const PrintedOptions& o) {
+  return std::make_shared<SEBlock>(SEBlockOptions{o.integer("input_channels"), o.integer("internal_neurons")}, rank);
 }
 
 // An activation by its class name, with its default options.
@@ -178,6 +193,18 @@ Checked block_values(const PrintedOptions& o) {
   return per_group * out * taps * 4 + per_group * (Checked(out) * 2) + Checked(out) * 20;
 }
 
+// With squeeze and excitation, which has a sixteenth as many neurons as channels.
+template <int rank>
+Checked rep_vgg_values(const PrintedOptions& o) {
+  const int64_t out = std::max<int64_t>(o.integer("out_channels"), 1);
+  return block_values<rank>(o) + (o.flag("use_se", false) ? Checked(out / 16) * 2 * out + out + out / 16 : Checked(0));
+}
+
+Checked se_values(const PrintedOptions& o) {
+  const int64_t in = std::max<int64_t>(o.integer("input_channels"), 1), inner = std::max<int64_t>(o.integer("internal_neurons"), 1);
+  return Checked(in) * inner * 2 + in + inner;
+}
+
 // Its two convolutions in a row may have any number of channels between them.
 template <int rank>
 Checked diverse_branch_values(const PrintedOptions& o) {
@@ -203,16 +230,20 @@ std::vector<LayerRow> reparam_rows() {
   const Names diverse = {
       "in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "internal_channels_1x1_3x3",
       "deploy",      "nonlinear",    "single_init", "eps",    "momentum"};
+  const Names se = {"input_channels", "internal_neurons"};
   const Names bn_and_pad = {"pad_pixels", "num_features", "eps", "momentum", "affine"};
   return {
       {"ACBlock", ac, 3, build_ac<2>, block_values<2>, ac_options},
       {"ACBlock3d", ac, 3, build_ac<3>, block_values<3>, ac_options},
-      {"RepVGGBlock1d", rep_vgg, 3, build_rep_vgg<1>, block_values<1>, rep_vgg_options},
-      {"RepVGGBlock", rep_vgg, 3, build_rep_vgg<2>, block_values<2>, rep_vgg_options},
-      {"RepVGGBlock3d", rep_vgg, 3, build_rep_vgg<3>, block_values<3>, rep_vgg_options},
+      {"RepVGGBlock1d", rep_vgg, 3, build_rep_vgg<1>, rep_vgg_values<1>, rep_vgg_options},
+      {"RepVGGBlock", rep_vgg, 3, build_rep_vgg<2>, rep_vgg_values<2>, rep_vgg_options},
+      {"RepVGGBlock3d", rep_vgg, 3, build_rep_vgg<3>, rep_vgg_values<3>, rep_vgg_options},
       {"DiverseBranchBlock1d", diverse, 3, build_diverse_branch<1>, diverse_branch_values<1>, diverse_branch_options},
       {"DiverseBranchBlock", diverse, 3, build_diverse_branch<2>, diverse_branch_values<2>, diverse_branch_options},
       {"DiverseBranchBlock3d", diverse, 3, build_diverse_branch<3>, diverse_branch_values<3>, diverse_branch_options},
+      {"SEBlock1d", se, 2, build_se<1>, se_values, se_options},
+      {"SEBlock", se, 2, build_se<2>, se_values, se_options},
+      {"SEBlock3d", se, 2, build_se<3>, se_values, se_options},
       {"BNAndPadLayer1d", bn_and_pad, 2, build_bn_and_pad<1>, bn_and_pad_values, bn_and_pad_options},
       {"BNAndPadLayer", bn_and_pad, 2, build_bn_and_pad<2>, bn_and_pad_values, bn_and_pad_options},
       {"BNAndPadLayer3d", bn_and_pad, 2, build_bn_and_pad<3>, bn_and_pad_values, bn_and_pad_options},
