@@ -65,13 +65,13 @@ void declare(CLI::App& app, Options& options) {
       app, "--verify", options.verify, 1, 1000000,
       "compare both networks on N random inputs, place by place, border and interior apart, and name the cause of a difference");
   add_text(app, "--input", options.input, "SHAPE",
-           "one input, as in 3x224x224 (default: what the weights file says); for --verify, MACs and time");
+           "one input, as in 3x224x224 (default: what the file says); for --verify, MACs and time");
   app.add_flag(
       "--inexact", options.inexact,
       "also fold a batch normalisation into the zero-padded convolution after it, which changes the outputs near the border");
   app.add_option("MODEL", options.model);
   add_text(app, "--against", options.against, "FILE",
-           "verify the folded weights of another program, a safetensors file, instead of Convoy's own; writes nothing");
+           "verify the folded weights of another program (safetensors; ONNX beside MODEL) instead of Convoy's own; writes nothing");
 }
 
 struct Loaded {
@@ -100,16 +100,20 @@ Shape parse_input(const std::string& text) {
   return shape;
 }
 
+void check_against(const Options& options) {
+  if (options.against && !options.verify)
+    throw UsageError("--against needs --verify N", "how many random inputs to compare on: --verify 100");
+  if (options.against && options.out)
+    throw UsageError("--against writes nothing", "leave out -o, or leave out --against to write Convoy's own");
+}
+
 Loaded load(const Options& options) {
   if (!options.weights)
     throw UsageError("'convoy fuse' needs --weights",
                      "for example convoy fuse --weights trained.safetensors -o folded.safetensors");
   if (!options.out && !options.verify)
     throw UsageError("'convoy fuse' needs -o FILE or --verify N", "-o writes the folded network, --verify 100 compares it");
-  if (options.against && !options.verify)
-    throw UsageError("--against needs --verify N", "how many random inputs to compare on: --verify 100");
-  if (options.against && options.out)
-    throw UsageError("--against writes nothing", "leave out -o, or leave out --against to write Convoy's own");
+  check_against(options);
   Loaded loaded{.file = load_model(*options.weights)};
   if (options.net) {
     loaded.network = network_called(*options.net);
@@ -239,10 +243,16 @@ void print_agreement(const nn::Agreement& agreement, Session& session) {
 
 int run(const Options& options, Session& session) {
   if (!options.model.empty()) {
-    if (options.net || options.weights || options.input || options.against || options.inexact)
-      throw UsageError("a model file says everything itself: it takes -o and --verify alone",
+    if (options.net || options.weights || options.inexact)
+      throw UsageError("a model file says everything itself: it takes -o, --verify, --input and --against alone",
                        "for example convoy fuse model.onnx -o small.onnx --verify 10");
-    return fuse_model(options.model, options.out, options.verify, session);
+    check_against(options);
+    return fuse_model({.model = options.model,
+                       .out = options.out,
+                       .against = options.against,
+                       .verify = options.verify,
+                       .input = options.input ? parse_input(*options.input) : Shape()},
+                      session);
   }
   const Loaded loaded = load(options);
   nn::Fused fused = nn::fuse(loaded.network, {.inexact = options.inexact});

@@ -1,4 +1,4 @@
-// Folding of networks from ONNX files.
+// Folding an ONNX file.
 #pragma once
 
 #include <cstdint>
@@ -6,11 +6,19 @@
 #include <string>
 
 #include "cli/session.h"
+#include "convoy/core/tensor.h"
 
 namespace convoy::cli {
 
-/// Folds batch normalisation and parallel convolutions of an ONNX file, prints what that saves, compares both on `verify` random
-/// inputs and writes the result if they agree. Returns kCheckFailed if they do not.
-int fuse_model(const std::string& path, const std::optional<std::string>& out, std::optional<int64_t> verify, Session& session);
+struct FuseModelOptions {
+  std::string model;
+  std::optional<std::string> out, against;  // against: compare this file instead of folding
+  std::optional<int64_t> verify;
+  Shape input;  // of one sample, for a first input whose sizes may be any; empty: as the file says
+};
+
+/// convoy fuse MODEL.onnx: folds batch normalisations into convolutions and merges parallel ones, compares both on `verify` random
+/// inputs and writes `out`. Nothing is written if they differ. Returns the exit code.
+int fuse_model(const FuseModelOptions& options, Session& session);
 
 }  // namespace convoy::cli

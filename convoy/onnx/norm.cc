@@ -1,18 +1,27 @@
 // Normalisation.
+#include <algorithm>
+
 #include "convoy/core/error.h"
 #include "convoy/onnx/import.h"
 
 namespace convoy::onnx {
 namespace {
 
-// Before opset 7 `is_test` asks for the running statistics; old files also list outputs that only training makes.
+// Before opset 14 a node that lists outputs which only training makes is in training mode, unless (before opset 7) `is_test` asks
+// for the running statistics. It may then also list the batch's own statistics.
 void convert_batch_norm(Importing& importing) {
   if (importing.attributes().integer("spatial", 1) == 0) {
     importing.refuse("attribute 'spatial' is 0: statistics per position", "export with opset 9 or later");
   }
-  const bool training = importing.opset() >= 14 && importing.attributes().integer("training_mode", 0) != 0;
+  std::vector<graph::ValueId>& outputs = importing.node.outputs;
+  const bool lists_more =
+      std::count_if(outputs.begin(), outputs.end(), [](graph::ValueId id) { return id != graph::kNoValue; }) > 1;
+  const bool training = importing.opset() >= 14 ? importing.attributes().integer("training_mode", 0) != 0
+                                                : lists_more && importing.attributes().integer("is_test", 0) == 0;
   importing.drop({"spatial", "is_test", "consumed_inputs"});
-  while (!training && importing.node.outputs.size() > 1) importing.node.outputs.pop_back();
+  if (training) importing.attributes().set("training_mode", int64_t{1});
+  const size_t kept = training ? 3 : 1;
+  if (outputs.size() > kept) outputs.resize(kept);
 }
 
 // Before opset 21 scale and bias have a value per group.

@@ -79,19 +79,25 @@ class Writer {
   // Names are unique in files. Inputs and outputs keep theirs.
   void name_values() {
     names_.resize(graph_.values.size());
-    std::unordered_set<std::string> taken;
     const auto keep = [&](ValueId id) {
       names_[static_cast<size_t>(id)] = graph_.value(id).name;
-      taken.insert(graph_.value(id).name);
+      taken_.insert(graph_.value(id).name);
     };
     for (const ValueId id : graph_.inputs) keep(id);
     for (const ValueId id : graph_.outputs) keep(id);
     for (size_t i = 0; i < names_.size(); ++i) {
       if (!names_[i].empty()) continue;
       std::string name = graph_.values[i].name.empty() ? "value" : graph_.values[i].name;
-      for (int64_t k = 1; !taken.insert(name).second; ++k) name = graph_.values[i].name + "_" + std::to_string(k);
+      for (int64_t k = 1; !taken_.insert(name).second; ++k) name = graph_.values[i].name + "_" + std::to_string(k);
       names_[i] = std::move(name);
     }
+  }
+
+  // A name for output i that nobody reads, made from the first one's.
+  std::string spare_name(const Node& node, size_t i) const {
+    std::string spare = name(node.output(0)) + "_" + std::to_string(i);
+    while (taken_.count(spare) > 0) spare += "_";
+    return spare;
   }
 
   const std::string& name(ValueId id) const {
@@ -201,7 +207,13 @@ class Writer {
     }
     while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
     for (const ValueId id : inputs) message.add_string(1, name(id));
-    for (const ValueId id : node.outputs) message.add_string(2, name(id));
+    // In training mode all three must be there.
+    const bool complete = node.op == "BatchNormalization" && node.attributes.integer("training_mode", 0) != 0;
+    const size_t outputs = complete ? 3 : node.outputs.size();
+    for (size_t i = 0; i < outputs; ++i) {
+      const ValueId id = node.output(i);
+      message.add_string(2, complete && id == kNoValue ? spare_name(node, i) : name(id));
+    }
     if (!node.name.empty()) message.add_string(3, node.name);
     message.add_string(4, node.op);
     for (const auto& [key, value] : attributes.all()) {
@@ -270,6 +282,7 @@ class Writer {
 
   const Graph& graph_;
   std::vector<std::string> names_;
+  std::unordered_set<std::string> taken_;  // names_
   int64_t opset_ = kLeastOpset;
 };
 

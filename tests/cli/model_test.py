@@ -36,10 +36,51 @@ class Models(tool.TestCase):
     def test_fuse_folds_and_proves_it(self):
         path = os.path.join(self.folder, "folded.onnx")
         document = self.json_of(run("fuse", MODEL, "-o", path, "--verify", "3", "--json"), "convoy.fuse_model/1")
-        self.assertEqual((document["batch_norms"], document["kept"], document["agrees"]), (1, 0, True))
+        self.assertEqual((document["batch_norms"], document["kept"], document["verified"]["agrees"]), (1, 0, True))
+        layers = document["verified"]["layers"]
+        self.assertEqual([layer["layer"] for layer in layers], ["conv1", "conv2"])
+        for layer in layers:
+            self.assertEqual((layer["border_outputs"], layer["outputs"]), (28, 64))
+            self.assertLess(max(layer["interior"], layer["border"]), 5e-6 * max(layer["largest_output"], 1))
         self.assertEqual(document["after"]["layers"], document["before"]["layers"] - 2)  # the norm, and the sum of two branches
         self.assertEqual(self.json_of(run("fuse", path, "--json"), "convoy.fuse_model/1")["batch_norms"], 0)
         self.assertEqual(run("fuse", MODEL, "--weights", path).code, 2)
+        # The file that was written agrees with what it was made from, and is found to.
+        result = run("fuse", MODEL, "--against", path, "--verify", "3")
+        self.assertEqual(result.code, 0, result)
+        self.assertIn("✓ the same answers on 3 random inputs", result.out)
+
+    def test_fuse_names_what_differs(self):
+        """Another file with the weights of one layer changed."""
+        path = os.path.join(self.folder, "folded.onnx")
+        self.assertEqual(run("fuse", MODEL, "-o", path).code, 0)
+        with open(path, "rb") as file:
+            data = file.read()
+        # The weights lie in the file as raw floats: take one that is far from zero and make it another.
+        at = next(i for i in range(len(data) - 400, 0, -1) if data[i + 3] in (0x3E, 0x3F, 0xBE, 0xBF) and data[i + 7] in (0x3E, 0x3F, 0xBE, 0xBF))
+        other = os.path.join(self.folder, "other.onnx")
+        with open(other, "wb") as file:
+            file.write(data[:at] + b"\0\0\x40\x40" + data[at + 4:])
+        result = run("fuse", MODEL, "--against", other, "--verify", "3")
+        self.assertEqual(result.code, 1, result)
+        self.assertIn("✗ other answers on 3 random inputs", result.out)
+        self.assertFalse(self.json_of(run("fuse", MODEL, "--against", other, "--verify", "3", "--json"), "convoy.fuse_model/1")["verified"]["agrees"])
+
+    def test_fuse_refuses_what_makes_no_sense(self):
+        path = os.path.join(self.folder, "folded.onnx")
+        self.expect_error(run("fuse", MODEL, "--against", MODEL), 2, "--against needs --verify N")
+        self.expect_error(run("fuse", MODEL, "--against", MODEL, "--verify", "2", "-o", path), 2, "--against writes nothing")
+        self.expect_error(run("fuse", MODEL, "--inexact"), 2, "a model file says everything itself: it takes -o, --verify, --input and --against alone")
+        self.expect_error(run("fuse", "/nonexistent.onnx", "-o", path), 3, "/nonexistent.onnx: no such file")
+        self.expect_error(run("fuse", MODEL, "--against", "/nonexistent.onnx", "--verify", "2"), 3, "/nonexistent.onnx: no such file")
+        self.assertEqual(run("fuse", MODEL, "-o", os.path.join(self.folder, "none", "folded.onnx")).code, 3)
+        self.assertEqual(run("fuse", MODEL, "--verify", "0").code, 2)
+        result = run("fuse", MODEL, "--verify", "2", "--input", "4x8x8")
+        self.assertEqual(result.code, 4, result)
+        # Onto itself: the whole new file, or the old one.
+        shutil.copyfile(MODEL, path)
+        self.assertEqual(run("fuse", path, "-o", path, "--verify", "2").code, 0)
+        self.assertEqual(self.json_of(run("fuse", path, "--json"), "convoy.fuse_model/1")["batch_norms"], 0)
 
     def test_a_damaged_file_is_refused(self):
         path = os.path.join(self.folder, "cut.onnx")

@@ -14,6 +14,7 @@
 #include "convoy/core/error.h"
 #include "convoy/onnx/model.h"
 #include "convoy/onnx/writer.h"
+#include "tests/onnx/model_bytes.h"
 
 namespace convoy {
 namespace {
@@ -185,6 +186,27 @@ TEST(OnnxCases, Pass) {
   const char* other = std::getenv("CONVOY_ONNX_CASES_DIR");
   const std::string folder = other != nullptr ? other : CONVOY_ONNX_CASES;
   EXPECT_TRUE(expect_cases(folder)) << "there is no " << folder;
+}
+
+// Before opset 14 the outputs that a batch normalisation lists say whether it is in training mode.
+TEST(OldForms, BatchNormalizationThatListsWhatTrainingMakes) {
+  const auto answer = [](const std::vector<std::string>& outputs, uint64_t opset, const std::vector<testing::Message>& attributes) {
+    const std::vector<testing::Message> nodes = {
+        testing::node("BatchNormalization", {"x", "v", "v", "v", "v"}, outputs, attributes, "bn")};
+    const std::string file = testing::model_of(nodes, {2, 1, 1, 1}, {testing::float_tensor("v", {1})}, opset);
+    const Model model = Model::load_bytes(file);
+    const Tensor x = Tensor::from(std::vector<float>{-1, 3}, {2, 1, 1, 1}), y = model.run({{"x", x}}).at("y");
+    EXPECT_TRUE(identical(Model::load_bytes(onnx::write_bytes(model.graph())).run({{"x", x}}).at("y"), y));
+    return y.at(1);
+  };
+  const double batch = 0.5 * (3 - 1) / std::sqrt(4 + 1e-5) + 0.5, running = 0.5 * (3 - 0.5) / std::sqrt(0.5 + 1e-5) + 0.5;
+  const std::vector<std::string> training = {"y", "mean", "var", "saved_mean", "saved_var"};
+  EXPECT_NEAR(answer(training, 9, {}), batch, 1e-6);
+  EXPECT_NEAR(answer({"y"}, 9, {}), running, 1e-6);
+  EXPECT_NEAR(answer({"y", "", ""}, 13, {}), running, 1e-6);
+  EXPECT_NEAR(answer(training, 6, {testing::attribute_int("is_test", 1)}), running, 1e-6);
+  EXPECT_NEAR(answer({"y", "mean", "var"}, 15, {testing::attribute_int("training_mode", 1)}), batch, 1e-6);
+  EXPECT_NEAR(answer({"y"}, 15, {}), running, 1e-6);
 }
 
 }  // namespace

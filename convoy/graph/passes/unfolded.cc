@@ -88,9 +88,21 @@ class Search {
     const Node* before = maker(node.input(0));
     if (before != nullptr && is_layer(*before)) {
       const std::vector<int32_t>& others = readers_[static_cast<size_t>(node.input(0))];
-      result.reason = "others want the output of the layer in front as it is";
-      result.detail = others.size() > 1 ? names(graph_, others) : "an output of the network";
-      result.remedy = "give each reader its own convolution, or leave it: it costs one product and one sum a value";
+      const bool fixed = graph_.constant(before->input(1)) != nullptr &&
+                         (before->input(2) == kNoValue || graph_.constant(before->input(2)) != nullptr);
+      if (others.size() > 1 || graph_.is_output(node.input(0))) {
+        result.reason = "others want the output of the layer in front as it is";
+        result.detail = others.size() > 1 ? names(graph_, others) : "an output of the network";
+        result.remedy = "give each reader its own convolution, or leave it: it costs one product and one sum a value";
+      } else if (!fixed) {
+        result.reason = "the weight or bias of the layer in front is computed";
+        result.detail = describe(graph_, *before);
+        result.remedy = "export it with constant parameters";
+      } else {
+        result.reason = "the layer in front has its channels on another axis";
+        result.detail = describe(graph_, *before);
+        result.remedy = "leave it: it costs one product and one sum a value";
+      }
       return result;
     }
     result.reason = "no convolution stands directly in front of it or behind it";

@@ -80,6 +80,15 @@ TEST(Unfolded, AnotherReaderOfTheConvolution) {
             "node 'bn' (BatchNormalization) | others want the output of the layer in front as it is | an output of the network\n");
 }
 
+TEST(Unfolded, ComputedWeightsInFront) {
+  Net net;
+  Node node{.op = "Conv", .name = "conv", .inputs = {net.x, net.graph.add_value("w", Type::of(Tensor::zeros({3, 3, 1, 1})))}};
+  net.graph.inputs.push_back(node.inputs[1]);
+  net.graph.outputs = {net.norm("bn", net.push(std::move(node)))};
+  EXPECT_EQ(net.left(),
+            "node 'bn' (BatchNormalization) | the weight or bias of the layer in front is computed | node 'conv' (Conv)\n");
+}
+
 TEST(Unfolded, MisalignedBranches) {
   Net net;
   const ValueId large = net.conv("large", net.x, {3, 3, 5, 5}, {0, 0, 4, 4});

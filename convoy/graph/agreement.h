@@ -1,0 +1,60 @@
+// Does a rewritten graph give the answers of the one it was made from, and if not, where and why?
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "convoy/graph/executor.h"
+#include "convoy/graph/graph.h"
+
+namespace convoy::graph {
+
+/// One convolution, transposed convolution or matrix product of the rewritten graph that has other parameters than the original:
+/// the largest differences from what the original computes of the same input.
+struct LayerAgreement {
+  std::string layer;                        // its node's name, or its output's
+  double interior = 0;                      // where no tap reads padding
+  double border = 0;                        // elsewhere
+  double scale = 0;                         // the largest output
+  int64_t border_outputs = 0, outputs = 0;  // positions of one channel
+  bool agrees = true;
+  std::string cause, remedy;  // if it does not
+};
+
+struct GraphAgreement {
+  std::vector<LayerAgreement> layers;
+  double difference = 0, scale = 0;  // of the graphs' outputs
+  double limit = 0;                  // of a difference over the scale: 1e-4, or 1e-9 if every output is float64
+  bool agrees = true;
+};
+
+/// Compares two graphs with the same inputs and outputs. A layer is found in both by the names of the values that it reads and
+/// makes, which folding keeps: Convoy's own and other programs'; what has no counterpart is compared by the outputs alone.
+class Comparison {
+ public:
+  Comparison(const Graph& before, const Graph& after);
+  /// Errors: as Executor::run; ShapeMismatch if an output has another shape, Error if one is missing.
+  void run(const Values& inputs);
+  /// Of all runs so far.
+  GraphAgreement result() const;
+
+ private:
+  struct Layer {
+    Node node;                                      // of `after_`
+    std::string input, output;                      // names in both
+    ValueId before_input = -1, before_output = -1;  // in `before_`
+    LayerAgreement found;
+  };
+  void compare_layer(Layer& layer, const Tensor& input, const Tensor& wanted) const;
+  void explain(LayerAgreement& found, const Layer& layer, double limit) const;
+
+  Graph before_, after_;
+  std::vector<std::string> outputs_;
+  std::vector<Layer> layers_;
+  Executor watched_, rewritten_;  // before_ with what layers_ read and make as outputs too
+  double difference_ = 0, scale_ = 0;
+  bool exact_ = true;
+};
+
+}  // namespace convoy::graph
