@@ -1,9 +1,10 @@
 // forward:    output[oc][pixel]     = sum over ic of weight[oc][ic] input[ic][pixel]
 // grad_input: grad_input[ic][pixel] = sum over oc of weight[oc][ic] grad_output[oc][pixel]
 //
-// Large maps: lanes = pixels, loaded straight from the planes. Small maps, whose pixels do not fill vectors: lanes = result
-// channels. Many result channels, maps of many pages, a stride, or maps of a few pixels (there the samples of a batch make one
-// run): the pixels are first gathered, channel by channel, into a slab in the cache.
+// Large maps: lanes = pixels, loaded straight from the planes; while one panel of pixels is multiplied, the next one's lines are
+// asked for (a copy of the panel, which lies in one piece, takes 2 to 30 % longer). Small maps, whose pixels do not fill vectors:
+// lanes = result channels. A stride, or maps of a few pixels (there the samples of a batch make one run): the pixels are first
+// gathered, channel by channel, into a slab in the cache.
 //
 // How threads share the work is decided by what they read, since in a network half of the planes were written by another core, and
 // fetching a line from its cache takes as long as 400 multiply-adds: parts of the result channels read all planes, parts of the
@@ -67,6 +68,20 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   return p;
 }
 
+// The plan in terms of this instruction set's tiles.
+struct Tiles {
+  bool pixel_lanes;
+  bool gather;            // pixels into panels
+  int64_t count;          // of result channels
+  int64_t height, extra;  // tile i has `height` rows, and one more if i < extra
+  int64_t last;           // rows of the last tile as packed, if lanes are channels
+  int64_t step;           // pixels of a register tile and of a panel
+
+  int64_t begin(int64_t i) const { return i * height + std::min(i, extra); }
+  int64_t rows(int64_t i) const { return i + 1 == count && !pixel_lanes ? last : height + (i < extra ? 1 : 0); }
+  int64_t packed_rows() const { return begin(count - 1) + rows(count - 1); }
+};
+
 // How a run is cut into tasks: only speed depends on it.
 struct Split {
   int64_t row_parts, pixel_parts;
@@ -103,20 +118,7 @@ using conv_tile::Tap;
 using pointwise::Plan;
 using pointwise::Segment;
 using pointwise::Split;
-
-// The plan in terms of this instruction set's tiles.
-struct Tiles {
-  bool pixel_lanes;
-  bool gather;            // pixels into panels
-  int64_t count;          // of result channels
-  int64_t height, extra;  // tile i has `height` rows, and one more if i < extra
-  int64_t last;           // rows of the last tile as packed, if lanes are channels
-  int64_t step;           // pixels of a register tile and of a panel
-
-  int64_t begin(int64_t i) const { return i * height + std::min(i, extra); }
-  int64_t rows(int64_t i) const { return i + 1 == count && !pixel_lanes ? last : height + (i < extra ? 1 : 0); }
-  int64_t packed_rows() const { return begin(count - 1) + rows(count - 1); }
-};
+using pointwise::Tiles;
 
 // Lanes are pixels where these fill vectors better than the result channels do, and channels are so few that transposing counts.
 HWY_INLINE Tiles MakeTiles(const Plan& p) {
@@ -138,9 +140,7 @@ HWY_INLINE Tiles MakeTiles(const Plan& p) {
     t.last = p.rows - (t.count - 1) * t.height <= lanes ? lanes : t.height;
     t.step = tile::kPixels;
   }
-  // Rows read again and again are worth a copy that lies in one piece: planes are pages apart, more than the first TLB level holds.
-  // Of large maps a copy also reads ahead, as single vectors of many planes do not.
-  t.gather = p.fold || p.strided || (t.pixel_lanes && (t.count > 16 || (t.count > 2 && p.map >= 2048)));
+  t.gather = p.fold || p.strided;
   return t;
 }
 
@@ -162,9 +162,8 @@ struct PointwiseScratch {
   int64_t all() const { return taps + slab + sums + segments; }
 };
 
-HWY_INLINE PointwiseScratch ScratchOf(const Plan& p, const Tiles& t, const Split& split) {
-  const int64_t steps = (p.pixels + t.step - 1) / t.step;
-  const int64_t pixels = (steps + split.pixel_parts - 1) / split.pixel_parts * t.step;
+// For so many pixels at a time.
+HWY_INLINE PointwiseScratch ScratchOf(const Plan& p, const Tiles& t, int64_t pixels) {
   const auto lines = [](int64_t floats) { return (floats + 15) / 16 * 16; };
   return {.taps = t.pixel_lanes ? 0 : lines(p.chain * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
           .slab = t.gather ? lines(pixels * p.channels) : 0,
@@ -172,10 +171,10 @@ HWY_INLINE PointwiseScratch ScratchOf(const Plan& p, const Tiles& t, const Split
           .segments = t.gather ? lines(pixels * static_cast<int64_t>(sizeof(Segment) / sizeof(float))) : 0};
 }
 
-struct PointwiseIo {
-  const float *source, *bias, *packed;
-  float* result;
-};
+HWY_INLINE int64_t PixelsOfPart(const Plan& p, const Tiles& t, const Split& split) {
+  const int64_t steps = (p.pixels + t.step - 1) / t.step;
+  return (steps + split.pixel_parts - 1) / split.pixel_parts * t.step;
+}
 
 // Copies the pixels [begin, end) of a run into slab[panel][channel][panel_width].
 HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* source, int64_t begin, int64_t end,
@@ -204,108 +203,139 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
   }
 }
 
-HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const PointwiseIo& io, const Epilogue<float>& what_follows,
+// Some tiles of some pixels, on the calling thread.
+HWY_ATTR void RunPiece(const ConvShape& s, const Plan& p, const Tiles& tiles, const pointwise::Arrays& io,
+                       const SplitEpilogue& epilogue, const pointwise::Piece& piece, const PointwiseScratch& floats,
+                       float* scratch) {
+  const int64_t group = piece.image % p.groups, packed_group = tiles.packed_rows() * p.channels, step = tiles.step;
+  const int64_t tile_begin = piece.tile_begin, tile_end = piece.tile_end, begin = piece.begin, end = piece.end;
+  Tap* const taps = reinterpret_cast<Tap*>(scratch);
+  float* const slab = scratch + floats.taps;
+  float* const sums = slab + floats.slab;
+  const float* source = io.source + piece.image * p.channels * p.source_plane + begin;
+  int64_t plane = p.source_plane;
+  if (tiles.gather) {
+    GatherPixels(p, s, source - begin, begin, end, step, reinterpret_cast<Segment*>(sums + floats.sums), slab);
+    source = slab;
+    plane = step;
+  }
+  // Where pixel `at` begins a tile.
+  const auto source_of = [&](int64_t at) { return source + (tiles.gather ? at * p.channels : at); };
+  float* const result = io.result + piece.image * p.rows * p.map;  // of the first sample, if samples make one run
+  const float* const packed = io.packed + group * packed_group;
+  const float* const bias = io.bias != nullptr ? io.bias + group * p.rows : nullptr;
+  conv_tile::Finish finish(epilogue, io.result);
+  conv_tile::Work work;
+  work.source_channel = plane;
+  work.taps = taps;
+  const auto chain_of = [&](int64_t tile, int64_t c) {
+    const int64_t count = std::min(p.chain, p.channels - c);
+    (tiles.pixel_lanes ? work.channels : work.tap_count) = count;
+    work.weight = packed + tiles.begin(tile) * p.channels + c * tiles.rows(tile);
+    work.add = c > 0;
+    finish.bias = bias != nullptr ? bias + tiles.begin(tile) : nullptr;
+  };
+  if (tiles.pixel_lanes) {
+    const auto run = [&](int64_t i, int64_t c, int64_t at) HWY_ATTR {
+      work.source = source_of(at - begin) + c * plane;
+      work.sums = result + tiles.begin(i) * p.map + at;
+      const int64_t rows = tiles.rows(i), pixels = std::min(step, end - at);
+      const bool last = c + p.chain >= p.channels;
+      tile::RunPixelTile<true>(work, rows, pixels, last ? &finish : nullptr);
+      if (last) epilogue.finish(work.sums, pixels, rows, p.map);
+    };
+    work.sums_stride = p.map;
+    for (int64_t c = 0; c < p.channels; c += p.chain) {
+      if (tiles.gather) {  // panels follow each other in the slab, and stores along the rows
+        for (int64_t i = tile_begin; i < tile_end; ++i) {
+          chain_of(i, c);
+          for (int64_t at = begin; at < end; at += step) run(i, c, at);
+        }
+      } else {  // pixels stay in the first cache for all rows
+        for (int64_t at = begin; at < end; at += step) {
+          for (int64_t i = tile_begin; i < tile_end; ++i) {
+            chain_of(i, c);
+            // The lines of the pixels that come next, one of each channel a tile.
+            work.ahead_pixels =
+                i - tile_begin < step / tile::Lanes() && at + step < end ? step + (i - tile_begin) * tile::Lanes() : 0;
+            run(i, c, at);
+          }
+        }
+      }
+    }
+    return;
+  }
+  const int64_t rows_of_tile = 2 * tile::Lanes(), pixel_tiles = (end - begin + tile::kPixels - 1) / tile::kPixels;
+  // The channels of a chain as one list of taps: 10 % faster than a loop over channels.
+  work.channels = 1;
+  for (int64_t i = tile_begin; i < tile_end; ++i) {
+    const int64_t vectors = tiles.rows(i) / tile::Lanes();
+    if (i == tile_begin || tiles.rows(i) != tiles.rows(i - 1)) {
+      for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * plane, c * tiles.rows(i)};
+    }
+    work.sums_stride = rows_of_tile;
+    for (int64_t c = 0; c < p.channels; c += p.chain) {
+      chain_of(i, c);
+      // The next chain's weights may lie beyond the cache: they are fetched by the way, spread over the tiles.
+      const int64_t weights = work.tap_count * tiles.rows(i);
+      work.ahead = c + p.chain < p.channels || i + 1 < tile_end ? work.weight + weights : nullptr;
+      work.ahead_step = (tiles.rows(i) + pixel_tiles - 1) / pixel_tiles;
+      for (int64_t j = 0; j < pixel_tiles; ++j) {  // of about equal width, unless they are panels
+        const int64_t at = tiles.gather ? j * step : (end - begin) * j / pixel_tiles;
+        const int64_t to = tiles.gather ? std::min(at + step, end - begin) : (end - begin) * (j + 1) / pixel_tiles;
+        work.source = source_of(at) + c * plane;
+        work.sums = sums + at * rows_of_tile;
+        tile::RunChannelTile<false>(work, to - at, vectors, 1);
+        if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
+      }
+    }
+    const int64_t row = tiles.begin(i), count = std::min(rows_of_tile, p.rows - row);
+    for (int64_t at = begin; at < end;) {  // sample by sample
+      const int64_t sample = at / p.map, length = std::min((sample + 1) * p.map, end) - at;
+      float* const to = result + (sample * p.groups * p.rows + row) * p.map + at % p.map;
+      tile::StoreChannels(sums + (at - begin) * rows_of_tile, rows_of_tile, length, count, finish, to, p.map);
+      epilogue.finish(to, length, count, p.map);
+      at += length;
+    }
+  }
+}
+
+HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const pointwise::Arrays& io, const Epilogue<float>& what_follows,
                            Workspace& workspace) {
   const SplitEpilogue epilogue(what_follows);
   const Tiles tiles = MakeTiles(p);
   const Split split = PointwiseSplit(p, tiles, num_threads());
-  const PointwiseScratch floats = ScratchOf(p, tiles, split);
+  const PointwiseScratch floats = ScratchOf(p, tiles, PixelsOfPart(p, tiles, split));
   float* const scratch = workspace.take<float>(floats.all() * num_threads());
-  const int64_t packed_group = tiles.packed_rows() * p.channels, step = tiles.step;
-  const int64_t steps = (p.pixels + step - 1) / step, parts = split.row_parts * split.pixel_parts;
+  const int64_t steps = (p.pixels + tiles.step - 1) / tiles.step, parts = split.row_parts * split.pixel_parts;
   parallel_for(p.images * parts, [&](int64_t task, int thread) HWY_ATTR {
-    const int64_t image = task / parts, group = image % p.groups;
     const int64_t pixel_part = task % parts / split.row_parts, row_part = task % split.row_parts;
-    const int64_t begin = steps * pixel_part / split.pixel_parts * step;
-    const int64_t end = std::min(steps * (pixel_part + 1) / split.pixel_parts * step, p.pixels);
-    const int64_t tile_begin = tiles.count * row_part / split.row_parts, tile_end = tiles.count * (row_part + 1) / split.row_parts;
-    Tap* const taps = reinterpret_cast<Tap*>(scratch + thread * floats.all());
-    float* const slab = scratch + thread * floats.all() + floats.taps;
-    float* const sums = slab + floats.slab;
-    const float* source = io.source + image * p.channels * p.source_plane + begin;
-    int64_t plane = p.source_plane;
-    if (tiles.gather) {
-      GatherPixels(p, s, source - begin, begin, end, step, reinterpret_cast<Segment*>(sums + floats.sums), slab);
-      source = slab;
-      plane = step;
-    }
-    // Where pixel `at` begins a tile.
-    const auto source_of = [&](int64_t at) { return source + (tiles.gather ? at * p.channels : at); };
-    float* const result = io.result + image * p.rows * p.map;  // of the first sample, if samples make one run
-    const float* const packed = io.packed + group * packed_group;
-    const float* const bias = io.bias != nullptr ? io.bias + group * p.rows : nullptr;
-    conv_tile::Finish finish(epilogue, io.result);
-    conv_tile::Work work;
-    work.source_channel = plane;
-    work.taps = taps;
-    const auto chain_of = [&](int64_t tile, int64_t c) {
-      const int64_t count = std::min(p.chain, p.channels - c);
-      (tiles.pixel_lanes ? work.channels : work.tap_count) = count;
-      work.weight = packed + tiles.begin(tile) * p.channels + c * tiles.rows(tile);
-      work.add = c > 0;
-      finish.bias = bias != nullptr ? bias + tiles.begin(tile) : nullptr;
-    };
-    if (tiles.pixel_lanes) {
-      const auto run = [&](int64_t i, int64_t c, int64_t at) HWY_ATTR {
-        work.source = source_of(at - begin) + c * plane;
-        work.sums = result + tiles.begin(i) * p.map + at;
-        const int64_t rows = tiles.rows(i), pixels = std::min(step, end - at);
-        const bool last = c + p.chain >= p.channels;
-        tile::RunPixelTile<true>(work, rows, pixels, last ? &finish : nullptr);
-        if (last) epilogue.finish(work.sums, pixels, rows, p.map);
-      };
-      work.sums_stride = p.map;
-      for (int64_t c = 0; c < p.channels; c += p.chain) {
-        if (tiles.gather) {  // panels follow each other in the slab, and stores along the rows
-          for (int64_t i = tile_begin; i < tile_end; ++i) {
-            chain_of(i, c);
-            for (int64_t at = begin; at < end; at += step) run(i, c, at);
-          }
-        } else {  // pixels stay in the first cache for all rows
-          for (int64_t at = begin; at < end; at += step) {
-            for (int64_t i = tile_begin; i < tile_end; ++i) {
-              chain_of(i, c);
-              run(i, c, at);
-            }
-          }
-        }
-      }
-      return;
-    }
-    const int64_t rows_of_tile = 2 * tile::Lanes(), pixel_tiles = (end - begin + tile::kPixels - 1) / tile::kPixels;
-    // The channels of a chain as one list of taps: 10 % faster than a loop over channels.
-    work.channels = 1;
-    for (int64_t i = tile_begin; i < tile_end; ++i) {
-      const int64_t vectors = tiles.rows(i) / tile::Lanes();
-      if (i == tile_begin || tiles.rows(i) != tiles.rows(i - 1)) {
-        for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * plane, c * tiles.rows(i)};
-      }
-      work.sums_stride = rows_of_tile;
-      for (int64_t c = 0; c < p.channels; c += p.chain) {
-        chain_of(i, c);
-        // The next chain's weights may lie beyond the cache: they are fetched by the way, spread over the tiles.
-        const int64_t weights = work.tap_count * tiles.rows(i);
-        work.ahead = c + p.chain < p.channels || i + 1 < tile_end ? work.weight + weights : nullptr;
-        work.ahead_step = (tiles.rows(i) + pixel_tiles - 1) / pixel_tiles;
-        for (int64_t j = 0; j < pixel_tiles; ++j) {  // of about equal width, unless they are panels
-          const int64_t at = tiles.gather ? j * step : (end - begin) * j / pixel_tiles;
-          const int64_t to = tiles.gather ? std::min(at + step, end - begin) : (end - begin) * (j + 1) / pixel_tiles;
-          work.source = source_of(at) + c * plane;
-          work.sums = sums + at * rows_of_tile;
-          tile::RunChannelTile<false>(work, to - at, vectors, 1);
-          if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
-        }
-      }
-      const int64_t row = tiles.begin(i), count = std::min(rows_of_tile, p.rows - row);
-      for (int64_t at = begin; at < end;) {  // sample by sample
-        const int64_t sample = at / p.map, length = std::min((sample + 1) * p.map, end) - at;
-        float* const to = result + (sample * p.groups * p.rows + row) * p.map + at % p.map;
-        tile::StoreChannels(sums + (at - begin) * rows_of_tile, rows_of_tile, length, count, finish, to, p.map);
-        epilogue.finish(to, length, count, p.map);
-        at += length;
-      }
-    }
+    const pointwise::Piece piece{task / parts, tiles.count * row_part / split.row_parts,
+                                 tiles.count * (row_part + 1) / split.row_parts,
+                                 steps * pixel_part / split.pixel_parts * tiles.step,
+                                 std::min(steps * (pixel_part + 1) / split.pixel_parts * tiles.step, p.pixels)};
+    RunPiece(s, p, tiles, io, epilogue, piece, floats, scratch + thread * floats.all());
   });
+}
+
+HWY_ATTR pointwise::Pieces PointwisePieces(const ConvShape& s) {
+  const Plan p = pointwise::make_plan(s, Direction::kForward);
+  const Tiles tiles = MakeTiles(p);
+  return {tiles.count, tiles.height, tiles.extra, p.rows, tiles.step};
+}
+
+HWY_ATTR int64_t PointwisePieceFloats(const ConvShape& s, int64_t pixels) {
+  const Plan p = pointwise::make_plan(s, Direction::kForward);
+  const Tiles tiles = MakeTiles(p);
+  return ScratchOf(p, tiles, (pixels + tiles.step - 1) / tiles.step * tiles.step).all();
+}
+
+HWY_ATTR void PointwisePiece(const ConvShape& s, const pointwise::Arrays& io, const SplitEpilogue& epilogue,
+                             const pointwise::Piece& piece, float* scratch) {
+  const Plan p = pointwise::make_plan(s, Direction::kForward);
+  const Tiles tiles = MakeTiles(p);
+  RunPiece(s, p, tiles, io, epilogue, piece,
+           ScratchOf(p, tiles, (piece.end - piece.begin + tiles.step - 1) / tiles.step * tiles.step), scratch);
 }
 
 HWY_ATTR void PointwiseForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
@@ -342,7 +372,8 @@ HWY_ATTR size_t PointwisePackedBytes(const ConvShape& s, Direction direction) {
 HWY_ATTR size_t PointwiseWorkspace(const ConvShape& s, Direction direction, int threads) {
   const Plan p = pointwise::make_plan(s, direction);
   const Tiles tiles = MakeTiles(p);
-  return static_cast<size_t>(ScratchOf(p, tiles, PointwiseSplit(p, tiles, threads)).all() * threads) * sizeof(float);
+  return static_cast<size_t>(ScratchOf(p, tiles, PixelsOfPart(p, tiles, PointwiseSplit(p, tiles, threads))).all() * threads) *
+         sizeof(float);
 }
 
 // Products that the lanes compute, those beyond the rows or pixels included.
@@ -368,6 +399,9 @@ HWY_EXPORT(PointwisePack);
 HWY_EXPORT(PointwisePackedBytes);
 HWY_EXPORT(PointwiseWorkspace);
 HWY_EXPORT(PointwiseProducts);
+HWY_EXPORT(PointwisePieces);
+HWY_EXPORT(PointwisePieceFloats);
+HWY_EXPORT(PointwisePiece);
 
 namespace {
 
@@ -438,5 +472,16 @@ const ConvKernel kConvPointwiseGradInput{.name = "conv_pointwise",
                                            HWY_DYNAMIC_DISPATCH(PointwiseGradInput)(s, io, w);
                                          }};
 
+namespace pointwise {
+
+Pieces pieces(const ConvShape& s) { return HWY_DYNAMIC_DISPATCH(PointwisePieces)(s); }
+
+int64_t piece_scratch_floats(const ConvShape& s, int64_t pixels) { return HWY_DYNAMIC_DISPATCH(PointwisePieceFloats)(s, pixels); }
+
+void run_piece(const ConvShape& s, const Arrays& arrays, const SplitEpilogue& epilogue, const Piece& piece, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(PointwisePiece)(s, arrays, epilogue, piece, scratch);
+}
+
+}  // namespace pointwise
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

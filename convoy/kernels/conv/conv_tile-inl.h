@@ -294,6 +294,7 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
     for (; c + 4 <= t.channels; c += 4) {
       HWY_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
+        __builtin_prefetch(x + t.ahead_pixels, 0, 2);
         AddPixels<kTail, kR, kV>(x, w + i * kR, mask, sum);
         KeepOrder();
         x += step;

@@ -30,6 +30,8 @@ struct Work {
   // up); null: nothing.
   const float* ahead = nullptr;
   int64_t ahead_step = 0;
+  // Pixel tiles without a list of taps: so many floats from each channel's first pixel a line is asked for.
+  int64_t ahead_pixels = 0;
 };
 
 /// What happens to finished sums on their way to the result: bias, residual, clamp.
