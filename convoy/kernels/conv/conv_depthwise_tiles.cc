@@ -56,11 +56,6 @@ struct TilePlan {
   int64_t scratch_floats() const { return g.sources * source_floats * (2 * g.phase_columns() <= kLanes ? 2 : 1); }
 };
 
-struct TileRange {
-  int64_t first_plane, planes;
-  int64_t first_tile, tiles;
-};
-
 }  // namespace convoy::kernels::depthwise
 #endif  // CONVOY_KERNELS_CONV_DEPTHWISE_TILES_PLAN
 
@@ -546,19 +541,28 @@ const char* refuse_tiles(const Geometry& g) {
 
 int64_t tile_scratch_floats(const Geometry& g) { return TilePlan(g).scratch_floats(); }
 
+int64_t tiles_of_plane(const Geometry& g) { return TilePlan(g).plane_tiles; }
+
+namespace {
+
+Together together_in(const Job& job) {
+  if (!HWY_DYNAMIC_DISPATCH(PairsPlanes)()) return Together::kNone;
+  if (2 * job.g.phase_columns() <= kLanes) return Together::kNarrow;
+  return job.g.sources > 1 && job.group_channels % 2 == 0 ? Together::kOfGroup : Together::kNone;
+}
+
+}  // namespace
+
+void run_tile_range(const Job& job, const SplitEpilogue& epilogue, const TileRange& range, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(RunTiles)(job, TilePlan(job.g), epilogue, together_in(job), range, scratch);
+}
+
 void run_tiles(const Job& job, const Epilogue<float>& epilogue_of_call, Workspace& workspace) {
   const SplitEpilogue epilogue(epilogue_of_call);
   const TilePlan plan(job.g);
   const int64_t scratch_floats = plan.scratch_floats();
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
-  Together together = Together::kNone;
-  if (HWY_DYNAMIC_DISPATCH(PairsPlanes)()) {
-    if (2 * plan.g.phase_columns() <= kLanes) {
-      together = Together::kNarrow;
-    } else if (plan.g.sources > 1 && job.group_channels % 2 == 0) {
-      together = Together::kOfGroup;
-    }
-  }
+  const Together together = together_in(job);
   const int64_t step = together == Together::kNone ? 1 : 2, units = (job.planes + step - 1) / step;
   if (units == 0) return;              // an empty batch
   constexpr double kTaskWork = 100e3;  // multiply-adds: about two microseconds
