@@ -4,16 +4,18 @@
 
 namespace convoy::graph {
 
-std::optional<ActivationOf> fused_activation(const Attributes& attributes) {
-  const auto* kind = attributes.get<int64_t>("activation");
+std::optional<ActivationOf> fused_activation(const Attributes& attributes, std::string_view which) {
+  const std::string name(which);
+  const auto* kind = attributes.get<int64_t>(name);
   if (kind == nullptr) return std::nullopt;
-  return ActivationOf{static_cast<Activation>(*kind), {attributes.number("activation_a", 0), attributes.number("activation_b", 0)}};
+  return ActivationOf{static_cast<Activation>(*kind), {attributes.number(name + "_a", 0), attributes.number(name + "_b", 0)}};
 }
 
-void set_fused_activation(Attributes& attributes, const ActivationOf& activation) {
-  attributes.set("activation", static_cast<int64_t>(activation.kind));
-  attributes.set("activation_a", activation.options.a);
-  attributes.set("activation_b", activation.options.b);
+void set_fused_activation(Attributes& attributes, const ActivationOf& activation, std::string_view which) {
+  const std::string name(which);
+  attributes.set(name, static_cast<int64_t>(activation.kind));
+  attributes.set(name + "_a", activation.options.a);
+  attributes.set(name + "_b", activation.options.b);
 }
 
 std::optional<ActivationOf> activation_of(const Graph& graph, const Node& node) {

@@ -2,6 +2,9 @@
 //
 //   FusedConv            input, weight, bias, residual; Conv's attributes: activation(Conv + residual)
 //   FusedConvTranspose   input, weight, bias; ConvTranspose's attributes: activation(ConvTranspose)
+//   ExpandDepthwise      input, weight (E, C, 1, 1), bias, depthwise weight (E, 1, *), depthwise bias; the depthwise Conv's
+//   attributes:
+//                        activation(Conv(expand_activation(Conv(input, weight, bias)), depthwise weight, depthwise bias))
 //   Linear               input (*, K), weight (O, K), bias (O): activation(input weight^T + bias)
 //   Activation           input: activation(input)
 //   ChannelAffine        input (N, C, *), scale (C), shift (C): activation(input scale[c] + shift[c])
@@ -11,6 +14,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "convoy/core/elementwise.h"
 #include "convoy/graph/graph.h"
@@ -23,9 +27,11 @@ struct ActivationOf {
   ActivationOptions options = {};
 };
 
-/// The attributes "activation", "activation_a" and "activation_b" of a fused node; nullopt: none.
-std::optional<ActivationOf> fused_activation(const Attributes& attributes);
-void set_fused_activation(Attributes& attributes, const ActivationOf& activation);
+/// The attributes "activation", "activation_a" and "activation_b" of a fused node; nullopt: none. kExpandActivation: of the first
+/// of two convolutions.
+inline constexpr std::string_view kActivation = "activation", kExpandActivation = "expand_activation";
+std::optional<ActivationOf> fused_activation(const Attributes& attributes, std::string_view which = kActivation);
+void set_fused_activation(Attributes& attributes, const ActivationOf& activation, std::string_view which = kActivation);
 
 /// The activation that a node computes of its input 0 and nothing else: of an Activation node, and of ONNX's where its parameters
 /// are known (Relu, Clip with constant bounds, HardSwish, ...). float32 alone is meant.

@@ -106,6 +106,12 @@ class Summary {
     if (node.op == "Conv" || node.op == "FusedConv" || node.op == "ConvInteger" || node.op == "DeformConv")
       return convolution_macs(node, false);
     if (node.op == "ConvTranspose" || node.op == "FusedConvTranspose") return convolution_macs(node, true);
+    if (node.op == "ExpandDepthwise") {
+      const std::optional<Shape> weight = type(node.input(1)).shape(), depthwise = type(node.input(3)).shape();
+      const std::optional<double> inputs = count(node.input(0)), outputs = count(node.output(0)), taps = count(node.input(3));
+      if (!weight || !depthwise || !inputs || !outputs || !taps || (*depthwise)[0] == 0) return std::nullopt;
+      return *inputs * static_cast<double>((*weight)[0]) + *outputs * *taps / static_cast<double>((*depthwise)[0]);
+    }
     if (node.op == "Gemm" || node.op == "Linear" || node.op == "MatMul" || node.op == "MatMulInteger") {
       const std::optional<Shape> a = type(node.input(0)).shape();
       const std::optional<double> outputs = count(node.output(0));
@@ -156,17 +162,20 @@ class Summary {
         result.parameters += numel(constant.shape().value_or(Shape{0}));
     }
     const bool transposed = node.op == "ConvTranspose" || node.op == "FusedConvTranspose";
+    const bool expands = node.op == "ExpandDepthwise";
     const bool convolution =
-        transposed || node.op == "Conv" || node.op == "FusedConv" || node.op == "ConvInteger" || node.op == "DeformConv";
+        transposed || expands || node.op == "Conv" || node.op == "FusedConv" || node.op == "ConvInteger" || node.op == "DeformConv";
     const bool pooling = node.op == "MaxPool" || node.op == "AveragePool" || node.op == "LpPool";
     std::optional<std::vector<shape::Axis>> axes;
     if (convolution) {
-      const std::optional<Shape> weight = type(node.input(1)).shape();
+      const std::optional<Shape> weight = type(node.input(expands ? 3 : 1)).shape();
       if (weight && weight->size() >= 3) axes = window_axes(node, {weight->begin() + 2, weight->end()});
     } else if (pooling) {
       axes = window_axes(node, {});
     }
     if (axes) result.kernel = kernel_text(*axes, convolution ? node.attributes.integer("group", 1) : 1);
+    if (axes && expands)
+      result.kernel = kernel_text(std::vector<shape::Axis>(axes->size(), shape::Axis{}), 1) + " " + result.kernel;
     result.macs = macs(node);
     const Chain seen = (convolution || pooling) && !axes ? Chain() : chain(node, axes, transposed);
     for (const ValueId id : node.outputs) {

@@ -83,4 +83,42 @@ std::vector<int64_t> spatial_sizes(const Dims& dims) {
   return sizes;
 }
 
+std::optional<shape::ConvShape> conv_shape(const Attributes& attributes, const Shape& input, const Shape& weight, bool transposed) {
+  const auto rank = static_cast<int>(input.size()) - 2;
+  if (rank < 1 || rank > shape::kMaxSpatialRank || weight.size() != input.size()) return std::nullopt;
+  shape::ConvShape s;
+  s.rank = rank;
+  s.transposed = transposed;
+  s.batch = input[0];
+  s.in_channels = input[1];
+  s.groups = attributes.integer("group", 1);
+  if (s.groups < 1) return std::nullopt;
+  s.out_channels = transposed ? weight[1] * s.groups : weight[0];
+  const std::vector<int64_t> sizes{input.begin() + 2, input.end()};
+  const auto axes = windows(attributes, {weight.begin() + 2, weight.end()}, sizes);
+  if (!axes || axes->size() != sizes.size()) return std::nullopt;
+  for (size_t a = 0; a < sizes.size(); ++a) {
+    if ((*axes)[a].kernel_size != weight[2 + a]) return std::nullopt;
+    s.input[static_cast<size_t>(s.first_axis()) + a] = sizes[a];
+    s.axes[static_cast<size_t>(s.first_axis()) + a] = (*axes)[a];
+  }
+  if (transposed) {
+    if (attributes.has("output_shape") || attributes.text("auto_pad", "NOTSET") != "NOTSET") return std::nullopt;
+    const std::vector<int64_t> extra = attributes.integers("output_padding");
+    if (!extra.empty() && extra.size() != static_cast<size_t>(rank)) return std::nullopt;
+    for (size_t a = 0; a < extra.size(); ++a) s.output_padding[static_cast<size_t>(s.first_axis()) + a] = extra[a];
+  }
+  const auto complete = shape::complete(s);
+  if (!complete) return std::nullopt;
+  const bool weight_fits = transposed ? weight[0] == s.in_channels : weight[1] * s.groups == s.in_channels;
+  if (!weight_fits) return std::nullopt;
+  return *complete;
+}
+
+Shape output_shape(const shape::ConvShape& layer) {
+  Shape shape{layer.batch, layer.out_channels};
+  for (int a = layer.first_axis(); a < shape::kMaxSpatialRank; ++a) shape.push_back(layer.output[static_cast<size_t>(a)]);
+  return shape;
+}
+
 }  // namespace convoy::graph

@@ -7,6 +7,7 @@
 
 #include "convoy/graph/graph.h"
 #include "convoy/shape/axis.h"
+#include "convoy/shape/conv.h"
 
 namespace convoy::graph {
 
@@ -17,6 +18,12 @@ namespace convoy::graph {
 /// dilations below 1, an unknown auto_pad.
 std::optional<std::vector<shape::Axis>> windows(const Attributes& attributes, const std::vector<int64_t>& kernel,
                                                 const std::vector<int64_t>& sizes);
+
+/// The layer that a convolution node's attributes make of an input and a weight of these shapes; nullopt where they are not a plain
+/// call's: then Operator::run words the error, or knows more. Errors: windows'.
+std::optional<shape::ConvShape> conv_shape(const Attributes& attributes, const Shape& input, const Shape& weight, bool transposed);
+/// The shape of what it gives.
+Shape output_shape(const shape::ConvShape& layer);
 
 /// The spatial sizes of a type's dims, -1 where not known.
 std::vector<int64_t> spatial_sizes(const Dims& dims);

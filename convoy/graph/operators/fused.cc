@@ -4,6 +4,7 @@
 #include "convoy/core/error.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
+#include "convoy/graph/windows.h"
 #include "convoy/ops/elementwise.h"
 #include "convoy/ops/linear.h"
 #include "convoy/ops/norm.h"
@@ -28,6 +29,39 @@ std::vector<Value> run_conv(Call& call) {
   Tensor sum = find_operator(kTransposed ? "ConvTranspose" : "Conv")->run(call)[0].tensor();
   if (call.has(3)) sum = ops::add(sum, call.tensor(3));
   return {activated(call, sum)};
+}
+
+// The pass that makes the node knows all sizes but the batch.
+void infer_expand_depthwise(Inference& inference) {
+  const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(3);
+  const std::optional<Shape> taps = inference.type(3).shape();
+  if (!input || !weight || !taps || input->size() != taps->size() || taps->size() < 3) {
+    return inference.set(0, inference.dtype(0), std::nullopt);
+  }
+  Dims output{(*input)[0], (*weight)[0]};
+  const std::vector<int64_t> sizes = spatial_sizes(*input);
+  const auto axes = windows(inference.attributes(), {taps->begin() + 2, taps->end()}, sizes);
+  for (size_t a = 0; a < sizes.size(); ++a) {
+    Dim size;
+    if (axes && sizes[a] >= 0) {
+      if (const auto known = shape::output_size(sizes[a], (*axes)[a])) size.size = *known;
+    }
+    output.push_back(size);
+  }
+  inference.set(0, inference.dtype(0), std::move(output));
+}
+
+std::vector<Value> run_expand_depthwise(Call& call) {
+  const Operator& conv = *find_operator("Conv");
+  Node expand{"Conv", call.node().name, {}, {kNoValue}};
+  const auto argument = [&](size_t i) { return call.has(i) ? call.value(i) : Value(); };
+  Call first(expand, {argument(0), argument(1), argument(2)});
+  Tensor expanded = conv.run(first)[0].tensor();
+  if (const auto activation = fused_activation(call.attributes(), kExpandActivation)) {
+    expanded = ops::activation(activation->kind, expanded, activation->options);
+  }
+  Call second(call.node(), {Value(expanded), argument(3), argument(4)});
+  return {activated(call, conv.run(second)[0].tensor())};
 }
 
 void infer_linear(Inference& inference) {
@@ -95,6 +129,7 @@ std::span<const Operator> fused_operators() {
   static constexpr Operator kRows[] = {
       {"FusedConv", infer_conv<false>, run_conv<false>},
       {"FusedConvTranspose", infer_conv<true>, run_conv<true>},
+      {"ExpandDepthwise", infer_expand_depthwise, run_expand_depthwise},
       {"Linear", infer_linear, run_linear},
       {"Activation", same_as_first, run_activation},
       {"ChannelAffine", same_as_first, run_channel_affine},

@@ -24,6 +24,7 @@ std::span<const Pass> passes() {
       {"linear", "matrix products with a constant, and their bias, as linear layers", match_linear},
       {"residual", "sums into the convolution that makes one of the terms", fuse_residual},
       {"activation", "activations into what makes their input", fuse_activation},
+      {"expand_depthwise", "a 1x1 convolution and the depthwise one behind it as one", fuse_expand_depthwise},
       {"channel_shuffle", "reshape, transpose, reshape of channels as one shuffle", match_channel_shuffle},
   };
   return kPasses;

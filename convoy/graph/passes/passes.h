@@ -43,5 +43,6 @@ int match_linear(Graph& graph);
 int fuse_residual(Graph& graph);
 int fuse_activation(Graph& graph);
 int match_channel_shuffle(Graph& graph);
+int fuse_expand_depthwise(Graph& graph);
 
 }  // namespace convoy::graph

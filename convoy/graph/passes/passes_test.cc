@@ -66,7 +66,7 @@ struct Outcome {
   Graph graph;
 };
 
-// Runs the network as written (node by node, shapes unknown to it) and rewritten, for one sample and three, and compares.
+// Runs the network as written (node by node, shapes unknown to it) and rewritten, planned and node by node, and compares.
 Outcome same_numbers(Net& net, std::vector<ValueId> outputs, const std::vector<std::string>& off = {}, double tolerance = 2e-5) {
   net.graph.outputs = std::move(outputs);
   Graph rewritten = net.graph;
@@ -79,8 +79,9 @@ Outcome same_numbers(Net& net, std::vector<ValueId> outputs, const std::vector<s
   const Shape shape = *net.graph.value(net.x).type.shape();
   Generator generator;
   const Tensor input = randn(shape, DType::kFloat32, &generator);
-  for (int run = 0; run < 2; ++run) {
-    const Values expected = before.run({{"x", input}}), got = after.run({{"x", input}});
+  const Executor by_node(rewritten, {.planned = false});
+  for (int run = 0; run < 3; ++run) {
+    const Values expected = before.run({{"x", input}}), got = (run == 2 ? by_node : after).run({{"x", input}});
     EXPECT_EQ(expected.size(), got.size());
     for (const auto& [name, value] : expected) {
       const Tensor &a = value.tensor(), &b = got.at(name).tensor();
@@ -281,6 +282,20 @@ TEST(Passes, LayerNormSpelledOutBetweenTransposes) {
   EXPECT_EQ(same_numbers(net, {z}).ops, (std::multiset<std::string>{"ChannelLayerNorm", "FusedConv", "FusedConv"}));
   EXPECT_EQ(same_numbers(net, {z}, {"channels_first"}).ops.count("LayerNormalization"), 1u);
   EXPECT_EQ(same_numbers(net, {z}, {"layer_norm_pattern"}).ops.count("Sqrt"), 1u);
+}
+
+TEST(Passes, ExpansionsGoIntoTheDepthwiseConvolution) {
+  for (const int64_t stride : {1, 2}) {
+    Net net({2, 8, 15, 13});
+    const ValueId expanded = net.add("Clip", {net.conv(net.x, 8, 40, 1), net.number(0), net.number(6)});
+    const ValueId depthwise =
+        net.add("Conv", {expanded, net.numbers({40, 1, 3, 3})},
+                {{"pads", std::vector<int64_t>(4, 1)}, {"group", int64_t{40}}, {"strides", std::vector<int64_t>(2, stride)}});
+    const ValueId y = net.conv(net.add("HardSwish", {depthwise}), 40, 8, 1);
+    EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"ExpandDepthwise", "Conv"}));
+    EXPECT_EQ(same_numbers(net, {y}, {"expand_depthwise"}).ops, (std::multiset<std::string>{"FusedConv", "FusedConv", "Conv"}));
+    EXPECT_EQ(same_numbers(net, {y, expanded}).ops.count("ExpandDepthwise"), 0u);  // somebody else wants what lies between
+  }
 }
 
 TEST(Passes, ChannelShuffle) {

@@ -1,13 +1,36 @@
 // Convolutions with a plan and a weight packed once, and linear layers, which are convolutions of one position.
-#include "convoy/core/error.h"
+#include "convoy/core/parallel.h"
 #include "convoy/graph/fused.h"
 #include "convoy/graph/step.h"
 #include "convoy/graph/windows.h"
+#include "convoy/kernels/conv/conv_expand_depthwise.h"
 #include "convoy/plan/conv_plan.h"
 #include "convoy/shape/descriptor.h"
 
 namespace convoy::graph {
 namespace {
+
+// Layers that differ in the batch alone want the same bytes of a weight.
+shape::ConvShape sample_of(shape::ConvShape shape) {
+  shape.batch = 1;
+  return shape;
+}
+
+std::string packing_form(const plan::ConvPlan& plan, bool transposed) {
+  return std::string(plan.name()) + (transposed ? " grad_input " : " ") +
+         std::string(shape::descriptor(sample_of(plan.shape())).view());
+}
+
+void set_activation(kernels::Epilogue<float>& epilogue, const std::optional<ActivationOf>& activation) {
+  if (!activation) return;
+  epilogue.activation = activation->kind;
+  epilogue.options = activation->options;
+}
+
+// Input i is left out, or holds a number per channel.
+bool holds_channels(const StepSite& site, size_t i, int64_t channels) {
+  return !site.has(i) || site.input(i).shape == Shape{channels};
+}
 
 class ConvStep final : public Step {
  public:
@@ -17,16 +40,9 @@ class ConvStep final : public Step {
         inputs_(inputs),
         plan_(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = constant}) {
     if (constant && plan_.packed_bytes() > 0) {
-      // Not of the batch, but of everything else, until two turn out to be equal.
-      shape::ConvShape sample = plan_.shape();
-      sample.batch = 1;
-      packing_ = {1, plan_.packed_bytes(), plan_.name()};
-      packing_.form += (transposed_ ? " grad_input " : " ") + std::string(shape::descriptor(sample).view());
+      packing_ = {1, plan_.packed_bytes(), packing_form(plan_, transposed_)};
     }
-    if (activation) {
-      epilogue_.activation = activation->kind;
-      epilogue_.options = activation->options;
-    }
+    set_activation(epilogue_, activation);
   }
 
   size_t workspace_bytes() const override {
@@ -57,51 +73,63 @@ class ConvStep final : public Step {
   kernels::Epilogue<float> epilogue_;
 };
 
-// nullopt where the node is not a plain call: then Operator::run words the error, or knows more.
-std::optional<shape::ConvShape> conv_shape(const StepSite& site, bool transposed) {
-  const Shape &input = site.input(0).shape, &weight = site.input(1).shape, &output = site.output(0).shape;
-  const auto rank = static_cast<int>(input.size()) - 2;
-  if (rank < 1 || rank > shape::kMaxSpatialRank || weight.size() != input.size() || output.size() != input.size())
-    return std::nullopt;
-  shape::ConvShape s;
-  s.rank = rank;
-  s.transposed = transposed;
-  s.batch = input[0];
-  s.in_channels = input[1];
-  s.groups = site.attributes().integer("group", 1);
-  if (s.groups < 1) return std::nullopt;
-  s.out_channels = transposed ? weight[1] * s.groups : weight[0];
-  const std::vector<int64_t> sizes{input.begin() + 2, input.end()};
-  const auto axes = windows(site.attributes(), {weight.begin() + 2, weight.end()}, sizes);
-  if (!axes || axes->size() != sizes.size()) return std::nullopt;
-  for (size_t a = 0; a < sizes.size(); ++a) {
-    if ((*axes)[a].kernel_size != weight[2 + a]) return std::nullopt;
-    s.input[static_cast<size_t>(s.first_axis()) + a] = sizes[a];
-    s.axes[static_cast<size_t>(s.first_axis()) + a] = (*axes)[a];
+class ExpandDepthwiseStep final : public Step {
+ public:
+  ExpandDepthwiseStep(const kernels::ExpandDepthwiseShape& shape, const std::optional<ActivationOf>& expand_activation,
+                      const std::optional<ActivationOf>& activation)
+      : shape_(shape), pack_plan_(sample_of(shape.expand), plan::Direction::kForward, {.algorithm = "conv_pointwise"}) {
+    packing_ = {1, pack_plan_.packed_bytes(), packing_form(pack_plan_, false)};
+    set_activation(expand_epilogue_, expand_activation);
+    set_activation(epilogue_, activation);
   }
-  if (transposed) {
-    if (site.attributes().has("output_shape") || site.attributes().text("auto_pad", "NOTSET") != "NOTSET") return std::nullopt;
-    const std::vector<int64_t> extra = site.attributes().integers("output_padding");
-    if (!extra.empty() && extra.size() != static_cast<size_t>(rank)) return std::nullopt;
-    for (size_t a = 0; a < extra.size(); ++a) s.output_padding[static_cast<size_t>(s.first_axis()) + a] = extra[a];
+
+  size_t workspace_bytes() const override { return kernels::expand_depthwise_workspace_bytes(shape_, num_threads()); }
+  std::string_view algorithm() const override { return "conv_expand_depthwise"; }
+  const Packing* packing() const override { return &packing_; }
+  void pack(const Tensor& weight, void* packed) const override {
+    pack_plan_.pack(weight.data<float>(), static_cast<float*>(packed));
   }
-  const auto complete = shape::complete(s);
-  if (!complete) return std::nullopt;
-  Shape expected{complete->batch, complete->out_channels};
-  for (int a = complete->first_axis(); a < shape::kMaxSpatialRank; ++a)
-    expected.push_back(complete->output[static_cast<size_t>(a)]);
-  const bool weight_fits = transposed ? weight[0] == s.in_channels : weight[1] * s.groups == s.in_channels;
-  if (expected != output || !weight_fits) return std::nullopt;
-  if (site.has(2) && site.input(2).shape != Shape{complete->out_channels}) return std::nullopt;
-  if (site.has(3) && site.input(3).shape != output) return std::nullopt;
-  return *complete;
+  void use_packed(const void* packed) override { packed_ = static_cast<const float*>(packed); }
+
+  void run(const StepIo& io) const noexcept override {
+    const float* packed = packed_;
+    if (packed == nullptr) {
+      auto* const to = io.workspace.take<float>(static_cast<int64_t>(packing_.bytes / sizeof(float)));
+      pack_plan_.pack(io.input<float>(1), to);
+      packed = to;
+    }
+    kernels::expand_depthwise(
+        shape_, {io.input<float>(0), packed, io.input<float>(2), io.input<float>(3), io.input<float>(4), io.output<float>(0)},
+        expand_epilogue_, epilogue_, io.workspace);
+  }
+
+ private:
+  kernels::ExpandDepthwiseShape shape_;
+  plan::ConvPlan pack_plan_;
+  Packing packing_{};
+  const float* packed_ = nullptr;
+  kernels::Epilogue<float> expand_epilogue_, epilogue_;
+};
+
+StepPlan expand_depthwise_step(const StepSite& site) {
+  if (!site.all_float() || !site.has(0) || !site.has(1) || !site.has(3)) return {};
+  const auto expand = conv_shape({}, site.input(0).shape, site.input(1).shape, false);
+  if (!expand || !holds_channels(site, 2, expand->out_channels)) return {};
+  const auto depthwise = conv_shape(site.attributes(), output_shape(*expand), site.input(3).shape, false);
+  if (!depthwise || output_shape(*depthwise) != site.output(0).shape || !holds_channels(site, 4, depthwise->out_channels))
+    return {};
+  const kernels::ExpandDepthwiseShape shape{*expand, *depthwise};
+  if (kernels::refuse_expand_depthwise(shape) != nullptr) return {};
+  return {std::make_unique<ExpandDepthwiseStep>(shape, fused_activation(site.attributes(), kExpandActivation),
+                                                fused_activation(site.attributes()))};
 }
 
 template <bool kTransposed>
 StepPlan conv_step(const StepSite& site) {
   if (!site.all_float() || !site.has(0) || !site.has(1)) return {};
-  const auto shape = conv_shape(site, kTransposed);
-  if (!shape) return {};
+  const auto shape = conv_shape(site.attributes(), site.input(0).shape, site.input(1).shape, kTransposed);
+  if (!shape || output_shape(*shape) != site.output(0).shape || !holds_channels(site, 2, shape->out_channels)) return {};
+  if (site.has(3) && site.input(3).shape != site.output(0).shape) return {};
   return {std::make_unique<ConvStep>(*shape, site.is_constant(1), fused_activation(site.attributes()), site.inputs())};
 }
 
@@ -128,6 +156,7 @@ std::span<const StepMaker> conv_steps() {
       {"FusedConv", conv_step<false>},
       {"ConvTranspose", conv_step<true>},
       {"FusedConvTranspose", conv_step<true>},
+      {"ExpandDepthwise", expand_depthwise_step},
       {"Linear", linear_step},
   };
   return kRows;

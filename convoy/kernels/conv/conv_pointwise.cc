@@ -276,9 +276,10 @@ HWY_ATTR void RunPiece(const ConvShape& s, const Plan& p, const Tiles& tiles, co
     work.sums_stride = rows_of_tile;
     for (int64_t c = 0; c < p.channels; c += p.chain) {
       chain_of(i, c);
-      // The next chain's weights may lie beyond the cache: they are fetched by the way, spread over the tiles.
+      // The next chain's weights, perhaps the next task's, may lie beyond the cache: they are fetched by the way, spread over the
+      // tiles.
       const int64_t weights = work.tap_count * tiles.rows(i);
-      work.ahead = c + p.chain < p.channels || i + 1 < tile_end ? work.weight + weights : nullptr;
+      work.ahead = c + p.chain < p.channels || i + 1 < tiles.count ? work.weight + weights : nullptr;
       work.ahead_step = (tiles.rows(i) + pixel_tiles - 1) / pixel_tiles;
       for (int64_t j = 0; j < pixel_tiles; ++j) {  // of about equal width, unless they are panels
         const int64_t at = tiles.gather ? j * step : (end - begin) * j / pixel_tiles;
