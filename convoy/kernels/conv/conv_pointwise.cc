@@ -266,10 +266,12 @@ HWY_ATTR void RunPiece(const ConvShape& s, const Plan& p, const Tiles& tiles, co
     return;
   }
   const int64_t rows_of_tile = 2 * tile::Lanes(), pixel_tiles = (end - begin + tile::kPixels - 1) / tile::kPixels;
+  const float* const residual = epilogue.residual != nullptr && !p.fold ? epilogue.residual + (result - io.result) : nullptr;
   // The channels of a chain as one list of taps: 10 % faster than a loop over channels.
   work.channels = 1;
   for (int64_t i = tile_begin; i < tile_end; ++i) {
     const int64_t vectors = tiles.rows(i) / tile::Lanes();
+    const int64_t row = tiles.begin(i), count = std::min(rows_of_tile, p.rows - row);
     if (i == tile_begin || tiles.rows(i) != tiles.rows(i - 1)) {
       for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * plane, c * tiles.rows(i)};
     }
@@ -284,13 +286,15 @@ HWY_ATTR void RunPiece(const ConvShape& s, const Plan& p, const Tiles& tiles, co
       for (int64_t j = 0; j < pixel_tiles; ++j) {  // of about equal width, unless they are panels
         const int64_t at = tiles.gather ? j * step : (end - begin) * j / pixel_tiles;
         const int64_t to = tiles.gather ? std::min(at + step, end - begin) : (end - begin) * (j + 1) / pixel_tiles;
+        if (residual != nullptr && c + p.chain >= p.channels) {  // it comes from the outer cache, too
+          for (int64_t r = 0; r < count; ++r) __builtin_prefetch(residual + (row + r) * p.map + begin + at, 0, 2);
+        }
         work.source = source_of(at) + c * plane;
         work.sums = sums + at * rows_of_tile;
         tile::RunChannelTile<false>(work, to - at, vectors, 1);
         if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
       }
     }
-    const int64_t row = tiles.begin(i), count = std::min(rows_of_tile, p.rows - row);
     for (int64_t at = begin; at < end;) {  // sample by sample
       const int64_t sample = at / p.map, length = std::min((sample + 1) * p.map, end) - at;
       float* const to = result + (sample * p.groups * p.rows + row) * p.map + at % p.map;

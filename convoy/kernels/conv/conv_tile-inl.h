@@ -280,6 +280,14 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
   const Full d;
   const int64_t lanes = Lanes();
   const auto mask = hn::FirstN(d, static_cast<size_t>(pixels - (kV - 1) * lanes));
+  if (finish != nullptr && finish->residual != nullptr) {  // in a network it comes from the outer cache
+    const float* const from = finish->residual + (t.sums - finish->result);
+    HWY_UNROLL(8)
+    for (int r = 0; r < kR; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) __builtin_prefetch(from + r * t.sums_stride + v * lanes);
+    }
+  }
   Floats sum[kR][kV];
   HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
