@@ -40,12 +40,22 @@ std::vector<std::string> fusable_names() {
   return names;
 }
 
-std::shared_ptr<nn::Module> network_called(const std::string& name_or_file) {
+// A torchvision network with as many classes as the file has values for.
+std::shared_ptr<nn::Module> vision_model_for(const std::string& name, const std::string& weights) {
+  const io::SafeTensors file = io::read_safetensors(weights);
+  for (const char* last : {"fc.weight", "classifier.6.weight", "classifier.1.weight"}) {
+    if (const Tensor* rows = file.find(last); rows != nullptr && rows->dim() == 2)
+      return nn::make_vision_model(name, rows->size(0));
+  }
+  return nn::make_vision_model(name);
+}
+
+std::shared_ptr<nn::Module> network_called(const std::string& name_or_file, const std::string& weights) {
   const auto among = [&](const std::vector<std::string>& names) {
     return std::find(names.begin(), names.end(), name_or_file) != names.end();
   };
   if (among(network_names())) return nn::make_model(name_or_file);
-  if (among(nn::vision_model_names())) return nn::make_vision_model(name_or_file);
+  if (among(nn::vision_model_names())) return vision_model_for(name_or_file, weights);
   std::error_code error;
   if (!std::filesystem::exists(name_or_file, error) && name_or_file.find_first_of("./") == std::string::npos) {
     throw UsageError("unknown network '" + name_or_file + "'" + did_you_mean(name_or_file, fusable_names()),
@@ -116,7 +126,7 @@ Loaded load(const Options& options) {
   check_against(options);
   Loaded loaded{.file = load_model(*options.weights)};
   if (options.net) {
-    loaded.network = network_called(*options.net);
+    loaded.network = network_called(*options.net, *options.weights);
     try {
       nn::load_checkpoint(*options.weights, *loaded.network);
     } catch (const FileError&) {
@@ -181,10 +191,10 @@ std::string place_name(const std::string& name) { return name.empty() ? "the net
 void print_places(const nn::Fused& fused, Session& session) {
   report::Table table({{"place"}, {"was"}, {"is"}});
   for (const nn::FusedPlace& place : fused.places) {
-    nn::Module* layer = place.after.get();
-    if (auto* both = dynamic_cast<nn::Sequential*>(layer)) layer = &(*both)[0];
-    std::string is = layer->type() + "(" + layer->extra_repr() + ")";
-    if (layer != place.after.get()) is += ", " + (*static_cast<nn::Sequential*>(place.after.get()))[1].type();
+    const auto* several = dynamic_cast<const nn::Sequential*>(place.after.get());
+    const nn::Module& layer = several != nullptr ? (*several)[0] : *place.after;
+    std::string is = layer.type() + "(" + layer.extra_repr() + ")";
+    for (size_t i = 1; several != nullptr && i < several->size(); ++i) is += ", " + (*several)[i].type();
     table.add_row({place_name(place.name), place.what + (place.exact ? "" : " (inexact)"), is});
   }
   if (table.rows() > 0) session.print(table.text(session.style()) + "\n");
@@ -206,7 +216,8 @@ Json agreement_json(const nn::Agreement& agreement) {
                               {"outputs", p.outputs},
                               {"agrees", p.agrees},
                               {"cause", p.cause},
-                              {"remedy", p.remedy}}));
+                              {"remedy", p.remedy},
+                              {"note", p.note}}));
   }
   return Json::object({{"agrees", agreement.agrees},
                        {"inputs", agreement.inputs},
@@ -226,19 +237,21 @@ void print_agreement(const nn::Agreement& agreement, Session& session) {
                        {"positions that read padding", report::Align::kRight}});
   for (const nn::PlaceAgreement& p : agreement.places) {
     table.add_row({place_name(p.name), style.mark(p.agrees), report::scientific(p.interior),
-                   p.border_outputs > 0 ? report::scientific(p.border) : "--", report::fixed(p.scale, 2),
+                   p.border_outputs > 0 ? report::scientific(p.border) : "--",
+                   p.scale >= 0.1 ? report::fixed(p.scale, 2) : report::scientific(p.scale),
                    p.outputs > 0 ? fmt::format("{} of {}", report::grouped(p.border_outputs), report::grouped(p.outputs)) : "--"});
   }
   session.print("\n");
   if (table.rows() > 0) session.print(table.text(style) + "\n");
   for (const nn::PlaceAgreement& p : agreement.places) {
+    if (!p.note.empty()) session.print("note   " + place_name(p.name) + ": " + p.note + "\n");
     if (!p.cause.empty())
       session.print(style.red("cause") + "  " + place_name(p.name) + ": " + p.cause + "\n" + "remedy " + p.remedy + "\n");
   }
   session.print(fmt::format("{} {} on {}: largest difference {} of outputs up to {}\n", style.mark(agreement.agrees),
                             agreement.agrees ? "the same answers" : "other answers",
                             report::counted(agreement.inputs, "random input"), report::scientific(agreement.difference),
-                            report::fixed(agreement.scale, 2)));
+                            agreement.scale >= 0.1 ? report::fixed(agreement.scale, 2) : report::scientific(agreement.scale)));
 }
 
 int run(const Options& options, Session& session) {
@@ -255,6 +268,7 @@ int run(const Options& options, Session& session) {
                       session);
   }
   const Loaded loaded = load(options);
+  if (options.out) check_writable(*options.out);
   nn::Fused fused = nn::fuse(loaded.network, {.inexact = options.inexact});
   if (options.against) take_weights(*options.against, fused);
 
@@ -264,6 +278,8 @@ int run(const Options& options, Session& session) {
   print_places(fused, session);
   if (fused.places.empty()) session.print("nothing to fold here: the network stays as it is\n\n");
   session.print(cost_table(before, after, loaded.input_shape, session.style(), 0));
+  if (loaded.input_shape.empty())
+    session.print("MACs and time depend on the size of an input: give it, channels first, as in --input 3x224x224\n");
 
   Json document = Json::object({{"schema", "convoy.fuse/1"}, {"before", cost_json(before)}, {"after", cost_json(after)}});
   Json places = Json::array(), kept = Json::array();

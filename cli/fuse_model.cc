@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "cli/exit_code.h"
+#include "cli/fusing.h"
 #include "cli/model_inputs.h"
 #include "convoy/core/random.h"
 #include "convoy/graph/agreement.h"
@@ -181,7 +182,8 @@ report::Json agreement_json(const graph::GraphAgreement& agreement) {
                                       {"outputs", l.outputs},
                                       {"agrees", l.agrees},
                                       {"cause", l.cause},
-                                      {"remedy", l.remedy}}));
+                                      {"remedy", l.remedy},
+                                      {"note", l.note}}));
   }
   return report::Json::object({{"agrees", agreement.agrees},
                                {"largest_difference", agreement.difference},
@@ -221,6 +223,7 @@ void print_agreement(const graph::GraphAgreement& agreement, int64_t inputs, Ses
   }
   if (table.rows() > 0) session.print(table.text(style) + "\n");
   for (const graph::LayerAgreement& l : agreement.layers) {
+    if (!l.note.empty()) session.print("note   " + l.layer + ": " + l.note + "\n");
     if (!l.agrees) session.print(style.red("cause") + "  " + l.layer + ": " + l.cause + "\n" + "remedy " + l.remedy + "\n");
   }
   session.print(fmt::format("{} {} on {}: largest difference {} of outputs up to {:.3g}", style.mark(agreement.agrees),
@@ -260,6 +263,7 @@ int fuse_model(const FuseModelOptions& options, Session& session) {
   const Model before = Model::of(graph, {.optimise = false});
   if (before.inputs().empty()) throw UsageError(options.model + ": the network has no inputs", "there is nothing to compare");
   const Inputs inputs = sample_of(before, options.input, 0);
+  if (options.out) check_writable(*options.out);
   report::Json document = report::Json::object({{"schema", "convoy.fuse_model/1"}, {"model", options.model}});
 
   std::string bytes;

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
 #include "cli/network.h"
 #include "convoy/core/random.h"
+#include "convoy/io/file.h"
 #include "convoy/nn/conv.h"
 #include "convoy/nn/linear.h"
 #include "convoy/report/format.h"
@@ -47,6 +49,15 @@ double median(std::vector<double> values) {
 }
 
 }  // namespace
+
+void check_writable(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  // Whoever reads a pipe must not see it closed.
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) && !std::filesystem::is_directory(status))
+    return;
+  io::OutputFile{path};
+}
 
 NetworkCost network_cost(nn::Module& network, const Shape& input_shape) {
   NetworkCost cost{.layers = leaf_count(network), .parameters = parameter_count(network)};

@@ -21,6 +21,9 @@ struct NetworkCost {
   std::optional<double> seconds;  // of one input, the median
 };
 
+/// Refuses a place that cannot be written to before anything is computed. Errors: FileError.
+void check_writable(const std::string& path);
+
 /// Counts; `input_shape` is without the batch axis, empty if not known. Errors: ShapeMismatch and those of the layers.
 NetworkCost network_cost(nn::Module& network, const Shape& input_shape);
 

@@ -31,7 +31,7 @@ std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::e
 
 void save_model(const std::string& path, const nn::Module& network, const ModelFile& file) {
   nn::TrainingState state;
-  state.progress["schema"] = kSchema;
+  if (file.info || file.checkpoint) state.progress["schema"] = kSchema;
   if (file.info) {
     state.progress["net"] = file.info->net;
     state.progress["image_shape"] = text_of(file.info->image_shape);
@@ -61,6 +61,7 @@ ModelFile load_model(const std::string& path) {
     throw FileError(path + ": was written as '" + schema->second + "', this program reads " + kSchema,
                     "a newer convoy may have written it");
   }
+  if (!state.progress.contains("net")) return file;
   try {
     const auto json = [&](const char* name) { return Json::parse(state.progress.at(name)); };
     file.info =

@@ -20,6 +20,7 @@ struct LayerAgreement {
   int64_t border_outputs = 0, outputs = 0;  // positions of one channel
   bool agrees = true;
   std::string cause, remedy;  // if it does not
+  std::string note;           // if it does although the difference is large: who rounded
 };
 
 struct GraphAgreement {
@@ -30,7 +31,8 @@ struct GraphAgreement {
 };
 
 /// Compares two graphs with the same inputs and outputs. A layer is found in both by the names of the values that it reads and
-/// makes, which folding keeps: Convoy's own and other programs'; what has no counterpart is compared by the outputs alone.
+/// makes, which folding keeps: Convoy's own and other programs'; what has no counterpart is compared by the outputs alone. Where
+/// a layer agrees in float64, the difference is what the original lost by rounding, and it agrees.
 class Comparison {
  public:
   Comparison(const Graph& before, const Graph& after);
@@ -45,8 +47,10 @@ class Comparison {
     std::string input, output;                      // names in both
     ValueId before_input = -1, before_output = -1;  // in `before_`
     LayerAgreement found;
+    double exact = -1;  // the largest difference in float64, once it was asked for; -1: not asked, or not to be had
   };
   void compare_layer(Layer& layer, const Tensor& input, const Tensor& wanted) const;
+  Tensor original_in_float64(const Layer& layer, const Tensor& input) const;
   void explain(LayerAgreement& found, const Layer& layer, double limit) const;
 
   Graph before_, after_;

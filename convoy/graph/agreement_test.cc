@@ -131,6 +131,24 @@ TEST(Comparison, OtherWeightsAndTrainingModeAreNamed) {
   EXPECT_NE(wrong.layers.at(0).cause.find("the weights are not those"), std::string::npos);
 }
 
+TEST(Comparison, WhatTheOriginalLosesByRoundingIsNoDifference) {
+  Parts p = drawn();
+  for (int64_t c = 0; c < 4; ++c) {
+    p.mean.data<float>()[c] = 1e5F;
+    p.var.data<float>()[c] = 1;
+  }
+  Graph before = started();
+  const Tensor bias = Tensor::full({4}, 1e5, DType::kFloat32);
+  const ValueId y = norm(before, conv(before, before.inputs[0], p.weight, bias, "c"), p, false, "y");
+  before = finished(std::move(before), y);
+  Graph after = before;
+  run_passes(after);
+  const GraphAgreement agreement = compared(before, after);
+  EXPECT_TRUE(agreement.agrees);
+  EXPECT_GT(agreement.layers.at(0).interior, 1e-4 * agreement.layers[0].scale);
+  EXPECT_NE(agreement.layers[0].note.find("rounding"), std::string::npos);
+}
+
 TEST(Comparison, GraphsOfDifferentNetworksAreRefused) {
   const Parts p = drawn();
   Graph other = started();

@@ -116,14 +116,14 @@ TEST(VisionModels, Fold) {
     EXPECT_EQ(fused.places.size(), c.norms);
     EXPECT_TRUE(fused.kept.empty());
     EXPECT_EQ(fused.module->repr().find("BatchNorm2d"), std::string::npos);
-    const Agreement agreement = verify(*net, fused, {3, 64, 64}, 2);
+    const Agreement agreement = verify(*net, fused, {3, 32, 32}, 2);
     EXPECT_TRUE(agreement.agrees) << agreement.difference << " of " << agreement.scale;
     EXPECT_LT(agreement.difference, 5e-6 * agreement.scale);
     const std::shared_ptr<Module> again = parse(fused.module->definition());
     EXPECT_EQ(again->definition(), fused.module->definition());
     again->load_state_dict(fused.module->state_dict());
     again->eval();
-    const Variable x(randn({1, 3, 64, 64}));
+    const Variable x(randn({1, 3, 32, 32}));
     EXPECT_TRUE(identical((*again)(x).data(), (*fused.module)(x).data()));
   }
 }

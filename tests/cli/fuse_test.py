@@ -115,7 +115,48 @@ class Fuse(tool.TestCase):
         self.expect_error(run("fuse", "--weights", weights, "--verify", "5", "--against", weights), 3,
                           weights + ": has no weight for 0, ACBlock")
 
+    def test_a_network_that_was_not_trained_here(self):
+        """torchvision's printed form and values alone: no shape of an input, no classes."""
+        layers = "\n".join([f"  (0): Conv2d(3, 4, kernel_size=(3, 3), padding=(1, 1))", "  (1): BatchNorm2d(4)", "  (2): BasicBlock("] +
+                           ["    " + line for line in ("(conv1): Conv2d(4, 4, kernel_size=(3, 3), padding=(1, 1), bias=False)", "(bn1): BatchNorm2d(4)",
+                                                       "(relu): ReLU(inplace=True)", "(conv2): Conv2d(4, 4, kernel_size=(3, 3), padding=(1, 1), bias=False)",
+                                                       "(bn2): BatchNorm2d(4)")] + ["  )"])
+        net = self.write("net.txt", f"Sequential(\n{layers}\n)\n")
+        shapes = {"0.weight": [4, 3, 3, 3], "0.bias": [4]}
+        for norm in ("1", "2.bn1", "2.bn2"):
+            shapes.update({f"{norm}.{part}": [4] for part in ("weight", "bias", "running_mean", "running_var")})
+        shapes.update({"2.conv1.weight": [4, 4, 3, 3], "2.conv2.weight": [4, 4, 3, 3]})
+        header, data = {}, b""
+        for key, shape in shapes.items():
+            count = 1
+            for size in shape:
+                count *= size
+            values = struct.pack(f"<{count}f", *[0.5 + 0.3 * ((7 * i + len(key)) % 11 - 5) / 5 for i in range(count)])
+            header[key] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
+            data += values
+        weights, out = os.path.join(self.folder, "values.safetensors"), os.path.join(self.folder, "out.safetensors")
+        write(weights, header, data)
+        result = run("fuse", "--net", net, "--weights", weights, "-o", out)
+        self.assertEqual(result.code, 0, result)
+        self.assertIn("give it, channels first, as in --input 3x224x224", result.out)
+        document = self.json_of(run("fuse", "--net", net, "--weights", weights, "-o", out, "--input", "3x9x8", "--verify", "5", "--json"), "convoy.fuse/1")
+        self.assertEqual([place["name"] for place in document["places"]], ["0", "2.conv1", "2.conv2"])
+        self.assertTrue(document["verified"]["agrees"])
+        self.assertGreater(document["before"]["macs"], 0)
+        # What was written says itself which network it is.
+        result = run("fuse", "--weights", out, "--input", "3x9x8", "--verify", "5")
+        self.assertEqual(result.code, 0, result)
+        self.assertIn("nothing to fold here", result.out)
+
     def test_being_wrong(self):
+        weights = self.trained(NETWORK.format(first="ACBlock(1, 4, kernel_size=3, padding=1)"))
+        # A place that cannot be written to is refused before anything is printed.
+        nowhere = os.path.join(self.folder, "none", "out.safetensors")
+        self.expect_error(run("fuse", "--weights", weights, "-o", nowhere), 3, f"{nowhere}: cannot write: the folder {os.path.dirname(nowhere)} does not exist")
+        self.expect_error(run("fuse", "--weights", weights, "-o", self.folder), 3, f"{self.folder}: cannot write: it is a folder")
+        result = run("fuse", "--net", "resnet81", "--weights", weights, "-o", "y")
+        self.assertEqual(result.code, 2, result)
+        self.assertIn("did you mean 'resnet18'?", result.err)
         self.expect_error(run("fuse"), 2, "'convoy fuse' needs --weights")
         self.expect_error(run("fuse", "--weights", "x"), 2, "'convoy fuse' needs -o FILE or --verify N")
         self.expect_error(run("fuse", "--weights", "/nonexistent", "-o", "y"), 3, "/nonexistent: no such file")

@@ -1,6 +1,7 @@
 #include "convoy/nn/reparam/fuse.h"
 
 #include <algorithm>
+#include <map>
 #include <typeinfo>
 #include <utility>
 
@@ -358,6 +359,12 @@ class Fusing {
   FuseOptions options_;
 };
 
+void number_layers(const Module& module, const std::string& name, std::map<std::string, size_t>& order) {
+  order.emplace(name, order.size());
+  for (const auto& [child_name, child] : module.children())
+    number_layers(*child, name.empty() ? child_name : name + "." + child_name, order);
+}
+
 void check_evaluation(const Module& module, const std::string& name) {
   if (module.is_training()) {
     throw Error("Fusion only for eval!",
@@ -384,6 +391,12 @@ Fused fuse(const std::shared_ptr<Module>& module, const FuseOptions& options) {
   default_generator() = before;
   fused.places = std::move(fusing.places);
   fused.kept = std::move(fusing.kept);
+  // In the order of the network: those inside others were found first.
+  std::map<std::string, size_t> order;
+  number_layers(*module, "", order);
+  const auto earlier = [&](const auto& a, const auto& b) { return order[a.name] < order[b.name]; };
+  std::stable_sort(fused.places.begin(), fused.places.end(), earlier);
+  std::stable_sort(fused.kept.begin(), fused.kept.end(), earlier);
   return fused;
 }
 

@@ -286,6 +286,24 @@ TEST(Verify, NamesTheBranchThatLiesElsewhere) {
             std::string::npos);
 }
 
+TEST(Verify, WhatTheUnfoldedLayersLoseByRoundingIsNoDifference) {
+  const Network network = trained("Sequential(Conv2d(2, 3, 3, padding=1), BatchNorm2d(3), ReLU())", DType::kFloat32);
+  for (auto& [name, value] : network->state_dict()) {
+    Tensor values = value;
+    if (name == "0.bias" || name == "1.running_mean") values.fill_(10000);
+  }
+  Fused fused = fuse(network);
+  const Agreement agreement = verify(*network, fused, {2, 7, 6}, 4);
+  EXPECT_TRUE(agreement.agrees);
+  EXPECT_GT(agreement.places.at(0).interior, agreement.limit * agreement.places[0].scale);
+  EXPECT_NE(agreement.places[0].note.find("rounding"), std::string::npos);
+  EXPECT_TRUE(agreement.places[0].cause.empty());
+  // Weights that are wrong by as little are still found.
+  Tensor weight = dynamic_cast<Conv&>(*fused.places[0].after).weight().data();
+  weight.data<float>()[3] += 0.01F;
+  EXPECT_FALSE(verify(*network, fused, {2, 7, 6}, 4).agrees);
+}
+
 TEST(Verify, NamesTheLayerInTrainingMode) {
   const Network network = trained("Sequential(ACBlock(2, 3, 3, padding=1), ReLU())", DType::kFloat32);
   const Fused fused = fuse(network);

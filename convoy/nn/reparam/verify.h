@@ -19,6 +19,7 @@ struct PlaceAgreement {
   int64_t border_outputs = 0, outputs = 0;  // positions of one channel
   bool agrees = true;
   std::string cause, remedy;  // if it does not
+  std::string note;           // if it does although the difference is large: who rounded
 };
 
 struct Agreement {
@@ -32,8 +33,9 @@ struct Agreement {
 
 /// Runs both networks on `inputs` standard normal inputs of one shape (without the batch axis). A difference is explained, as far
 /// as that can be found out: a layer in training mode, zero padding after a batch normalisation (the border alone differs), a
-/// branch added at another tap of the kernel, a branch or a shift left out. The networks are left as they are; running statistics
-/// that training mode would move are put back.
+/// branch added at another tap of the kernel, a branch or a shift left out. Where the layers agree in float64, the difference is
+/// what the unfolded ones lost by rounding, and the place agrees. The networks are left as they are; running statistics that
+/// training mode would move are put back.
 ///
 /// The fused network is `fused.module`; its layers `fused.places[i].after` may hold other weights than fuse() gave them, for
 /// example from another program. Errors: those of the layers.
