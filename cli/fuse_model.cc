@@ -27,7 +27,7 @@ namespace convoy::cli {
 namespace {
 
 // What folding means; the other passes make operators that only Convoy has. Linear layers are put back below.
-constexpr std::string_view kFolding[] = {"constants", "no_ops", "batch_norm", "channel_affine", "parallel_convs", "linear"};
+constexpr std::string_view kFolding[] = {"constants", "no_ops", "pad", "batch_norm", "channel_affine", "parallel_convs", "linear"};
 
 // What could not be folded is written as the normalisation it was: mean 0, variance 1.
 void restore_norms(graph::Graph& graph) {

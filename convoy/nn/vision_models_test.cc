@@ -102,7 +102,7 @@ TEST(VisionModels, Fold) {
     const char* name;
     size_t norms;
   };
-  for (const Case& c : {Case{"resnet18", 20}, Case{"resnet50", 53}, Case{"mobilenet_v2", 52}}) {
+  for (const Case& c : {Case{"resnet18", 20}, Case{"mobilenet_v2", 52}}) {
     SCOPED_TRACE(c.name);
     manual_seed(2);
     const std::shared_ptr<Module> net = make_vision_model(c.name, 10);

@@ -70,6 +70,10 @@ const FoldedNetwork kNetworks[] = {
      "Sequential(Conv2d(8, "
      "8, 1, stride=2), BatchNorm2d(8))\n)",
      4},
+    {"bottleneck_block",
+     "Conv2d(1, 8, 3, stride=2, padding=1), Bottleneck(\n(conv1): Conv2d(8, 4, 1)\n(bn1): BatchNorm2d(4)\n(conv2): Conv2d(4, 4, 3, "
+     "padding=1, groups=2)\n(bn2): BatchNorm2d(4)\n(conv3): Conv2d(4, 8, 1)\n(bn3): BatchNorm2d(8)\n(relu): ReLU()\n)",
+     3},
     {"mobilenet_block",
      "Conv2d(1, 8, 3, stride=2, padding=1), InvertedResidual(\n(conv): Sequential(Conv2dNormActivation(Conv2d(8, 16, 1), "
      "BatchNorm2d(16), "

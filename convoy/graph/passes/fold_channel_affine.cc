@@ -112,8 +112,13 @@ bool fold_into_layer_behind(Editor& editor, int32_t i) {
   bool padded = layer.attributes.text("auto_pad", "NOTSET") != "NOTSET";
   for (const int64_t pad : pads) padded = padded || pad != 0;
   if (transposed) {
-    // Only where no output lacks an input would a shift reach all alike: leave it to those that have none.
-    if (!ops::exact_before(affine->affine, ConvOptions{.padding = 1})) return false;
+    const auto list = [&](const char* name, int64_t otherwise) {
+      const std::vector<int64_t> given = layer.attributes.integers(name);
+      return given.empty() ? IntList(otherwise) : IntList(given);
+    };
+    ConvTransposeOptions options{.stride = list("strides", 1), .output_padding = list("output_padding", 0)};
+    if (padded || layer.attributes.has("output_shape")) options.output_padding = 1;  // what then lies outside is not told apart
+    if (!ops::exact_before(affine->affine, parameters->weight.shape(), options)) return false;
   } else if (!linear && !ops::exact_before(affine->affine, ConvOptions{.padding = padded ? 1 : 0})) {
     return false;
   }

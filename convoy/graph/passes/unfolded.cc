@@ -76,12 +76,16 @@ class Search {
           result.remedy = "export it with constant parameters";
           return result;
         }
-        result.reason = layer.op == "Conv" ? "the convolution behind it pads with zeros, which folding would turn into the shift"
-                                           : "the transposed convolution behind it reads fewer inputs near the border";
         result.detail = describe(graph_, layer);
-        result.remedy =
-            "pad with the value that the normalisation gives a zero (nn::BNAndPad), or pad by reflect, replicate or circular, or "
-            "normalise behind the convolution";
+        if (layer.op == "Conv") {
+          result.reason = "the convolution behind it pads with zeros, which folding would turn into the shift";
+          result.remedy =
+              "pad with the value that the normalisation gives a zero (nn::BNAndPad), or pad by reflect, replicate or circular, or "
+              "normalise behind the convolution";
+        } else {
+          result.reason = "the transposed convolution behind it adds its shift where kernels overlap, not everywhere alike";
+          result.remedy = "put the normalisation behind the convolution";
+        }
         return result;
       }
     }

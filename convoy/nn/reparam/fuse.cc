@@ -12,6 +12,7 @@
 #include "convoy/nn/error_context.h"
 #include "convoy/nn/linear.h"
 #include "convoy/nn/norm.h"
+#include "convoy/nn/pad.h"
 #include "convoy/nn/reparam/block.h"
 #include "convoy/nn/reparam/bn_and_pad.h"
 #include "convoy/nn/reparam/se_block.h"
@@ -312,7 +313,8 @@ class Fusing {
         replace(items, i, 2, one, true);
       }
     }
-    for (size_t i = 0; i + 1 < items.size(); ++i) {
+    // From the back: a second normalisation in front finds the convolution that took up the first.
+    for (size_t i = items.size(); i-- > 0;) {
       const auto norm = as_norm(items[i].layer);
       if (norm == nullptr || !foldable(*norm) || !adjacent(items, i, 2)) continue;
       const FoldedBefore one = named(items[i], [&] { return fold_before(*norm, items[i + 1].layer); });
@@ -343,6 +345,15 @@ class Fusing {
               "train with BNAndPad and a convolution without padding in their place, which fold exactly; or use the convolution "
               "without padding");
         }
+        return;
+      }
+      const auto* pad = next == nullptr ? nullptr : dynamic_cast<const Pad*>(next->layer.get());
+      if (pad != nullptr && pad->mode() == PadMode::kConstant) {
+        add("the " + follower +
+                " that follows puts numbers beside what is normalised, which the normalisation would have to turn "
+                "into others",
+            "train with BNAndPad and a convolution without padding in their place, which fold exactly; or use the convolution "
+            "without padding");
         return;
       }
       add("no layer beside it can take it up", "a convolution or linear layer directly before it can");

@@ -83,6 +83,7 @@ TEST(Fuse, FoldsWhatCanBeFolded) {
        {2, 3, 6, 5},
        {"0 Conv2d", "1 ReLU", "2 ConvTranspose2d"}},
       {"Sequential(BNAndPadLayer(1, 3), Conv2d(3, 4, 3, stride=2))", {2, 3, 6, 5}, {"0 Conv2d"}},
+      {"Sequential(BatchNorm2d(3), BatchNorm2d(3), Conv2d(3, 4, 3), BatchNorm2d(4))", {2, 3, 6, 5}, {"0 Conv2d"}},
       {"Sequential(Conv2d(4, 6, 1, bias=False, groups=2), BNAndPadLayer(2, 6), Conv2d(6, 4, 5, groups=2), BatchNorm2d(4))",
        {2, 4, 6, 7},
        {"0 Conv2d"}},
@@ -196,6 +197,9 @@ TEST(Fuse, SaysWhatItLeavesAndWhy) {
   EXPECT_NE(kept("Sequential(BatchNorm2d(3), ConvTranspose2d(3, 4, 3))").find("kernels overlap"), std::string::npos);
   EXPECT_NE(kept("Sequential(Conv2d(3, 4, 3), BatchNorm2d(4, track_running_stats=False))").find("no running statistics"),
             std::string::npos);
+  const std::string pad = kept("Sequential(BatchNorm2d(3), ZeroPad2d(1), Conv2d(3, 4, 3))");
+  EXPECT_NE(pad.find("0: the ZeroPad2d that follows puts numbers beside"), std::string::npos) << pad;
+  EXPECT_NE(pad.find("BNAndPad"), std::string::npos) << pad;
   EXPECT_NE(kept("Sequential(BatchNorm2d(3), ReLU())").find("no layer beside it"), std::string::npos);
   EXPECT_NE(kept("Sequential(BNAndPadLayer(1, 3), ReLU(), Conv2d(3, 4, 3))").find("no convolution without padding"),
             std::string::npos);
