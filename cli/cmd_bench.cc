@@ -262,11 +262,11 @@ int run(const Options& options, Session& session) {
   size_t done = 0;
   for (const Problem& problem : problems) {
     if (stop_signal() != 0) break;
-    const plan::Measurement m =
-        plan::measure_conv(problem.layer, direction,
-                           {.plan = {.algorithm = algorithm, .accuracy = accuracy, .packed = !options.repack},
-                            .seconds = options.seconds.value_or(0.5),
-                            .cold = options.cold});
+    const plan::Measurement m = plan::measure_conv(
+        problem.layer, direction,
+        {.plan = {.algorithm = algorithm, .accuracy = accuracy, .packed = !options.repack, .training = options.repack},
+         .seconds = options.seconds.value_or(0.5),
+         .cold = options.cold});
     const std::string name = problem.name.empty() ? std::string(shape::descriptor(problem.layer).view()) : problem.name;
     table.add_row({name, m.plan.name(), report::duration(m.min_seconds), report::duration(m.median_seconds),
                    report::fixed(m.gflops(), 1), report::percent(m.fraction_of_peak()),

@@ -8,6 +8,8 @@ ConvNeeds needs_of(const Variable& input, const Variable& weight, const Variable
   return {.input = input.requires_grad(), .weight = weight.requires_grad(), .bias = bias.requires_grad()};
 }
 
+bool trains(const Variable& weight) { return grad_enabled() && weight.requires_grad(); }
+
 std::vector<Tensor> as_list(ConvGradients gradients) {
   return {std::move(gradients.input), std::move(gradients.weight), std::move(gradients.bias)};
 }
@@ -15,7 +17,7 @@ std::vector<Tensor> as_list(ConvGradients gradients) {
 }  // namespace
 
 Variable conv(int rank, const Variable& input, const Variable& weight, const Variable& bias, const ConvOptions& options) {
-  return record(ops::conv(rank, input.data(), weight.data(), bias.data(), options), {input, weight, bias},
+  return record(ops::conv(rank, input.data(), weight.data(), bias.data(), options, trains(weight)), {input, weight, bias},
                 [=, x = input.data(), w = weight.data(), needs = needs_of(input, weight, bias)](const Tensor& grad_output) {
                   return as_list(ops::conv_backward(rank, grad_output, x, w, options, needs));
                 });
@@ -33,7 +35,7 @@ Variable conv3d(const Variable& input, const Variable& weight, const Variable& b
 
 Variable conv_transpose(int rank, const Variable& input, const Variable& weight, const Variable& bias,
                         const ConvTransposeOptions& options) {
-  return record(ops::conv_transpose(rank, input.data(), weight.data(), bias.data(), options), {input, weight, bias},
+  return record(ops::conv_transpose(rank, input.data(), weight.data(), bias.data(), options, trains(weight)), {input, weight, bias},
                 [=, x = input.data(), w = weight.data(), needs = needs_of(input, weight, bias)](const Tensor& grad_output) {
                   return as_list(ops::conv_transpose_backward(rank, grad_output, x, w, options, needs));
                 });

@@ -99,13 +99,13 @@ const T* data_or_null(const Tensor& t) {
 
 }  // namespace
 
-Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
+Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& options, bool training) {
   check_defined(input, "conv", "input");
   check_defined(weight, "conv", "weight");
   check_conv_types(rank, input, weight, bias);
   if (options.padding_mode != PaddingMode::kZeros) {
     const ModePadding mode = split_padding(rank, input, weight, options);
-    return conv(rank, pad(input, mode.padding, pad_mode(options.padding_mode)), weight, bias, mode.inner);
+    return conv(rank, pad(input, mode.padding, pad_mode(options.padding_mode)), weight, bias, mode.inner, training);
   }
   const Shape bias_shape = bias.defined() ? bias.shape() : Shape{};
   const CheckedConv checked = check_conv(rank, input.shape(), weight.shape(), bias.defined() ? &bias_shape : nullptr, options);
@@ -113,7 +113,8 @@ Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& b
   Tensor output = Tensor::empty(output_shape(checked.shape, checked.batched), input.dtype());
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    plan::run_conv(checked.shape, ConvForward<T>{input.data<T>(), weight.data<T>(), data_or_null<T>(bias), output.data<T>()});
+    plan::run_conv(checked.shape, ConvForward<T>{input.data<T>(), weight.data<T>(), data_or_null<T>(bias), output.data<T>()},
+                   training);
   });
   return output;
 }
@@ -138,7 +139,7 @@ ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& i
     using T = decltype(zero);
     if (needs.input) {
       gradients.input = Tensor::empty(input.shape(), input.dtype());
-      plan::run_conv(s, ConvGradInput<T>{grad_output.data<T>(), weight.data<T>(), nullptr, gradients.input.data<T>()});
+      plan::run_conv(s, ConvGradInput<T>{grad_output.data<T>(), weight.data<T>(), nullptr, gradients.input.data<T>()}, true);
     }
     if (needs.weight) {
       gradients.weight = Tensor::empty(weight.shape(), weight.dtype());
@@ -149,8 +150,8 @@ ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& i
   return gradients;
 }
 
-Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias,
-                      const ConvTransposeOptions& options) {
+Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvTransposeOptions& options,
+                      bool training) {
   check_defined(input, "conv_transpose", "input");
   check_defined(weight, "conv_transpose", "weight");
   const Shape bias_shape = bias.defined() ? bias.shape() : Shape{};
@@ -162,7 +163,7 @@ Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
     plan::run_conv(shape::adjoint(checked.shape),
-                   ConvGradInput<T>{input.data<T>(), weight.data<T>(), data_or_null<T>(bias), output.data<T>()});
+                   ConvGradInput<T>{input.data<T>(), weight.data<T>(), data_or_null<T>(bias), output.data<T>()}, training);
   });
   return output;
 }
@@ -180,7 +181,7 @@ ConvGradients conv_transpose_backward(int rank, const Tensor& grad_output, const
     using T = decltype(zero);
     if (needs.input) {
       gradients.input = Tensor::empty(input.shape(), input.dtype());
-      plan::run_conv(plain, ConvForward<T>{grad_output.data<T>(), weight.data<T>(), nullptr, gradients.input.data<T>()});
+      plan::run_conv(plain, ConvForward<T>{grad_output.data<T>(), weight.data<T>(), nullptr, gradients.input.data<T>()}, true);
     }
     if (needs.weight) {
       gradients.weight = Tensor::empty(weight.shape(), weight.dtype());

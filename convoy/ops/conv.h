@@ -49,8 +49,10 @@ namespace ops {
 Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
 Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
 Tensor conv3d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
-/// The same with the number of spatial axes (1, 2 or 3) as an argument.
-Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {});
+/// The same with the number of spatial axes (1, 2 or 3) as an argument. training: the weight is new in every call and samples come
+/// in batches, for which another algorithm may be the fastest: results may differ by rounding, within the same bounds.
+Tensor conv(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const ConvOptions& options = {},
+            bool training = false);
 /// Shapes: grad_output as the output. Errors: as conv, and a grad_output of another shape.
 ConvGradients conv_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight,
                             const ConvOptions& options = {}, const ConvNeeds& needs = {});
@@ -67,7 +69,7 @@ Tensor conv_transpose2d(const Tensor& input, const Tensor& weight, const Tensor&
 Tensor conv_transpose3d(const Tensor& input, const Tensor& weight, const Tensor& bias = {},
                         const ConvTransposeOptions& options = {});
 Tensor conv_transpose(int rank, const Tensor& input, const Tensor& weight, const Tensor& bias = {},
-                      const ConvTransposeOptions& options = {});
+                      const ConvTransposeOptions& options = {}, bool training = false);
 ConvGradients conv_transpose_backward(int rank, const Tensor& grad_output, const Tensor& input, const Tensor& weight,
                                       const ConvTransposeOptions& options = {}, const ConvNeeds& needs = {});
 

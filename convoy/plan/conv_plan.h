@@ -27,7 +27,8 @@ struct ConvCandidate {
 struct ConvPlanOptions {
   std::string_view algorithm;  // the name of the algorithm to take; empty: the planner's choice
   Accuracy accuracy = convoy::accuracy();
-  bool packed = true;  // weights are packed once and used again; false: the choice counts packing as part of a call
+  bool packed = true;     // weights are packed once and used again; false: the choice counts packing as part of a call
+  bool training = false;  // not packed, and called with batches: packing and reading a weight is shared by several samples
 };
 
 /// A weight in the order of one plan's algorithm. Cheap to copy; the memory is shared and lives as long as any copy.
@@ -89,13 +90,13 @@ Direction plain_direction(const shape::ConvShape& layer, Direction direction);
 /// The layer as a plain convolution (itself unless transposed).
 shape::ConvShape plain_shape(const shape::ConvShape& layer);
 
-/// Computes without a plan's bookkeeping: float32 through the best algorithm (its weight packed in the call), float64 by the
-/// reference.
-void run_conv(const shape::ConvShape& plain, const kernels::ConvForward<float>& io);
-void run_conv(const shape::ConvShape& plain, const kernels::ConvGradInput<float>& io);
+/// Computes without a plan's bookkeeping: float32 through the best algorithm (its weight packed in the call; `training`: as in
+/// ConvPlanOptions), float64 by the reference.
+void run_conv(const shape::ConvShape& plain, const kernels::ConvForward<float>& io, bool training = false);
+void run_conv(const shape::ConvShape& plain, const kernels::ConvGradInput<float>& io, bool training = false);
 void run_conv(const shape::ConvShape& plain, const kernels::ConvGradWeight<float>& io);
-void run_conv(const shape::ConvShape& plain, const kernels::ConvForward<double>& io);
-void run_conv(const shape::ConvShape& plain, const kernels::ConvGradInput<double>& io);
+void run_conv(const shape::ConvShape& plain, const kernels::ConvForward<double>& io, bool training = false);
+void run_conv(const shape::ConvShape& plain, const kernels::ConvGradInput<double>& io, bool training = false);
 void run_conv(const shape::ConvShape& plain, const kernels::ConvGradWeight<double>& io);
 
 }  // namespace convoy::plan

@@ -19,6 +19,7 @@
 
 #include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/conv/conv_winograd.h"
+#include "convoy/kernels/conv/winograd_pack-inl.h"
 #include "convoy/kernels/conv/winograd_transform-inl.h"
 #include "hwy/highway.h"
 
@@ -413,11 +414,12 @@ struct Transforms {
   const winograd::Scheme* w;
   void (*sources)(const Problem&, const Tiling&, const Block&, int64_t, const float*, float*, float*, float*);
   void (*results)(const Problem&, const Block&, const float*, int64_t, int64_t, const Arrays&, const SplitEpilogue&, float*);
+  void (*pack)(const Problem&, const float*, float*);
 };
 
 template <class H, class W>
 constexpr Transforms MakeTransforms() {
-  return {&H::kScheme, &W::kScheme, TransformSources<H, W>, TransformResults<H, W>};
+  return {&H::kScheme, &W::kScheme, TransformSources<H, W>, TransformResults<H, W>, winograd_pack::PackWeight<H, W>};
 }
 
 HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, const ConvShape& s) {
@@ -441,59 +443,9 @@ HWY_INLINE int64_t PackedGroupFloats(const Problem& p) {
   return p.points() * p.depth() * ((p.results + Lanes() - 1) / Lanes() * Lanes());
 }
 
-// packed[group][pair of vectors of results][point][depth tap][channel][vector][lane]; the last pair may be a single.
 HWY_ATTR void WinogradPack(winograd::Variant variant, Direction direction, const ConvShape& s, const float* weight, float* packed) {
   const Transforms transforms = ChooseTransforms(variant, s);
-  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
-  const int64_t lanes = Lanes(), vectors = (p.results + lanes - 1) / lanes, pairs = (vectors + 1) / 2;
-  const int64_t points_h = p.h.points, points_w = p.w.points, taps_h = p.scheme_h.taps, taps_w = p.scheme_w.taps;
-  const int64_t area = taps_h * taps_w, taps = p.d.points * area, depth = p.depth();
-  constexpr int64_t kChannels = 16;  // of a task
-  const int64_t parts = (p.channels + kChannels - 1) / kChannels;
-  parallel_for(p.groups * pairs * parts, [&](int64_t task) HWY_ATTR {
-    constexpr int64_t kWidth = 2 * static_cast<int64_t>(hn::MaxLanes(Full()));
-    const int64_t part = task % parts, pair = task / parts % pairs, group = task / parts / pairs;
-    const int64_t width = std::min<int64_t>(2, vectors - 2 * pair) * lanes, first = 2 * pair * lanes;
-    float* const to = packed + group * PackedGroupFloats(p) + first * p.points() * depth;
-    for (int64_t channel = part * kChannels; channel < std::min(p.channels, (part + 1) * kChannels); ++channel) {
-      for (int64_t tap = 0; tap < p.d.points; ++tap) {
-        double g[winograd::kMostTaps * winograd::kMostTaps][kWidth];
-        double half[winograd::kMostPoints][winograd::kMostTaps][kWidth];
-        for (int64_t r = 0; r < width; ++r) {
-          const int64_t result = first + r;
-          if (result >= p.results) {
-            for (int64_t a = 0; a < area; ++a) g[a][r] = 0;
-          } else if (p.flipped) {
-            const float* from = weight + ((group * p.channels + channel) * p.results + result) * taps + taps - 1 - tap * area;
-            for (int64_t a = 0; a < area; ++a) g[a][r] = static_cast<double>(from[-a]);
-          } else {
-            const float* from = weight + ((group * p.results + result) * p.channels + channel) * taps + tap * area;
-            for (int64_t a = 0; a < area; ++a) g[a][r] = static_cast<double>(from[a]);
-          }
-        }
-        for (int64_t i = 0; i < points_h; ++i) {
-          for (int64_t l = 0; l < taps_w; ++l) {
-            for (int64_t r = 0; r < kWidth; ++r) half[i][l][r] = 0;
-            for (int64_t k = 0; k < taps_h; ++k) {
-              const double factor = p.scheme_h.g[static_cast<size_t>(i)][static_cast<size_t>(k)];
-              for (int64_t r = 0; r < kWidth; ++r) half[i][l][r] += factor * g[k * taps_w + l][r];
-            }
-          }
-        }
-        for (int64_t i = 0; i < points_h; ++i) {
-          for (int64_t j = 0; j < points_w; ++j) {
-            double u[kWidth] = {};
-            for (int64_t l = 0; l < taps_w; ++l) {
-              const double factor = p.scheme_w.g[static_cast<size_t>(j)][static_cast<size_t>(l)];
-              for (int64_t r = 0; r < kWidth; ++r) u[r] += factor * half[i][l][r];
-            }
-            float* out = to + (((i * points_w + j) * p.d.points + tap) * p.channels + channel) * width;
-            for (int64_t r = 0; r < width; ++r) out[r] = static_cast<float>(u[r]);
-          }
-        }
-      }
-    }
-  });
+  transforms.pack(winograd::make_problem(s, direction, *transforms.h, *transforms.w), weight, packed);
 }
 
 HWY_ATTR size_t WinogradPackedBytes(winograd::Variant variant, Direction direction, const ConvShape& s) {
@@ -649,7 +601,7 @@ double seconds(const ConvShape& s, const Machine& m) {
 template <Variant kVariant>
 double pack_seconds(const ConvShape& s, const Machine& m) {
   const winograd::Problem p = problem<kVariant, Direction::kForward>(s);
-  return 1e-6 + static_cast<double>(p.groups * p.results * p.depth() * p.points()) * 1e-9 / m.threads;
+  return 1e-6 + static_cast<double>(p.groups * p.results * p.depth() * p.points()) * 0.5e-9 / m.threads;
 }
 
 template <Variant kVariant>
