@@ -3,14 +3,15 @@
 //   grad g = G^T [ sum over tiles of (A grad_y A^T) * (B^T x B) ] G,
 // 36 multiplications where the direct sum has 144. The error is the forward scheme's: both are the same trilinear form.
 //
-// A task owns at most 64 output and 64 input channels and keeps their 36 sums (590 KB) in L2, over a part of the batch's tiles. A
-// block of 32 tiles is transformed to [point][tile][channel]: rows are transposed strip by strip, so that transforms run with
-// channels in lanes and need no shuffles; then 36 small matrix products are the register tile of conv_grad_weight. Estimated, not
-// tried: blocks of 64 tiles would halve the traffic of the sums but no longer fit the cache with them; sharing the transforms
-// between tasks, which each transform their own channels again, would need a barrier per block and 4 MB a thread.
+// A task owns at most 128 output and 64 input channels and their 36 sums (1.2 MB), over a part of the batch's tiles. A block of 32
+// tiles is transformed to [point][tile][channel]: rows are transposed strip by strip, so that transforms run with channels in lanes
+// and need no shuffles; then come 36 small matrix products. Tasks transform their channels each for itself: sharing that would need
+// a barrier per block and more memory.
 //
-// Measured against conv_grad_weight, batch 8: 2.1 to 2.3 times as fast at 56x56 and 28x28, 1.7 at 14x14, 1.5 at 7x7; one image: 1.3
-// times at 56x56 and 14x14, 0.75 at 7x7 with 512 channels; 8 and 16 channels, or 3 input channels, gain nothing.
+// Measured against conv_grad_weight on one Zen 4 core, batch 8: 2.2 to 2.8 times as fast at 56x56 and 28x28, 2.1 at 14x14, 1.6 at
+// 7x7; one image: 3.1 times at 56x56, 1.7 at 14x14, 0.95 at 7x7 with 512 channels; 8 to 32 channels: 1.9 to 2.3 times. The products
+// run at the peak, transforms and storing the weight take a fifth to a third. Tasks of 128 input channels transform half as often
+// but move 2.4 MB of sums: no faster. Transforming a tile's columns two at a time needs no stack, whole tiles took twice as long.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_grad_weight_winograd.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -19,9 +20,12 @@
 
 #include "convoy/kernels/conv/conv_grad_weight-inl.h"
 #include "convoy/kernels/conv/conv_grad_weight.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/conv/winograd_transform-inl.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "convoy/core/parallel.h"
 #include "convoy/shape/checked.h"
@@ -31,12 +35,13 @@
 namespace convoy::kernels::grad_weight_winograd {
 
 constexpr int64_t kOutputs = 4, kPoints = 6, kProducts = kPoints * kPoints, kTaps = 9;
-constexpr int64_t kTiles = 32;     // of a block
-constexpr int64_t kChannels = 64;  // of a task, on either side
-constexpr int64_t kStrip = 8;      // tiles whose rows are transposed together: 13 KB
-constexpr int64_t kTasks = 16;     // with fewer, the tiles are cut into parts with sums of their own
-constexpr int64_t kPart = 6;       // blocks of a part at least: adding up parts costs as much as one
-constexpr int64_t kGap = 16;       // floats between points, or all 36 would share cache sets
+constexpr int64_t kTiles = 32;                           // of a block
+constexpr int64_t kOutChannels = 128, kInChannels = 64;  // of a task
+constexpr int64_t kStrip = 8;                            // tiles whose rows are transposed together: 13 KB
+constexpr int64_t kTasks = 16;                           // with fewer, the tiles are cut into parts with sums of their own
+constexpr int64_t kPart = 6;                             // blocks of a part at least: adding up parts costs as much as one
+constexpr int64_t kPartFloats = 480 << 10;               // of all parts together
+constexpr int64_t kGap = 16;                             // floats between points, or all 36 would share cache sets
 
 struct Cut {
   int64_t batch, groups, ins, outs;
@@ -61,16 +66,17 @@ struct Cut {
       return shape::ceil_div(count, std::max<int64_t>(shape::ceil_div(count, most), 1));
     };
     panels = shape::ceil_div(outs, panel);
-    panels_per_task = std::max<int64_t>(even_part(panels, std::max<int64_t>(kChannels / panel, 1)), 1);
+    panels_per_task = std::max<int64_t>(even_part(panels, std::max<int64_t>(kOutChannels / panel, 1)), 1);
     out_tasks = shape::ceil_div(panels, panels_per_task);
-    ins_per_task = std::max<int64_t>(shape::ceil_div(even_part(ins, kChannels), lanes) * lanes, lanes);
+    ins_per_task = std::max<int64_t>(shape::ceil_div(even_part(ins, kInChannels), lanes) * lanes, lanes);
     in_tasks = shape::ceil_div(ins, ins_per_task);
     tiles_h = shape::ceil_div(out_h, kOutputs);
     tiles_w = shape::ceil_div(out_w, kOutputs);
     tiles = batch * tiles_h * tiles_w;
     tiles_per_block = std::max<int64_t>(even_part(tiles, kTiles), 1);
     blocks = shape::ceil_div(tiles, tiles_per_block);
-    parts = std::clamp<int64_t>(kTasks / std::max<int64_t>(tasks(), 1), 1, std::max<int64_t>(blocks / kPart, 1));
+    const int64_t most = std::min(kTasks / std::max<int64_t>(tasks(), 1), kPartFloats / std::max<int64_t>(part_floats(), 1));
+    parts = std::clamp<int64_t>(most, 1, std::max<int64_t>(blocks / kPart, 1));
   }
 
   int64_t tasks() const { return groups * out_tasks * in_tasks; }
@@ -83,7 +89,7 @@ struct Cut {
   int64_t strip_floats() const { return kPoints * (kOutputs * kStrip + 2) * lanes; }
   int64_t thread_floats() const {
     return kProducts * (input_step() + output_step() + sums_step()) + strip_floats() +
-           (parts > 1 ? 0 : panels_per_task * panel * ins_per_task * kTaps);
+           (parts > 1 ? 0 : panel * ins_per_task * kTaps);
   }
 };
 
@@ -127,11 +133,39 @@ HWY_INLINE void Collect(const Floats* m, Floats* g) {
   g[2] = hn::MulAdd(Constant(kG[1][2]), even_a, hn::MulAdd(Constant(kG[3][2]), even_b, m[5]));
 }
 
+// `columns` positions of `count` planes, `plane` apart, to to[column][lane].
+HWY_INLINE void TransposeColumns(const float* from, int64_t plane, int64_t count, int64_t columns, float* to) {
+  const Full d;
+  const int64_t lanes = GradWeightLanes();
+#if HWY_TARGET != HWY_SCALAR
+  if (count == lanes && columns >= 4) {
+    const hn::RepartitionToWide<Full> pairs;
+    const int64_t step = 4 * plane;
+    for (int64_t at = 0; at < columns; at += 4) {
+      const int64_t i = std::min(at, columns - 4);  // some a second time
+      const Floats a = tile::LoadBlocks(d, from + i, step), b = tile::LoadBlocks(d, from + i + plane, step),
+                   e = tile::LoadBlocks(d, from + i + 2 * plane, step), f = tile::LoadBlocks(d, from + i + 3 * plane, step);
+      const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b)),
+                 ef_low = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
+      const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b)),
+                 ef_high = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
+      float* const four = to + i * lanes;
+      hn::Store(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ef_low)), d, four);
+      hn::Store(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ef_low)), d, four + lanes);
+      hn::Store(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ef_high)), d, four + 2 * lanes);
+      hn::Store(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ef_high)), d, four + 3 * lanes);
+    }
+    return;
+  }
+#endif
+  const TransposeRows rows(from, plane, count);
+  Transpose(rows.at, columns, [&](int64_t i, Floats values) HWY_ATTR { hn::Store(values, d, to + i * lanes); });
+}
+
 // Rows [top, top + rows) and columns [left, left + width) of `count` planes `plane` apart to strip[row][column][lane]; zero outside
 // the plane of height x row_length.
 HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t count, int64_t height, int64_t row_length, int64_t top,
                                int64_t rows, int64_t left, int64_t width, float* strip) {
-  const Full d;
   const int64_t lanes = GradWeightLanes();
   const int64_t first = std::clamp<int64_t>(-left, 0, width), last = std::clamp<int64_t>(row_length - left, first, width);
   for (int64_t r = 0; r < rows; ++r, strip += width * lanes) {
@@ -141,32 +175,99 @@ HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t count
       continue;
     }
     std::fill(strip, strip + first * lanes, 0.0f);
-    const TransposeRows from(planes + h * row_length + left + first, plane, count);
-    float* to = strip + first * lanes;
-    Transpose(from.at, last - first, [&](int64_t i, Floats values) HWY_ATTR { hn::Store(values, d, to + i * lanes); });
+    TransposeColumns(planes + h * row_length + left + first, plane, count, last - first, strip + first * lanes);
     std::fill(strip + last * lanes, strip + width * lanes, 0.0f);
   }
 }
 
-// strip[kIn][width] of `tiles` tiles to out[point][tile * tile_step], the points `point_step` apart.
+// Two columns of a tile's points: along the rows, of which only the two are computed, then down.
+template <int kIn, void (*kTransform)(const Floats*, Floats*), int kFirst, int kSecond>
+HWY_INLINE void TransformColumns(const float* strip, int64_t row, float* out, int64_t point_step) {
+  const Full d;
+  const int64_t lanes = GradWeightLanes();
+  Floats first[kIn], second[kIn], points[kPoints];
+  HWY_UNROLL(8)
+  for (int r = 0; r < kIn; ++r) {
+    Floats x[kIn];
+    HWY_UNROLL(8)
+    for (int c = 0; c < kIn; ++c) x[c] = hn::Load(d, strip + r * row + c * lanes);
+    kTransform(x, points);
+    first[r] = points[kFirst];
+    second[r] = points[kSecond];
+  }
+  kTransform(first, points);
+  HWY_UNROLL(8)
+  for (int r = 0; r < kPoints; ++r) hn::Store(points[r], d, out + (r * kPoints + kFirst) * point_step);
+  kTransform(second, points);
+  HWY_UNROLL(8)
+  for (int r = 0; r < kPoints; ++r) hn::Store(points[r], d, out + (r * kPoints + kSecond) * point_step);
+}
+
+// strip[kIn][width] of `tiles` tiles to out[point][tile * tile_step], the points `point_step` apart. All columns at once would not
+// fit the registers.
 template <int kIn, void (*kTransform)(const Floats*, Floats*)>
 HWY_INLINE void TransformStrip(const float* strip, int64_t width, int64_t tiles, float* out, int64_t tile_step,
                                int64_t point_step) {
+  const int64_t lanes = GradWeightLanes(), row = width * lanes;
+  for (int64_t t = 0; t < tiles; ++t, strip += kOutputs * lanes, out += tile_step) {
+    TransformColumns<kIn, kTransform, 0, 5>(strip, row, out, point_step);
+    TransformColumns<kIn, kTransform, 1, 2>(strip, row, out, point_step);
+    TransformColumns<kIn, kTransform, 3, 4>(strip, row, out, point_step);
+  }
+}
+
+// sums[row][lane] (+)= sum over tiles of x[tile * x_step + row] y[tile * panel][lane], for kR input channels and kV vectors of
+// output channels.
+template <int kR, int kV>
+HWY_NOINLINE void ProductTile(int64_t tiles, const float* HWY_RESTRICT x, int64_t x_step, const float* HWY_RESTRICT y,
+                              int64_t panel, float* sums, bool first) {
   const Full d;
   const int64_t lanes = GradWeightLanes();
-  for (int64_t t = 0; t < tiles; ++t) {
-    Floats half[kPoints][kIn];
-    for (int c = 0; c < kIn; ++c) {
-      Floats column[kIn], points[kPoints];
-      for (int r = 0; r < kIn; ++r) column[r] = hn::Load(d, strip + (r * width + kOutputs * t + c) * lanes);
-      kTransform(column, points);
-      for (int r = 0; r < kPoints; ++r) half[r][c] = points[r];
+  Floats acc[kR][kV];
+  HWY_UNROLL(16)
+  for (int r = 0; r < kR; ++r) {
+    for (int v = 0; v < kV; ++v) acc[r][v] = hn::Zero(d);
+  }
+  const float* ahead = sums + kR * panel;  // the next tile's sums
+  for (const float* const end = y + tiles * panel; y != end; y += panel, x += x_step) {
+    Floats channels[kV];
+    HWY_UNROLL(2)
+    for (int v = 0; v < kV; ++v) {
+      channels[v] = hn::Load(d, y + v * lanes);
+      tile::Pin(channels[v]);
     }
-    for (int r = 0; r < kPoints; ++r) {
-      Floats points[kPoints];
-      kTransform(half[r], points);
-      for (int c = 0; c < kPoints; ++c) hn::Store(points[c], d, out + t * tile_step + (r * kPoints + c) * point_step);
+    __builtin_prefetch(ahead, 1, 2);
+    ahead += lanes;
+    HWY_UNROLL(16)
+    for (int r = 0; r < kR; ++r) {
+      Floats value = hn::Set(d, x[r]);
+      if (kV > 1) tile::Pin(value);
+      HWY_UNROLL(2)
+      for (int v = 0; v < kV; ++v) acc[r][v] = hn::MulAdd(value, channels[v], acc[r][v]);
     }
+  }
+  if (!first) {
+    HWY_UNROLL(16)
+    for (int r = 0; r < kR; ++r) {
+      for (int v = 0; v < kV; ++v) acc[r][v] = hn::Add(hn::Load(d, sums + r * panel + v * lanes), acc[r][v]);
+    }
+  }
+  HWY_UNROLL(16)
+  for (int r = 0; r < kR; ++r) {
+    for (int v = 0; v < kV; ++v) hn::Store(acc[r][v], d, sums + r * panel + v * lanes);
+  }
+}
+
+// All input channels against one panel, in tiles of about equal height.
+template <int kV, int... kR>
+HWY_INLINE void ProductTiles(int64_t tiles, const float* x, int64_t ins, int64_t x_step, const float* y, int64_t panel, float* sums,
+                             bool first, std::integer_sequence<int, kR...>) {
+  using Tile = void (*)(int64_t, const float*, int64_t, const float*, int64_t, float*, bool);
+  static constexpr std::array<Tile, sizeof...(kR)> kTiles{ProductTile<kR + 1, kV>...};
+  const int64_t parts = shape::ceil_div(ins, tile::kPixels);
+  for (int64_t i = 0; i < parts; ++i) {
+    const int64_t row = ins * i / parts, height = ins * (i + 1) / parts - row;
+    kTiles[static_cast<size_t>(height - 1)](tiles, x + row, x_step, y, panel, sums + row * panel, first);
   }
 }
 
@@ -223,23 +324,17 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
                                            c.output_step());
         }
       });
-      const grad_weight_tile::Run run{0, 0, end - begin};
       const bool first = block == block_begin;
+      constexpr auto kHeights = std::make_integer_sequence<int, tile::kPixels>();
       for (int64_t point = 0; point < kProducts; ++point) {
+        const float* x = inputs + point * c.input_step();
         for (int64_t p = 0; p < panels; ++p) {
           const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
-          const bool two = c.outs - (first_panel + p) * c.panel > c.lanes;
-          for (int64_t ic = 0; ic < ins;) {
-            const int64_t height = shape::ceil_div(ins - ic, shape::ceil_div(ins - ic, kWeightRows));
-            const float* rows[kWeightRows];
-            for (int64_t r = 0; r < height; ++r) rows[r] = inputs + point * c.input_step() + ic + r;
-            float* to = products + point * c.sums_step() + (p * c.ins_per_task + ic) * c.panel;
-            if (two) {
-              WeightTileOfRows<2>(height, &run, 1, rows, c.ins_per_task, y, c.panel, to, c.panel, first);
-            } else {
-              WeightTileOfRows<1>(height, &run, 1, rows, c.ins_per_task, y, c.panel, to, c.panel, first);
-            }
-            ic += height;
+          float* const to = products + point * c.sums_step() + p * c.ins_per_task * c.panel;
+          if (c.outs - (first_panel + p) * c.panel > c.lanes) {
+            ProductTiles<2>(end - begin, x, ins, c.ins_per_task, y, c.panel, to, first, kHeights);
+          } else {
+            ProductTiles<1>(end - begin, x, ins, c.ins_per_task, y, c.panel, to, first, kHeights);
           }
         }
       }
@@ -248,7 +343,7 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
       const int64_t out = (first_panel + p) * c.panel, width = std::min(c.panel, c.outs - out);
       float* const sums = c.parts > 1 ? part_sums + part * part_floats +
                                             ((group * c.panels + first_panel + p) * c.depth() + ic_begin * kTaps) * c.panel
-                                      : strip + c.strip_floats() + p * ins * kTaps * c.panel;
+                                      : strip + c.strip_floats();
       for (int64_t i = 0; i < ins * c.panel; i += c.lanes) {
         if (i % c.panel >= width) continue;
         const float* from = products + p * c.ins_per_task * c.panel + i;
@@ -279,18 +374,17 @@ HWY_ATTR size_t WinogradGradWeightWorkspace(const ConvShape& s, int threads) {
   return (c.parts > 1 ? floats(c.parts * c.part_floats()) : 0) + floats(c.thread_floats() * threads);
 }
 
-// The products at 75 % of the peak, the transforms of a tile (300 and 190 ns for the channels of a 512-bit vector), reading and
-// writing the sums once a block, and the last transform.
+// The products at 90 % of the peak, the transforms of a tile (110 and 70 ns for the channels of a 512-bit vector), reading and
+// writing the sums once a block, and the last transform with storing the weight.
 HWY_ATTR double WinogradGradWeightSeconds(const ConvShape& s, const Machine& m) {
   const Cut c(s, GradWeightLanes());
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const double tiles = number(c.groups * c.tiles), vector = number(c.lanes) / 16;
   const double in_vectors = number(shape::ceil_div(c.ins, c.lanes)), out_vectors = number(shape::ceil_div(c.outs, c.lanes));
-  const double multiply = 2 * tiles * number(kProducts * c.ins) * out_vectors * number(c.lanes) / (0.75 * m.flops_per_second);
-  const double transforms =
-      tiles * (in_vectors * number(c.out_tasks) * 300e-9 + out_vectors * number(c.in_tasks) * 190e-9) * vector;
-  const double sums = number(c.groups * kProducts * c.ins) * out_vectors * vector * 1.5e-9 * number(c.blocks);
-  return 2e-6 + multiply + transforms + sums + number(c.groups * c.ins) * out_vectors * vector * 90e-9;
+  const double multiply = 2 * tiles * number(kProducts * c.ins) * out_vectors * number(c.lanes) / (0.9 * m.flops_per_second);
+  const double transforms = tiles * (in_vectors * number(c.out_tasks) * 110e-9 + out_vectors * number(c.in_tasks) * 70e-9) * vector;
+  const double sums = number(c.groups * kProducts * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
+  return 2e-6 + multiply + transforms + sums + number(c.groups * c.ins) * out_vectors * vector * 170e-9;
 }
 
 }  // namespace HWY_NAMESPACE
