@@ -25,6 +25,7 @@ struct Run {
 #include <algorithm>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -160,6 +161,41 @@ struct TransposeRows {
       at[l] = base + std::min(l, count - 1) * stride;
   }
 };
+
+// `columns` values of `count` rows, `stride` apart: lane l of to[i * to_step] is from[l * stride + i]. Lanes beyond `count` repeat
+// the last row. Asks for the rows' next lines: 16 streams are more than the processor follows on its own, and waiting for them took
+// as long as the transposition.
+HWY_INLINE void TransposeColumns(const float* from, int64_t stride, int64_t count, int64_t columns, float* to, int64_t to_step) {
+  const hn::ScalableTag<float> d;
+#if HWY_TARGET != HWY_SCALAR
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (count == lanes && columns >= 4) {
+    constexpr int64_t kLine = 16, kAhead = 3 * kLine;
+    const hn::RepartitionToWide<decltype(d)> pairs;
+    const int64_t step = 4 * stride;
+    for (int64_t at = 0; at < columns; at += 4) {
+      if (at % kLine == 0) {
+        for (int64_t l = 0; l < lanes; ++l) __builtin_prefetch(from + l * stride + at + kAhead);
+      }
+      const int64_t i = std::min(at, columns - 4);  // some a second time
+      const auto a = tile::LoadBlocks(d, from + i, step), b = tile::LoadBlocks(d, from + i + stride, step),
+                 e = tile::LoadBlocks(d, from + i + 2 * stride, step), f = tile::LoadBlocks(d, from + i + 3 * stride, step);
+      const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b)),
+                 ef_low = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
+      const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b)),
+                 ef_high = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
+      float* const four = to + i * to_step;
+      hn::Store(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ef_low)), d, four);
+      hn::Store(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ef_low)), d, four + to_step);
+      hn::Store(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ef_high)), d, four + 2 * to_step);
+      hn::Store(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ef_high)), d, four + 3 * to_step);
+    }
+    return;
+  }
+#endif
+  const TransposeRows rows(from, stride, count);
+  Transpose(rows.at, columns, [&](int64_t i, auto values) HWY_ATTR { hn::Store(values, d, to + i * to_step); });
+}
 
 // sums[k][2 vectors], of which `width` lanes are output channels -> weight[lane][k], k < count; weight's rows are `stride` apart.
 HWY_INLINE void StoreSums(const float* sums, int64_t count, int64_t width, float* weight, int64_t stride) {

@@ -13,6 +13,10 @@
 // grad_output takes a fifth of 64 -> 256 channels at 56x56, and 42 to 52 % where 49 pixels meet large weights. Lanes = pixels
 // (conv_im2col's) needs no transposition but loads as many vectors as it multiplies and sums its lanes at the end: 12 to 54 %.
 //
+// On Zen 4 the tile runs at the peak, its panels from L2; what is lost is transposing and waiting for planes (10 to 20 % of a 1x1
+// layer). Tried there, and lost: copies of a strided 1x1 layer's pixels, a block at a time (runs of 28 pixels cost a third more
+// than one long one, but gathering waits for memory as long, which the tile hides), and 256 output channels a task.
+//
 // The order of summation follows from the shape: kBlock terms in a chain, blocks in order, parts of the batch in order.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_grad_weight.cc"
@@ -35,7 +39,7 @@
 namespace convoy::kernels::grad_weight {
 
 constexpr int64_t kBlock = 256;      // terms of a chain; 256 pixels x 32 channels are 32 KiB
-constexpr int64_t kOutBlock = 64;    // output channels of a task
+constexpr int64_t kOutBlock = 64;    // output channels of a task, twice as many where pixels follow each other
 constexpr int64_t kSums = 48 << 10;  // floats of a task's sums: 192 KiB of L2
 constexpr int64_t kTasks = 16;       // with fewer, the pixels are cut into parts with sums of their own
 constexpr int64_t kTapsPerList = 9;
@@ -61,8 +65,9 @@ struct Cut {
   int64_t tasks() const { return groups * out_tasks * in_tasks; }
   int64_t sums_floats() const { return panels_per_task * panel * ins_per_task * taps; }
   int64_t copy_rows() const { return ins * kernel[0] * kernel[1] * copies_per_row; }
+  int64_t block_pixels() const { return units_per_block * segment; }
   int64_t copy_floats() const { return copies ? copy_rows() * copy_width * units_per_block : 0; }
-  int64_t packed_floats() const { return panels_per_task * panel * units_per_block * segment; }
+  int64_t packed_floats() const { return panels_per_task * panel * block_pixels(); }
   // Pixels before unit u, images counted through.
   int64_t position(int64_t u) const { return u / segments * out[2] + u % segments * segment; }
   int64_t list_runs() const { return taps_per_list * units_per_block; }
@@ -94,7 +99,7 @@ inline Cut make_cut(const ConvShape& s, int64_t rows, int64_t panel) {
   c.out = pointwise ? c.in : s.output;
   c.panel = panel;
   c.panels = shape::ceil_div(c.outs, panel);
-  c.panels_per_task = even_part(c.panels, std::max<int64_t>(kOutBlock / panel, 1));
+  c.panels_per_task = even_part(c.panels, std::max<int64_t>(kOutBlock * (pointwise ? 2 : 1) / panel, 1));
   c.out_tasks = shape::ceil_div(c.panels, std::max<int64_t>(c.panels_per_task, 1));
   c.copies = c.ins < rows;
   if (c.copies) {
@@ -172,8 +177,7 @@ using grad_weight::Cut;
 // [panel][pixel][channel].
 HWY_INLINE void PackGradOutput(const Cut& c, const float* grad_output, int64_t channels, int64_t group, int64_t first_panel,
                                int64_t panels, int64_t begin, int64_t count, float* packed) {
-  const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), positions = c.out_positions();
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>())), positions = c.out_positions();
   for (int64_t p = 0; p < panels; ++p) {
     float* panel = packed + p * c.panel * count;
     for (int64_t done = 0; done < count;) {
@@ -182,10 +186,8 @@ HWY_INLINE void PackGradOutput(const Cut& c, const float* grad_output, int64_t c
       for (int64_t v = 0; v < c.panel; v += lanes) {
         const int64_t out = (first_panel + p) * c.panel + v;
         if (out >= c.outs) break;
-        const TransposeRows rows(grad_output + (n * channels + group * c.outs + out) * positions + at, positions,
-                                 std::min(lanes, c.outs - out));
-        float* to = panel + done * c.panel + v;
-        Transpose(rows.at, length, [&](int64_t i, auto values) HWY_ATTR { hn::Store(values, d, to + i * c.panel); });
+        TransposeColumns(grad_output + (n * channels + group * c.outs + out) * positions + at, positions,
+                         std::min(lanes, c.outs - out), length, panel + done * c.panel + v, c.panel);
       }
       done += length;
     }
@@ -246,8 +248,9 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
   Run* const run_lists = workspace.take<Run>(threads * c.list_runs());
   const int64_t copy_unit = c.copy_rows() * c.copy_width;
   parallel_for(c.tasks() * c.parts, [&](int64_t task, int thread) HWY_ATTR {
-    const int64_t part = task % c.parts, in_task = task / c.parts % c.in_tasks,
-                  out_task = task / c.parts / c.in_tasks % c.out_tasks, group = task / c.parts / c.in_tasks / c.out_tasks;
+    // All tasks of a part follow each other: they read the same pixels.
+    const int64_t part = task / c.tasks(), in_task = task % c.in_tasks, out_task = task / c.in_tasks % c.out_tasks,
+                  group = task / c.in_tasks / c.out_tasks % c.groups;
     const int64_t first_panel = out_task * c.panels_per_task, panels = std::min(c.panels_per_task, c.panels - first_panel);
     const int64_t ic_begin = in_task * c.ins_per_task, ic_end = std::min(c.ins, ic_begin + c.ins_per_task);
     const int64_t k_count = (ic_end - ic_begin) * c.taps;
@@ -266,8 +269,8 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
       const int64_t unit = block * c.units_per_block, unit_end = std::min(c.units, unit + c.units_per_block);
       const int64_t position = c.position(unit), pixels = c.position(unit_end) - position;
       PackGradOutput(c, io.grad_output, s.out_channels, group, first_panel, panels, position, pixels, packed);
-      const auto tile = [&](int64_t p, int64_t height, const Run* list, int64_t count, const float* const* rows, int64_t step,
-                            float* to, int64_t to_stride) HWY_ATTR {
+      const auto add_tile = [&](int64_t p, int64_t height, const Run* list, int64_t count, const float* const* rows, int64_t step,
+                                float* to, int64_t to_stride) HWY_ATTR {
         const float* y = packed + p * c.panel * pixels;
         if (c.outs - (first_panel + p) * c.panel > lanes) {
           WeightTileOfRows<2>(height, list, count, rows, step, y, c.panel, to, to_stride, first);
@@ -292,7 +295,7 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
               rows[r] = copied +
                         (c.copies_per_row > 1 ? (row * c.kernel[2] + kw) * c.copy_width : row * c.copy_width + kw * c.dilation[2]);
             }
-            tile(p, height, runs, unit_end - unit, rows, c.copy_step, sums + p * panel_sums + k * c.panel, c.panel);
+            add_tile(p, height, runs, unit_end - unit, rows, c.copy_step, sums + p * panel_sums + k * c.panel, c.panel);
             k += height;
           }
         }
@@ -310,8 +313,8 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
             for (int64_t t = tap; t < tap_end; ++t) {
               const int64_t count = run_counts[t - tap];
               if (count == 0 && !first) continue;
-              tile(p, height, runs + (t - tap) * c.units_per_block, count, rows, c.stride[2],
-                   sums + p * panel_sums + ((ic - ic_begin) * c.taps + t) * c.panel, c.taps * c.panel);
+              add_tile(p, height, runs + (t - tap) * c.units_per_block, count, rows, c.stride[2],
+                       sums + p * panel_sums + ((ic - ic_begin) * c.taps + t) * c.panel, c.taps * c.panel);
             }
             ic += height;
           }

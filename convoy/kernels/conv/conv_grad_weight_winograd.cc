@@ -133,35 +133,6 @@ HWY_INLINE void Collect(const Floats* m, Floats* g) {
   g[2] = hn::MulAdd(Constant(kG[1][2]), even_a, hn::MulAdd(Constant(kG[3][2]), even_b, m[5]));
 }
 
-// `columns` positions of `count` planes, `plane` apart, to to[column][lane].
-HWY_INLINE void TransposeColumns(const float* from, int64_t plane, int64_t count, int64_t columns, float* to) {
-  const Full d;
-  const int64_t lanes = GradWeightLanes();
-#if HWY_TARGET != HWY_SCALAR
-  if (count == lanes && columns >= 4) {
-    const hn::RepartitionToWide<Full> pairs;
-    const int64_t step = 4 * plane;
-    for (int64_t at = 0; at < columns; at += 4) {
-      const int64_t i = std::min(at, columns - 4);  // some a second time
-      const Floats a = tile::LoadBlocks(d, from + i, step), b = tile::LoadBlocks(d, from + i + plane, step),
-                   e = tile::LoadBlocks(d, from + i + 2 * plane, step), f = tile::LoadBlocks(d, from + i + 3 * plane, step);
-      const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b)),
-                 ef_low = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
-      const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b)),
-                 ef_high = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
-      float* const four = to + i * lanes;
-      hn::Store(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ef_low)), d, four);
-      hn::Store(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ef_low)), d, four + lanes);
-      hn::Store(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ef_high)), d, four + 2 * lanes);
-      hn::Store(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ef_high)), d, four + 3 * lanes);
-    }
-    return;
-  }
-#endif
-  const TransposeRows rows(from, plane, count);
-  Transpose(rows.at, columns, [&](int64_t i, Floats values) HWY_ATTR { hn::Store(values, d, to + i * lanes); });
-}
-
 // Rows [top, top + rows) and columns [left, left + width) of `count` planes `plane` apart to strip[row][column][lane]; zero outside
 // the plane of height x row_length.
 HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t count, int64_t height, int64_t row_length, int64_t top,
@@ -175,7 +146,7 @@ HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t count
       continue;
     }
     std::fill(strip, strip + first * lanes, 0.0f);
-    TransposeColumns(planes + h * row_length + left + first, plane, count, last - first, strip + first * lanes);
+    TransposeColumns(planes + h * row_length + left + first, plane, count, last - first, strip + first * lanes, lanes);
     std::fill(strip + last * lanes, strip + width * lanes, 0.0f);
   }
 }
