@@ -24,6 +24,12 @@ class Workspace {
   size_t bytes() const { return bytes_; }
   /// Forgets everything taken: the memory can be divided anew.
   void clear() noexcept { used_ = 0; }
+  /// How much is taken, and back to a state in which so much was: for a kernel that calls another one several times.
+  size_t taken() const { return used_; }
+  void rewind(size_t taken) noexcept {
+    assert(taken <= used_);
+    used_ = taken;
+  }
 
   /// The next `count` elements, aligned to 64 bytes, uninitialised. Taking more than the size asked for is a bug.
   template <class T>

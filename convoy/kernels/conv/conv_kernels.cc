@@ -8,6 +8,7 @@
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
+#include "convoy/kernels/conv/conv_pointwise_spread.h"
 #include "convoy/kernels/conv/conv_reference.h"
 #include "convoy/kernels/conv/conv_winograd.h"
 
@@ -38,14 +39,15 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvReferenceForward,
   };
   static constexpr std::array kGradInput{
-      &kConvDepthwiseGradInput,   //
-      &kConvGroupedGradInput,     //
-      &kConvWinogradF2GradInput,  //
-      &kConvWinogradF4GradInput,  //
-      &kConvWinogradF5GradInput,  //
-      &kConvPointwiseGradInput,   //
-      &kConvDirectGradInput,      //
-      &kConvIm2colGradInput,      //
+      &kConvDepthwiseGradInput,        //
+      &kConvGroupedGradInput,          //
+      &kConvWinogradF2GradInput,       //
+      &kConvWinogradF4GradInput,       //
+      &kConvWinogradF5GradInput,       //
+      &kConvPointwiseGradInput,        //
+      &kConvPointwiseSpreadGradInput,  //
+      &kConvDirectGradInput,           //
+      &kConvIm2colGradInput,           //
       &kConvReferenceGradInput,
   };
   static constexpr std::array kGradWeight{

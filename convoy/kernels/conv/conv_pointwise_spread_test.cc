@@ -1,0 +1,45 @@
+// Strides of one, two and three axes, rows that end behind the last value, several images at once and a rest.
+#include "convoy/kernels/conv/conv_pointwise_spread.h"
+
+#include <gtest/gtest.h>
+
+#include "convoy/kernels/conv/kernel_check_test.h"
+#include "convoy/shape/descriptor.h"
+
+namespace convoy::kernels {
+namespace {
+
+using namespace kernel_check;
+
+ConvShape parse(const char* text) { return *shape::parse_descriptor(text); }
+
+TEST(ConvPointwiseSpread, MatchesTheReference) {
+  const ConvKernel* const kernel = &kConvPointwiseSpreadGradInput;
+  for (const char* text : {
+           "n2 ic40 oc48 i14 k1 s2", "n1 ic64 oc33 i57 k1 s2", "n1 ic3 oc17 ih9 iw131 k1 s2",  // vectors, tails
+           "n3 ic16 oc20 ih9 iw31 k1 sh3 sw1", "n1 ic5 oc9 i50 k1 s3", "n2 ic8 oc8 i20 k1 sh1 sw2",
+           "n7 ic300 oc40 i59 k1 s2",                             // chunks of images, the last one smaller
+           "n4 ic24 oc36 g3 i10 k1 s2", "n5 ic24 oc36 i6 k1 s2",  // groups; maps that are folded
+           "n2 ic10 oc40 id3 ih5 iw7 k1 s2", "n2 ic6 oc40 iw2000 k1 s4",
+           "n1 ic6 oc7 i9 k1 s5",  // five positions behind the last value
+       }) {
+    const ConvShape s = parse(text);
+    ASSERT_EQ(kernel->refuse(s), nullptr) << text;
+    Random random(3);
+    for (const bool integers : {true, false}) {
+      check_kernels(std::span(&kernel, 1), Direction::kGradInput, s, integers, random);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(ConvPointwiseSpread, RefusesWhatItDoesNotSpread) {
+  const auto refuse = kConvPointwiseSpreadGradInput.refuse;
+  EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k3 s2")), "needs a kernel of one tap");
+  EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1")), "needs a stride: without one nothing is spread");
+  EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1 s2 p1")), "needs no padding");
+  EXPECT_STREQ(refuse(parse("ic100 oc4 i400 k1 s2")), "an image without its zeros takes more than 4 MB");
+}
+
+}  // namespace
+}  // namespace convoy::kernels
