@@ -32,6 +32,7 @@
 
 #include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
 #include <array>
@@ -902,13 +903,10 @@ HWY_ATTR void DirectPack(const ConvShape& s, Direction direction, const float* w
     const int64_t rows = std::min(lanes, p.rows - row);
     const float* from = weight + group * p.weight_group + row * p.weight_row;
     float* to = packed + group * packed_group + row * p.channels * p.taps;
-    for (int64_t c = 0; c < p.channels; ++c) {
-      for (int64_t tap = 0; tap < p.taps; ++tap, to += lanes) {
-        const float* at = from + c * p.weight_channel + tap;
-        for (int64_t r = 0; r < rows; ++r) to[r] = at[r * p.weight_row];
-        for (int64_t r = rows; r < lanes; ++r) to[r] = 0;
-      }
-    }
+    const int64_t columns = p.weight_channel == p.taps ? p.channels * p.taps : p.taps;  // that follow each other
+    for (int64_t c = 0; c < p.channels * p.taps; c += columns)
+      Transpose(from + c / p.taps * p.weight_channel, p.weight_row, to + c * lanes, lanes, rows, columns);
+    for (int64_t c = 0; rows < lanes && c < p.channels * p.taps; ++c) std::fill(to + c * lanes + rows, to + (c + 1) * lanes, 0.0f);
   });
 }
 

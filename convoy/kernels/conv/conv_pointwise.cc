@@ -18,6 +18,7 @@
 
 #include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
 
@@ -362,10 +363,12 @@ HWY_ATTR void PointwisePack(const ConvShape& s, Direction direction, const float
     const int64_t rows = std::min(height, p.rows - begin);
     const float* from = weight + group * p.rows * p.channels + begin * p.weight_row;
     float* to = packed + group * packed_group + begin * p.channels;
-    for (int64_t c = 0; c < p.channels; ++c, to += height) {
-      for (int64_t r = 0; r < rows; ++r) to[r] = from[c * p.weight_channel + r * p.weight_row];
-      for (int64_t r = rows; r < height; ++r) to[r] = 0;
+    if (p.weight_channel == 1) {
+      Transpose(from, p.weight_row, to, height, rows, p.channels);
+    } else {
+      for (int64_t c = 0; c < p.channels; ++c) tile::CopyRow<1>(from + c * p.weight_channel, rows, 0, 1, to + c * height, rows);
     }
+    for (int64_t c = 0; rows < height && c < p.channels; ++c) std::fill(to + c * height + rows, to + (c + 1) * height, 0.0f);
   });
 }
 
