@@ -42,6 +42,8 @@ constexpr int64_t kBlock = 256;      // terms of a chain; 256 pixels x 32 channe
 constexpr int64_t kOutBlock = 64;    // output channels of a task, twice as many where pixels follow each other
 constexpr int64_t kSums = 48 << 10;  // floats of a task's sums: 192 KiB of L2
 constexpr int64_t kTasks = 16;       // with fewer, the pixels are cut into parts with sums of their own
+constexpr int64_t kFewestTasks = 4;  // even if parts are short, but for layers of
+constexpr double kSmall = 1e6;       // multiply-adds, which take 10 microseconds
 constexpr int64_t kTapsPerList = 9;
 constexpr int64_t kLargestScratch = 4 << 20;
 
@@ -113,9 +115,14 @@ inline Cut make_cut(const ConvShape& s, int64_t rows, int64_t panel) {
   c.segment = std::max<int64_t>(even_part(c.out[2], kBlock), 1);
   c.segments = shape::ceil_div(c.out[2], c.segment);
   c.units = c.batch * c.out[0] * c.out[1] * c.segments;
-  c.units_per_block = c.segments > 1 ? 1 : std::max<int64_t>(even_part(c.units, kBlock / c.segment), 1);
+  // A layer must not become one task for one thread: then blocks are smaller, and a part may be a single one.
+  const double products = static_cast<double>(s.batch * s.output_positions()) * static_cast<double>(c.depth() * s.out_channels);
+  const int64_t fewest = products < kSmall ? 1 : kFewestTasks / std::max<int64_t>(c.tasks(), 1);
+  const int64_t most_units = std::min(kBlock / c.segment, shape::ceil_div(c.units, std::max<int64_t>(fewest, 1)));
+  c.units_per_block = c.segments > 1 ? 1 : std::max<int64_t>(even_part(c.units, most_units), 1);
   c.blocks = shape::ceil_div(c.units, c.units_per_block);
-  c.parts = std::clamp<int64_t>(kTasks / std::max<int64_t>(c.tasks(), 1), 1, std::max<int64_t>(c.blocks / 2, 1));
+  const int64_t most_parts = std::max(c.blocks / 2, std::min(c.blocks, fewest));
+  c.parts = std::clamp<int64_t>(kTasks / std::max<int64_t>(c.tasks(), 1), 1, std::max<int64_t>(most_parts, 1));
   if (!c.copies) c.taps_per_list = std::min(kTapsPerList, std::max<int64_t>(c.taps, 1));
   if (c.copies) {
     const int64_t reach = (c.kernel[2] - 1) * c.dilation[2];

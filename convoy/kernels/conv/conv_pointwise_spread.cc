@@ -88,7 +88,7 @@ const char* refuse(const ConvShape& s) {
 
 double seconds(const ConvShape& s, const Machine& m) {
   const double values = static_cast<double>(s.input_count()), computed = static_cast<double>(s.batch * image_floats(s));
-  return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.2e-9 + computed * 0.3e-9) / m.threads;
+  return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + computed * 0.3e-9) / m.threads;
 }
 
 // Of the chunks, the last one may be smaller: what its cut needs can be more or less.
