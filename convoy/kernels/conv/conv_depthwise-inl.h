@@ -215,6 +215,24 @@ class RowSorter {
       }
       return;
     }
+    if (step_ == 3) {
+      const D d;
+      const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+      HWY_ALIGN float copy[3 * hn::MaxLanes(D())];  // of what reaches beyond the row, with zeros
+      for (int64_t j = 0; j < filled_; j += lanes) {
+        const int64_t at = 3 * j - pad_;
+        const float* from = row + at;
+        if (at < 0 || at + 3 * lanes > width_) {
+          for (int64_t i = 0; i < 3 * lanes; i += lanes)
+            hn::Store(LoadInside(InsideLanes(at + i, width_), row + at + i), d, copy + i);
+          from = copy;
+        }
+        V v[3];
+        hn::LoadInterleaved3(d, from, v[0], v[1], v[2]);
+        for (int64_t phase = 0; phase < phases_; ++phase) hn::Store(v[phase], d, to + phase * phase_floats_ + j);
+      }
+      return;
+    }
 #endif
     for (int64_t phase = 0; phase < phases_; ++phase) {
       for (int64_t j = 0; j < filled_; ++j) {
