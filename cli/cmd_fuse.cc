@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/fuse_model.h"
 #include "cli/fusing.h"
+#include "cli/interrupt.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
 #include "convoy/core/suggest.h"
@@ -29,7 +30,7 @@ using report::Json;
 struct Options {
   std::optional<std::string> net, weights, out, input, against;
   std::optional<int64_t> verify;
-  bool inexact = false;
+  bool inexact = false, external_data = false;
   std::string model;
 };
 
@@ -79,6 +80,7 @@ void declare(CLI::App& app, Options& options) {
   app.add_flag(
       "--inexact", options.inexact,
       "also fold a batch normalisation into the zero-padded convolution after it, which changes the outputs near the border");
+  app.add_flag("--external-data", options.external_data, "let MODEL read values from other files in its folder");
   app.add_option("MODEL", options.model);
   add_text(app, "--against", options.against, "FILE",
            "verify the folded weights of another program (safetensors; ONNX beside MODEL) instead of Convoy's own; writes nothing");
@@ -118,6 +120,8 @@ void check_against(const Options& options) {
 }
 
 Loaded load(const Options& options) {
+  if (options.external_data)
+    throw UsageError("--external-data is for model files", "convoy fuse model.onnx --external-data -o small.onnx");
   if (!options.weights)
     throw UsageError("'convoy fuse' needs --weights",
                      "for example convoy fuse --weights trained.safetensors -o folded.safetensors");
@@ -257,13 +261,14 @@ void print_agreement(const nn::Agreement& agreement, Session& session) {
 int run(const Options& options, Session& session) {
   if (!options.model.empty()) {
     if (options.net || options.weights || options.inexact)
-      throw UsageError("a model file says everything itself: it takes -o, --verify, --input and --against alone",
+      throw UsageError("a model file says everything itself: it takes -o, --verify, --input, --against and --external-data alone",
                        "for example convoy fuse model.onnx -o small.onnx --verify 10");
     check_against(options);
     return fuse_model({.model = options.model,
                        .out = options.out,
                        .against = options.against,
                        .verify = options.verify,
+                       .external_data = options.external_data,
                        .input = options.input ? parse_input(*options.input) : Shape()},
                       session);
   }
@@ -292,6 +297,8 @@ int run(const Options& options, Session& session) {
   bool agrees = true;
   if (options.verify) {
     Generator generator(1);
+    const nn::ForwardHook stop(
+        [](nn::Module&, const Variable&, const Variable&) { stop_if_asked("while comparing; nothing was written"); });
     const nn::Agreement agreement = nn::verify(*loaded.network, fused, loaded.input_shape, *options.verify, &generator);
     agrees = agreement.agrees;
     print_agreement(agreement, session);

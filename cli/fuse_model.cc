@@ -9,6 +9,7 @@
 
 #include "cli/exit_code.h"
 #include "cli/fusing.h"
+#include "cli/interrupt.h"
 #include "cli/model_inputs.h"
 #include "convoy/core/random.h"
 #include "convoy/graph/agreement.h"
@@ -259,7 +260,7 @@ Inputs sample_of(const Model& model, const Shape& input, uint64_t seed) {
 }  // namespace
 
 int fuse_model(const FuseModelOptions& options, Session& session) {
-  graph::Graph graph = onnx::read(options.model, {.progress = reading_progress(session)});
+  graph::Graph graph = onnx::read(options.model, {.external_data = options.external_data, .progress = reading_progress(session)});
   const Model before = Model::of(graph, {.optimise = false});
   if (before.inputs().empty()) throw UsageError(options.model + ": the network has no inputs", "there is nothing to compare");
   const Inputs inputs = sample_of(before, options.input, 0);
@@ -287,7 +288,7 @@ int fuse_model(const FuseModelOptions& options, Session& session) {
     const report::Json rows = print_unfolded(left, session);
     document.set("batch_norms", norms).set("kept", kept).set("unfolded", rows).set("merged", merged);
   }
-  const Model after = options.against ? Model::load(*options.against, {.optimise = false})
+  const Model after = options.against ? Model::load(*options.against, {.external_data = options.external_data, .optimise = false})
                                       : Model::load_bytes(bytes, {.optimise = false}, "the folded network");
 
   Cost was = cost_of(before.graph(), inputs), is = cost_of(after.graph(), inputs);
@@ -313,6 +314,7 @@ int fuse_model(const FuseModelOptions& options, Session& session) {
   if (options.verify) {
     graph::Comparison comparison(before.graph(), after.graph());
     for (int64_t i = 0; i < *options.verify; ++i) {
+      stop_if_asked("while comparing; nothing was written");
       graph::Values values;
       for (auto& [name, tensor] : sample_of(before, options.input, static_cast<uint64_t>(i) + 1)) values.emplace(name, tensor);
       comparison.run(values);

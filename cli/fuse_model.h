@@ -14,6 +14,7 @@ struct FuseModelOptions {
   std::string model;
   std::optional<std::string> out, against;  // against: compare this file instead of folding
   std::optional<int64_t> verify;
+  bool external_data = false;
   Shape input;  // of one sample, for a first input whose sizes may be any; empty: as the file says
 };
 

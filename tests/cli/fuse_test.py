@@ -148,6 +148,14 @@ class Fuse(tool.TestCase):
         self.assertEqual(result.code, 0, result)
         self.assertIn("nothing to fold here", result.out)
 
+    def test_it_stops_while_it_compares(self):
+        weights = self.trained(NETWORK.format(first="ACBlock(1, 4, kernel_size=3, padding=1)"))
+        before = sorted(os.listdir(self.folder))
+        result = tool.interrupt_after(3, "fuse", "--weights", weights, "-o", os.path.join(self.folder, "out.safetensors"), "--verify", "1000000")
+        self.assertEqual(result.code, 130, result)
+        self.assertIn("interrupted: while comparing; nothing was written", result.err)
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
     def test_being_wrong(self):
         weights = self.trained(NETWORK.format(first="ACBlock(1, 4, kernel_size=3, padding=1)"))
         # A place that cannot be written to is refused before anything is printed.

@@ -70,7 +70,7 @@ class Models(tool.TestCase):
         path = os.path.join(self.folder, "folded.onnx")
         self.expect_error(run("fuse", MODEL, "--against", MODEL), 2, "--against needs --verify N")
         self.expect_error(run("fuse", MODEL, "--against", MODEL, "--verify", "2", "-o", path), 2, "--against writes nothing")
-        self.expect_error(run("fuse", MODEL, "--inexact"), 2, "a model file says everything itself: it takes -o, --verify, --input and --against alone")
+        self.expect_error(run("fuse", MODEL, "--inexact"), 2, "a model file says everything itself: it takes -o, --verify, --input, --against and --external-data alone")
         self.expect_error(run("fuse", "/nonexistent.onnx", "-o", path), 3, "/nonexistent.onnx: no such file")
         self.expect_error(run("fuse", MODEL, "--against", "/nonexistent.onnx", "--verify", "2"), 3, "/nonexistent.onnx: no such file")
         self.assertEqual(run("fuse", MODEL, "-o", os.path.join(self.folder, "none", "folded.onnx")).code, 3)
@@ -81,6 +81,13 @@ class Models(tool.TestCase):
         shutil.copyfile(MODEL, path)
         self.assertEqual(run("fuse", path, "-o", path, "--verify", "2").code, 0)
         self.assertEqual(self.json_of(run("fuse", path, "--json"), "convoy.fuse_model/1")["batch_norms"], 0)
+
+    def test_fuse_stops_while_it_compares(self):
+        path = os.path.join(self.folder, "folded.onnx")
+        result = tool.interrupt_after(3, "fuse", MODEL, "-o", path, "--verify", "1000000")
+        self.assertEqual(result.code, 130, result)
+        self.assertIn("interrupted: while comparing; nothing was written", result.err)
+        self.assertEqual(os.listdir(self.folder), [])
 
     def test_a_damaged_file_is_refused(self):
         path = os.path.join(self.folder, "cut.onnx")
