@@ -153,6 +153,16 @@ TEST(Blocks, DiverseBranchBlockIsOneConvolution) {
   }
 }
 
+TEST(Blocks, AWindowMayNeedThePadding) {
+  const auto block = std::make_shared<DiverseBranchBlock>(
+      DiverseBranchBlockOptions{.in_channels = 2, .out_channels = 2, .kernel_size = {3, 2, 2}, .padding = {0, 1, 0}, .groups = 2},
+      3);
+  pretend_training(*block);
+  block->eval();
+  const Variable x(randn({1, 2, 7, 1, 7}));
+  EXPECT_LT(relative_difference((*block)(x).data(), (*block->fused())(x).data()), 5e-6);
+}
+
 TEST(Blocks, PaddingModesAndUnevenPaddingToo) {
   manual_seed(4);
   Draw draw{std::mt19937(4)};

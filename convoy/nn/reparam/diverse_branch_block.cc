@@ -13,7 +13,8 @@ namespace {
 
 std::vector<int64_t> ones(int rank) { return std::vector<int64_t>(static_cast<size_t>(rank), 1); }
 
-/// Average pooling with what AvgPool2d does not take: dilation, begin/end pairs, more padding than half the window. Padding counts.
+/// Average pooling with what AvgPool2d and 3d do not take: dilation, begin/end pairs, more padding than half the window, inputs
+/// smaller than the window. Padding counts.
 class AverageConv : public Module {
  public:
   AverageConv(int rank, int64_t channels, const ConvLayerOptions& block)
@@ -41,6 +42,7 @@ std::shared_ptr<Module> average_layer(int rank, int64_t channels, const ConvLaye
   bool pools = !block.padding.paired();
   for (const shape::Axis& axis : axes_of(rank, block)) {
     pools = pools && axis.dilation == 1 && axis.pad_begin <= shape::pool_padding_limit(axis.kernel_size);
+    pools = pools && (rank < 3 || axis.pad_begin == 0);  // AvgPool3d refuses inputs that only with their padding hold a window
   }
   if (!pools) return std::make_shared<AverageConv>(rank, channels, block);
   const auto compact = [](const IntList& list) {  // one number where all are equal, as the published block is given
