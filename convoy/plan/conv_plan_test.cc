@@ -32,7 +32,8 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(512, 2048, 1, 7, 1, 1, 0), Direction::kGradInput).name(), "conv_pointwise");
   EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kForward).name(), "conv_pointwise");
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
-  EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(), "conv_depthwise");
+  EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(), "conv_depthwise_stride2");
+  EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kGradInput).name(), "conv_pointwise_spread");
   EXPECT_STREQ(ConvPlan(layer(240, 240, 240, 28, 5, 1, 2), Direction::kGradWeight).name(), "conv_depthwise");
 }
 
@@ -45,6 +46,21 @@ TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
     EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 28, 5, 1, 2), direction).name(), "conv_winograd_f5");
     const ConvPlan strict(layer(128, 128, 1, 28, 3, 1, 1), direction, {.accuracy = Accuracy::kStrict});
     EXPECT_EQ(std::string(strict.name()).find("winograd"), std::string::npos);
+  }
+}
+
+// A training step packs its weights in every call, and shares that between the samples of a batch.
+TEST(ConvPlan, ChoosesForTraining) {
+  const auto name = [](const shape::ConvShape& s, bool training) {
+    return std::string(ConvPlan(s, Direction::kForward, {.packed = false, .training = training}).name());
+  };
+  for (const auto& s : {layer(512, 512, 1, 7, 3, 1, 1), layer(256, 256, 1, 14, 3, 1, 1)}) {
+    EXPECT_EQ(name(s, true), "conv_winograd_f4");
+    EXPECT_NE(name(s, false), "conv_winograd_f4");
+    shape::ConvShape batch = s;
+    batch.batch = 64;
+    EXPECT_EQ(name(batch, true), name(s, true));
+    EXPECT_EQ(name(batch, false), name(s, false));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "convoy/kernels/conv/conv_depthwise.h"
+#include "convoy/kernels/conv/conv_depthwise_stride2.h"
 #include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/conv_im2col.h"
@@ -39,15 +40,16 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvReferenceForward,
   };
   static constexpr std::array kGradInput{
-      &kConvDepthwiseGradInput,        //
-      &kConvGroupedGradInput,          //
-      &kConvWinogradF2GradInput,       //
-      &kConvWinogradF4GradInput,       //
-      &kConvWinogradF5GradInput,       //
-      &kConvPointwiseGradInput,        //
-      &kConvPointwiseSpreadGradInput,  //
-      &kConvDirectGradInput,           //
-      &kConvIm2colGradInput,           //
+      &kConvDepthwiseStride2GradInput,  //
+      &kConvDepthwiseGradInput,         //
+      &kConvGroupedGradInput,           //
+      &kConvWinogradF2GradInput,        //
+      &kConvWinogradF4GradInput,        //
+      &kConvWinogradF5GradInput,        //
+      &kConvPointwiseGradInput,         //
+      &kConvPointwiseSpreadGradInput,   //
+      &kConvDirectGradInput,            //
+      &kConvIm2colGradInput,            //
       &kConvReferenceGradInput,
   };
   static constexpr std::array kGradWeight{
