@@ -1,5 +1,6 @@
 // convoy run MODEL IMAGE... | --input NAME=FILE | --random-input
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -46,6 +47,7 @@ void declare(CLI::App& app, Options& options) {
 }
 
 struct Guess {
+  int64_t index = 0;
   std::string label;
   double score = 0;
 };
@@ -65,7 +67,8 @@ std::vector<Guess> guesses(const Tensor& output, const std::vector<std::string>&
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
   order.resize(std::min(order.size(), static_cast<size_t>(top)));
   std::vector<Guess> result;
-  for (const size_t i : order) result.push_back({i < labels.size() ? labels[i] : "class " + std::to_string(i), scores[i]});
+  for (const size_t i : order)
+    result.push_back({static_cast<int64_t>(i), i < labels.size() ? labels[i] : "class " + std::to_string(i), scores[i]});
   return result;
 }
 
@@ -94,11 +97,19 @@ std::string values_text(const Tensor& output) {
   return bad > 0 ? text + ", " + report::counted(bad, "value is not finite", "values are not finite") : text;
 }
 
-// In the graph's order.
-report::Json save_outputs(const std::string& folder, const Model& model, const std::map<std::string, Tensor>& outputs) {
+// Before anything is computed that could then not be saved.
+void make_folder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) throw FileError(folder + ": cannot be made: " + error.message(), "give --output-dir a folder that can be written");
+  const bool usable = !error && std::filesystem::is_directory(folder, error);
+  if (!usable || ::access(folder.c_str(), W_OK) != 0) {
+    throw FileError(folder + ": cannot be written to" + (error ? ": " + error.message() : ""),
+                    "give --output-dir a folder that can be written");
+  }
+}
+
+// In the graph's order.
+report::Json save_outputs(const std::string& folder, const Model& model, const std::map<std::string, Tensor>& outputs) {
   report::Json index = report::Json::array();
   int64_t number = 0;
   for (const ModelValue& value : model.outputs()) {
@@ -144,7 +155,7 @@ report::Json show(const Model& model, const std::map<std::string, Tensor>& outpu
     for (const Guess& guess : best) {
       session.print((file.empty() ? "" : "  ") + report::pad_right(guess.label, width) + "  " + report::percent(guess.score) +
                     "\n");
-      classes.push(report::Json::object({{"class", guess.label}, {"probability", guess.score}}));
+      classes.push(report::Json::object({{"index", guess.index}, {"class", guess.label}, {"probability", guess.score}}));
     }
     return report::Json::object({{"file", file}, {"classes", classes}});
   }
@@ -162,6 +173,13 @@ report::Json show(const Model& model, const std::map<std::string, Tensor>& outpu
   return report::Json::object({{"file", file}, {"outputs", rows}});
 }
 
+// Whether some input has its first size open.
+bool takes_batch(const Model& model) {
+  const std::vector<ModelValue> inputs = model.inputs();
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [](const ModelValue& input) { return input.has_shape && !input.shape.empty() && input.shape[0] < 0; });
+}
+
 int run(const Options& options, Session& session) {
   if (options.arguments.empty()) throw UsageError("'convoy run' needs a model", "for example convoy run model.onnx photo.jpg");
   const std::string& path = options.arguments[0];
@@ -173,6 +191,11 @@ int run(const Options& options, Session& session) {
                      "give images, or --input NAME=FILE.npy for each input, or --random-input");
   }
   if (options.output_dir && images.size() > 1) throw UsageError("--output-dir takes the outputs of one run", "give one image");
+  for (const std::string& image : images) {
+    if (image.ends_with(".npy") || image.ends_with(".npz"))
+      throw UsageError(image + " is an array, not an image", "give it with --input " + image);
+  }
+  if (options.output_dir) make_folder(*options.output_dir);
   const std::vector<std::string> labels = options.labels ? read_labels(*options.labels) : std::vector<std::string>{};
   const Model model = Model::load(path, {.external_data = options.external_data, .progress = reading_progress(session)});
   const int64_t top = options.top.value_or(5);
@@ -184,6 +207,9 @@ int run(const Options& options, Session& session) {
     const std::map<std::string, Tensor> inputs = options.random
                                                      ? random_inputs(model, options.batch, static_cast<uint64_t>(options.seed))
                                                      : file_inputs(model, options.inputs);
+    if (options.random && options.batch > 1 && !takes_batch(model)) {
+      session.warn("--batch " + std::to_string(options.batch) + " changes nothing: the file gives every size of the inputs");
+    }
     const std::map<std::string, Tensor> outputs = timed_run(model, inputs, seconds);
     total = seconds;
     results.push(show(model, outputs, labels, top, options.labels.has_value() || options.top.has_value(), "", session));

@@ -15,6 +15,7 @@ std::vector<std::string> read_labels(const std::string& path) {
     labels.push_back(line);
   }
   while (!labels.empty() && labels.back().empty()) labels.pop_back();
+  if (labels.empty()) throw FileError(path + ": holds no names", "--labels needs a text file with one class name a line");
   return labels;
 }
 

@@ -14,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "convoy/core/error.h"
@@ -127,8 +128,10 @@ size_t block_bytes(size_t bytes) {
 }
 
 struct MemoryBudget::Account {
-  int64_t limit;
-  std::shared_ptr<Account> outer;
+  Account(int64_t most, std::shared_ptr<Account> around) : limit(most), outer(std::move(around)) {}
+
+  const int64_t limit;
+  const std::shared_ptr<Account> outer;
   std::atomic<int64_t> used{0}, peak{0};
 };
 
@@ -167,7 +170,7 @@ std::shared_ptr<void> allocate_block(size_t bytes, bool for_reuse) {
   const size_t size = block_bytes(bytes);
   const auto charged = static_cast<int64_t>(size);
   charge(current_account, charged);
-  const bool kept = CONVOY_CACHE_MEMORY && for_reuse && size >= kSmallestKept && size <= kLargestKept;
+  bool kept = CONVOY_CACHE_MEMORY && for_reuse && size >= kSmallestKept && size <= kLargestKept;
   void* block = kept ? cache().take(size) : nullptr;
   if (block == nullptr) block = aligned_malloc(size);
   if (block == nullptr) {

@@ -128,9 +128,9 @@ void Executor::check_inputs(const Values& inputs, std::vector<Value>& values) co
     for (size_t i = 0; i < info.type.dims->size(); ++i) {
       const Dim& dim = (*info.type.dims)[i];
       if (dim.known() || dim.symbol.empty()) continue;
-      const auto [at, fresh] = symbols.emplace(dim.symbol, tensor.shape()[i]);
+      const auto [at, fresh] = symbols.emplace(dim.symbol.text(), tensor.shape()[i]);
       if (!fresh && at->second != tensor.shape()[i]) {
-        throw ShapeMismatch("input '" + info.name + "' has " + std::to_string(tensor.shape()[i]) + " for " + dim.symbol +
+        throw ShapeMismatch("input '" + info.name + "' has " + std::to_string(tensor.shape()[i]) + " for " + dim.symbol.text() +
                                 ", another input " + std::to_string(at->second),
                             "sizes of one name must be equal");
       }

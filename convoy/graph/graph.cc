@@ -5,6 +5,11 @@
 
 namespace convoy::graph {
 
+const std::string& Symbol::text() const {
+  static const std::string kNone;
+  return text_ == nullptr ? kNone : *text_;
+}
+
 Dims dims_of(const Shape& shape) {
   Dims dims;
   dims.reserve(shape.size());
@@ -16,7 +21,7 @@ std::string to_string(const Dims& dims) {
   std::string text = "[";
   for (const Dim& dim : dims) {
     if (text.size() > 1) text += ", ";
-    text += dim.known() ? std::to_string(dim.size) : dim.symbol.empty() ? "?" : dim.symbol;
+    text += dim.known() ? std::to_string(dim.size) : dim.symbol.empty() ? "?" : dim.symbol.text();
   }
   return text + "]";
 }

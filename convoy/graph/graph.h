@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,10 +17,26 @@ namespace convoy::graph {
 
 using convoy::to_string;
 
+/// The name of a size. All sizes of a name share its text: a file may have a long one in every shape.
+class Symbol {
+ public:
+  Symbol() = default;
+  Symbol(std::string text)  // NOLINT(google-explicit-constructor)
+      : text_(text.empty() ? nullptr : std::make_shared<const std::string>(std::move(text))) {}
+  Symbol(const char* text) : Symbol(std::string(text)) {}  // NOLINT(google-explicit-constructor)
+
+  bool empty() const { return text_ == nullptr; }
+  const std::string& text() const;
+  friend bool operator==(const Symbol& a, const Symbol& b) { return a.text_ == b.text_ || a.text() == b.text(); }
+
+ private:
+  std::shared_ptr<const std::string> text_;
+};
+
 /// One size of a shape: a number, a symbol that stands for one ("N"), or neither (unknown).
 struct Dim {
   int64_t size = -1;  // -1: not known
-  std::string symbol = {};
+  Symbol symbol = {};
 
   bool known() const { return size >= 0; }
   /// Equal as written: two unknown sizes compare equal, see certainly_equal (rules.h).

@@ -62,19 +62,19 @@ void convert_gradient(Importing& importing) {
   one.set("value", Tensor::ones({1}, importing.type_of(y).dtype.value_or(DType::kFloat32)));
   std::map<ValueId, ValueId> gradients;
   gradients[y] = importing.insert("ConstantOfShape", {importing.insert("Shape", {y})}, std::move(one));
-  const std::vector<Node> nodes = importing.graph().nodes;  // more are added on the way
-  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
-    const auto found = gradients.find(node->outputs.empty() ? kNoValue : node->outputs[0]);
+  for (size_t at = importing.graph().nodes.size(); at-- > 0;) {
+    const auto found = gradients.find(importing.graph().nodes[at].output(0));
     if (found == gradients.end() ||
         std::find(importing.node.inputs.begin(), importing.node.inputs.end(), found->first) != importing.node.inputs.end())
       continue;
-    const std::vector<ValueId> parts = pulled_back(importing, *node, found->second);
+    const Node node = importing.graph().nodes[at];  // a copy: more are added on the way
+    const std::vector<ValueId> parts = pulled_back(importing, node, found->second);
     for (size_t i = 0; i < parts.size(); ++i) {
-      if (node->inputs[i] == kNoValue) continue;
-      if (!graph::certainly_equal(importing.type_of(node->inputs[i]).dims, importing.type_of(node->outputs[0]).dims)) {
-        importing.refuse("the derivative goes through " + node->op + " of different shapes", "broadcast with Expand first");
+      if (node.inputs[i] == kNoValue) continue;
+      if (!graph::certainly_equal(importing.type_of(node.inputs[i]).dims, importing.type_of(node.outputs[0]).dims)) {
+        importing.refuse("the derivative goes through " + node.op + " of different shapes", "broadcast with Expand first");
       }
-      ValueId& sum = gradients.emplace(node->inputs[i], kNoValue).first->second;
+      ValueId& sum = gradients.emplace(node.inputs[i], kNoValue).first->second;
       sum = sum == kNoValue ? parts[i] : importing.insert("Add", {sum, parts[i]});
     }
   }

@@ -28,7 +28,7 @@ std::vector<ModelValue> describe(const graph::Graph& graph, const std::vector<gr
     }
     for (const graph::Dim& dim : info.type.dims.value_or(graph::Dims{})) {
       value.shape.push_back(dim.size);
-      value.names.push_back(dim.known() ? "" : dim.symbol);
+      value.names.push_back(dim.known() ? "" : dim.symbol.text());
     }
     values.push_back(std::move(value));
   }

@@ -47,7 +47,8 @@ struct GraphView {
 
 struct FunctionView {
   std::string_view name, domain, overload;
-  std::vector<std::string_view> inputs, outputs, nodes, attribute_defaults, opsets;
+  std::vector<std::string_view> inputs, outputs, nodes, attribute_defaults;
+  std::unordered_map<std::string_view, int64_t> opsets;
 };
 
 using Scope = std::unordered_map<std::string_view, ValueId>;
@@ -188,6 +189,7 @@ class Reader {
     };
     check(view_.nodes.size(), limits.nodes, "nodes");
     check(view_.initializers.size() + view_.sparse_initializers.size(), limits.initializers, "initializers");
+    check(std::max(view_.inputs.size(), view_.outputs.size()), limits.inputs, "inputs");
     check(view_.inputs.size() + view_.outputs.size() + view_.infos.size(), limits.value_infos, "value_infos");
   }
 
@@ -225,6 +227,7 @@ class Reader {
 
   void read_function(std::string_view message) {
     FunctionView function;
+    std::vector<std::string_view> opsets;
     Fields fields(source_, message);
     while (fields.next()) {
       switch (fields.number()) {
@@ -241,21 +244,22 @@ class Reader {
           function.nodes.push_back(fields.bytes());
           break;
         case 9:
-          function.opsets.push_back(fields.bytes());
+          opsets.push_back(fields.bytes());
           break;
         case 10:
-          function.domain = fields.bytes();
+          function.domain = checked_name(fields.bytes(), "a domain");
           break;
         case 11:
           function.attribute_defaults.push_back(fields.bytes());
           break;
         case 13:
-          function.overload = fields.bytes();
+          function.overload = checked_name(fields.bytes(), "an overload");
           break;
         default:
           break;
       }
     }
+    function.opsets = opsets.empty() ? opsets_ : read_opsets(opsets, "a function's opset_import");
     const std::string key = function_key(function.domain, function.name, function.overload);
     if (!functions_.emplace(key, std::move(function)).second)
       fail("the function " + quote(key) + " is defined twice", "give functions different names");
@@ -289,7 +293,7 @@ class Reader {
           node.domain = checked_name(fields.bytes(), "a domain");
           break;
         case 8:
-          node.overload = fields.bytes();
+          node.overload = checked_name(fields.bytes(), "an overload");
           break;
         default:
           break;
@@ -413,7 +417,7 @@ class Reader {
                  "sizes are 0 to " + std::to_string(options_.limits.dim));
           }
         } else if (entries.number() == 2) {
-          dim.symbol = checked_name(entries.bytes(), "a size");
+          dim.symbol = std::string(checked_name(entries.bytes(), "a size"));
         }
       }
       if (static_cast<int64_t>(dims.size()) >= options_.limits.rank) {
@@ -657,13 +661,16 @@ class Reader {
 
   void check_attribute(const OnnxOperator& row, const NamedAttribute& attribute, const std::string& where) const {
     char expected = 0;
-    std::vector<std::string> names;
     any_attribute(row, [&](std::string_view name, char type, bool) {
-      names.emplace_back(name);
       if (name == attribute.name) expected = type;
-      return false;
+      return expected != 0;
     });
     if (expected == 0) {
+      std::vector<std::string> names;
+      any_attribute(row, [&](std::string_view name, char, bool) {
+        names.emplace_back(name);
+        return false;
+      });
       fail(where + ": unknown attribute " + quote(attribute.name) + did_you_mean(attribute.name, names),
            names.empty() ? "it takes none" : "it takes " + io::listed(names, 20));
     }
@@ -797,6 +804,7 @@ class Reader {
   // The order in which every value is made before it is used. Values that `scope` knows are there from the start.
   std::vector<size_t> sorted(const std::vector<NodeView>& nodes, const Scope& scope, const std::string& within) const {
     std::unordered_map<std::string_view, size_t> makers;
+    makers.reserve(nodes.size());
     for (size_t i = 0; i < nodes.size(); ++i) {
       for (const std::string_view output : nodes[i].outputs) {
         if (output.empty()) continue;
@@ -890,28 +898,37 @@ class Reader {
       if (bound != nullptr) spend(static_cast<int64_t>(message.size()));  // read again in each call of a function
       nodes.push_back(read_node(message));
     }
+    for (const NodeView& node : nodes) outputs_ += static_cast<int64_t>(node.outputs.size());
+    if (outputs_ > options_.limits.node_outputs) {
+      fail("the nodes of the model have more than " + std::to_string(options_.limits.node_outputs) + " outputs",
+           "the limit is Limits::node_outputs");
+    }
     const std::vector<size_t> order = sorted(nodes, scope, within);
+    if (bound == nullptr) scope.reserve(scope.size() + nodes.size());
     if (bound == nullptr) check_outputs(nodes, scope);
     for (const size_t i : order) add_node(nodes[i], scope, opsets, bound);
   }
 
   // Before anything is built: a missing output makes the rest pointless.
   void check_outputs(const std::vector<NodeView>& nodes, const Scope& scope) const {
-    std::unordered_set<std::string_view> made;
-    for (const NodeView& node : nodes) made.insert(node.outputs.begin(), node.outputs.end());
     if (view_.outputs.empty()) fail("the graph has no outputs", "name at least one value as an output");
-    for (const std::string_view message : view_.outputs) {
-      const Info info = read_info(message, "output");
-      if (made.find(info.name) == made.end() && scope.find(info.name) == scope.end()) {
-        fail("output " + quote(info.name) + " is not defined: no node makes it", "name an output of a node");
-      }
+    std::vector<std::string_view> names;
+    for (const std::string_view message : view_.outputs) names.push_back(read_info(message, "output").name);
+    std::unordered_set<std::string_view> missing(names.begin(), names.end());
+    for (const NodeView& node : nodes) {
+      for (const std::string_view output : node.outputs) missing.erase(output);
+    }
+    for (const std::string_view name : names) {
+      if (missing.find(name) != missing.end() && scope.find(name) == scope.end())
+        fail("output " + quote(name) + " is not defined: no node makes it", "name an output of a node");
     }
   }
 
   void add_node(const NodeView& node, Scope& scope, const std::unordered_map<std::string_view, int64_t>& opsets,
                 const Attributes* bound) {
     const std::string where = called(node);
-    const auto function = functions_.find(function_key(node.domain, node.op, node.overload));
+    const auto function =
+        functions_.empty() ? functions_.end() : functions_.find(function_key(node.domain, node.op, node.overload));
     if (function != functions_.end()) return add_function(function->second, node, scope, bound);
 
     if (!node.domain.empty() && node.domain != kTrainingDomain) {
@@ -955,13 +972,16 @@ class Reader {
     for (const std::string_view output : node.outputs)
       importing.node.outputs.push_back(output.empty() ? kNoValue : define(output, scope, bound == nullptr));
     while (!importing.node.inputs.empty() && importing.node.inputs.back() == kNoValue) importing.node.inputs.pop_back();
+    // Each looks through the graph.
+    constexpr int64_t kMostGradients = 256;
+    if (node.domain == kTrainingDomain && ++gradients_ > kMostGradients)
+      fail("the model has more than " + std::to_string(kMostGradients) + " nodes of training", "derive fewer values");
     if (row->convert != nullptr) row->convert(importing);
     graph_.nodes.push_back(std::move(importing.node));
     inferring_->add(graph_.nodes.back());
     // Newer forms may need several nodes for one, derivatives many.
-    if (static_cast<int64_t>(graph_.nodes.size()) > 4 * options_.limits.nodes) {
-      fail("the model needs more than " + std::to_string(4 * options_.limits.nodes) + " nodes",
-           "the limit is 4 times Limits::nodes");
+    if (static_cast<int64_t>(graph_.nodes.size()) > options_.limits.nodes) {
+      fail("the model needs more than " + std::to_string(options_.limits.nodes) + " nodes", "the limit is Limits::nodes");
     }
   }
 
@@ -999,6 +1019,9 @@ class Reader {
       NamedAttribute attribute = read_attribute(message, "function '" + key + "'");
       if (!given.has(attribute.name)) given.set(std::string(attribute.name), std::move(attribute.value));
     }
+    // A call of few bytes may leave out many inputs.
+    constexpr int64_t kBytesOfInput = 64;
+    spend(kBytesOfInput * static_cast<int64_t>(function.inputs.size()));
     Scope inner;
     for (size_t i = 0; i < function.inputs.size(); ++i) {
       const bool present = i < node.inputs.size() && !node.inputs[i].empty();
@@ -1006,11 +1029,10 @@ class Reader {
         fail("function '" + key + "' has two inputs " + quote(function.inputs[i]), "give them different names");
       }
     }
-    const auto opsets = function.opsets.empty() ? opsets_ : read_opsets(function.opsets, "a function's opset_import");
-    check_opset(opsets);
+    check_opset(function.opsets);
     const auto first = static_cast<ValueId>(graph_.values.size());
     calls_.push_back(key);
-    add_nodes(function.nodes, inner, opsets, &given, "function '" + key + "': ");
+    add_nodes(function.nodes, inner, function.opsets, &given, "function '" + key + "': ");
     calls_.pop_back();
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i].empty()) continue;
@@ -1033,8 +1055,9 @@ class Reader {
   std::unordered_map<std::string_view, Type> infos_;
   std::vector<std::unique_ptr<std::string>> names_;  // of initializers, that scopes refer to
   std::vector<std::string> calls_;                   // functions being expanded
-  int64_t count_ = 0;                                // nodes so far
-  mutable int64_t spent_ = 0;                        // bytes of attributes read so far
+  int64_t gradients_ = 0;
+  int64_t count_ = 0, outputs_ = 0;  // nodes so far, and their outputs
+  mutable int64_t spent_ = 0;        // bytes of attributes read so far
   Graph graph_;
   std::unique_ptr<graph::Inferring> inferring_;
 };

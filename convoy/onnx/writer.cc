@@ -273,7 +273,7 @@ class Writer {
       if (dim.known()) {
         entry.add_int64(1, dim.size);
       } else if (!dim.symbol.empty()) {
-        entry.add_string(2, dim.symbol);
+        entry.add_string(2, dim.symbol.text());
       }
       dims.add_message(1, bytes);
     }

@@ -104,6 +104,13 @@ class Models(tool.TestCase):
         self.assertEqual(run("summary").code, 2)
         self.assertEqual(run("bench", MODEL, "--explain").code, 2)
         self.assertEqual(run("run", MODEL, "--input", "nobody=" + MODEL).code, 3)
+        self.expect_error(run("run", MODEL, "x.npy"), 2, "x.npy is an array, not an image", "give it with --input x.npy")
+        # Said before the network is read, not after it has run.
+        self.expect_error(run("run", "/nonexistent.onnx", "--random-input", "--output-dir", os.path.join(MODEL, "out")), 3,
+                          os.path.join(MODEL, "out") + ": cannot be written to: Not a directory", "give --output-dir a folder that can be written")
+        labels = os.path.join(self.folder, "labels.txt")
+        open(labels, "w").close()
+        self.expect_error(run("run", MODEL, "--random-input", "--labels", labels), 3, labels + ": holds no names")
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ std::vector<Refusal> refusals() {
        "function cycle: local:foo -> local:bar -> local:foo\n"},
       {"FunctionItself", with_functions("foo", {function("foo", "foo")}), "function cycle: local:foo -> local:foo\n"},
       {"FunctionDepth", with_functions("f0", chain), "functions call functions more than 32 deep\n"},
-      {"FunctionBomb", with_functions("f0", doubling), "more than 32768 nodes\n"},
+      {"FunctionBomb", with_functions("f0", doubling), "more than 16384 nodes\n"},
       {"FunctionTwice", with_functions("foo", {function("foo", "Relu"), function("foo", "Relu")}),
        "the function \"local:foo\" is defined twice\n"},
       // R137 to R139: the graph.
@@ -324,21 +324,96 @@ std::vector<Refusal> bombs() {
   Message strings = Message().bytes(1, "stopwords");
   while (strings.str().size() < 1000000) strings.bytes(9, "");
   std::vector<Message> ring;
-  for (int i = 0; i < 20000; ++i) ring.push_back(node("Relu", {"v" + std::to_string((i + 1) % 20000)}, {"v" + std::to_string(i)}));
+  for (int i = 0; i < 16000; ++i) ring.push_back(node("Relu", {"v" + std::to_string((i + 1) % 16000)}, {"v" + std::to_string(i)}));
   std::vector<Message> unnamed;
   for (int i = 0; i < 240; ++i)
     unnamed.push_back(node("Relu", {"x"}, {std::string(4000, static_cast<char>('a' + i % 26)) + std::to_string(i)}));
   unnamed.push_back(node("Relu", {std::string(4000, 'b')}, {"y"}));
   std::vector<Message> many;
-  for (int i = 0; i < 30000; ++i)
+  for (int i = 0; i < 16000; ++i)
     many.push_back(node("Relu", {i == 0 ? "x" : "v" + std::to_string(i - 1)}, {"v" + std::to_string(i)}));
   std::string values;
   while (values.size() < 900000)
     values += Message().message(5, tensor_header("w" + std::to_string(values.size()), {0}, kFloat).bytes(9, "")).str();
+  // Everything right, at every limit, and an unknown operator at the end.
+  const auto chain = [](const std::string& op, int count, const std::vector<std::string>& more = {},
+                        const std::vector<Message>& attributes = {}) {
+    std::vector<Part> parts;
+    for (int i = 0; i < count; ++i) {
+      std::vector<std::string> inputs{i == 0 ? "x" : "v" + std::to_string(i - 1)};
+      inputs.insert(inputs.end(), more.begin(), more.end());
+      parts.push_back({1, node(op, inputs, {"v" + std::to_string(i)}, attributes)});
+    }
+    return parts;
+  };
+  const auto ended = [](std::vector<Part> parts, const Message& input, uint64_t opset = 17,
+                        const std::vector<Message>& functions = {}) {
+    parts.push_back({1, node("Frobnicate", {"x"}, {"y"})});
+    parts.push_back({11, input});
+    parts.push_back({12, Message().bytes(1, "y")});
+    return model(parts, opset, functions);
+  };
+  const std::vector<int64_t> sixteen(16, 2);
+  Message long_sizes;
+  for (int i = 0; i < 16; ++i) long_sizes.message(1, Message().bytes(2, std::string(4000, static_cast<char>('a' + i))));
+  const Message long_input =
+      Message().bytes(1, "x").message(2, Message().message(1, Message().integer(1, kFloat).message(2, long_sizes)));
+  std::vector<Part> contents = chain("Identity", 15000, {}, {});
+  contents[0] = {1, node("Shape", {"x"}, {"v0"})};
+  std::vector<Part> calls, splits, tiny, constants;
+  for (int i = 0; i < 8000; ++i) calls.push_back({1, node("f", {"x"}, {"c" + std::to_string(i)}, {}, "", "local")});
+  for (int k = 0; k < 7; ++k) {
+    std::vector<std::string> names;
+    for (int i = 0; i < 4096; ++i) names.push_back("o" + std::to_string(k) + "_" + std::to_string(i));
+    splits.push_back({1, node("Split", {"x"}, names)});
+  }
+  for (int i = 0; i < 16000; ++i) tiny.push_back({5, Message().integer(1, 0).integer(2, 1).bytes(8, "w" + std::to_string(i))});
+  for (int i = 0; i < 16000; ++i)
+    constants.push_back({1, node("Constant", {}, {"c" + std::to_string(i)}, {attribute_float("value_float", 1)})});
+  const auto wide_function = [](uint32_t field) {
+    Message f = Message().bytes(1, "f").bytes(4, "a").bytes(5, "b").bytes(10, "local").message(7, node("Relu", {"a"}, {"b"}));
+    f.message(9, Message().bytes(1, "").integer(2, 17));
+    for (int i = 0; i < 30000; ++i) {
+      const std::string name = "i" + std::to_string(i);
+      if (field == 9) f.message(9, Message().bytes(1, name).integer(2, 1));
+      if (field != 9) f.bytes(field, name);
+    }
+    return f;
+  };
+  std::vector<Part> gradients = chain("Mul", 6000, {"x"});
+  for (int i = 0; i < 6000; ++i) {
+    gradients.push_back({1, node("Gradient", {"x"}, {"g" + std::to_string(i)},
+                                 {Message().bytes(1, "xs").bytes(9, "x").integer(20, 8), attribute_text("y", "v0")}, "",
+                                 "ai.onnx.preview.training")});
+  }
+  const auto last = [&](std::vector<Part> parts, const Message& tensor) {
+    parts.push_back({5, tensor});
+    return parts;
+  };
   return {
+      {"ChainOfShapes", ended(chain("Transpose", 16000), value_info("x", sixteen)), "Frobnicate"},
+      {"ChainOfCasts", ended(chain("Cast", 16000, {}, {attribute_int("to", 1)}), value_info("x", sixteen)), "Frobnicate"},
+      {"ChainOfLongSizes", ended(chain("Relu", 16000), long_input), "Frobnicate"},
+      {"ContentsOfLongSizes", ended(contents, long_input), "Frobnicate"},
+      {"OldSoftmax", ended(chain("Softmax", 16000), value_info("x", sixteen), 9), "more than 16384 nodes|Frobnicate"},
+      {"GroupNorms",
+       ended(last(chain("GroupNormalization", 12000, {"w", "w"}, {attribute_int("num_groups", 1)}), float_tensor("w", {1})),
+             value_info("x", {1, 4, 2, 2}), 18),
+       "more than 16384 nodes|Frobnicate"},
+      {"Gradients", ended(gradients, value_info("x", {2})), "more than 256 nodes of training"},
+      {"Splits", ended(splits, value_info("x", {4096, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2})), "Frobnicate"},
+      {"TinyInitializers", ended(tiny, value_info("x", {2})), "Frobnicate"},
+      {"TinyConstants", ended(constants, value_info("x", {2})), "Frobnicate"},
+      {"FunctionInputs", ended(calls, value_info("x", {2}), 17, {wide_function(4)}), "make much more than the file holds"},
+      {"FunctionOutputs", ended(calls, value_info("x", {2}), 17, {wide_function(5)}), "Frobnicate|make much more"},
+      {"FunctionOpsets", ended(calls, value_info("x", {2}), 17, {wide_function(9)}), "Frobnicate"},
+      {"ReshapeOfManyAxes",
+       ended({{1, node("Reshape", {"x", "s"}, {"a"})}, {5, int64_tensor("s", std::vector<int64_t>(100000, 1))}},
+             value_info("x", {1})),
+       "input 'shape' has 100000 numbers"},
       {"EmptyNodes", bomb(""), "nodes"},
       {"EmptyInitializers", bomb("", 5), "initializers"},
-      {"EmptyInputs", bomb("", 11), "value_infos"},
+      {"EmptyInputs", bomb("", 11), "inputs"},
       {"Inputs", in_node("", 1), "inputs"},
       {"Attributes", in_node("", 5), "attributes"},
       {"Numbers", model_of({node("Softmax", {"x"}, {"y"}, {Message().bytes(1, "axis").bytes(8, numbers).integer(20, 7)})}), ""},

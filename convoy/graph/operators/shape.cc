@@ -19,7 +19,7 @@ namespace {
 std::string target_text(const Dims& dims) {
   std::string text = "[";
   for (const Dim& dim : dims)
-    text += (text.size() > 1 ? ", " : "") + (dim.size != -1 || dim.symbol.empty() ? std::to_string(dim.size) : dim.symbol);
+    text += (text.size() > 1 ? ", " : "") + (dim.size != -1 || dim.symbol.empty() ? std::to_string(dim.size) : dim.symbol.text());
   return text + "]";
 }
 
@@ -42,7 +42,7 @@ Dims reshaped(const Dims& input, Dims target, bool allow_zero) {
   }
   // Numbers against numbers, symbols against symbols.
   shape::Checked have(1), want(1);
-  std::vector<std::string> symbols;
+  std::vector<Symbol> symbols;
   bool open = unknown > 1;
   for (const Dim& dim : input) {
     if (dim.known()) {
@@ -94,6 +94,7 @@ void infer_reshape(Inference& inference) {
   if (const Tensor* constant = inference.constant(1)) {
     if (constant->dtype() != DType::kInt64 || constant->dim() != 1)
       throw Error("input 'shape' is " + to_string(Type::of(*constant)), "it must be a list of int64");
+    if (!target) throw Error("input 'shape' has " + std::to_string(constant->numel()) + " numbers", "tensors have up to 64 axes");
     if (std::count_if(target->begin(), target->end(), [](const Dim& dim) { return dim.size == -1; }) > 1) {
       throw Error("input 'shape' is " + target_text(*target), "only one size may be -1");
     }
