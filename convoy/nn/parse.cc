@@ -21,8 +21,10 @@ const LayerRow& row_of(const PrintedModule& module) {
   if (!module.children.empty()) {
     throw ValueError(where + io::quote(module.type) +
                          " is not a layer that Convoy knows, and its printed form does not say how its layers are connected",
-                     "a class around all layers is taken as a sequence; inside a network only Sequential, the blocks and "
-                     "torchvision's BasicBlock, Bottleneck and InvertedResidual hold layers");
+                     module.type == "ModuleList"
+                         ? "if they are applied in the order printed, write Sequential instead of ModuleList"
+                         : "a class around all layers is taken as a sequence; inside a network only Sequential, the blocks and "
+                           "torchvision's BasicBlock, Bottleneck and InvertedResidual hold layers");
   }
   const std::vector<std::string> types = layer_types();
   std::string list;
@@ -30,12 +32,15 @@ const LayerRow& row_of(const PrintedModule& module) {
   throw ValueError(where + "unknown layer " + io::quote(module.type) + did_you_mean(module.type, types), "known layers: " + list);
 }
 
-// A class of torchvision with the layers that it has there.
+// A class of nn/vision_models.h with the layers that it has there.
 bool is_composed(const PrintedModule& module) {
   std::vector<std::string> names;
   for (const PrintedChild& child : module.children) names.push_back(child.name);
   return is_vision_module(module.type, names);
 }
+
+// Whether what such a class holds is applied in the order printed, whatever it is called: RepVGG's stages are ModuleLists.
+bool holds_sequences(const PrintedModule& module) { return module.type == "RepVGG" && is_composed(module); }
 
 bool is_sequence(const PrintedModule& module, bool outermost) {
   if (is_composed(module)) return false;
@@ -92,7 +97,7 @@ shape::Checked count_values(const PrintedModule& module, bool outermost) {
                            io::quote(module.options[0].value.text),
                        "for example (0): ReLU()");
     }
-    for (const PrintedChild& child : module.children) count = count + count_values(child.module, false);
+    for (const PrintedChild& child : module.children) count = count + count_values(child.module, holds_sequences(module));
     return count;
   }
   const LayerRow& row = row_of(module);
@@ -116,7 +121,8 @@ std::string where(const Error& e, const PrintedModule& module) {
 std::shared_ptr<Module> build(const PrintedModule& module, bool outermost) {
   if (is_composed(module)) {
     Module::Children children;
-    for (const PrintedChild& child : module.children) children.emplace_back(child.name, build(child.module, false));
+    for (const PrintedChild& child : module.children)
+      children.emplace_back(child.name, build(child.module, holds_sequences(module)));
     return make_vision_module(module.type, children);
   }
   if (!is_sequence(module, outermost)) {

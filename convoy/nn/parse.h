@@ -26,7 +26,7 @@ namespace convoy::nn {
 /// pooling, nor align_corners of Upsample (Module::definition() writes them). An outermost class other than Sequential (LeNet,
 /// AlexNet) is taken to apply its layers in the order printed, and keeps its name; inside a network such a class is refused, since
 /// its printed form does not say how its layers are connected. torchvision's ResNet, VGG and MobileNetV2 are known, with their
-/// blocks (nn/vision_models.h).
+/// blocks, and RepVGG (nn/vision_models.h).
 ///
 /// Errors: ValueError that names line, column and layer and what would be accepted; a layer that its constructor refuses keeps the
 /// constructor's class and words. Limits are checked before anything is allocated.

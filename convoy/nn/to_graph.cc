@@ -177,7 +177,8 @@ class Builder {
       return dynamic_cast<InvertedResidual&>(layer).has_shortcut() ? node("Add", {x, y}) : y;
     }
     const bool mobile = dynamic_cast<MobileNetV2*>(&layer) != nullptr;
-    if (mobile || dynamic_cast<ResNet*>(&layer) != nullptr || dynamic_cast<VGG*>(&layer) != nullptr) {
+    if (mobile || dynamic_cast<ResNet*>(&layer) != nullptr || dynamic_cast<VGG*>(&layer) != nullptr ||
+        dynamic_cast<RepVGG*>(&layer) != nullptr) {
       const auto& children = layer.children();
       for (size_t i = 0; i + 1 < children.size(); ++i) x = apply(*children[i].second, x, children[i].first);
       if (mobile) x = node("GlobalAveragePool", {x});

@@ -237,6 +237,13 @@ Variable MobileNetV2::forward(const Variable& input) {
   return child(1)(flatten(adaptive_avg_pool(2, child(0)(input), {1, 1}), 1, -1));
 }
 
+Variable RepVGG::forward(const Variable& input) {
+  Variable value = input;
+  const size_t last = children().size() - 1;
+  for (size_t i = 0; i < last; ++i) value = child(i)(value);
+  return child(last)(flatten(value, 1, -1));
+}
+
 ResNet resnet18(int64_t num_classes) { return {false, {2, 2, 2, 2}, num_classes}; }
 ResNet resnet34(int64_t num_classes) { return {false, {3, 4, 6, 3}, num_classes}; }
 ResNet resnet50(int64_t num_classes) { return {true, {3, 4, 6, 3}, num_classes}; }
@@ -284,6 +291,7 @@ const VisionClass* find_class(std::string_view type, std::vector<std::string> la
       {"VGG", {"features", "avgpool", "classifier"}, false, make_class<VGG>},
       {"InvertedResidual", {"conv"}, false, make_class<InvertedResidual>},
       {"MobileNetV2", {"features", "classifier"}, false, make_class<MobileNetV2>},
+      {"RepVGG", {"stage0", "stage1", "stage2", "stage3", "stage4", "gap", "linear"}, false, make_class<RepVGG>},
   };
   for (const VisionClass& c : classes) {
     if (c.type != type) continue;
@@ -304,8 +312,8 @@ std::shared_ptr<Module> make_vision_module(std::string_view type, const Module::
   for (const auto& [name, child] : children) names.push_back(name);
   const VisionClass* found = find_class(type, names);
   if (found != nullptr) return found->make(children);
-  throw ValueError("torchvision has no '" + std::string(type) + "' with these layers",
-                   "known are BasicBlock, Bottleneck, ResNet, VGG, InvertedResidual and MobileNetV2");
+  throw ValueError("there is no '" + std::string(type) + "' with these layers",
+                   "known are BasicBlock, Bottleneck, ResNet, VGG, InvertedResidual, MobileNetV2 and RepVGG");
 }
 
 }  // namespace convoy::nn

@@ -1,5 +1,5 @@
-// torchvision's networks: the same layers, names, initial values and printed forms, so that its state_dicts load. They compute with
-// their children alone, so that fuse() folds them and parse() builds them from their printed form.
+// torchvision's networks, and RepVGG: the same layers, names, initial values and printed forms, so that its state_dicts load. They
+// compute with their children alone, so that fuse() folds them and parse() builds them from their printed form.
 #pragma once
 
 #include <array>
@@ -103,6 +103,20 @@ class MobileNetV2 : public Composed {
 
  private:
   std::shared_ptr<Composed> copy() const override { return std::make_shared<MobileNetV2>(*this); }
+};
+
+/// RepVGGBlocks (nn/reparam/rep_vgg_block.h) in five stages, pooled, and a linear layer.
+/// Shapes: input (N, 3, H, W), output (N, num_classes). Source: RepVGG of github.com/DingXiaoH/RepVGG repvgg.py, whose stages are
+/// printed as ModuleList.
+class RepVGG : public Composed {
+ public:
+  explicit RepVGG(const Children& children) : Composed(children) {}
+  std::string type() const override { return "RepVGG"; }
+  Variable forward(const Variable& input) override;
+  std::vector<std::vector<size_t>> chains() const override { return {{0, 1, 2, 3, 4, 5}}; }
+
+ private:
+  std::shared_ptr<Composed> copy() const override { return std::make_shared<RepVGG>(*this); }
 };
 
 /// 11,689,512, 21,797,672, 25,557,032 parameters for 1000 classes.

@@ -15,6 +15,7 @@
 #include "convoy/nn/parse.h"
 #include "convoy/nn/reparam/fuse.h"
 #include "convoy/nn/reparam/verify.h"
+#include "convoy/nn/to_graph.h"
 
 namespace convoy::nn {
 namespace {
@@ -155,6 +156,34 @@ TEST(VisionModels, AreBuiltFromTheirPrintedForms) {
   // A file may hold anything: no layers to add a shortcut to.
   const std::shared_ptr<Module> empty = parse("InvertedResidual(\n(conv): Sequential()\n)");
   EXPECT_EQ((*empty)(Variable(Tensor::ones({1, 2, 3, 3}))).data().at(0), 2);
+}
+
+TEST(VisionModels, RepVGGIsBuiltFromWhatThePublishedCodePrints) {
+  std::string text = "RepVGG(\n  (stage0): RepVGGBlock(3, 16, 3, stride=2, padding=1, use_se=True)\n";
+  for (int64_t stage = 1; stage < 5; ++stage) {
+    text +=
+        "  (stage" + std::to_string(stage) +
+        "): ModuleList(\n    (0): RepVGGBlock(16, 16, 3, stride=2, padding=1)\n    (1): RepVGGBlock(16, 16, 3, padding=1)\n  )\n";
+  }
+  text += "  (gap): AdaptiveAvgPool2d(output_size=1)\n  (linear): Linear(16, 10)\n)";
+  manual_seed(4);
+  const std::shared_ptr<Module> net = parse(text);
+  EXPECT_EQ(net->type(), "RepVGG");
+  EXPECT_NE(net->repr().find("(stage1): ModuleList("), std::string::npos);
+  EXPECT_EQ(parse(net->repr())->repr(), net->repr());
+  EXPECT_EQ(net->state_dict()[0].first, "stage0.se.down.weight");
+  const Variable x(randn({2, 3, 40, 33}));
+  (*net)(x);  // moves the statistics
+  net->eval();
+  EXPECT_EQ((*net)(x).shape(), (Shape{2, 10}));
+  const Fused fused = fuse(net);
+  EXPECT_EQ(fused.places.size(), 9U);
+  EXPECT_TRUE(fused.kept.empty());
+  EXPECT_TRUE(verify(*net, fused, {3, 40, 33}, 2).agrees);
+  EXPECT_EQ(parse(fused.module->definition())->definition(), fused.module->definition());
+  const graph::Graph graph = to_graph(*fused.module, {2, 3, 40, 33});
+  EXPECT_EQ(graph.nodes.back().op, "Gemm");
+  EXPECT_THROW(parse("Sequential(ModuleList(ReLU()))"), ValueError);
 }
 
 TEST(VisionModels, HaveNames) {
