@@ -9,6 +9,7 @@
 
 #include "hwy/highway.h"
 
+#include "convoy/kernels/conv/conv_depthwise-inl.h"
 #include "convoy/kernels/conv/conv_depthwise_stride2.h"
 
 #include <algorithm>
@@ -43,11 +44,7 @@ HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace {
-namespace hn = hwy::HWY_NAMESPACE;
 using stride2::Plane;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
 
 // Tap k of an axis meets gradient number `last` - i of a pair, for its first (which = 0) or second result; -1: none of them.
 constexpr int GradientOf(int k, int which, bool odd) {
@@ -78,11 +75,7 @@ HWY_INLINE void TwoRows(const Plane& p, const float* const* rows, const float* w
         if (inside) {
           g[j] = hn::LoadU(d, rows[i] + column);
         } else {
-          const hn::RebindToSigned<D> di;
-          const auto index = hn::Add(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(column)));
-          const auto mask =
-              hn::And(hn::Gt(index, hn::Set(di, -1)), hn::Lt(index, hn::Set(di, static_cast<int32_t>(p.w.gradients))));
-          g[j] = hn::MaskedLoad(hn::RebindMask(d, mask), d, rows[i] + column);
+          g[j] = LoadInside(InsideLanes(column, p.w.gradients), rows[i] + column);
         }
       }
       HWY_UNROLL(8)
