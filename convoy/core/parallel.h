@@ -44,15 +44,19 @@ void parallel_for(int64_t tasks, Body&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-/// Splits [0, count) into ranges of `grain` (the last may be shorter) and runs body(begin, end) for each.
+/// Splits [0, count) into as few ranges of at most `grain` as there can be, about equally long, and runs body(begin, end) for each.
+/// Equally long, so that a thread gets the same part of one layer's values as of the next one's, whatever their grains. Long ranges
+/// begin at multiples of 64.
 template <class Body>
 void parallel_ranges(int64_t count, int64_t grain, Body&& body) {
   if (count <= 0) return;
   if (grain < 1) grain = 1;
-  const int64_t tasks = count / grain + (count % grain != 0);
-  parallel_for(tasks, [&](int64_t task) {
-    const int64_t begin = task * grain;
-    body(begin, begin + (count - begin < grain ? count - begin : grain));
+  const int64_t most = count / grain + (count % grain != 0);
+  int64_t each = count / most + (count % most != 0);
+  if (grain % 64 == 0) each = (each + 63) / 64 * 64;
+  parallel_for(count / each + (count % each != 0), [&](int64_t task) {
+    const int64_t begin = task * each;
+    body(begin, begin + (count - begin < each ? count - begin : each));
   });
 }
 

@@ -225,7 +225,7 @@ HWY_EXPORT(Backward);
 
 namespace {
 // 128 KiB per array: long enough to hide the cost of a task, short enough to share out a layer.
-constexpr int64_t kGrain = 32768;
+constexpr int64_t kGrain = 16384;
 }  // namespace
 
 void activation(Activation kind, const ActivationOptions& options, const float* input, float* output, int64_t count) noexcept {

@@ -62,7 +62,7 @@ Broadcast<N> make_broadcast(const std::array<const std::vector<int64_t>*, N>& sh
 /// output on, which meet those from offset at[k] on of operand k.
 template <size_t N, class Row>
 void for_each_row(const Broadcast<N>& loop, const Row& row) noexcept {
-  constexpr int64_t kGrain = 32768;  // values per task
+  constexpr int64_t kGrain = 16384;  // values per task
   const size_t last = loop.sizes.size() - 1;
   const int64_t inner = loop.sizes[last];
   int64_t rows = 1;

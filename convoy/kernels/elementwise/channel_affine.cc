@@ -37,7 +37,7 @@ namespace convoy::kernels {
 HWY_EXPORT(AffineAndClamp);
 
 namespace {
-constexpr int64_t kGrain = 32768;  // values per task
+constexpr int64_t kGrain = 16384;  // values per task
 }
 
 void channel_affine(const ChannelPlanes& planes, const float* input, const float* scale, const float* shift,

@@ -29,14 +29,19 @@ HWY_INLINE void StorePart(V v, D d, float* to, int64_t n) {
   hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, to);
 }
 
-// output[i] = f(d, input[i]).
+// output[i] = f(d, input[i]). The last vector overlaps the one before it and is computed first, since output may be input. A masked
+// store of what is left over would hold up the load of the row behind it: 1152 rows of 49 values took 77 microseconds instead of 6.
 template <class F>
 HWY_INLINE void Map(const F& f, const float* input, float* output, int64_t count) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) hn::StoreU(f(d, hn::LoadU(d, input + i)), d, output + i);
-  if (i < count) StorePart(f(d, LoadPart(d, input + i, count - i)), d, output + i, count - i);
+  if (count < lanes) {
+    if (count > 0) StorePart(f(d, LoadPart(d, input, count)), d, output, count);
+    return;
+  }
+  const auto last = f(d, hn::LoadU(d, input + count - lanes));
+  for (int64_t i = 0; i + lanes <= count; i += lanes) hn::StoreU(f(d, hn::LoadU(d, input + i)), d, output + i);
+  hn::StoreU(last, d, output + count - lanes);
 }
 
 // output[i] = f(d, a[i], b[i]).
@@ -44,11 +49,13 @@ template <class F>
 HWY_INLINE void Map(const F& f, const float* a, const float* b, float* output, int64_t count) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, output + i);
-  if (i < count) {
-    StorePart(f(d, LoadPart(d, a + i, count - i), LoadPart(d, b + i, count - i)), d, output + i, count - i);
+  if (count < lanes) {
+    if (count > 0) StorePart(f(d, LoadPart(d, a, count), LoadPart(d, b, count)), d, output, count);
+    return;
   }
+  const auto last = f(d, hn::LoadU(d, a + count - lanes), hn::LoadU(d, b + count - lanes));
+  for (int64_t i = 0; i + lanes <= count; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, output + i);
+  hn::StoreU(last, d, output + count - lanes);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -159,7 +159,7 @@ HWY_EXPORT(AdaptiveAvgPoolBackwardRows);
 
 namespace {
 
-constexpr double kInputsPerTask = 65536;
+constexpr double kInputsPerTask = 16384;
 
 int64_t per_task(double inputs) { return std::max<int64_t>(1, static_cast<int64_t>(kInputsPerTask / std::max(inputs, 1.0))); }
 

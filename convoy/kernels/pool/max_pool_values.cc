@@ -123,7 +123,7 @@ namespace convoy::kernels {
 HWY_EXPORT(MaxValueRows);
 
 namespace {
-constexpr int64_t kInputsPerTask = 65536;
+constexpr int64_t kInputsPerTask = 16384;
 }
 
 bool max_pool_values_fits(const PoolShape& s) noexcept {
