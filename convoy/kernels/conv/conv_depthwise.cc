@@ -48,7 +48,10 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double add = lines ? 0.45e-9 : g.phases() > 1 ? 1.1e-9 : 0.3e-9;
   const double gathers = static_cast<double>(g.sources * g.sorted_phases() * std::min(g.h.kernel, g.h.stride + 1));
   const double store = (lines ? 12e-9 : 3e-9) +
-                       (g.strided() ? (g.w.stride > 2 ? 20e-9 * gathers : 4e-9 * static_cast<double>(g.sources)) : 0) +
+                       (g.strided() ? (g.w.stride > 4   ? 16e-9 * gathers
+                                       : g.w.stride > 2 ? 5e-9 * gathers
+                                                        : 4e-9 * static_cast<double>(g.sources))
+                                    : 0) +
                        (g.phases() > 1 ? 5e-9 : 0) + (g.phases() > 4 ? 20e-9 : 0);
   // The tiles hold one result channel: where channels share their inputs they read those again for each (the first layer of
   // ResNet-50 took 2.0 ms where conv_direct takes 1.0).

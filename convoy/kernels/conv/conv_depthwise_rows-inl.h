@@ -92,20 +92,48 @@ HWY_INLINE void SortRow(const float* row, int64_t width, int64_t first, int64_t 
     return;
   }
 #endif
-  const hn::RebindToSigned<D> di;
-  const auto indices = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(step)));
+#if HWY_TARGET != HWY_SCALAR
+  constexpr int64_t kMostStep = 8;
+  if (step <= kMostStep) {
+    // A vector of each phase at a time, from the row or, at its ends, from a copy with zeros around it.
+    HWY_ALIGN float copy[(kMostStep + 1) * HWY_LANES(float)];
+    const hn::RebindToSigned<D> di;
+    const auto indices = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(step)));
+    for (int64_t j = 0; j < columns; j += lanes) {
+      const int64_t at = first + j * step;
+      const float* from = row + at;
+      if (at < 0 || at + (lanes + 1) * step > width) {
+        for (int64_t i = 0; i < (lanes + 1) * step; i += lanes) {
+          hn::Store(LoadInside(InsideLanes(at + i, width), row + at + i), d, copy + i);
+        }
+        from = copy;
+      }
+      float* const out = to + j;
+      if (step == 3 || step == 4) {
+        V v[4];
+        if (step == 3) {
+          hn::LoadInterleaved3(d, from, v[0], v[1], v[2]);
+        } else {
+          hn::LoadInterleaved4(d, from, v[0], v[1], v[2], v[3]);
+        }
+        hn::Store(v[0], d, out);
+        if (phases > 1) hn::Store(v[1], d, out + phase_floats);
+        if (phases > 2) hn::Store(v[2], d, out + 2 * phase_floats);
+        if (phases > 3) hn::Store(v[3], d, out + 3 * phase_floats);
+      } else {
+        for (int64_t phase = 0; phase < phases; ++phase) {
+          hn::Store(hn::GatherIndex(d, from + phase, indices), d, out + phase * phase_floats);
+        }
+      }
+    }
+    return;
+  }
+#endif
   for (int64_t phase = 0; phase < phases; ++phase) {
     float* const out = to + phase * phase_floats;
-    for (int64_t j = 0; j < columns; j += lanes) {
-      const int64_t at = first + j * step + phase;
-      if (at >= 0 && at + (lanes - 1) * step < width) {
-        hn::Store(hn::GatherIndex(d, row + at, indices), d, out + j);
-        continue;
-      }
-      for (int64_t i = 0; i < lanes; ++i) {
-        const int64_t column = at + i * step;
-        out[j + i] = column >= 0 && column < width ? row[column] : 0.0f;
-      }
+    for (int64_t j = 0; j < columns; ++j) {
+      const int64_t column = first + j * step + phase;
+      out[j] = column >= 0 && column < width ? row[column] : 0.0f;
     }
   }
 }

@@ -53,6 +53,9 @@ constexpr int64_t kLineTerms = 64;            // of a chain over one long line: 
 constexpr int64_t kSlabFloats = 128 << 10;    // half of a 1 MiB L2 cache
 constexpr int64_t kMostSlabFloats = 1 << 20;  // 4 MiB
 constexpr int64_t kBlockPixels = 1024;        // of a task
+constexpr int64_t kFewTasks = 8;
+constexpr int64_t kLeastTaskPixels = 28;      // two register tiles
+constexpr double kLeastTaskProducts = 200e3;  // some microseconds
 constexpr int64_t kFewRowsPixels = 4096;      // of one with few result channels: fewer lines are copied twice
 constexpr int64_t kFewRowsTerms = 72;         // of a chain at least, for its sums to be worth storing
 constexpr int64_t kFewRowsFloats = 8 << 10;   // of a chain's lines, to stay in L1
@@ -281,6 +284,18 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   p.block[2] = w.result <= 2 * kBlockPixels ? w.result : even(w.result, kBlockPixels, w.result_step);
   p.block[1] = p.pixel_lanes ? even(h.result, std::min(kFewRowsPixels / p.block[2], (h.result + 7) / 8), h.result_step)
                              : even(h.result, kBlockPixels / p.block[2], h.result_step);
+  if (!p.pixel_lanes) {
+    // A layer of few tasks is cut into bands of lines, for the threads to be busy: 256 -> 24 channels at 32x32 was one task.
+    const int64_t tiles = (p.rows + 2 * lanes - 1) / (2 * lanes), columns = (w.result + p.block[2] - 1) / p.block[2];
+    const int64_t others = p.batch * p.groups * tiles * (d.result + p.block[0] - 1) / p.block[0] * columns;
+    const double all =
+        static_cast<double>(p.rows) * static_cast<double>(p.channels * p.taps) * static_cast<double>(p.result_positions());
+    const auto worth = static_cast<int64_t>(std::min(all / kLeastTaskProducts, static_cast<double>(kFewTasks)));
+    if (others > 0 && others < worth) {
+      const int64_t lines = std::max((h.result * others + worth - 1) / worth, (kLeastTaskPixels + p.block[2] - 1) / p.block[2]);
+      p.block[1] = even(h.result, std::min(p.block[1], lines), h.result_step);
+    }
+  }
   const auto measure = [&] {
     if (p.in_place) {
       p.slab_depth = d.source;

@@ -562,25 +562,27 @@ double pack_seconds(const ConvShape& s, const Machine& m) {
 template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   const auto up = [](int64_t n) { return static_cast<double>((n + 7) / 8 * 8); };
-  const double positions = static_cast<double>(s.batch) * static_cast<double>(s.output_positions()) * static_cast<double>(s.taps());
+  const auto vectors = [](int64_t n) { return static_cast<double>((n + 15) / 16 * 16); };
+  const double positions = static_cast<double>(s.batch) * vectors(s.output_positions()) * static_cast<double>(s.taps());
   const double in = static_cast<double>(s.in_channels_per_group()), out = static_cast<double>(s.out_channels_per_group());
   const double groups = static_cast<double>(s.groups);
   const double flops =
       2 * positions * groups *
       (kDirection == Direction::kGradInput ? up(s.in_channels_per_group()) * out : up(s.out_channels_per_group()) * in);
   const double gathered = positions * groups * (kDirection == Direction::kGradInput ? out : in);
+  const double segments = gathered / static_cast<double>(std::max<int64_t>(s.output[2], 1));
   const bool strided = kDirection == Direction::kForward && s.axes[2].stride > 1;
   double lane_sums = 0;
   if constexpr (kDirection == Direction::kGradWeight) {
     const int64_t chunks = s.batch * ((s.output_positions() + im2col::kWeightPixels - 1) / im2col::kWeightPixels);
     lane_sums = static_cast<double>(s.weight_count()) * static_cast<double>(chunks) * 2.5e-9;
   }
-  const double efficiency = kDirection == Direction::kGradWeight ? 0.5 : 0.8;
+  const double efficiency = kDirection == Direction::kGradWeight ? 0.5 : 0.75;
   return 2e-6 + flops / (efficiency * m.flops_per_second) +
          (gathered * (kDirection == Direction::kGradWeight ? 0.25e-9
                       : strided                            ? 1.8e-9
                                                            : 0.6e-9) +
-          lane_sums) /
+          segments * 8e-9 + lane_sums) /
              m.threads;
 }
 
