@@ -22,6 +22,14 @@
 #include "tests/onnx/model_bytes.h"
 #include "tests/temporary_folder.h"
 
+#if defined(__has_feature)  // clang's way of saying it
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CONVOY_SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CONVOY_SANITIZED
+#endif
+
 namespace convoy {
 namespace {
 
@@ -428,7 +436,7 @@ std::vector<Refusal> bombs() {
 }
 
 TEST(OnnxRefusals, Within100MillisecondsAnd64MiB) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef CONVOY_SANITIZED
   GTEST_SKIP() << "sanitizers take memory and time of their own";
 #endif
   const std::vector<Refusal> rows = [] {
