@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kTaskFloats = 16 << 10;     // of expanded values in a task's planes: they are to be many enough for all threads
 constexpr int64_t kBandFloats = 24 << 10;     // expanded before the depthwise rows: a tenth of L2
 constexpr int64_t kMostInputBytes = 4 << 20;  // every task reads the whole input
+constexpr int64_t kMostTileFloats = 1 << 20;  // of scratch memory: 4 MiB a thread
 
 // How the work is cut. Only speed depends on it.
 struct Cut {
@@ -63,6 +64,10 @@ const char* refuse_expand_depthwise(const ExpandDepthwiseShape& s) {
   if (depthwise::refuse_tiles(g) != nullptr || g.d.output != 1 || g.d.input != 1 || g.h.spacing() != 1) return "needs dense planes";
   if (s.expand.in_channels * s.expand.input_positions() * static_cast<int64_t>(sizeof(float)) > kMostInputBytes)
     return "the input does not stay in the cache";
+  ConvShape sample = s.expand;
+  sample.batch = 1;
+  const pointwise::Pieces pieces = pointwise::pieces(sample);
+  if ((pieces.height + 1) * sample.output_positions() > kMostTileFloats) return "the planes of a tile are too large";
   return nullptr;
 }
 
