@@ -714,6 +714,11 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
   store.result = nullptr;
   const bool in_order = store.finish != nullptr && !p.pixel_lanes, whole = width == w.result;
   const bool add = work.add;
+  // Turns have more or fewer taps, and a line is asked for once.
+  const int64_t ahead_floats = work.ahead_step;
+  const auto spread = [&work, ahead_floats] {
+    work.ahead_step = std::min((ahead_floats + work.tap_count - 1) / std::max<int64_t>(work.tap_count, 1), direct::kLine);
+  };
   const auto advance = [&work, ahead_end] {
     if (work.ahead == nullptr) return;
     work.ahead += work.channels * work.tap_count * work.ahead_step;
@@ -747,6 +752,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
         const int64_t pixels = (b.end[1] - b.begin[1]) * width, tiles = (pixels + tile::kPixels - 1) / tile::kPixels;
         work.taps = lists.taps;
         work.tap_count = lists.passes[0].tap_count;
+        spread();
         for (int64_t i = 0; i < tiles; ++i) {
           const int64_t at = pixels * i / tiles;
           work.source = slab + jd * ad.source_step * p.slab_lines * p.slab_pitch + jh * p.slab_pitch + at;
@@ -782,6 +788,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
         work.sums = sums + (w.phase[static_cast<size_t>(pass.phase)].first + pass.begin * w.result_step - b.begin[2]) * stride;
         work.add = add || !pass.first;
         if (work.tap_count > 0 || !work.add) {
+          spread();
           tile::RunChannelTile<false>(work, pass.pixels, vectors, step);
           advance();
         }
@@ -875,7 +882,7 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
           const int64_t next_floats = work.channels * p.taps * lanes;
           const int64_t turns = (b.end[0] - b.begin[0]) * (b.end[1] - b.begin[1]) * std::max<int64_t>(lists.pass_count, 1);
           work.ahead = c + p.chain < p.channels || o + 1 < tile_end ? next : nullptr;
-          work.ahead_step = (lanes + turns - 1) / turns;
+          work.ahead_step = (next_floats + turns * work.channels - 1) / (turns * work.channels);  // a channel and turn
           const float* const ahead_end = next + next_floats;
           SumBlock(p, b, work, lanes, lists, tile_sums, ahead_end, count,
                    {rows, positions, 0, at_once && c + p.chain >= p.channels ? &finish : nullptr});
