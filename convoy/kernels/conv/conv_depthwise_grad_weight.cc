@@ -84,7 +84,8 @@ HWY_NOINLINE void AddTaps(const Block& b, int64_t kh, int64_t kw) {
 // All taps of one kernel slice.
 template <int kBlockRows, int kStep>
 HWY_INLINE void AddBlock(const Block& b, int64_t height) {
-  for (int64_t kh = 0; kh < height;) {
+  int64_t kh = 0;
+  while (kh < height) {
     const auto columns = [&](auto taps) HWY_ATTR {
       int64_t kw = 0;
       for (; b.tap_columns - kw >= 3; kw += 3) AddTaps<taps(), 3, kBlockRows, kStep>(b, kh, kw);
