@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "convoy/core/accuracy.h"
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "tests/robustness/problems.h"
@@ -148,7 +149,10 @@ TEST_P(Random, Calls) {
     const Problem problem = GetParam().draw(generator);
     SCOPED_TRACE(problem.text + " (call " + std::to_string(i) + " of seed " + std::to_string(seed()) + ")");
     ++(run(problem, problem.inputs).refusal.empty() ? legal : refused);
+    const Accuracy before = accuracy();
+    set_accuracy(Accuracy::kStrict);  // exact on integers
     check(problem);
+    set_accuracy(before);
     if (!HasFatalFailure()) check(with_fractions(problem, generator));
     if (HasFatalFailure()) break;
   }
