@@ -29,8 +29,7 @@ HWY_INLINE void StorePart(V v, D d, float* to, int64_t n) {
   hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, to);
 }
 
-// output[i] = f(d, input[i]). The last vector overlaps the one before it and is computed first, since output may be input. A masked
-// store of what is left over would hold up the load of the row behind it: 1152 rows of 49 values took 77 microseconds instead of 6.
+// output[i] = f(d, input[i]). The last vector overlaps the one before it and is computed first, since output may be input.
 template <class F>
 HWY_INLINE void Map(const F& f, const float* input, float* output, int64_t count) {
   const hn::ScalableTag<float> d;
