@@ -250,14 +250,14 @@ HWY_NOINLINE void AddSegment(const TileColumns& tile, const Finish& finish, cons
   }
 }
 
+#if HWY_TARGET == HWY_AVX3
 // Whether a segment is a whole 3x3 kernel under a whole tile, for AddKernel.
-HWY_INLINE bool IsKernel(const TileColumns& t, const Segment& s, int stride, Together together) {
+HWY_INLINE bool IsKernel(const TileColumns& t, const Segment& s, int stride) {
   const uint32_t inner = InnerRows(3, stride);
-  return HWY_TARGET == HWY_AVX3 && together != Together::kOfGroup && s.tap_rows == 3 && t.taps == 3 && s.sources == 1 && s.first &&
-         s.last && t.rows == kRows && t.temporary == nullptr && (s.rows & inner) == inner;
+  return s.tap_rows == 3 && t.taps == 3 && s.sources == 1 && s.first && s.last && t.rows == kRows && t.temporary == nullptr &&
+         (s.rows & inner) == inner;
 }
 
-#if HWY_TARGET == HWY_AVX3
 // AddSegment for what most depthwise layers are made of: a 3x3 kernel, all weights in registers, no row missing but the first and
 // the last, nothing between the sums and the epilogue. AddSegment with the kernel's width as a constant spills: it took a third
 // longer. With kStride 2 the first column of taps is the third one's, a lane further, so two loads and a value do.

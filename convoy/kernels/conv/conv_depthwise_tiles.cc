@@ -226,7 +226,7 @@ HWY_INLINE void RunSegment(bool by_twos, const TileColumns& t, const Finish& fin
                            int64_t count, int64_t begin, int64_t end, TileSums& sums) {
 #if HWY_TARGET == HWY_AVX3
   if constexpr (kTogether != Together::kOfGroup) {
-    if (begin == 0 && IsKernel(t, s, by_twos ? 2 : 1, kTogether)) {
+    if (begin == 0 && IsKernel(t, s, by_twos ? 2 : 1)) {
       return by_twos ? AddKernel<2, kTogether>(t, finish, s, planes, count, end)
                      : AddKernel<1, kTogether>(t, finish, s, planes, count, end);
     }
