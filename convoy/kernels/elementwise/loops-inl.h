@@ -29,17 +29,19 @@ HWY_INLINE void StorePart(V v, D d, float* to, int64_t n) {
   hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, to);
 }
 
-// output[i] = f(d, input[i]). The last vector overlaps the one before it and is computed first, since output may be input.
+// output[i] = f(d, input[i]). What is left over from whole vectors is a vector that overlaps the one before it and is computed first,
+// since output may be input.
 template <class F>
 HWY_INLINE void Map(const F& f, const float* input, float* output, int64_t count) {
   const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (count < lanes) {
-    if (count > 0) StorePart(f(d, LoadPart(d, input, count)), d, output, count);
-    return;
-  }
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), whole = count / lanes * lanes;
+  const auto map = [&]() HWY_ATTR {
+    for (int64_t i = 0; i < whole; i += lanes) hn::StoreU(f(d, hn::LoadU(d, input + i)), d, output + i);
+  };
+  if (whole == count) return map();
+  if (whole == 0) return StorePart(f(d, LoadPart(d, input, count)), d, output, count);
   const auto last = f(d, hn::LoadU(d, input + count - lanes));
-  for (int64_t i = 0; i + lanes <= count; i += lanes) hn::StoreU(f(d, hn::LoadU(d, input + i)), d, output + i);
+  map();
   hn::StoreU(last, d, output + count - lanes);
 }
 
@@ -47,13 +49,14 @@ HWY_INLINE void Map(const F& f, const float* input, float* output, int64_t count
 template <class F>
 HWY_INLINE void Map(const F& f, const float* a, const float* b, float* output, int64_t count) {
   const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (count < lanes) {
-    if (count > 0) StorePart(f(d, LoadPart(d, a, count), LoadPart(d, b, count)), d, output, count);
-    return;
-  }
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), whole = count / lanes * lanes;
+  const auto map = [&]() HWY_ATTR {
+    for (int64_t i = 0; i < whole; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, output + i);
+  };
+  if (whole == count) return map();
+  if (whole == 0) return StorePart(f(d, LoadPart(d, a, count), LoadPart(d, b, count)), d, output, count);
   const auto last = f(d, hn::LoadU(d, a + count - lanes), hn::LoadU(d, b + count - lanes));
-  for (int64_t i = 0; i + lanes <= count; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, output + i);
+  map();
   hn::StoreU(last, d, output + count - lanes);
 }
 

@@ -20,15 +20,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 // p 2^n for whole n in [-160, 160] and p between 0.5 and 2, rounded once where the result is subnormal.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ScaleByPowerOfTwo(D d, V p, V n) {
-#if HWY_TARGET == HWY_AVX3
-  static_cast<void>(d);
-  return V{_mm512_scalef_ps(p.raw, n.raw)};
-#else
   const hn::RebindToSigned<D> di;
   const auto whole = hn::ConvertTo(di, n), half = hn::ShiftRight<1>(whole), bias = hn::Set(di, 127);
   const V first = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(half, bias)));
   return hn::Mul(hn::Mul(p, first), hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::Sub(whole, half), bias))));
-#endif
 }
 
 // max(limit, x) and min(limit, x) that keep a NaN in x: as the instructions do whose second operand wins, unlike Highway's plain
@@ -50,22 +45,35 @@ HWY_INLINE V NotAbove(D d, float limit, V x) {
 #endif
 }
 
-// exp(x) for x <= 105 (or NaN). exp(r) for |r| <= log(2) / 2 is a relative minimax polynomial (4e-9). Half as many instructions as
-// Highway's Exp, which has to be kept from large arguments and NaN.
+// exp(x) for x <= 105 (or NaN), half as many instructions as Highway's Exp, which has to be kept from large arguments and NaN. With
+// sixteen lanes 2^(k/16) is looked up, so that a relative minimax polynomial of degree 3 is enough for |r| <= log(2) / 32 (2e-9);
+// elsewhere |r| <= log(2) / 2 takes degree 6 (4e-9). What bounds these functions is the number of multiplications.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpBelow(D d, V x) {
-  const V z = NotBelow(d, -105.0f, x);
-  // Adding 1.5 * 2^23 rounds to a whole number.
-  const V magic = hn::Set(d, 12582912.0f), n = hn::Sub(hn::MulAdd(z, hn::Set(d, 1.44269504f), magic), magic);
+  const V z = NotBelow(d, -105.0f, x), one = hn::Set(d, 1.0f);
+#if HWY_TARGET == HWY_AVX3
+  alignas(64) static constexpr float kSixteenths[16] = {1.0f,        1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f,
+                                                        1.29683955f, 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f,
+                                                        1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f};
+  const float magic_value = 786432.0f;  // 1.5 * 2^19: sixteenths, whose number then lies in the lowest bits
+#else
+  const float magic_value = 12582912.0f;  // 1.5 * 2^23: whole numbers
+#endif
+  const V magic = hn::Set(d, magic_value), rounded = hn::MulAdd(z, hn::Set(d, 1.44269504f), magic), n = hn::Sub(rounded, magic);
   const V r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), z));
+#if HWY_TARGET == HWY_AVX3
+  const V t{_mm512_permutexvar_ps(_mm512_castps_si512(rounded.raw), hn::Load(d, kSixteenths).raw)};
+  const V p = hn::MulAdd(hn::MulAdd(r, hn::Set(d, 0.166666667f), hn::Set(d, 0.5f)), r, one);
+  return V{_mm512_scalef_ps(hn::MulAdd(hn::Mul(p, r), t, t).raw, n.raw)};  // by n rounded down
+#else
   V p = hn::Set(d, 0.00138144672f);
   p = hn::MulAdd(p, r, hn::Set(d, 0.00836878084f));
   p = hn::MulAdd(p, r, hn::Set(d, 0.0416683927f));
   p = hn::MulAdd(p, r, hn::Set(d, 0.166665196f));
   p = hn::MulAdd(p, r, hn::Set(d, 0.49999994f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  p = hn::MulAdd(hn::MulAdd(p, r, one), r, one);
   return ScaleByPowerOfTwo(d, p, n);
+#endif
 }
 
 template <class D, class V = hn::Vec<D>>
@@ -110,14 +118,24 @@ HWY_INLINE V AnyLog(D d, V x) {
   return hn::IfThenElse(hn::Or(hn::IsNaN(x), hn::Eq(x, infinity)), x, y);
 }
 
-// 1 / (1 + exp(-x)) by e = exp(-|x|), which cannot overflow: 1 / (1 + e) is at least a half, and its other side e / (1 + e). The
-// reciprocal of a value in [1, 2] is a polynomial (1 %) with two Newton steps: a division takes as long as everything else.
+// 1 / w for w in [1, 2]: an estimate and Newton steps, since a division takes as long as everything else. The estimate is the
+// instruction's (14 bits, one step) or a polynomial (1 %, two steps).
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Sigmoid(D d, V x) {
-  const V one = hn::Set(d, 1.0f), e = ExpBelow(d, hn::Neg(hn::Abs(x))), w = hn::Add(one, e);
+HWY_INLINE V ReciprocalOfOneToTwo(D d, V w) {
+  const V one = hn::Set(d, 1.0f);
+#if HWY_TARGET == HWY_AVX3
+  V y = hn::ApproximateReciprocal(w);
+#else
   V y = hn::MulAdd(hn::MulAdd(w, hn::Set(d, 0.323232502f), hn::Set(d, -1.45454633f)), w, hn::Set(d, 2.12121296f));
   y = hn::MulAdd(y, hn::NegMulAdd(w, y, one), y);
-  y = hn::MulAdd(y, hn::NegMulAdd(w, y, one), y);
+#endif
+  return hn::MulAdd(y, hn::NegMulAdd(w, y, one), y);
+}
+
+// 1 / (1 + exp(-x)) by e = exp(-|x|), which cannot overflow: 1 / (1 + e) is at least a half, and its other side e / (1 + e).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Sigmoid(D d, V x) {
+  const V e = ExpBelow(d, hn::Or(x, hn::SignBit(d))), y = ReciprocalOfOneToTwo(d, hn::Add(hn::Set(d, 1.0f), e));
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Mul(e, y), y);
 }
 
