@@ -5,6 +5,8 @@
 //   ExpandDepthwise      input, weight (E, C, 1, 1), bias, depthwise weight (E, 1, *), depthwise bias; the depthwise Conv's
 //   attributes:
 //                        activation(Conv(expand_activation(Conv(input, weight, bias)), depthwise weight, depthwise bias))
+//   SqueezeExcite        input (N, C, *), weights (2, S C): squeeze (S, C) and excite (C, S), bias (S), bias (C):
+//                        input activation(Linear(squeeze_activation(Linear(mean over *, squeeze)), excite))[c]
 //   Linear               input (*, K), weight (O, K), bias (O): activation(input weight^T + bias)
 //   Activation           input: activation(input)
 //   ChannelAffine        input (N, C, *), scale (C), shift (C): activation(input scale[c] + shift[c])
@@ -27,9 +29,10 @@ struct ActivationOf {
   ActivationOptions options = {};
 };
 
-/// The attributes "activation", "activation_a" and "activation_b" of a fused node; nullopt: none. kExpandActivation: of the first
-/// of two convolutions.
-inline constexpr std::string_view kActivation = "activation", kExpandActivation = "expand_activation";
+/// The attributes "activation", "activation_a" and "activation_b" of a fused node; nullopt: none. kExpandActivation,
+/// kSqueezeActivation: of the first of two layers.
+inline constexpr std::string_view kActivation = "activation", kExpandActivation = "expand_activation",
+                                  kSqueezeActivation = "squeeze_activation";
 std::optional<ActivationOf> fused_activation(const Attributes& attributes, std::string_view which = kActivation);
 void set_fused_activation(Attributes& attributes, const ActivationOf& activation, std::string_view which = kActivation);
 

@@ -112,6 +112,12 @@ class Summary {
       if (!weight || !depthwise || !inputs || !outputs || !taps || (*depthwise)[0] == 0) return std::nullopt;
       return *inputs * static_cast<double>((*weight)[0]) + *outputs * *taps / static_cast<double>((*depthwise)[0]);
     }
+    if (node.op == "SqueezeExcite") {
+      const std::optional<Shape> input = type(node.input(0)).shape();
+      const std::optional<double> weights = count(node.input(1));
+      if (!input || input->empty() || !weights) return std::nullopt;
+      return static_cast<double>((*input)[0]) * *weights;
+    }
     if (node.op == "Gemm" || node.op == "Linear" || node.op == "MatMul" || node.op == "MatMulInteger") {
       const std::optional<Shape> a = type(node.input(0)).shape();
       const std::optional<double> outputs = count(node.output(0));

@@ -14,8 +14,8 @@
 namespace convoy::graph {
 namespace {
 
-Tensor activated(const Call& call, const Tensor& values) {
-  const auto activation = fused_activation(call.attributes());
+Tensor activated(const Call& call, const Tensor& values, std::string_view which = kActivation) {
+  const auto activation = fused_activation(call.attributes(), which);
   return activation ? ops::activation(activation->kind, values, activation->options) : values;
 }
 
@@ -56,12 +56,26 @@ std::vector<Value> run_expand_depthwise(Call& call) {
   Node expand{"Conv", call.node().name, {}, {kNoValue}};
   const auto argument = [&](size_t i) { return call.has(i) ? call.value(i) : Value(); };
   Call first(expand, {argument(0), argument(1), argument(2)});
-  Tensor expanded = conv.run(first)[0].tensor();
-  if (const auto activation = fused_activation(call.attributes(), kExpandActivation)) {
-    expanded = ops::activation(activation->kind, expanded, activation->options);
-  }
+  const Tensor expanded = activated(call, conv.run(first)[0].tensor(), kExpandActivation);
   Call second(call.node(), {Value(expanded), argument(3), argument(4)});
   return {activated(call, conv.run(second)[0].tensor())};
+}
+
+std::vector<Value> run_squeeze_excite(Call& call) {
+  const Tensor& input = call.tensor(0);
+  const int64_t channels = input.size(1), squeezed = call.tensor(1).size(1) / channels;
+  const auto weight = [&](int64_t row, const Shape& shape) {
+    return ops::slice(call.tensor(1), {{0, row, row + 1}}).reshape(shape);
+  };
+  const Tensor squeeze = weight(0, {squeezed, channels}), excite = weight(1, {channels, squeezed});
+  std::vector<int64_t> positions;
+  for (int64_t i = 2; i < input.dim(); ++i) positions.push_back(i);
+  const auto bias = [&](size_t i) { return call.has(i) ? call.tensor(i) : Tensor(); };
+  const Tensor narrow = activated(call, ops::linear(ops::mean(input, positions, false), squeeze, bias(2)), kSqueezeActivation);
+  Shape shape(static_cast<size_t>(input.dim()), 1);
+  shape[0] = input.size(0);
+  shape[1] = channels;
+  return {ops::mul(input, activated(call, ops::linear(narrow, excite, bias(3))).reshape(shape))};
 }
 
 void infer_linear(Inference& inference) {
@@ -130,6 +144,7 @@ std::span<const Operator> fused_operators() {
       {"FusedConv", infer_conv<false>, run_conv<false>},
       {"FusedConvTranspose", infer_conv<true>, run_conv<true>},
       {"ExpandDepthwise", infer_expand_depthwise, run_expand_depthwise},
+      {"SqueezeExcite", same_as_first, run_squeeze_excite},
       {"Linear", infer_linear, run_linear},
       {"Activation", same_as_first, run_activation},
       {"ChannelAffine", same_as_first, run_channel_affine},

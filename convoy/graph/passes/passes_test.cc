@@ -298,6 +298,22 @@ TEST(Passes, ExpansionsGoIntoTheDepthwiseConvolution) {
   }
 }
 
+TEST(Passes, SqueezeAndExcitation) {
+  for (const bool pool : {true, false}) {
+    Net net({2, 20, 5, 3});
+    const ValueId x = net.add("Relu", {net.x});
+    const ValueId mean = pool ? net.add("GlobalAveragePool", {x}) : net.add("ReduceMean", {x, net.integers({-1, 2})});
+    const ValueId narrow = net.add("HardSwish", {net.conv(mean, 20, 6, 1)});
+    const ValueId gate = net.add("Sigmoid", {net.conv(narrow, 6, 20, 1)});
+    const ValueId y = net.add("Mul", pool ? std::vector<ValueId>{x, gate} : std::vector<ValueId>{gate, x});
+    EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"Relu", "SqueezeExcite"}));
+    EXPECT_EQ(same_numbers(net, {y}, {"squeeze_excite"}).ops.count("FusedConv"), 2u);
+    EXPECT_EQ(same_numbers(net, {y, gate}).ops.count("SqueezeExcite"), 0u);  // somebody else wants what lies between
+    const ValueId other = net.add("Mul", {net.add("Neg", {x}), gate});       // the means of another value
+    EXPECT_EQ(same_numbers(net, {other}).ops.count("SqueezeExcite"), 0u);
+  }
+}
+
 TEST(Passes, ChannelShuffle) {
   for (const bool concat : {false, true}) {
     Net net({2, 6, 3, 3});

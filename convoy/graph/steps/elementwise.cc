@@ -1,9 +1,11 @@
-// Activations and arithmetic of float32, in place where the input is not needed again.
+// Activations, arithmetic and squeeze-and-excitation of float32, in place where the input is not needed again.
+#include "convoy/core/parallel.h"
 #include "convoy/graph/fused.h"
 #include "convoy/graph/step.h"
 #include "convoy/kernels/elementwise/activation.h"
 #include "convoy/kernels/elementwise/arithmetic.h"
 #include "convoy/kernels/elementwise/channel_affine.h"
+#include "convoy/kernels/elementwise/squeeze_excite.h"
 
 namespace convoy::graph {
 namespace {
@@ -49,6 +51,61 @@ StepPlan channel_affine_step(const StepSite& site) {
           {0}};
 }
 
+class SqueezeExciteStep final : public Step {
+ public:
+  SqueezeExciteStep(const kernels::SqueezeExciteShape& shape, const StepSite& site) : shape_(shape) {
+    packing_ = {1, static_cast<size_t>(kernels::squeeze_excite_packed_floats(shape)) * sizeof(float),
+                "squeeze_excite " + std::to_string(shape.channels)};
+    if (const auto activation = fused_activation(site.attributes(), kSqueezeActivation)) {
+      activations_.squeeze = activation->kind;
+      activations_.squeeze_options = activation->options;
+    }
+    if (const auto activation = fused_activation(site.attributes())) {
+      activations_.gate = activation->kind;
+      activations_.gate_options = activation->options;
+    }
+  }
+
+  size_t workspace_bytes() const override { return kernels::squeeze_excite_workspace_bytes(shape_, num_threads()); }
+  std::string_view algorithm() const override { return "squeeze_excite"; }
+  const Packing* packing() const override { return &packing_; }
+  void pack(const Tensor& weights, void* packed) const override { pack(weights.data<float>(), static_cast<float*>(packed)); }
+  void use_packed(const void* packed) override { packed_ = static_cast<const float*>(packed); }
+
+  void run(const StepIo& io) const noexcept override {
+    const float* packed = packed_;
+    if (packed == nullptr) {
+      auto* const to = io.workspace.take<float>(static_cast<int64_t>(packing_.bytes / sizeof(float)));
+      pack(io.input<float>(1), to);
+      packed = to;
+    }
+    kernels::squeeze_excite(shape_, activations_, io.input<float>(0), packed, io.input<float>(2), io.input<float>(3),
+                            io.output<float>(0), io.workspace);
+  }
+
+ private:
+  void pack(const float* weights, float* packed) const {
+    kernels::squeeze_excite_pack(shape_, weights, weights + shape_.squeezed * shape_.channels, packed);
+  }
+
+  kernels::SqueezeExciteShape shape_;
+  kernels::SqueezeExciteActivations activations_;
+  Packing packing_{};
+  const float* packed_ = nullptr;
+};
+
+StepPlan squeeze_excite_step(const StepSite& site) {
+  const KnownType &input = site.input(0), &weights = site.input(1);
+  if (!site.all_float() || input.shape.size() < 3 || weights.shape.size() != 2 || weights.shape[0] != 2) return {};
+  kernels::SqueezeExciteShape s{input.shape[0], input.shape[1], 1, 0};
+  for (size_t i = 2; i < input.shape.size(); ++i) s.positions *= input.shape[i];
+  if (s.channels == 0 || s.positions == 0 || weights.shape[1] % s.channels != 0) return {};
+  s.squeezed = weights.shape[1] / s.channels;
+  if ((site.has(2) && site.input(2).shape != Shape{s.squeezed}) || (site.has(3) && site.input(3).shape != Shape{s.channels}))
+    return {};
+  return {std::make_unique<SqueezeExciteStep>(s, site), {}, {0}};
+}
+
 }  // namespace
 
 std::span<const StepMaker> elementwise_steps() {
@@ -69,6 +126,7 @@ std::span<const StepMaker> elementwise_steps() {
       {"Mul", arithmetic_step<Arithmetic::kMul>},
       {"Div", arithmetic_step<Arithmetic::kDiv>},
       {"ChannelAffine", channel_affine_step},
+      {"SqueezeExcite", squeeze_excite_step},
   };
   return kRows;
 }
