@@ -3,12 +3,10 @@
 //             read grad_output side by side, so no product with a stuffed zero is computed. All column phases of a row are summed
 //             before it is stored, hence stores are contiguous.
 //
-// A task is a block of the result (planes x lines x columns) and some result channels. Its tiles need pixels that lie side by side
-// for every tap. They read the source
-//   in place  if the step is 1 or 2 and planes do not alias in the cache: taps that some pixels of a tile cannot read are summed
-//             apart, for those that can (5 % faster than a slab at 56x56, 9 % at 14x14 and at a stride of 2);
-//   rows      else from a slab: lines copied with zeros at the borders, columns with the same remainder by the stride side by side;
-//   flat      for lines of up to 5 pixels: one copy per column tap without borders, so that lines follow each other without a gap.
+// A task is a block of the result (planes x lines x columns) and some result channels. Its tiles read the source
+//   in place  if planes do not alias in the cache: taps that some pixels of a tile cannot read are summed apart, for those that can
+//             (5 % faster than a slab at 56x56, 9 % at 14x14 and at a stride of 2, twice as fast for lines of 5 pixels);
+//   rows      else from a slab: lines copied with zeros at the borders, columns with the same remainder by the stride side by side.
 // Lines outside the source are left out, not multiplied by zero; so are taps that most columns cannot read (large dilation): the
 // line is cut where taps enter and leave. Weights lie in the order of reading; the next chain's are fetched while this one is
 // summed.
@@ -55,8 +53,10 @@ constexpr int64_t kMostSlabFloats = 1 << 20;  // 4 MiB
 constexpr int64_t kBlockPixels = 1024;        // of a task
 constexpr int64_t kFewTasks = 8;
 constexpr int64_t kLeastTaskPixels = 28;      // two register tiles
+constexpr int64_t kLeastTaskColumns = 112;    // of one that does not have whole lines
 constexpr double kLeastTaskProducts = 200e3;  // some microseconds
-constexpr int64_t kFewRowsPixels = 4096;      // of one with few result channels: fewer lines are copied twice
+constexpr int64_t kFewRows = 4;               // about a register tile's, where they are few
+constexpr int64_t kFewRowsPixels = 4096;      // of a task with few result channels: fewer lines are copied twice
 constexpr int64_t kFewRowsTerms = 72;         // of a chain at least, for its sums to be worth storing
 constexpr int64_t kFewRowsFloats = 8 << 10;   // of a chain's lines, to stay in L1
 constexpr int64_t kAliasFloats = 4 << 10;
@@ -189,15 +189,15 @@ struct Plan {
   // Weight of (row, channel, tap) at row * weight_row + channel * weight_channel + tap, a group's at weight_group.
   int64_t weight_row, weight_channel, weight_group;
 
-  bool pixel_lanes = false;             // else lanes are result channels
-  bool in_place = false, flat = false;  // otherwise a slab of rows
-  bool cut = false;                     // lines at the columns where taps enter and leave
-  Spatial block{1, 1, 1};               // result positions of a task
+  bool pixel_lanes = false;  // else lanes are result channels
+  bool in_place = false;     // otherwise a slab of rows
+  bool cut = false;          // lines at the columns where taps enter and leave
+  Spatial block{1, 1, 1};    // result positions of a task
   Spatial blocks{1, 1, 1};
   int64_t chain = 1;                                         // channels of one chain of sums
   int64_t slab_channels = 1;                                 // channels in the slab at a time, a multiple of chain
   int64_t slab_depth, slab_lines, slab_pitch, slab_channel;  // its shape: planes, lines of a plane, floats of a line and a channel
-  int64_t columns = 1;  // of a line of the slab with one remainder (rows) or for one column tap (flat)
+  int64_t columns = 1;                                       // of a line of the slab with one remainder by the stride
 
   int64_t source_positions() const { return axes[0].source * axes[1].source * axes[2].source; }
   int64_t result_positions() const { return axes[0].result * axes[1].result * axes[2].result; }
@@ -264,7 +264,6 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   const Axis &d = p.axes[0], &h = p.axes[1], &w = p.axes[2];
   p.cut = column_cost(w, true) * 10 < column_cost(w, false) * 9;
   p.pixel_lanes = !p.cut && w.result >= lanes && pixel_lane_work(p, lanes) < 0.8 * channel_lane_work(p, lanes);
-  p.flat = !p.cut && !p.pixel_lanes && h.result_step == 1 && w.result_step == 1 && w.result <= 5 && h.result > 1;
   const int64_t volume = p.source_positions();
   const bool one_line = d.result * h.result == 1;
   p.chain = std::max<int64_t>((one_line ? kLineTerms : kMostTaps) / p.taps, 1);
@@ -272,8 +271,7 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
             std::max<int64_t>((p.channels + p.chain - 1) / p.chain, 1);
   // Lanes of channels read in place even where planes lie a large power of two apart and share few sets of the cache: copying them
   // into a slab takes longer (128 channels at 64x64: 12.9 against 9.8 ms), but for lines that are read by phases.
-  p.in_place = !p.flat && !p.pixel_lanes && w.source_step <= 2 && (p.kernel[2] <= 7 || p.cut) &&
-               (p.channels < 8 || w.result_step == 1 || volume % kAliasFloats != 0);
+  p.in_place = !p.pixel_lanes && (p.channels < 8 || w.result_step == 1 || volume % kAliasFloats != 0);
 
   const auto even = [](int64_t size, int64_t most, int64_t step) {  // size cut into equal parts of at most `most`
     most = std::max<int64_t>(most, 1);
@@ -284,17 +282,22 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   p.block[2] = w.result <= 2 * kBlockPixels ? w.result : even(w.result, kBlockPixels, w.result_step);
   p.block[1] = p.pixel_lanes ? even(h.result, std::min(kFewRowsPixels / p.block[2], (h.result + 7) / 8), h.result_step)
                              : even(h.result, kBlockPixels / p.block[2], h.result_step);
-  if (!p.pixel_lanes) {
-    // A layer of few tasks is cut into bands of lines, for the threads to be busy: 256 -> 24 channels at 32x32 was one task.
-    const int64_t tiles = (p.rows + 2 * lanes - 1) / (2 * lanes), columns = (w.result + p.block[2] - 1) / p.block[2];
-    const int64_t others = p.batch * p.groups * tiles * (d.result + p.block[0] - 1) / p.block[0] * columns;
-    const double all =
-        static_cast<double>(p.rows) * static_cast<double>(p.channels * p.taps) * static_cast<double>(p.result_positions());
-    const auto worth = static_cast<int64_t>(std::min(all / kLeastTaskProducts, static_cast<double>(kFewTasks)));
-    if (others > 0 && others < worth) {
-      const int64_t lines = std::max((h.result * others + worth - 1) / worth, (kLeastTaskPixels + p.block[2] - 1) / p.block[2]);
-      p.block[1] = even(h.result, std::min(p.block[1], lines), h.result_step);
-    }
+  // A layer of few tasks is cut into bands of lines, for the threads to be busy: 256 -> 24 channels at 32x32 was one task.
+  const int64_t most_rows = p.pixel_lanes ? kFewRows : 2 * lanes, tiles = (p.rows + most_rows - 1) / most_rows;
+  const double all =
+      static_cast<double>(p.rows) * static_cast<double>(p.channels * p.taps) * static_cast<double>(p.result_positions());
+  const auto worth = static_cast<int64_t>(std::min(all / kLeastTaskProducts, static_cast<double>(kFewTasks)));
+  const auto parts = [&p](size_t a) { return (p.axes[a].result + p.block[a] - 1) / p.block[a]; };
+  const int64_t others = p.batch * p.groups * tiles * parts(0) * parts(2);
+  if (!p.pixel_lanes && others > 0 && others < worth) {
+    const int64_t lines = std::max((h.result * others + worth - 1) / worth, (kLeastTaskPixels + p.block[2] - 1) / p.block[2]);
+    p.block[1] = even(h.result, std::min(p.block[1], lines), h.result_step);
+  }
+  // Long lines are cut, too. Not so in a batch and otherwise alone: taps at a line's ends are summed apart for whole tiles.
+  const int64_t in_a_sample = p.groups * tiles * parts(0) * parts(1) * parts(2);
+  if (in_a_sample > 0 && in_a_sample < worth) {
+    const int64_t columns = p.block[2] * in_a_sample / worth;
+    p.block[2] = std::min(p.block[2], even(w.result, std::max(columns, kLeastTaskColumns), w.result_step));
   }
   const auto measure = [&] {
     if (p.in_place) {
@@ -305,15 +308,9 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
       return;
     }
     p.slab_depth = d.hull_size(p.block[0], true);
-    if (p.flat) {
-      p.columns = w.result;
-      p.slab_pitch = w.result;
-      p.slab_lines = (h.hull_size(p.block[1], false) + h.source_step - 1) / h.source_step * h.source_step * p.kernel[2];
-    } else {
-      p.columns = (w.hull_size(p.block[2], p.cut) + w.source_step - 1) / w.source_step;
-      p.slab_pitch = p.columns * w.source_step;
-      p.slab_lines = h.hull_size(p.block[1], true);
-    }
+    p.slab_lines = h.hull_size(p.block[1], true);
+    p.columns = (w.hull_size(p.block[2], p.cut) + w.source_step - 1) / w.source_step;
+    p.slab_pitch = p.columns * w.source_step;
     p.slab_channel = p.slab_depth * p.slab_lines * p.slab_pitch;
     if (p.channels > 1) p.slab_channel = ((p.slab_channel + kLine - 1) / kLine | 1) * kLine;  // channels in different sets
   };
@@ -491,7 +488,7 @@ HWY_INLINE DirectBlock MakeBlock(const Plan& p, int64_t index) {
     b.end[a] = std::min(b.begin[a] + p.block[a], p.axes[a].result);
   }
   b.planes = p.axes[0].clipped_hull(b.begin[0], b.end[0]);
-  b.lines = p.flat ? p.axes[1].hull(b.begin[1], b.end[1]) : p.axes[1].clipped_hull(b.begin[1], b.end[1]);
+  b.lines = p.axes[1].clipped_hull(b.begin[1], b.end[1]);
   const Range columns = p.cut ? p.axes[2].clipped_hull(b.begin[2], b.end[2]) : p.axes[2].hull(b.begin[2], b.end[2]);
   b.low = p.in_place ? Spatial{0, 0, 0} : Spatial{b.planes.begin, b.lines.begin, columns.begin};
   return b;
@@ -504,27 +501,10 @@ HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source,
     for (int64_t d = b.planes.begin; d < b.planes.end; ++d) {
       float* to = slab + c * p.slab_channel + (d - b.low[0]) * p.slab_lines * p.slab_pitch;
       const float* from = source + c * volume + d * plane;
-      if (!p.flat) {
-        for (int64_t line = b.lines.begin; line < b.lines.end; ++line) {
-          for (int64_t r = 0; r < w.source_step; ++r) {
-            tile::CopyRow(from + line * w.source, w.source, b.low[2] + r, w.source_step, to, p.columns);
-            to += p.columns;
-          }
-        }
-        continue;
-      }
-      const Phase& phase = w.phase[0];
-      const int64_t lines_per_remainder = p.slab_lines / p.kernel[2] / h.source_step;
-      for (int64_t tap = 0; tap < phase.taps; ++tap) {
-        for (int64_t r = 0; r < h.source_step; ++r) {
-          for (int64_t q = 0; q < lines_per_remainder; ++q, to += p.slab_pitch) {
-            const int64_t line = b.low[1] + q * h.source_step + r;
-            if (line < 0 || line >= h.source) {
-              std::fill(to, to + p.slab_pitch, 0.0f);
-            } else {
-              tile::CopyRow(from + line * w.source, w.source, phase.offset_of(tap), w.source_step, to, p.slab_pitch);
-            }
-          }
+      for (int64_t line = b.lines.begin; line < b.lines.end; ++line) {
+        for (int64_t r = 0; r < w.source_step; ++r) {
+          tile::CopyRow(from + line * w.source, w.source, b.low[2] + r, w.source_step, to, p.columns);
+          to += p.columns;
         }
       }
     }
@@ -569,7 +549,12 @@ HWY_INLINE Range CommonTaps(const Axis& w, const Phase& phase, int64_t begin, in
 HWY_INLINE int64_t MostPasses(const Plan& p) {
   return p.block[2] / std::min<int64_t>(TileColumns(p), tile::kPixels) + 2 * p.axes[2].phases + 6 * p.kernel[2] + 2;
 }
-HWY_INLINE int64_t MostTaps(const Plan& p) { return (p.in_place || p.cut ? 4 * p.kernel[2] + 2 : 1) * p.taps; }
+// Tiles share their lists of column taps but at a line's ends, or where it is cut; there taps are listed once more each.
+HWY_INLINE int64_t MostTaps(const Plan& p) {
+  if (!p.in_place && !p.cut) return p.taps;
+  const int64_t most = 2 * p.kernel[2] + 1, tiles = p.block[2] / tile::kPixels + 2;
+  return ((p.cut ? most : std::min(most, tiles)) + 2) * p.taps;
+}
 
 HWY_INLINE int64_t MakePasses(const Plan& p, const DirectBlock& b, Pass* passes) {
   const Axis& w = p.axes[2];
@@ -621,14 +606,12 @@ HWY_INLINE int64_t MakePasses(const Plan& p, const DirectBlock& b, Pass* passes)
 }
 
 // The taps [from, to) of an axis phase that grid position j reads.
-HWY_INLINE Range ReadTaps(const Axis& axis, const Phase& phase, int64_t j, bool all) {
-  return all ? Range{0, phase.taps} : CommonTaps(axis, phase, j, j + 1);
-}
+HWY_INLINE Range ReadTaps(const Axis& axis, const Phase& phase, int64_t j) { return CommonTaps(axis, phase, j, j + 1); }
 
 // Taps relative to a pixel's place in the slab (SourceOf).
 HWY_INLINE int64_t MakeTaps(const Plan& p, const DirectBlock& b, const Phase& pd, Range td, const Phase& ph, Range th,
                             const Phase& pw, Range tw, int64_t lanes, Tap* taps) {
-  const int64_t sh = p.axes[1].source_step, sw = p.axes[2].source_step;
+  const int64_t sw = p.axes[2].source_step;
   int64_t count = 0;
   for (int64_t d = td.begin; d < td.end; ++d) {
     const int64_t plane = (pd.offset_of(d) - b.low[0]) * p.slab_lines;
@@ -638,10 +621,7 @@ HWY_INLINE int64_t MakeTaps(const Plan& p, const DirectBlock& b, const Phase& pd
       for (int64_t w = tw.begin; w < tw.end; ++w) {
         const int64_t column = pw.offset_of(w) - b.low[2];
         int64_t at = 0;
-        if (p.flat) {
-          const int64_t q = shape::floor_div(line, sh), per_remainder = p.slab_lines / p.kernel[2] / sh;
-          at = (plane + (w * sh + line - q * sh) * per_remainder + q) * p.slab_pitch;
-        } else if (p.in_place) {
+        if (p.in_place) {
           at = (plane + line) * p.slab_pitch + column;
         } else {
           const int64_t q = shape::floor_div(column, sw);
@@ -658,6 +638,7 @@ struct DirectLists {
   Pass* passes;
   int64_t pass_count;
   Tap* taps;
+  int64_t* places;  // of a tile's pixels
 };
 
 HWY_INLINE int64_t WholeVectors(int64_t columns) { return (columns + tile::Lanes() - 1) / tile::Lanes() * tile::Lanes(); }
@@ -673,21 +654,31 @@ HWY_INLINE void StorePhases(const Plan& p, const DirectBlock& b, const float* su
   const hn::ScalableTag<float> v;
   const Axis& w = p.axes[2];
   const int64_t width = b.end[2] - b.begin[2], lanes = tile::Lanes(), phase_width = SumsWidth(p) / w.phases;
+  HWY_ALIGN float pairs[2 * hn::MaxLanes(hn::ScalableTag<float>())];
   for (int64_t row = 0; row < rows; ++row) {
     const float* from = sums + row * pitch;
-    const auto add = hn::Set(v, bias != nullptr ? bias[row] : 0.0f);
+    const float single = bias != nullptr ? bias[row] : 0.0f;
+    const auto add = hn::Set(v, single);
     for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
       for (int64_t h = b.begin[1]; h < b.end[1]; ++h, from += w.phases * phase_width) {
         float* const to = result + row * p.result_positions() + (d * p.axes[1].result + h) * w.result + b.begin[2];
-        int64_t done = 0;
         if (w.result_step == 2 && w.phases == 2) {
-          for (; done + 2 * lanes <= width; done += 2 * lanes) {
+          for (int64_t done = 0; done < width; done += 2 * lanes) {
             const float* const at = from + done / 2;
-            hn::StoreInterleaved2(hn::Add(hn::LoadU(v, at), add), hn::Add(hn::LoadU(v, at + phase_width), add), v, to + done);
+            const auto even = hn::Add(hn::LoadU(v, at), add), odd = hn::Add(hn::LoadU(v, at + phase_width), add);
+            const int64_t left = width - done;
+            if (left >= 2 * lanes) {
+              hn::StoreInterleaved2(even, odd, v, to + done);
+              continue;
+            }
+            hn::StoreInterleaved2(even, odd, v, pairs);
+            std::copy(pairs, pairs + left, to + done);
+          }
+        } else {
+          for (int64_t r = 0; r < w.phases; ++r) {
+            for (int64_t at = r, i = r * phase_width; at < width; at += w.result_step, ++i) to[at] = from[i] + single;
           }
         }
-        const float single = bias != nullptr ? bias[row] : 0.0f;
-        for (; done < width; ++done) to[done] = from[done % w.result_step * phase_width + done / w.result_step] + single;
         if (!epilogue.empty()) epilogue.apply(to, width, to - result_begin);
       }
     }
@@ -698,7 +689,7 @@ HWY_INLINE void StorePhases(const Plan& p, const DirectBlock& b, const float* su
 // others are summed (the 7x7 stem takes 9 % less, 3x3 of 3 channels 15 to 20 %). Else when a block is complete.
 HWY_INLINE bool StoresAtOnce(const Plan& p, const SplitEpilogue& epilogue) {
   if (p.pixel_lanes) return p.axes[2].result_step == 1;
-  return !p.flat && p.axes[1].result_step == 1 && p.axes[2].result_step == 1 && !epilogue.later;
+  return p.axes[1].result_step == 1 && p.axes[2].result_step == 1 && !epilogue.later;
 }
 
 // Sums of some channels for one tile of result channels over a block, into sums[pixel][TileRows]. work: all but taps, their count
@@ -730,12 +721,12 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
   for (int64_t turn = 0; turn < (b.end[0] - b.begin[0]) * ah.phases; ++turn) {
     const int64_t d = b.begin[0] + turn / ah.phases, rd = d % ad.result_step, jd = d / ad.result_step, rh = turn % ah.phases;
     const Phase& pd = ad.phase[static_cast<size_t>(rd)];
-    const Range td = ReadTaps(ad, pd, jd, false), grid = ah.grid(rh, b.begin[1], b.end[1]);
+    const Range td = ReadTaps(ad, pd, jd), grid = ah.grid(rh, b.begin[1], b.end[1]);
     const Phase& ph = ah.phase[static_cast<size_t>(rh)];
     int64_t stored = 0, tile_end = 0;  // pixels of this plane's lines
     for (int64_t jh = grid.begin; jh < grid.end; ++jh) {
       const int64_t h = ph.first + jh * ah.result_step;
-      const Range th = ReadTaps(ah, ph, jh, p.flat);
+      const Range th = ReadTaps(ah, ph, jh);
       if (td != last_d || th != last_h || rd * direct::kMostPhases + rh != last_phases) {
         for (int64_t i = 0; i < lists.pass_count; ++i) {
           Pass& pass = lists.passes[i];
@@ -748,22 +739,9 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
       }
       sums = all_sums + ((d - b.begin[0]) * (b.end[1] - b.begin[1]) + h - b.begin[1]) * line_floats;
       work.sums_stride = w.result_step * stride;
-      if (p.flat) {  // lines follow each other
-        const int64_t pixels = (b.end[1] - b.begin[1]) * width, tiles = (pixels + tile::kPixels - 1) / tile::kPixels;
-        work.taps = lists.taps;
-        work.tap_count = lists.passes[0].tap_count;
-        spread();
-        for (int64_t i = 0; i < tiles; ++i) {
-          const int64_t at = pixels * i / tiles;
-          work.source = slab + jd * ad.source_step * p.slab_lines * p.slab_pitch + jh * p.slab_pitch + at;
-          work.sums = sums + at * stride;
-          tile::RunChannelTile<false>(work, pixels * (i + 1) / tiles - at, vectors, 1);
-          advance();
-        }
-        break;
-      }
       const float* const line = slab + (jd * ad.source_step * p.slab_lines + jh * ah.source_step) * p.slab_pitch;
       const int64_t step = p.in_place ? w.source_step : 1;
+      work.places = step > 1 ? lists.places : nullptr;
       if (p.pixel_lanes) {
         for (int64_t i = 0; i < lists.pass_count; ++i) {
           const Pass& pass = lists.passes[i];
@@ -789,7 +767,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
         work.add = add || !pass.first;
         if (work.tap_count > 0 || !work.add) {
           spread();
-          tile::RunChannelTile<false>(work, pass.pixels, vectors, step);
+          tile::RunChannelTile<false>(work, pass.pixels, vectors);
           advance();
         }
         if (pass.first) tile_end = pass.begin + pass.pixels;
@@ -817,8 +795,8 @@ HWY_INLINE int64_t DirectParts(const Plan& p, int threads) {
 }
 
 struct DirectScratch {
-  int64_t slab, sums, taps, passes;  // floats
-  int64_t all() const { return slab + sums + taps + passes; }
+  int64_t slab, sums, taps, passes, places;  // floats
+  int64_t all() const { return slab + sums + taps + passes + places; }
 };
 
 HWY_INLINE DirectScratch ScratchOf(const Plan& p, int threads) {
@@ -828,7 +806,8 @@ HWY_INLINE DirectScratch ScratchOf(const Plan& p, int threads) {
       p.in_place ? 0 : whole_lines(p.slab_channel * std::min(p.slab_channels, p.channels) + (p.pixel_lanes ? tile::Lanes() : 0)),
       whole_lines((tiles * p.block[0] * p.block[1] * SumsWidth(p) + tile::Lanes()) * TileRows(p)),
       whole_lines(MostTaps(p) * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
-      whole_lines(MostPasses(p) * static_cast<int64_t>(sizeof(Pass) / sizeof(float)))};
+      whole_lines(MostPasses(p) * static_cast<int64_t>(sizeof(Pass) / sizeof(float))),
+      whole_lines(tile::kPixels * static_cast<int64_t>(sizeof(int64_t) / sizeof(float)))};
 }
 
 struct DirectIo {
@@ -850,8 +829,11 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
     const DirectBlock b = MakeBlock(p, task / parts % blocks);
     float* const slab = scratch + thread * scratch_floats;
     float* const sums = slab + floats.slab;
-    DirectLists lists{reinterpret_cast<Pass*>(sums + floats.sums), 0, reinterpret_cast<Tap*>(sums + floats.sums + floats.passes)};
+    float* const list = sums + floats.sums;
+    DirectLists lists{reinterpret_cast<Pass*>(list), 0, reinterpret_cast<Tap*>(list + floats.passes),
+                      reinterpret_cast<int64_t*>(list + floats.passes + floats.taps)};
     lists.pass_count = MakePasses(p, b, lists.passes);
+    for (int64_t i = 0; i < tile::kPixels; ++i) lists.places[i] = i * p.axes[2].source_step;
     const bool keep = p.slab_channels < p.channels;  // sums of all tiles wait for the next channels
     for (int64_t slab_begin = 0; slab_begin < p.channels; slab_begin += p.slab_channels) {
       const int64_t slab_end = std::min(p.channels, slab_begin + p.slab_channels);

@@ -292,7 +292,7 @@ HWY_ATTR void RunPiece(const ConvShape& s, const Plan& p, const Tiles& tiles, co
         }
         work.source = source_of(at) + c * plane;
         work.sums = sums + at * rows_of_tile;
-        tile::RunChannelTile<false>(work, to - at, vectors, 1);
+        tile::RunChannelTile<false>(work, to - at, vectors);
         if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
       }
     }

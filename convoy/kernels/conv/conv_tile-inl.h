@@ -1,8 +1,8 @@
 // The register tiles of the direct convolutions, compiled once per instruction set. Both compute sums over (channel, tap) of
-// weight x source, where the tile's pixels lie side by side in memory for every tap; they differ in what a vector's lanes are.
+// weight x source, where the tile's pixels lie alike in memory for every tap; they differ in what a vector's lanes are.
 //
-// ChannelTile: lanes = result channels, kP pixels broadcast one by one, the weights one sequential stream. Alignment and row length
-//   of the source do not matter; the sums need a transposition (store_channels), so it pays from about 100 terms on.
+// ChannelTile: lanes = result channels, kP pixels broadcast one by one, the weights one sequential stream. The pixels lie side by
+//   side or, for one more load each, anywhere; the sums need a transposition (store_channels), so it pays from about 100 terms on.
 // PixelTile:   lanes = pixels, kR result channels broadcast. Nothing to transpose, any number of channels, but rows should fill
 //   vectors.
 //
@@ -67,8 +67,9 @@ HWY_INLINE void Pin(const float*& p) {
 #endif
 }
 
-template <int kP, int kV, int kStep>
-HWY_INLINE void AddTap(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, Floats (&sum)[kP][kV]) {
+// places: of the pixels from x, if not side by side.
+template <bool kAnywhere, int kP, int kV>
+HWY_INLINE void AddTap(const float* HWY_RESTRICT x, const int64_t* places, const float* HWY_RESTRICT w, Floats (&sum)[kP][kV]) {
   const Full d;
   Floats weight[kV];
   HWY_UNROLL(2)
@@ -78,15 +79,14 @@ HWY_INLINE void AddTap(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w,
   }
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
-    Floats value = hn::Set(d, x[p * kStep]);
+    Floats value = hn::Set(d, x[kAnywhere ? places[p] : p]);
     if (kV > 1) Pin(value);
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) sum[p][v] = hn::MulAdd(value, weight[v], sum[p][v]);
   }
 }
 
-// kStep: distance of the pixels in the source.
-template <bool kLinear, int kP, int kV, int kStep>
+template <bool kLinear, bool kAnywhere, int kP, int kV>
 HWY_ATTR void ChannelTile(const Work& t) {
   const Full d;
   const int64_t lanes = Lanes();
@@ -97,13 +97,15 @@ HWY_ATTR void ChannelTile(const Work& t) {
   }
   const float* x = t.source;
   const float* w = t.weight;
+  int64_t places[kP] = {};
+  if constexpr (kAnywhere) std::copy(t.places, t.places + kP, places);
   if constexpr (kLinear) {
     const int64_t step = t.source_channel;
     int64_t c = 0;
     for (; c + 4 <= t.channels; c += 4) {
       HWY_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
-        AddTap<kP, kV, kStep>(x, w + i * kV * lanes, sum);
+        AddTap<kAnywhere, kP, kV>(x, places, w + i * kV * lanes, sum);
         KeepOrder();
         x += step;
         Pin(x);
@@ -111,7 +113,7 @@ HWY_ATTR void ChannelTile(const Work& t) {
       w += 4 * kV * lanes;
     }
     for (; c < t.channels; ++c) {
-      AddTap<kP, kV, kStep>(x, w, sum);
+      AddTap<kAnywhere, kP, kV>(x, places, w, sum);
       KeepOrder();
       x += step;
       w += kV * lanes;
@@ -129,14 +131,14 @@ HWY_ATTR void ChannelTile(const Work& t) {
         for (int i = 0; i < 3; ++i) {
           __builtin_prefetch(ahead, 0, 2);
           ahead += ahead_step;
-          AddTap<kP, kV, kStep>(x + tap[i].source, w + tap[i].weight, sum);
+          AddTap<kAnywhere, kP, kV>(x + tap[i].source, places, w + tap[i].weight, sum);
           KeepOrder();
         }
       }
       for (; tap != end; ++tap) {
         __builtin_prefetch(ahead, 0, 2);
         ahead += ahead_step;
-        AddTap<kP, kV, kStep>(x + tap->source, w + tap->weight, sum);
+        AddTap<kAnywhere, kP, kV>(x + tap->source, places, w + tap->weight, sum);
         KeepOrder();
       }
       x += t.source_channel;
@@ -156,21 +158,21 @@ HWY_ATTR void ChannelTile(const Work& t) {
   }
 }
 
-template <bool kLinear, int kV, int kStep, int... kP>
+template <bool kLinear, bool kAnywhere, int kV, int... kP>
 HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, std::integer_sequence<int, kP...>) {
-  static constexpr std::array<void (*)(const Work&), sizeof...(kP)> kTiles{ChannelTile<kLinear, kP + 1, kV, kStep>...};
+  static constexpr std::array<void (*)(const Work&), sizeof...(kP)> kTiles{ChannelTile<kLinear, kAnywhere, kP + 1, kV>...};
   kTiles[static_cast<size_t>(pixels - 1)](t);
 }
 
-/// Sums for `pixels` <= kPixels pixels that lie 1 or 2 floats apart, and 1 or 2 vectors of result channels. kLinear: there is one
-/// tap, and the weight of a tile has no other, so neither is looked up.
+/// Sums for `pixels` <= kPixels pixels and 1 or 2 vectors of result channels. kLinear: there is one tap, the weight of a tile has
+/// no other, so neither is looked up, and pixels lie side by side.
 template <bool kLinear>
-HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, int64_t vectors, int64_t step) {
+HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, int64_t vectors) {
   constexpr auto kAll = std::make_integer_sequence<int, kPixels>();
-  if (kLinear || step == 1) {
-    vectors == 2 ? RunChannelTile<kLinear, 2, 1>(t, pixels, kAll) : RunChannelTile<kLinear, 1, 1>(t, pixels, kAll);
+  if (kLinear || t.places == nullptr) {
+    vectors == 2 ? RunChannelTile<kLinear, false, 2>(t, pixels, kAll) : RunChannelTile<kLinear, false, 1>(t, pixels, kAll);
   } else {
-    vectors == 2 ? RunChannelTile<kLinear, 2, 2>(t, pixels, kAll) : RunChannelTile<kLinear, 1, 2>(t, pixels, kAll);
+    vectors == 2 ? RunChannelTile<kLinear, true, 2>(t, pixels, kAll) : RunChannelTile<kLinear, true, 1>(t, pixels, kAll);
   }
 }
 
@@ -429,16 +431,20 @@ HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t fir
   if constexpr (kStep != 0) step = kStep;
   const int64_t begin = first >= 0 ? 0 : std::min((-first + step - 1) / step, count);
   const int64_t end = std::clamp<int64_t>(size > first ? (size - first + step - 1) / step : 0, begin, count);
-  for (int64_t j = 0; j < begin; ++j) to[j] = 0;
   const float* from = row + first;
-  int64_t j = begin;
   if constexpr (kStep == 1) {
-    for (; j + lanes <= end; j += lanes) hn::StoreU(hn::LoadU(v, from + j), v, to + j);
-    if (j < end) {
-      const auto mask = hn::FirstN(v, static_cast<size_t>(end - j));
-      hn::BlendedStore(hn::MaskedLoad(mask, v, from + j), mask, v, to + j);
+    const auto first_of = [&](int64_t n) HWY_ATTR { return hn::FirstN(v, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
+    for (int64_t j = 0; j < count; j += lanes) {
+      const Floats kept = hn::MaskedLoad(hn::AndNot(first_of(begin - j), first_of(end - j)), v, from + j);
+      if (j + lanes <= count) {
+        hn::StoreU(kept, v, to + j);
+      } else {
+        hn::BlendedStore(kept, first_of(count - j), v, to + j);
+      }
     }
   } else {
+    for (int64_t j = 0; j < begin; ++j) to[j] = 0;
+    int64_t j = begin;
 #if HWY_TARGET != HWY_SCALAR
     if constexpr (kStep == 2) {
       for (; j + lanes < end; j += lanes) {
@@ -454,8 +460,8 @@ HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t fir
     }
 #endif
     for (; j < end; ++j) to[j] = from[j * step];
+    for (; j < count; ++j) to[j] = 0;
   }
-  for (j = end; j < count; ++j) to[j] = 0;
 }
 
 /// The same for any step.

@@ -16,8 +16,10 @@ struct Tap {
 
 /// Sums of a run of pixels over channels and taps.
 struct Work {
-  const float* source = nullptr;  // of the first pixel and channel; pixels lie side by side
-  int64_t source_channel = 0;     // distance of channels
+  const float* source = nullptr;  // of the first pixel and channel
+  // Channel tiles: where each pixel lies from there, in floats; null: side by side, as a pixel tile's do.
+  const int64_t* places = nullptr;
+  int64_t source_channel = 0;  // distance of channels
   const float* weight = nullptr;
   int64_t weight_channel = 0;
   int64_t channels = 0;
