@@ -21,6 +21,7 @@
 #include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "convoy/core/parallel.h"
 #include "convoy/shape/taps.h"
@@ -81,29 +82,48 @@ struct Tiles {
   int64_t begin(int64_t i) const { return i * height + std::min(i, extra); }
   int64_t rows(int64_t i) const { return i + 1 == count && !pixel_lanes ? last : height + (i < extra ? 1 : 0); }
   int64_t packed_rows() const { return begin(count - 1) + rows(count - 1); }
+  // Rows are shared out in units: a tile, or where lanes are channels one vector, half a tile. There a unit alone takes a little
+  // longer than half of a tile.
+  int64_t units_of_tile() const { return pixel_lanes ? 1 : 2; }
+  int64_t units() const { return pixel_lanes ? count : 2 * count - (last < height ? 1 : 0); }
 };
 
-// How a run is cut into tasks: only speed depends on it.
+// A part of a run of pixels.
+struct Rectangle {
+  int64_t image, unit_begin, unit_end, begin, end;
+};
+
+// How a run is cut into tasks: only speed depends on it. Even: into one part a thread, rows after rows, as equal as steps of pixels
+// allow; a unit of rows between two parts is cut by pixels.
 struct Split {
   int64_t row_parts, pixel_parts;
+  bool even = false;
 };
 
 // The least time of the slowest thread, where a cut of rows or pixels costs a fraction of the whole.
-inline Split make_split(int64_t images, int64_t row_tiles, int64_t pixel_tiles, int64_t least_pixel_parts, double row_cut,
+inline Split make_split(int64_t images, const Tiles& tiles, int64_t steps, int64_t least_pixel_parts, double row_cut,
                         double pixel_cut, int threads) {
+  const int64_t units = tiles.units();
   Split best{1, least_pixel_parts};
   double least = 0;
-  for (int64_t r = 1; r <= std::min<int64_t>(row_tiles, 2 * threads); ++r) {
+  const auto consider = [&](const Split& split, double rounds, double row_units, double part_steps) {
+    const double alone = tiles.pixel_lanes || std::fmod(row_units, 2.0) == 0 ? 0.0 : 0.1;
+    const double time = rounds * (row_units + alone) * part_steps *
+                        (1 + row_cut * static_cast<double>(split.row_parts) + pixel_cut * static_cast<double>(split.pixel_parts));
+    if (least > 0 && time >= least) return;
+    least = time;
+    best = split;
+  };
+  for (int64_t r = 1; r <= std::min<int64_t>(units, 2 * threads); ++r) {
     for (int64_t f = 1; f <= 3; ++f) {
-      const int64_t p = std::min(std::max(least_pixel_parts, f == 1 && r == 1 ? 1 : (f * threads + r - 1) / r), pixel_tiles);
-      const double rounds = static_cast<double>((images * r * p + threads - 1) / threads);
-      const double part = static_cast<double>((row_tiles + r - 1) / r) * static_cast<double>((pixel_tiles + p - 1) / p);
-      const double time = rounds * part * (1 + row_cut * static_cast<double>(r) + pixel_cut * static_cast<double>(p));
-      if (least == 0 || time < least) {
-        least = time;
-        best = {r, p};
-      }
+      const int64_t p = std::min(std::max(least_pixel_parts, f == 1 && r == 1 ? 1 : (f * threads + r - 1) / r), steps);
+      consider({r, p}, static_cast<double>((images * r * p + threads - 1) / threads), static_cast<double>((units + r - 1) / r),
+               static_cast<double>((steps + p - 1) / p));
     }
+  }
+  if (images == 1 && least_pixel_parts == 1 && !tiles.gather && threads > 1 && units >= threads) {
+    consider({threads, 1, true}, 1.0, static_cast<double>((units * steps + threads - 1) / threads) / static_cast<double>(steps),
+             static_cast<double>(steps));
   }
   return best;
 }
@@ -117,6 +137,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using conv_tile::Tap;
 using pointwise::Plan;
+using pointwise::Rectangle;
 using pointwise::Segment;
 using pointwise::Split;
 using pointwise::Tiles;
@@ -153,7 +174,7 @@ HWY_INLINE Split PointwiseSplit(const Plan& p, const Tiles& t, int threads) {
   // border 60.
   const double vectors = 2.0 * static_cast<double>(tile::Lanes()), pixels = static_cast<double>(p.pixels);
   const double fetch = 0.8 * vectors, border = 60 * vectors;
-  return pointwise::make_split(p.images, t.count, steps, std::min((p.pixels + most - 1) / most, steps),
+  return pointwise::make_split(p.images, t, steps, std::min((p.pixels + most - 1) / most, steps),
                                fetch / static_cast<double>(p.rows),
                                fetch / pixels + border / (pixels * static_cast<double>(p.channels)), threads);
 }
@@ -204,16 +225,15 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
   }
 }
 
-// Some tiles of some pixels, on the calling thread.
-HWY_ATTR void RunPiece(const ConvShape& s, const Plan& p, const Tiles& tiles, const pointwise::Arrays& io,
-                       const SplitEpilogue& epilogue, const pointwise::Piece& piece, const PointwiseScratch& floats,
-                       float* scratch) {
-  const int64_t group = piece.image % p.groups, packed_group = tiles.packed_rows() * p.channels, step = tiles.step;
-  const int64_t tile_begin = piece.tile_begin, tile_end = piece.tile_end, begin = piece.begin, end = piece.end;
+// Some rows of some pixels, on the calling thread.
+HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles, const pointwise::Arrays& io,
+                           const SplitEpilogue& epilogue, const Rectangle& part, const PointwiseScratch& floats, float* scratch) {
+  const int64_t group = part.image % p.groups, packed_group = tiles.packed_rows() * p.channels, step = tiles.step;
+  const int64_t begin = part.begin, end = part.end;
   Tap* const taps = reinterpret_cast<Tap*>(scratch);
   float* const slab = scratch + floats.taps;
   float* const sums = slab + floats.slab;
-  const float* source = io.source + piece.image * p.channels * p.source_plane + begin;
+  const float* source = io.source + part.image * p.channels * p.source_plane + begin;
   int64_t plane = p.source_plane;
   if (tiles.gather) {
     GatherPixels(p, s, source - begin, begin, end, step, reinterpret_cast<Segment*>(sums + floats.sums), slab);
@@ -222,21 +242,22 @@ HWY_ATTR void RunPiece(const ConvShape& s, const Plan& p, const Tiles& tiles, co
   }
   // Where pixel `at` begins a tile.
   const auto source_of = [&](int64_t at) { return source + (tiles.gather ? at * p.channels : at); };
-  float* const result = io.result + piece.image * p.rows * p.map;  // of the first sample, if samples make one run
+  float* const result = io.result + part.image * p.rows * p.map;  // of the first sample, if samples make one run
   const float* const packed = io.packed + group * packed_group;
   const float* const bias = io.bias != nullptr ? io.bias + group * p.rows : nullptr;
   conv_tile::Finish finish(epilogue, io.result);
   conv_tile::Work work;
   work.source_channel = plane;
   work.taps = taps;
-  const auto chain_of = [&](int64_t tile, int64_t c) {
+  const auto chain_of = [&](int64_t tile, int64_t c, int64_t lead = 0) {  // lead: rows of the tile that are left out
     const int64_t count = std::min(p.chain, p.channels - c);
     (tiles.pixel_lanes ? work.channels : work.tap_count) = count;
-    work.weight = packed + tiles.begin(tile) * p.channels + c * tiles.rows(tile);
+    work.weight = packed + tiles.begin(tile) * p.channels + c * tiles.rows(tile) + lead;
     work.add = c > 0;
-    finish.bias = bias != nullptr ? bias + tiles.begin(tile) : nullptr;
+    finish.bias = bias != nullptr ? bias + tiles.begin(tile) + lead : nullptr;
   };
   if (tiles.pixel_lanes) {
+    const int64_t tile_begin = part.unit_begin, tile_end = part.unit_end;
     const auto run = [&](int64_t i, int64_t c, int64_t at) HWY_ATTR {
       work.source = source_of(at - begin) + c * plane;
       work.sums = result + tiles.begin(i) * p.map + at;
@@ -270,20 +291,24 @@ HWY_ATTR void RunPiece(const ConvShape& s, const Plan& p, const Tiles& tiles, co
   const float* const residual = epilogue.residual != nullptr && !p.fold ? epilogue.residual + (result - io.result) : nullptr;
   // The channels of a chain as one list of taps: 10 % faster than a loop over channels.
   work.channels = 1;
-  for (int64_t i = tile_begin; i < tile_end; ++i) {
-    const int64_t vectors = tiles.rows(i) / tile::Lanes();
-    const int64_t row = tiles.begin(i), count = std::min(rows_of_tile, p.rows - row);
-    if (i == tile_begin || tiles.rows(i) != tiles.rows(i - 1)) {
-      for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * plane, c * tiles.rows(i)};
+  int64_t stride = 0;  // of the taps' weights
+  for (int64_t unit = part.unit_begin; unit < part.unit_end;) {
+    const int64_t i = unit / 2, lead = unit % 2 * tile::Lanes(), row = tiles.begin(i) + lead;
+    const int64_t vectors = std::min(tiles.rows(i) / tile::Lanes() - unit % 2, part.unit_end - unit);
+    const int64_t count = std::min(vectors * tile::Lanes(), p.rows - row);
+    unit += vectors;
+    if (stride != tiles.rows(i)) {
+      stride = tiles.rows(i);
+      for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * plane, c * stride};
     }
     work.sums_stride = rows_of_tile;
     for (int64_t c = 0; c < p.channels; c += p.chain) {
-      chain_of(i, c);
+      chain_of(i, c, lead);
       // The next chain's weights, perhaps the next task's, may lie beyond the cache: they are fetched by the way, spread over the
       // tiles.
-      const int64_t weights = work.tap_count * tiles.rows(i);
-      work.ahead = c + p.chain < p.channels || i + 1 < tiles.count ? work.weight + weights : nullptr;
-      work.ahead_step = (tiles.rows(i) + pixel_tiles - 1) / pixel_tiles;
+      const int64_t weights = work.tap_count * stride;
+      work.ahead = c + p.chain < p.channels || unit < tiles.units() ? work.weight + weights : nullptr;
+      work.ahead_step = (stride + pixel_tiles - 1) / pixel_tiles;
       for (int64_t j = 0; j < pixel_tiles; ++j) {  // of about equal width, unless they are panels
         const int64_t at = tiles.gather ? j * step : (end - begin) * j / pixel_tiles;
         const int64_t to = tiles.gather ? std::min(at + step, end - begin) : (end - begin) * (j + 1) / pixel_tiles;
@@ -314,13 +339,25 @@ HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const pointwise::A
   const PointwiseScratch floats = ScratchOf(p, tiles, PixelsOfPart(p, tiles, split));
   float* const scratch = workspace.take<float>(floats.all() * num_threads());
   const int64_t steps = (p.pixels + tiles.step - 1) / tiles.step, parts = split.row_parts * split.pixel_parts;
+  const int64_t units = tiles.units();
   parallel_for(p.images * parts, [&](int64_t task, int thread) HWY_ATTR {
+    const auto run = [&](int64_t unit_begin, int64_t unit_end, int64_t first_step, int64_t last_step) HWY_ATTR {
+      if (unit_begin >= unit_end || first_step >= last_step) return;
+      RunRectangle(s, p, tiles, io, epilogue,
+                   {task / parts, unit_begin, unit_end, first_step * tiles.step, std::min(last_step * tiles.step, p.pixels)},
+                   floats, scratch + thread * floats.all());
+    };
+    if (split.even) {
+      const int64_t begin = units * steps * task / parts, end = units * steps * (task + 1) / parts;
+      const int64_t first = (begin + steps - 1) / steps, last = end / steps;  // the whole units in between
+      if (first > last) return run(last, first, begin % steps, end % steps);
+      run(first - 1, first, begin % steps == 0 ? steps : begin % steps, steps);
+      run(first, last, 0, steps);
+      return run(last, last + 1, 0, end % steps);
+    }
     const int64_t pixel_part = task % parts / split.row_parts, row_part = task % split.row_parts;
-    const pointwise::Piece piece{task / parts, tiles.count * row_part / split.row_parts,
-                                 tiles.count * (row_part + 1) / split.row_parts,
-                                 steps * pixel_part / split.pixel_parts * tiles.step,
-                                 std::min(steps * (pixel_part + 1) / split.pixel_parts * tiles.step, p.pixels)};
-    RunPiece(s, p, tiles, io, epilogue, piece, floats, scratch + thread * floats.all());
+    run(units * row_part / split.row_parts, units * (row_part + 1) / split.row_parts, steps * pixel_part / split.pixel_parts,
+        steps * (pixel_part + 1) / split.pixel_parts);
   });
 }
 
@@ -340,8 +377,10 @@ HWY_ATTR void PointwisePiece(const ConvShape& s, const pointwise::Arrays& io, co
                              const pointwise::Piece& piece, float* scratch) {
   const Plan p = pointwise::make_plan(s, Direction::kForward);
   const Tiles tiles = MakeTiles(p);
-  RunPiece(s, p, tiles, io, epilogue, piece,
-           ScratchOf(p, tiles, (piece.end - piece.begin + tiles.step - 1) / tiles.step * tiles.step), scratch);
+  const int64_t each = tiles.units_of_tile();
+  RunRectangle(s, p, tiles, io, epilogue,
+               {piece.image, piece.tile_begin * each, std::min(piece.tile_end * each, tiles.units()), piece.begin, piece.end},
+               ScratchOf(p, tiles, (piece.end - piece.begin + tiles.step - 1) / tiles.step * tiles.step), scratch);
 }
 
 HWY_ATTR void PointwiseForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
