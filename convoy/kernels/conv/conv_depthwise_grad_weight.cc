@@ -1,15 +1,17 @@
-// The weight gradient with one input channel per group: sums over a whole plane for every tap.
+// The weight gradient with few channels per group: sums over a whole plane for every tap.
 //
 // Lanes are output columns, and a lane's sum for a tap runs down the plane; lanes are added up at the end. A block of taps (up to
 // 7 x 3) keeps its sums in registers over kRows output rows: each vector of input feeds all kernel rows that it lies under, each
-// vector of the gradient all taps. A chain is cut after kChain sums, and those sums are added in double, so that no size drifts.
+// vector of the gradient all taps. Rows of a block, and the tap rows that go with them, are as far apart as lets them share input
+// rows (AxisGeometry), so that no stride or dilation needs code of its own. A chain is cut after kChain sums, and those sums are
+// added in double, so that no size drifts.
 //
 // oneDNN 2.6 has no kernel for 5x5 here (3.0 ms where its forward pass takes 0.06).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_depthwise_grad_weight.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
-#include "convoy/kernels/conv/conv_depthwise-inl.h"
+#include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
 #include "hwy/highway.h"
 
 #include "convoy/kernels/conv/conv_depthwise.h"
@@ -24,18 +26,62 @@ namespace convoy::kernels::depthwise {
 
 constexpr int64_t kSegment = 32;  // vectors of a row at a time: kRows of them stay below kChain
 
-// Some output rows of one slice, and the input under them.
+// Some output rows of one slice, the input under them, and a class of tap rows.
 struct Block {
-  const float* in;  // column 0 of the input row under tap row 0 of output row 0
+  const float* in;  // column 0 of the input row under the first tap row of the first output row
   int64_t row_step;
-  int64_t row_begin, row_end;  // the shared input rows that exist
+  int64_t row_begin, row_end;  // the input rows that exist
   int64_t width;               // input columns outside [0, width) are zero
-  const float* grad;           // [rows][columns]
+  const float* grad;           // [output_rows][columns]
   int64_t grad_step;
+  int64_t output_rows;
   int64_t begin, end;      // columns
   const int64_t* offsets;  // from an output's column to its input under tap column kw
-  float* sums;             // [tap][kLanes]
-  int64_t tap_columns;
+  float* sums;             // [tap][kLanes], from the first tap row on
+  int64_t tap_columns, tap_row_step;
+};
+
+// Some output rows, and a class of tap rows: the same in every plane.
+struct RowBlock {
+  int64_t out_row, out_rows, in_row;  // in_row: under the first tap row of the first output row
+  int64_t row_begin, row_end;         // the input rows that exist, from there on
+  int64_t first_tap, taps;
+  int64_t scratch_row;  // where input row 0 is sorted to
+};
+
+// How planes are cut into blocks, and how rows are read: strided columns are sorted into phases first, one row of scratch memory
+// for each input row under a block.
+struct WeightPlan {
+  Geometry g;
+  int64_t rows;  // of a block; planes of one or two rows take them one by one: there is nothing to share
+  int64_t phase_floats = 0, row_floats = 0;
+
+  explicit WeightPlan(const ConvShape& s) : g(geometry(s, Direction::kForward)), rows(g.h.most_outputs() > 2 ? kRows : 1) {
+    if (!g.strided()) return;
+    phase_floats = round_up(g.w.output + (g.w.kernel - 1) * g.w.dilation / g.w.stride, kLanes);
+    row_floats = g.sorted_phases() * phase_floats;
+  }
+  int64_t class_rows() const { return kRows - 1 + g.h.most_taps(); }
+  int64_t scratch_floats() const { return g.h.tap_classes() * class_rows() * row_floats; }
+  int64_t most_blocks() const { return g.h.output_classes() * ((g.h.most_outputs() + rows - 1) / rows) * g.h.tap_classes(); }
+  // Returns their number.
+  int64_t make_blocks(RowBlock* blocks) const {
+    const int64_t spacing = g.h.spacing(), step = g.h.input_step();
+    int64_t count = 0;
+    for (int64_t row_class = 0; row_class < g.h.output_classes(); ++row_class) {
+      for (int64_t oh = row_class; oh < g.h.output; oh += rows * spacing) {
+        const int64_t out_rows = std::min(rows, (g.h.output - oh + spacing - 1) / spacing);
+        for (int64_t c = 0; c < g.h.tap_classes(); ++c) {
+          const Taps taps = g.h.taps(oh, c);
+          const int64_t under = out_rows - 1 + taps.count;
+          const int64_t begin = std::clamp<int64_t>(shape::ceil_div(-taps.input, step), 0, under);
+          const int64_t end = std::clamp<int64_t>(shape::ceil_div(g.h.input - taps.input, step), begin, under);
+          if (begin < end) blocks[count++] = {oh, out_rows, taps.input, begin, end, taps.tap, taps.count, c * class_rows()};
+        }
+      }
+    }
+    return count;
+  }
 };
 
 }  // namespace convoy::kernels::depthwise
@@ -46,145 +92,192 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 using depthwise::Block;
+using depthwise::Geometry;
 using depthwise::kLanes;
+using depthwise::kRows;
+using depthwise::RowBlock;
+using depthwise::WeightPlan;
 
-// sums += over the block, for taps [kh, kh + kHeight) x [kw, kw + kWidth).
-template <int kHeight, int kWidth, int kBlockRows, int kStep>
-HWY_NOINLINE void AddTaps(const Block& b, int64_t kh, int64_t kw) {
+// sums += over the block, for kHeight tap rows of the class from `first` on and columns [kw, kw + kWidth).
+template <int kHeight, int kWidth, int kBlockRows>
+HWY_NOINLINE void AddTaps(const Block& b, int64_t first, int64_t kw) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   V sums[kHeight * kWidth], grad[kBlockRows];
-  float* const at = b.sums + (kh * b.tap_columns + kw) * kLanes;
-  Unroll<kHeight * kWidth>([&](auto i)
-                               CONVOY_UNROLLED { sums[i] = hn::Load(d, at + (i / kWidth * b.tap_columns + i % kWidth) * kLanes); });
-  const int64_t row_begin = b.row_begin - kh, row_end = b.row_end - kh;
+  float* const at = b.sums + first * b.tap_row_step * kLanes + kw * kLanes;
+  const auto sum_at = [&](auto i) HWY_ATTR { return at + (i / kWidth * b.tap_row_step + i % kWidth) * kLanes; };
+  Unroll<kHeight * kWidth>([&](auto i) CONVOY_UNROLLED { sums[i] = hn::Load(d, sum_at(i)); });
+  const int64_t row_begin = b.row_begin - first, row_end = b.row_end - first;
   for (int64_t w = b.begin; w < b.end; w += lanes) {
     const Mask tail = hn::FirstN(d, static_cast<size_t>(std::min(lanes, b.end - w)));
     Mask masks[kWidth];
-    Unroll<kWidth>([&](auto i) CONVOY_UNROLLED { masks[i] = hn::And(tail, InsideLanes(w + b.offsets[kw + i], b.width)); });
-    Unroll<kBlockRows>([&](auto i) CONVOY_UNROLLED { grad[i] = LoadInside(tail, b.grad + i * b.grad_step + w); });
-    const float* in = b.in + kh * b.row_step + w;
-    Unroll<(kBlockRows - 1) * kStep + kHeight>([&](auto r) CONVOY_UNROLLED {
+    Unroll<kWidth>([&](auto i) CONVOY_UNROLLED {
+      const int64_t column = w + b.offsets[kw + i];
+      masks[i] = column >= 0 && column + lanes <= b.width ? tail : hn::And(tail, InsideLanes(column, b.width));
+    });
+    Unroll<kBlockRows>([&](auto i) CONVOY_UNROLLED {
+      grad[i] = i < b.output_rows ? LoadInside(tail, b.grad + i * b.grad_step + w) : hn::Zero(d);
+    });
+    const float* in = b.in + first * b.row_step + w;
+    Unroll<kBlockRows - 1 + kHeight>([&](auto r) CONVOY_UNROLLED {
       if (r >= row_begin && r < row_end) {
         Unroll<kWidth>([&](auto i) CONVOY_UNROLLED {
           const V x = LoadInside(masks[i], in + b.offsets[kw + i]);
           Unroll<kHeight>([&](auto k) CONVOY_UNROLLED {
-            constexpr int kDown = r - k, kRow = kDown / kStep, kSum = k * kWidth + i;
-            if constexpr (kDown >= 0 && kDown % kStep == 0 && kRow < kBlockRows) sums[kSum] = hn::MulAdd(grad[kRow], x, sums[kSum]);
+            constexpr int kRow = r - k, kSum = k * kWidth + i;
+            if constexpr (kRow >= 0 && kRow < kBlockRows) sums[kSum] = hn::MulAdd(grad[kRow], x, sums[kSum]);
           });
         });
       }
       in += b.row_step;
     });
   }
-  Unroll<kHeight * kWidth>([&](auto i)
-                               CONVOY_UNROLLED { hn::Store(sums[i], d, at + (i / kWidth * b.tap_columns + i % kWidth) * kLanes); });
+  Unroll<kHeight * kWidth>([&](auto i) CONVOY_UNROLLED { hn::Store(sums[i], d, sum_at(i)); });
 }
 
-// All taps of one kernel slice.
-template <int kBlockRows, int kStep>
-HWY_INLINE void AddBlock(const Block& b, int64_t height) {
-  int64_t kh = 0;
-  while (kh < height) {
-    const auto columns = [&](auto taps) HWY_ATTR {
-      int64_t kw = 0;
-      for (; b.tap_columns - kw >= 3; kw += 3) AddTaps<taps(), 3, kBlockRows, kStep>(b, kh, kw);
-      if (b.tap_columns - kw == 2) AddTaps<taps(), 2, kBlockRows, kStep>(b, kh, kw);
-      if (b.tap_columns - kw == 1) AddTaps<taps(), 1, kBlockRows, kStep>(b, kh, kw);
-      kh += taps();
-    };
-    const int64_t left = height - kh;
+template <int kHeight, int kBlockRows>
+HWY_INLINE void AddRows(const Block& b, int64_t first) {
+  int64_t kw = 0;
+  for (; b.tap_columns - kw >= 3; kw += 3) AddTaps<kHeight, 3, kBlockRows>(b, first, kw);
+  if (b.tap_columns - kw == 2) AddTaps<kHeight, 2, kBlockRows>(b, first, kw);
+  if (b.tap_columns - kw == 1) AddTaps<kHeight, 1, kBlockRows>(b, first, kw);
+}
+
+// All `taps` tap rows of the class. Plain C++ has no vectors to gain from blocks.
+HWY_INLINE void AddBlock(const Block& b, int64_t taps) {
+  for (int64_t first = 0; first < taps;) {
+    if (b.output_rows == 1 || HWY_TARGET == HWY_SCALAR) {
+      AddRows<1, HWY_TARGET == HWY_SCALAR ? kRows : 1>(b, first);
+      ++first;
+      continue;
+    }
+#if HWY_TARGET != HWY_SCALAR
+    const int64_t left = taps - first;
     if (left >= 7) {
-      columns(std::integral_constant<int, 7>());
+      AddRows<7, kRows>(b, first);
+      first += 7;
     } else if (left >= 5) {
-      columns(std::integral_constant<int, 5>());
+      AddRows<5, kRows>(b, first);
+      first += 5;
     } else if (left >= 3) {
-      columns(std::integral_constant<int, 3>());
+      AddRows<3, kRows>(b, first);
+      first += 3;
+    } else if (left == 2) {
+      AddRows<2, kRows>(b, first);
+      first += 2;
     } else {
-      columns(std::integral_constant<int, 1>());
+      AddRows<1, kRows>(b, first);
+      ++first;
+    }
+#endif
+  }
+}
+
+// Pairs [begin, end) of an output channel and one of its group's input channels.
+class WeightGradient {
+ public:
+  // scratch: sorted rows; sums: taps x kLanes; totals: taps; offsets: kernel columns.
+  WeightGradient(const WeightPlan& plan, const RowBlock* blocks, int64_t count, float* scratch, float* sums, double* totals,
+                 int64_t* offsets)
+      : plan_(plan), g_(plan.g), blocks_(blocks), count_(count), scratch_(scratch), sums_(sums), totals_(totals) {
+    for (int64_t kw = 0; kw < g_.w.kernel; ++kw) {
+      const int64_t column = kw * g_.w.dilation;
+      offsets[kw] = g_.strided() ? column % g_.w.stride * plan.phase_floats + column / g_.w.stride : column - g_.w.pad;
+    }
+    if (g_.strided()) sorter_.Make(-g_.w.pad, g_.w.stride, g_.w.input, plan.phase_floats);
+    block_.row_step = g_.strided() ? plan.row_floats : g_.h.input_step() * g_.w.input;
+    block_.width = g_.strided() ? int64_t{1} << 40 : g_.w.input;
+    block_.grad_step = g_.h.spacing() * g_.w.output;
+    block_.offsets = offsets;
+    block_.tap_columns = g_.w.kernel;
+    block_.tap_row_step = g_.h.tap_step() * g_.w.kernel;
+  }
+
+  HWY_ATTR void Run(const ConvShape& s, const ConvGradWeight<float>& io, int64_t begin, int64_t end) {
+    const int64_t icg = s.in_channels_per_group(), ocg = s.out_channels_per_group(), taps = g_.taps();
+    for (int64_t pair = begin; pair < end; ++pair) {
+      const int64_t oc = pair / icg, ic = oc / ocg * icg + pair % icg;
+      chain_ = 0;
+      std::fill(sums_, sums_ + taps * kLanes, 0.0f);
+      std::fill(totals_, totals_ + taps, 0.0);
+      for (int64_t n = 0; n < s.batch; ++n) {
+        AddPlane(io.input + (n * s.in_channels + ic) * g_.input_positions(),
+                 io.grad_output + (n * s.out_channels + oc) * g_.output_positions());
+      }
+      PutAway();
+      for (int64_t tap = 0; tap < taps; ++tap) io.grad_weight[pair * taps + tap] = static_cast<float>(totals_[tap]);
     }
   }
-}
 
-// Pairs [begin, end) of an output channel and one of its group's input channels. scratch: sorted rows; sums: taps x kLanes; totals:
-// taps; offsets: kernel columns.
-HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, int64_t begin, int64_t end, float* scratch,
-                         float* sums, double* totals, int64_t* offsets) {
-  const D d;
-  const Correlation c = depthwise::sorted_forward(s);
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t taps = c.taps(), height = c.input[1], width = c.input[2], icg = s.in_channels_per_group(),
-                ocg = s.out_channels_per_group();
-  const int64_t spacing = c.row_spacing(), in_spacing = c.tiled() ? spacing : c.dilation[1], row_floats = c.sorted_row_floats();
-  for (int64_t kw = 0; kw < c.kernel[2]; ++kw) {
-    const int64_t column = kw * c.dilation[2];
-    offsets[kw] = c.sorted() ? column % c.step[2] * c.phase_floats() + column / c.step[2] : column - c.pad[2];
-  }
-  const RowSorter sorter(c);
-  std::fill(scratch, scratch + c.scratch_floats(), 0.0f);
-  Block b;
-  b.row_step = c.sorted() ? row_floats : in_spacing * width;
-  b.width = c.sorted() ? int64_t{1} << 40 : width;
-  b.grad_step = spacing * c.output[2];
-  b.offsets = offsets;
-  b.tap_columns = c.kernel[2];
-  for (int64_t pair = begin; pair < end; ++pair) {
-    const int64_t oc = pair / icg, ic = oc / ocg * icg + pair % icg;
-    int64_t chain = 0;
-    std::fill(sums, sums + taps * kLanes, 0.0f);
-    std::fill(totals, totals + taps, 0.0);
-    const auto flush = [&]() HWY_ATTR {
-      for (int64_t tap = 0; tap < taps; ++tap) {
-        totals[tap] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, hn::Load(d, sums + tap * kLanes))));
-        hn::Store(hn::Zero(d), d, sums + tap * kLanes);
-      }
-      chain = 0;
-    };
-    for (int64_t n = 0; n < s.batch; ++n) {
-      const float* input = io.input + (n * s.in_channels + ic) * c.input_positions();
-      const float* grad = io.grad_output + (n * s.out_channels + oc) * c.output_positions();
-      for (int64_t od = 0; od < c.output[0]; ++od) {
-        for (int64_t row_class = 0; row_class < spacing; ++row_class) {
-          int64_t rows = c.tile_rows();
-          for (int64_t oh = row_class; oh < c.output[1]; oh += rows * spacing) {
-            if (c.output[1] - oh <= (rows - 1) * spacing) rows = 1;  // the rows left over go one by one
-            const int64_t ih = oh * c.step[1] - c.pad[1];
-            const int64_t rows_under = (rows - 1) * (c.tiled() ? c.step[1] : 1) + c.kernel[1];
-            b.row_begin = std::max<int64_t>(shape::ceil_div(-ih, in_spacing), 0);
-            b.row_end =
-                std::clamp<int64_t>(shape::ceil_div(height - ih, in_spacing), b.row_begin, std::max(rows_under, b.row_begin));
-            b.grad = grad + (od * c.output[1] + oh) * c.output[2];
-            for (int64_t kd = 0; kd < c.kernel[0]; ++kd) {
-              const int64_t id = od * c.step[0] - c.pad[0] + kd * c.dilation[0];
-              if (id < 0 || id >= c.input[0]) continue;
-              b.in = input + (id * height + ih) * width;
-              b.sums = sums + kd * c.kernel[1] * c.kernel[2] * kLanes;
-              if (c.sorted()) {
-                for (int64_t r = b.row_begin; r < b.row_end; ++r)
-                  sorter.Sort(b.in + r * in_spacing * width, scratch + r * row_floats);
-                b.in = scratch;
-              }
-              for (b.begin = 0; b.begin < c.output[2]; b.begin = b.end) {
-                b.end = std::min(b.begin + depthwise::kSegment * lanes, c.output[2]);
-                const int64_t steps = rows * ((b.end - b.begin + lanes - 1) / lanes);
-                if (chain + steps > depthwise::kChain) flush();
-                chain += steps;
-                if (rows == 1) {
-                  AddBlock<1, 1>(b, c.kernel[1]);
-                } else if (c.step[1] == 1) {
-                  AddBlock<depthwise::kRows, 1>(b, c.kernel[1]);
-                } else {
-                  AddBlock<depthwise::kRows, 2>(b, c.kernel[1]);
-                }
-              }
-            }
-          }
+ private:
+  HWY_INLINE void AddPlane(const float* input, const float* grad) {
+    for (int64_t od = 0; od < g_.d.output; ++od) {
+      for (int64_t kd = 0; kd < g_.d.kernel; ++kd) {
+        const int64_t id = g_.d.input_of(od, kd);
+        if (id < 0) continue;
+        const float* const slice = input + id * g_.h.input * g_.w.input;
+        for (int64_t i = 0; i < count_; ++i) {
+          const RowBlock& rows = blocks_[i];
+          if (g_.strided() && (i == 0 || rows.out_row != blocks_[i - 1].out_row)) SortRows(i, slice);
+          block_.in = g_.strided() ? scratch_ + rows.scratch_row * plan_.row_floats : slice + rows.in_row * g_.w.input;
+          block_.grad = grad + (od * g_.h.output + rows.out_row) * g_.w.output;
+          block_.sums = sums_ + (kd * g_.h.kernel + rows.first_tap) * g_.w.kernel * kLanes;
+          AddRowBlock(rows);
         }
       }
     }
-    flush();
-    for (int64_t tap = 0; tap < taps; ++tap) io.grad_weight[pair * taps + tap] = static_cast<float>(totals[tap]);
   }
+
+  // For all blocks with the output rows of block i: what has just been stored loads slowly.
+  HWY_INLINE void SortRows(int64_t i, const float* slice) {
+    const int64_t phases = g_.sorted_phases(), step = g_.h.input_step() * g_.w.input, out_row = blocks_[i].out_row;
+    for (; i < count_ && blocks_[i].out_row == out_row; ++i) {
+      const RowBlock& rows = blocks_[i];
+      const float* const from = slice + rows.in_row * g_.w.input;
+      float* const to = scratch_ + rows.scratch_row * plan_.row_floats;
+      for (int64_t r = rows.row_begin; r < rows.row_end; ++r)
+        sorter_.Sort(from + r * step, phases, plan_.phase_floats, to + r * plan_.row_floats);
+    }
+  }
+
+  HWY_INLINE void AddRowBlock(const RowBlock& rows) {
+    block_.output_rows = rows.out_rows;
+    block_.row_begin = rows.row_begin;
+    block_.row_end = rows.row_end;
+    constexpr auto kVector = static_cast<int64_t>(HWY_LANES(float));
+    for (block_.begin = 0; block_.begin < g_.w.output; block_.begin = block_.end) {
+      block_.end = std::min(block_.begin + depthwise::kSegment * kVector, g_.w.output);
+      const int64_t steps = rows.out_rows * ((block_.end - block_.begin + kVector - 1) / kVector);
+      if (chain_ + steps > depthwise::kChain) PutAway();
+      chain_ += steps;
+      AddBlock(block_, rows.taps);
+    }
+  }
+
+  HWY_INLINE void PutAway() {
+    const D d;
+    for (int64_t tap = 0; tap < g_.taps(); ++tap) {
+      totals_[tap] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, hn::Load(d, sums_ + tap * kLanes))));
+      hn::Store(hn::Zero(d), d, sums_ + tap * kLanes);
+    }
+    chain_ = 0;
+  }
+
+  const WeightPlan& plan_;
+  const Geometry& g_;
+  const RowBlock* const blocks_;
+  const int64_t count_;
+  float* const scratch_;
+  float* const sums_;
+  double* const totals_;
+  int64_t chain_ = 0;
+  RowSorter sorter_;
+  Block block_;
+};
+
+HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, const WeightPlan& plan, const RowBlock* blocks,
+                         int64_t count, int64_t begin, int64_t end, float* scratch, float* sums, double* totals, int64_t* offsets) {
+  WeightGradient(plan, blocks, count, scratch, sums, totals, offsets).Run(s, io, begin, end);
 }
 
 }  // namespace
@@ -207,30 +300,43 @@ const char* refuse(const ConvShape& s) {
   if (s.output_positions() == 0 || s.input_positions() == 0) return "nothing to compute";
   constexpr int64_t kMostTaps = 1 << 14;
   if (depthwise::reaches_too_far(s) || s.taps() > kMostTaps) return "the kernel reaches too far";
-  return depthwise::sorted_rows_fit(depthwise::sorted_forward(s)) ? nullptr : "the rows under one kernel do not fit the cache";
+  const depthwise::Geometry g = depthwise::geometry(s, Direction::kForward);
+  // In double: the counts themselves might overflow.
+  constexpr double kMostFloats = 1 << 18;
+  const double reach = static_cast<double>(g.w.kernel - 1) * static_cast<double>(g.w.dilation) / static_cast<double>(g.w.stride);
+  const double row = static_cast<double>(g.sorted_phases()) * (static_cast<double>(g.w.output) + reach + 2 * depthwise::kLanes);
+  const bool fit =
+      !g.strided() || static_cast<double>(g.h.tap_classes() * (depthwise::kRows - 1 + g.h.most_taps())) * row < kMostFloats;
+  return fit ? nullptr : "the rows under one kernel do not fit the cache";
 }
 
 size_t workspace_bytes(const ConvShape& s, int threads) {
   const auto bytes = [&](int64_t count, size_t size) { return padded_bytes(static_cast<size_t>(count * threads) * size); };
   const int64_t taps = s.taps();
-  return bytes(depthwise::sorted_forward(s).scratch_floats(), sizeof(float)) + bytes(taps * depthwise::kLanes, sizeof(float)) +
+  const depthwise::WeightPlan plan(s);
+  return padded_bytes(static_cast<size_t>(plan.most_blocks()) * sizeof(depthwise::RowBlock)) +
+         bytes(plan.scratch_floats(), sizeof(float)) + bytes(taps * depthwise::kLanes, sizeof(float)) +
          bytes(taps, sizeof(double)) + bytes(s.axes[2].kernel_size, sizeof(int64_t));
 }
 
 // Vectors of output, each with a multiply-add for every tap; blocks of taps read the gradient again; sums are put away per block.
 double seconds(const ConvShape& s, const Machine& m) {
-  const depthwise::Correlation c = depthwise::sorted_forward(s);
+  const depthwise::WeightPlan plan(s);
+  const depthwise::Geometry& g = plan.g;
   const double vectors = static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
-                         static_cast<double>(c.output[0] * c.output[1]) * static_cast<double>((c.output[2] + 15) / 16);
-  const double sorted = c.sorted() ? 2.0 * static_cast<double>(c.step[1]) : 0;
-  const double tap = c.tiled() ? 0.5e-9 : 1.2e-9;
-  return 1e-6 + vectors * (static_cast<double>(c.taps()) * tap + 3e-9 + sorted * 4e-9) * 96e9 / m.flops_per_second +
+                         static_cast<double>(g.d.output * g.h.output) * static_cast<double>((g.w.output + 15) / 16);
+  const double sorted = g.strided() ? 2.0 * static_cast<double>(g.h.stride) : 0;
+  const double tap = plan.rows > 1 ? 0.5e-9 : 1.2e-9;
+  return 1e-6 + vectors * (static_cast<double>(g.taps()) * tap + 3e-9 + sorted * 4e-9) * 96e9 / m.flops_per_second +
          static_cast<double>(s.weight_count()) * 20e-9;
 }
 
 void grad_weight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
   const int threads = num_threads();
-  const int64_t scratch_floats = depthwise::sorted_forward(s).scratch_floats(), taps = s.taps(), columns = s.axes[2].kernel_size;
+  const depthwise::WeightPlan plan(s);
+  const int64_t scratch_floats = plan.scratch_floats(), taps = s.taps(), columns = s.axes[2].kernel_size;
+  auto* const blocks = workspace.take<depthwise::RowBlock>(plan.most_blocks());
+  const int64_t count = plan.make_blocks(blocks);
   float* const scratch = workspace.take<float>(scratch_floats * threads);
   float* const sums = workspace.take<float>(taps * depthwise::kLanes * threads);
   double* const totals = workspace.take<double>(taps * threads);
@@ -242,7 +348,7 @@ void grad_weight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace&
   const int64_t grain = std::clamp<int64_t>(static_cast<int64_t>(kTaskWork / work), 1, (pairs + 3) / 4);
   parallel_for((pairs + grain - 1) / grain, [&](int64_t task, int thread) {
     HWY_DYNAMIC_DISPATCH(GradWeight)
-    (s, io, task * grain, std::min(pairs, (task + 1) * grain), scratch + thread * scratch_floats,
+    (s, io, plan, blocks, count, task * grain, std::min(pairs, (task + 1) * grain), scratch + thread * scratch_floats,
      sums + thread * taps * depthwise::kLanes, totals + thread * taps, offsets + thread * columns);
   });
 }

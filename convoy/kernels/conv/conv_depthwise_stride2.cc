@@ -9,7 +9,7 @@
 
 #include "hwy/highway.h"
 
-#include "convoy/kernels/conv/conv_depthwise-inl.h"
+#include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
 #include "convoy/kernels/conv/conv_depthwise_stride2.h"
 
 #include <algorithm>
@@ -53,8 +53,8 @@ constexpr int GradientOf(int k, int which, bool odd) {
   return k / 2 + (odd && which == 0 ? 1 : 0);
 }
 
-// Two rows of results, of which the second may lie beyond the plane (then it is the first one again, and stored first).
-template <int kK, bool kOddH, bool kOddW>
+// Two rows of results, the first through the even tap rows. Null: it lies outside the plane.
+template <int kK, bool kOddW>
 HWY_INLINE void TwoRows(const Plane& p, const float* const* rows, const float* weights, float* first, float* second) {
   constexpr int kShared = (kK + 1) / 2;
   const D d;
@@ -82,7 +82,7 @@ HWY_INLINE void TwoRows(const Plane& p, const float* const* rows, const float* w
       for (int kh = 0; kh < kK; ++kh) {
         HWY_UNROLL(2)
         for (int row = 0; row < 2; ++row) {
-          if (GradientOf(kh, row, kOddH) != i) continue;
+          if (GradientOf(kh, row, false) != i) continue;
           HWY_UNROLL(8)
           for (int kw = 0; kw < kK; ++kw) {
             HWY_UNROLL(2)
@@ -104,36 +104,32 @@ HWY_INLINE void TwoRows(const Plane& p, const float* const* rows, const float* w
         std::copy(both, both + count, to);
       }
     };
-    store(sum[1], second + 2 * t);
-    store(sum[0], first + 2 * t);
+    if (second != nullptr) store(sum[1], second + 2 * t);
+    if (first != nullptr) store(sum[0], first + 2 * t);
   }
 }
 
-template <int kK, bool kOddH, bool kOddW>
+// With odd padding the pairs of rows begin one row before the plane.
+template <int kK, bool kOddW>
 HWY_ATTR void RunPlane(const Plane& p) {
   constexpr int kShared = (kK + 1) / 2;
-  for (int64_t s = 0; 2 * s < p.h.results; ++s) {
+  const int64_t odd = p.h.odd ? 1 : 0;
+  for (int64_t s = 0; 2 * s - odd < p.h.results; ++s) {
     const float* rows[kShared];
     for (int i = 0; i < kShared; ++i) {
-      const int64_t row = s + p.h.half + (kOddH ? 1 : 0) - i;
+      const int64_t row = s + p.h.half - i;
       rows[i] = row >= 0 && row < p.h.gradients ? p.gradient + row * p.w.gradients : nullptr;
     }
-    float* const first = p.result + 2 * s * p.w.results;
-    float* const second = 2 * s + 1 < p.h.results ? first + p.w.results : first;
-    TwoRows<kK, kOddH, kOddW>(p, rows, p.weight, first, second);
+    const int64_t first = 2 * s - odd;
+    float* const to = p.result + first * p.w.results;
+    TwoRows<kK, kOddW>(p, rows, p.weight, first >= 0 ? to : nullptr, first + 1 < p.h.results ? to + p.w.results : nullptr);
   }
-}
-
-template <int kK>
-HWY_ATTR void RunKernel(const Plane& p) {
-  if (p.h.odd) return p.w.odd ? RunPlane<kK, true, true>(p) : RunPlane<kK, true, false>(p);
-  return p.w.odd ? RunPlane<kK, false, true>(p) : RunPlane<kK, false, false>(p);
 }
 
 HWY_ATTR void GradInputPlane(int64_t kernel_size, const Plane& p) {
-  if (kernel_size == 3) return RunKernel<3>(p);
-  if (kernel_size == 5) return RunKernel<5>(p);
-  RunKernel<7>(p);
+  if (kernel_size == 3) return p.w.odd ? RunPlane<3, true>(p) : RunPlane<3, false>(p);
+  if (kernel_size == 5) return p.w.odd ? RunPlane<5, true>(p) : RunPlane<5, false>(p);
+  p.w.odd ? RunPlane<7, true>(p) : RunPlane<7, false>(p);
 }
 
 size_t Stride2Lanes() { return hn::Lanes(D()); }
