@@ -228,15 +228,18 @@ class WeightGradient {
     }
   }
 
-  // For all blocks with the output rows of block i: what has just been stored loads slowly.
+  // For all blocks with the output rows of block i: what has just been stored loads slowly. In the order of memory.
   HWY_INLINE void SortRows(int64_t i, const float* slice) {
-    const int64_t phases = g_.sorted_phases(), step = g_.h.input_step() * g_.w.input, out_row = blocks_[i].out_row;
-    for (; i < count_ && blocks_[i].out_row == out_row; ++i) {
-      const RowBlock& rows = blocks_[i];
-      const float* const from = slice + rows.in_row * g_.w.input;
-      float* const to = scratch_ + rows.scratch_row * plan_.row_floats;
-      for (int64_t r = rows.row_begin; r < rows.row_end; ++r)
-        sorter_.Sort(from + r * step, phases, plan_.phase_floats, to + r * plan_.row_floats);
+    const int64_t phases = g_.sorted_phases(), step = g_.h.input_step() * g_.w.input;
+    int64_t end = i, last = 0;
+    for (; end < count_ && blocks_[end].out_row == blocks_[i].out_row; ++end) last = std::max(last, blocks_[end].row_end);
+    for (int64_t r = 0; r < last; ++r) {
+      for (int64_t j = i; j < end; ++j) {
+        const RowBlock& rows = blocks_[j];
+        if (r < rows.row_begin || r >= rows.row_end) continue;
+        sorter_.Sort(slice + rows.in_row * g_.w.input + r * step, phases, plan_.phase_floats,
+                     scratch_ + (rows.scratch_row + r) * plan_.row_floats);
+      }
     }
   }
 
