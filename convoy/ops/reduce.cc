@@ -164,11 +164,12 @@ Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
   }
   Tensor output = Tensor::empty(shape, model.dtype());
   const AxisView view = view_axis(shape, static_cast<int64_t>(at));
-  const size_t element = element_size(model.dtype()), step = static_cast<size_t>(view.n * view.inner) * element;
+  const auto element = static_cast<int64_t>(element_size(model.dtype()));
+  const int64_t step = view.n * view.inner * element;
   auto* to = static_cast<char*>(output.raw_data());
   for (const Tensor& t : tensors) {
     if (skipped(t)) continue;
-    const size_t bytes = static_cast<size_t>(t.shape()[at] * view.inner) * element;
+    const int64_t bytes = t.shape()[at] * view.inner * element;
     kernels::copy_rows(t.raw_data(), bytes, to, step, bytes, view.outer);
     to += bytes;
   }
@@ -193,10 +194,10 @@ Tensor narrow(const Tensor& input, int64_t dim, int64_t start, int64_t length) {
   Shape shape = input.shape();
   shape[static_cast<size_t>(at)] = length;
   Tensor output = Tensor::empty(shape, input.dtype());
-  const size_t run = static_cast<size_t>(view.inner) * element_size(input.dtype());
-  const auto* from = static_cast<const char*>(input.raw_data()) + static_cast<size_t>(start) * run;
-  const size_t bytes = static_cast<size_t>(length) * run;
-  kernels::copy_rows(from, static_cast<size_t>(view.n) * run, output.raw_data(), bytes, bytes, view.outer);
+  const int64_t run = view.inner * static_cast<int64_t>(element_size(input.dtype()));
+  const auto* from = static_cast<const char*>(input.raw_data()) + start * run;
+  const int64_t bytes = length * run;
+  kernels::copy_rows(from, view.n * run, output.raw_data(), bytes, bytes, view.outer);
   return output;
 }
 

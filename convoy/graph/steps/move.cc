@@ -1,8 +1,8 @@
 // What moves values and does not look at them: views where the values need not move at all, else copies.
-#include <cstring>
+#include <array>
 
-#include "convoy/core/parallel.h"
 #include "convoy/graph/step.h"
+#include "convoy/kernels/elementwise/gather.h"
 
 namespace convoy::graph {
 namespace {
@@ -27,19 +27,6 @@ StepPlan dropout_step(const StepSite& site) {
   return {nullptr, {{0, 0, 0, 0, site.input(0).bytes}}};
 }
 
-// Rows of bytes that lie `step` apart, from or to rows that lie close.
-struct Rows {
-  int64_t bytes, from_step, to_step;
-};
-constexpr int64_t kBytesPerTask = 256 << 10;
-
-void copy_rows(int64_t count, const Rows& rows, const char* from, char* to) noexcept {
-  parallel_ranges(count, std::max<int64_t>(1, kBytesPerTask / std::max<int64_t>(rows.bytes, 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      std::memcpy(to + r * rows.to_step, from + r * rows.from_step, static_cast<size_t>(rows.bytes));
-  });
-}
-
 std::optional<size_t> axis_of(const StepSite& site, size_t rank, int64_t otherwise) {
   const int64_t axis = site.attributes().integer("axis", otherwise), n = static_cast<int64_t>(rank);
   if (axis < -n || axis >= n) return std::nullopt;
@@ -53,22 +40,22 @@ StepPlan concat_step(const StepSite& site) {
   const int64_t outer = product(out.shape, 0, *axis), row = out.bytes / outer;
   StepPlan plan;
   int64_t at = 0;
-  std::vector<Rows> parts;
+  std::vector<int64_t> parts;  // bytes of each input in a row
   for (size_t i = 0; i < site.inputs(); ++i) {
     const KnownType& in = site.input(i);
     if (in.dtype != out.dtype || in.shape.size() != out.shape.size() || product(in.shape, 0, *axis) != outer) return {};
     const int64_t bytes = in.bytes / outer;
     plan.views.push_back({i, 0, 0, at, bytes});
-    parts.push_back({bytes, bytes, row});
+    parts.push_back(bytes);
     at += bytes;
   }
   if (at != row) return {};
   if (outer == 1) return plan;
-  return {step_of([outer, parts](const StepIo& io) {
+  return {step_of([outer, row, parts](const StepIo& io) {
     auto* to = io.output<char>(0);
     for (size_t i = 0; i < parts.size(); ++i) {
-      copy_rows(outer, parts[i], io.input<char>(i), to);
-      to += parts[i].bytes;
+      kernels::copy_rows(io.input<char>(i), parts[i], to, row, parts[i], outer);
+      to += parts[i];
     }
   })};
 }
@@ -80,21 +67,21 @@ StepPlan split_step(const StepSite& site) {
   const int64_t outer = product(in.shape, 0, *axis), row = in.bytes / outer;
   StepPlan plan;
   int64_t at = 0;
-  std::vector<Rows> parts;
+  std::vector<int64_t> parts;  // bytes of each output in a row
   for (size_t i = 0; i < site.outputs(); ++i) {
     if (!site.wants(i)) return {};
     const int64_t bytes = site.output(i).bytes / outer;
     plan.views.push_back({0, i, at, 0, bytes});
-    parts.push_back({bytes, row, bytes});
+    parts.push_back(bytes);
     at += bytes;
   }
   if (at != row) return {};
   if (outer == 1) return plan;
-  return {step_of([outer, parts](const StepIo& io) {
+  return {step_of([outer, row, parts](const StepIo& io) {
     const auto* from = io.input<char>(0);
     for (size_t i = 0; i < parts.size(); ++i) {
-      copy_rows(outer, parts[i], from, io.output<char>(i));
-      from += parts[i].bytes;
+      kernels::copy_rows(from, row, io.output<char>(i), parts[i], parts[i], outer);
+      from += parts[i];
     }
   })};
 }
@@ -128,27 +115,24 @@ StepPlan slice_step(const StepSite& site) {
                 at = first * (row / in.shape[cut]);
   if (at + bytes > row) return {};
   if (outer == 1) return {nullptr, {{0, 0, at, 0, bytes}}};
-  return {step_of([outer, at, rows = Rows{bytes, row, bytes}](const StepIo& io) {
-    copy_rows(outer, rows, io.input<char>(0) + at, io.output<char>(0));
+  return {step_of([outer, at, row, bytes](const StepIo& io) {
+    kernels::copy_rows(io.input<char>(0) + at, row, io.output<char>(0), bytes, bytes, outer);
   })};
 }
 
-// Plane p of output channel c comes from place[c] of inputs that lie anywhere.
+// Groups of one input's channels, or as many inputs.
 StepPlan shuffle_step(const StepSite& site, int64_t groups, size_t inputs) {
+  constexpr int64_t kMostSources = 64;
   const KnownType& out = site.output(0);
-  if (out.shape.size() < 2 || out.bytes == 0 || groups < 1 || out.shape[1] % groups != 0) return {};
+  if (out.shape.size() < 2 || out.bytes == 0 || groups < 1 || groups > kMostSources || out.shape[1] % groups != 0) return {};
   const int64_t batch = out.shape[0], channels = out.shape[1], plane = out.bytes / (batch * channels), each = channels / groups;
   const bool apart = inputs > 1;
   return {step_of([=](const StepIo& io) {
-    auto* to = io.output<char>(0);
-    parallel_ranges(batch * channels, std::max<int64_t>(1, kBytesPerTask / plane), [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const int64_t n = r / channels, c = r % channels, group = c % groups, i = c / groups;
-        const char* from = apart ? io.input<char>(static_cast<size_t>(group)) + (n * each + i) * plane
-                                 : io.input<char>(0) + (n * channels + group * each + i) * plane;
-        std::memcpy(to + r * plane, from, static_cast<size_t>(plane));
-      }
-    });
+    std::array<const char*, kMostSources> sources;
+    for (int64_t g = 0; g < groups; ++g)
+      sources[static_cast<size_t>(g)] = apart ? io.input<char>(static_cast<size_t>(g)) : io.input<char>(0) + g * each * plane;
+    kernels::interleave_planes({sources.data(), static_cast<size_t>(groups)}, (apart ? each : channels) * plane, io.output<char>(0),
+                               {batch, channels, plane});
   })};
 }
 

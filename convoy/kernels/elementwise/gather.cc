@@ -32,7 +32,9 @@ HWY_EXPORT(TransposeValues);
 namespace {
 
 constexpr int64_t kGrain = 16384;  // elements per task
-constexpr int64_t kSquare = 32;    // a square of 32 x 32 values: two cache lines per row on either side
+// Of rows and planes, per task. In a network half of them were written by another core, so that short copies are shared, too.
+constexpr int64_t kBytes = 32 << 10;
+constexpr int64_t kSquare = 32;  // a square of 32 x 32 values: two cache lines per row on either side
 
 struct Axis {
   int64_t size, stride;  // of the input
@@ -145,16 +147,28 @@ void gather(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strid
   }
 }
 
-void copy_rows(const void* input, size_t input_step, void* output, size_t output_step, size_t bytes, int64_t rows) noexcept {
-  if (bytes == 0) return;
+void copy_rows(const void* input, int64_t input_step, void* output, int64_t output_step, int64_t bytes, int64_t rows) noexcept {
+  if (bytes <= 0) return;
   const auto* in = static_cast<const char*>(input);
   auto* out = static_cast<char*>(output);
-  constexpr size_t kBytes = size_t{1} << 17;  // per task
-  const int64_t pieces = static_cast<int64_t>((bytes + kBytes - 1) / kBytes);
-  parallel_ranges(rows * pieces, static_cast<int64_t>(std::max<size_t>(1, kBytes / bytes)), [&](int64_t begin, int64_t end) {
+  const int64_t pieces = (bytes + kBytes - 1) / kBytes;
+  parallel_ranges(rows * pieces, std::max<int64_t>(1, kBytes / bytes), [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
-      const size_t row = static_cast<size_t>(unit / pieces), from = static_cast<size_t>(unit % pieces) * kBytes;
-      std::memcpy(out + row * output_step + from, in + row * input_step + from, std::min(kBytes, bytes - from));
+      const int64_t row = unit / pieces, from = unit % pieces * kBytes;
+      std::memcpy(out + row * output_step + from, in + row * input_step + from,
+                  static_cast<size_t>(std::min(kBytes, bytes - from)));
+    }
+  });
+}
+
+void interleave_planes(std::span<const char* const> inputs, int64_t input_step, char* output, const BytePlanes& planes) noexcept {
+  if (planes.bytes <= 0) return;
+  const auto count = static_cast<int64_t>(inputs.size());
+  parallel_ranges(planes.batch * planes.channels, std::max<int64_t>(1, kBytes / planes.bytes), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t sample = r / planes.channels, c = r % planes.channels;
+      const char* const from = inputs[static_cast<size_t>(c % count)] + sample * input_step + c / count * planes.bytes;
+      std::memcpy(output + r * planes.bytes, from, static_cast<size_t>(planes.bytes));
     }
   });
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace convoy::kernels {
@@ -13,6 +14,13 @@ void gather(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strid
             void* output);
 
 /// Copies `rows` runs of `bytes` bytes, which lie input_step and output_step bytes apart.
-void copy_rows(const void* input, size_t input_step, void* output, size_t output_step, size_t bytes, int64_t rows) noexcept;
+void copy_rows(const void* input, int64_t input_step, void* output, int64_t output_step, int64_t bytes, int64_t rows) noexcept;
+
+/// Planes of `bytes` bytes, batch x channels of them.
+struct BytePlanes {
+  int64_t batch, channels, bytes;
+};
+/// Channel c of the output = channel c / n of input c % n of n. An input's samples lie input_step bytes apart.
+void interleave_planes(std::span<const char* const> inputs, int64_t input_step, char* output, const BytePlanes& planes) noexcept;
 
 }  // namespace convoy::kernels

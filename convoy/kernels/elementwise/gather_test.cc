@@ -42,5 +42,32 @@ TEST(Gather, TransposesEveryTail) {
   expect_transposed<uint32_t>(97, 2048);
 }
 
+TEST(Gather, InterleavesPlanes) {
+  for (const int64_t bytes : {1, 7, 196, 40000}) {
+    for (const int64_t count : {1, 2, 3}) {
+      const BytePlanes planes{2, 6, bytes};
+      const int64_t each = planes.channels / count;
+      std::vector<std::vector<char>> inputs;
+      std::vector<const char*> starts;
+      for (int64_t i = 0; i < count; ++i) {
+        inputs.emplace_back(static_cast<size_t>(planes.batch * each * bytes));
+        for (size_t k = 0; k < inputs.back().size(); ++k) inputs.back()[k] = static_cast<char>(k * 7 + static_cast<size_t>(i));
+        starts.push_back(inputs.back().data());
+      }
+      for (const int threads : {1, 3}) {
+        set_num_threads(threads);
+        std::vector<char> out(static_cast<size_t>(planes.batch * planes.channels * bytes));
+        interleave_planes(starts, each * bytes, out.data(), planes);
+        for (int64_t at = 0; at < static_cast<int64_t>(out.size()); ++at) {
+          const int64_t plane = at / bytes, sample = plane / planes.channels, c = plane % planes.channels;
+          const auto from = static_cast<size_t>((sample * each + c / count) * bytes + at % bytes);
+          ASSERT_EQ(out[static_cast<size_t>(at)], inputs[static_cast<size_t>(c % count)][from]) << at;
+        }
+      }
+    }
+  }
+  set_num_threads(0);
+}
+
 }  // namespace
 }  // namespace convoy::kernels
