@@ -44,6 +44,9 @@ TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
     EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
     EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), direction).name(), "conv_winograd_f2");
     EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 28, 5, 1, 2), direction).name(), "conv_winograd_f5");
+    EXPECT_STREQ(ConvPlan(layer(64, 128, 1, 32, 4, 2, 1), direction).name(), "conv_winograd_stride2");
+    EXPECT_STREQ(ConvPlan(layer(192, 192, 1, 32, 5, 2, 2), direction).name(), "conv_winograd_stride2");
+    EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 16, 4, 2, 1), direction).name(), "conv_direct");  // its weight is a quarter
     const ConvPlan strict(layer(128, 128, 1, 28, 3, 1, 1), direction, {.accuracy = Accuracy::kStrict});
     EXPECT_EQ(std::string(strict.name()).find("winograd"), std::string::npos);
   }

@@ -29,14 +29,15 @@ const char* direction_name(Direction direction) {
 
 std::span<const ConvKernel* const> conv_kernels(Direction direction) {
   static constexpr std::array kForward{
-      &kConvDepthwiseForward,   //
-      &kConvGroupedForward,     //
-      &kConvWinogradF2Forward,  //
-      &kConvWinogradF4Forward,  //
-      &kConvWinogradF5Forward,  //
-      &kConvPointwiseForward,   //
-      &kConvDirectForward,      //
-      &kConvIm2colForward,      //
+      &kConvDepthwiseForward,        //
+      &kConvGroupedForward,          //
+      &kConvWinogradF2Forward,       //
+      &kConvWinogradF4Forward,       //
+      &kConvWinogradF5Forward,       //
+      &kConvWinogradStride2Forward,  //
+      &kConvPointwiseForward,        //
+      &kConvDirectForward,           //
+      &kConvIm2colForward,           //
       &kConvReferenceForward,
   };
   static constexpr std::array kGradInput{
@@ -46,6 +47,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF2GradInput,        //
       &kConvWinogradF4GradInput,        //
       &kConvWinogradF5GradInput,        //
+      &kConvWinogradStride2GradInput,   //
       &kConvPointwiseGradInput,         //
       &kConvPointwiseSpreadGradInput,   //
       &kConvDirectGradInput,            //

@@ -11,8 +11,14 @@
 // serves the tiles left and right of it, a transposed row the tiles above and below), 80 and 120 out, against 18 per product of
 // channels. With lanes = tiles instead the shuffles are as many, but 14x14 maps fill 4 lanes of 16 and 7x7 maps 2.
 //
-// Chains of products longer than kLongestChain are cut and the parts added in order, depth taps one by one: the order depends on
-// the shape alone, so neither the blocks nor the threads change a bit.
+// At a stride of 2 a kernel of 4 (5, 6) is four kernels of 2 (3) at stride 1: forward, one for every phase of the sources, summed
+// as over channels; backward, one for every phase of the results, which see the same window of sources, so that one transform
+// serves all and results lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5)
+// to 4 times (k6). Backward a kernel of 5 or 6 takes F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine
+// sources whose rounding it shares, and with F(4,3) erred by up to 52 u sum |w| |x|.
+//
+// Chains of products longer than kLongestChain are cut and the parts added in order, slices (depth taps, phases) one by one: the
+// order depends on the shape alone, so neither the blocks nor the threads change a bit.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_winograd.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -35,7 +41,7 @@
 #define CONVOY_KERNELS_CONV_WINOGRAD_ONCE
 namespace convoy::kernels::winograd {
 
-enum class Variant : uint8_t { kF2, kF4, kF5 };
+enum class Variant : uint8_t { kF2, kF4, kF5, kStride2 };
 
 // The arrays of a call in either direction.
 struct Arrays {
@@ -67,16 +73,23 @@ namespace wt = winograd_transform;
 
 // ---- sources ----
 
-// The transpose of Lanes() rows of four floats: four vectors. store(i, vector) takes them.
+#if HWY_TARGET != HWY_SCALAR
+// Four floats each of the rows 0, 4, 8 ...
+template <class D>
+HWY_INLINE hn::Vec<D> LoadRows(D d, const float* const* rows, int64_t at) {
+  if constexpr (hn::MaxLanes(D()) <= 4) {
+    return hn::LoadU(d, rows[0] + at);
+  } else {
+    const hn::Half<D> half;
+    const auto low = LoadRows(half, rows, at);
+    return hn::Combine(d, LoadRows(half, rows + hn::Lanes(half), at), low);
+  }
+}
+
+// The transpose of four rows of blocks of four floats: four vectors. store(i, vector) takes them.
 template <class Store>
-HWY_INLINE void TransposeFour(const float* from, int64_t stride, const Store& store) {
+HWY_INLINE void TransposeBlocks(Floats a, Floats b, Floats e, Floats f, const Store& store) {
   const Full d;
-#if HWY_TARGET == HWY_SCALAR
-  for (int64_t i = 0; i < 4; ++i) store(i, hn::Load(d, from + i));
-#else
-  const int64_t step = 4 * stride;
-  const Floats a = tile::LoadBlocks(d, from, step), b = tile::LoadBlocks(d, from + stride, step),
-               e = tile::LoadBlocks(d, from + 2 * stride, step), f = tile::LoadBlocks(d, from + 3 * stride, step);
   const hn::Repartition<double, Full> d64;
   const auto ab_low = hn::BitCast(d64, hn::InterleaveLower(d, a, b)), ab_high = hn::BitCast(d64, hn::InterleaveUpper(d, a, b)),
              ef_low = hn::BitCast(d64, hn::InterleaveLower(d, e, f)), ef_high = hn::BitCast(d64, hn::InterleaveUpper(d, e, f));
@@ -84,6 +97,19 @@ HWY_INLINE void TransposeFour(const float* from, int64_t stride, const Store& st
   store(1, hn::BitCast(d, hn::InterleaveUpper(d64, ab_low, ef_low)));
   store(2, hn::BitCast(d, hn::InterleaveLower(d64, ab_high, ef_high)));
   store(3, hn::BitCast(d, hn::InterleaveUpper(d64, ab_high, ef_high)));
+}
+#endif
+
+// The transpose of Lanes() rows of four floats.
+template <class Store>
+HWY_INLINE void TransposeFour(const float* from, int64_t stride, const Store& store) {
+  const Full d;
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t i = 0; i < 4; ++i) store(i, hn::Load(d, from + i));
+#else
+  const int64_t step = 4 * stride;
+  TransposeBlocks(tile::LoadBlocks(d, from, step), tile::LoadBlocks(d, from + stride, step),
+                  tile::LoadBlocks(d, from + 2 * stride, step), tile::LoadBlocks(d, from + 3 * stride, step), store);
 #endif
 }
 
@@ -102,13 +128,28 @@ HWY_INLINE void TransposeRow(const float* from, int64_t stride, int64_t channels
     }
     return;
   }
+#if HWY_TARGET != HWY_SCALAR
+  if (count >= 4) {  // the last channel stands in for those that do not exist
+    const float* rows[hn::MaxLanes(Full())];
+    for (int64_t c = 0; c < lanes; ++c) rows[c] = from + std::min(c, channels - 1) * stride;
+    const auto mask = hn::FirstN(d, static_cast<size_t>(channels));
+    for (int64_t i = 0; i < count; i += 4) {
+      const int64_t at = std::min(i, count - 4);
+      float* const four = to + at * lanes;
+      TransposeBlocks(LoadRows(d, rows, at), LoadRows(d, rows + 1, at), LoadRows(d, rows + 2, at), LoadRows(d, rows + 3, at),
+                      [d, mask, four, lanes](int64_t k, Floats v)
+                          HWY_ATTR { hn::StoreU(hn::IfThenElseZero(mask, v), d, four + k * lanes); });
+    }
+    return;
+  }
+#endif
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t c = 0; c < channels; ++c) to[i * lanes + c] = from[c * stride + i];
     for (int64_t c = channels; c < lanes; ++c) to[i * lanes + c] = 0;
   }
 }
 
-// Transforms one vector of channels (`part` counts them over depth taps) of a block: V of all its tiles.
+// Transforms one vector of channels (`part` counts them over slices) of a block: V of all its tiles.
 template <class H, class W>
 HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& block, int64_t part, const float* source,
                                float* rows, float* columns, float* v) {
@@ -116,14 +157,16 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
   const int64_t source_plane = t.source_plane;
   const Full df;
   const int64_t lanes = Lanes();
-  const int64_t blocks_per_tap = t.channel_blocks / p.d.points, tap = part / blocks_per_tap,
-                channel = part % blocks_per_tap * lanes;
+  const int64_t blocks_per_slice = t.channel_blocks / p.slices(), slice = part / blocks_per_slice,
+                channel = part % blocks_per_slice * lanes;
+  const int64_t step_h = p.h.step, step_w = p.w.step, tap = slice / (step_h * step_w);
+  const int64_t phase_h = slice / step_w % step_h, phase_w = slice % step_w;
   const int64_t channels = std::min(lanes, p.channels - channel);
   const int64_t plane = p.d.source * p.h.source * p.w.source;
   const int64_t dh = p.h.dilation, dw = p.w.dilation, ring = dh * kPointsH;
 
-  const int64_t width = p.w.reach(block.width());
-  const int64_t left = block.group_begin * p.w.group_span() + p.w.first;  // input position of a row's first vector
+  const int64_t width = p.w.reach(block.width()) * step_w;                         // all phases side by side
+  const int64_t left = block.group_begin * p.w.group_span() * step_w + p.w.first;  // input position of a row's first vector
   const int64_t begin = std::clamp<int64_t>(-left, 0, width), end = std::clamp<int64_t>(p.w.source - left, begin, width);
   const int64_t chunk = std::max<int64_t>(winograd::kChunkTiles / dw, 1);
 
@@ -140,7 +183,7 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
     const int64_t origin = p.h.origin(h), last = origin + dh * (kPointsH - 1);
     for (loaded = std::max(loaded, p.h.group_origin(h)); loaded <= last; ++loaded) {
       float* ring_row = rows + loaded % ring * width * lanes;
-      const int64_t y = loaded + p.h.first;
+      const int64_t y = loaded * step_h + phase_h + p.h.first;
       if (!inside || y < 0 || y >= p.h.source || begin == end) {
         std::memset(ring_row, 0, static_cast<size_t>(width * lanes) * sizeof(float));
         continue;
@@ -154,12 +197,12 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
 
     for (int64_t g = group_begin; g < group_end; g += chunk) {
       const int64_t g_end = std::min(g + chunk, group_end), count = p.w.reach(g_end - g);
-      const int64_t at = (g - block.group_begin) * p.w.group_span() * lanes;
+      const int64_t at = ((g - block.group_begin) * p.w.group_span() * step_w + phase_w) * lanes;
       // Along h, to columns[position][point].
       for (int64_t j = 0; j < count; ++j) {
         Floats x[kPointsH], y[kPointsH];
         HWY_UNROLL(8)
-        for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, taps[i] + at + j * lanes);
+        for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, taps[i] + at + j * step_w * lanes);
         H::Input(x, y);
         HWY_UNROLL(8)
         for (int i = 0; i < kPointsH; ++i) hn::StoreU(y[i], df, columns + (j * kPointsH + i) * lanes);
@@ -267,7 +310,7 @@ HWY_INLINE void ProductTiles(ProductWork work, int64_t tiles, std::integer_seque
 // M of a block for the vectors of results [begin, end), begin even. u: packed weight of the group.
 HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64_t begin, int64_t end, const float* u,
                          const float* v, float* m) {
-  const int64_t lanes = t.lanes, depth = p.depth(), points = p.points(), blocks_per_tap = t.channel_blocks / p.d.points;
+  const int64_t lanes = t.lanes, depth = p.depth(), points = p.points(), blocks_per_slice = t.channel_blocks / p.slices();
   for (int64_t point = 0; point < points; ++point) {
     for (int64_t vector = begin; vector < end; vector += 2) {
       const int64_t vectors = std::min<int64_t>(2, end - vector);
@@ -280,16 +323,16 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64
       work.m_tile = points * lanes;
       work.m_vector = tiles * work.m_tile;
       work.m = m + (vector - begin) * work.m_vector + point * lanes;
-      for (int64_t tap = 0; tap < p.d.points; ++tap) {
+      for (int64_t slice = 0; slice < p.slices(); ++slice) {
         // Multiples of the widest vector, so that the chains are the same for every instruction set.
         const int64_t cuts = (p.channels + winograd::kLongestChain - 1) / winograd::kLongestChain;
         const int64_t cut = ((p.channels + cuts - 1) / cuts + 15) / 16 * 16;
         for (int64_t channel = 0; channel < p.channels; channel += cut) {
-          work.v = v + point * t.source_plane + (tap * blocks_per_tap * lanes + channel) * tiles;
+          work.v = v + point * t.source_plane + (slice * blocks_per_slice * lanes + channel) * tiles;
           work.depth = std::min(cut, p.channels - channel);
-          work.u = weights + (tap * p.channels + channel) * vectors * lanes;
-          work.add = tap > 0 || channel > 0;
-          const bool last = tap + 1 == p.d.points && channel + cut >= p.channels;
+          work.u = weights + (slice * p.channels + channel) * vectors * lanes;
+          work.add = slice > 0 || channel > 0;
+          const bool last = slice + 1 == p.slices() && channel + cut >= p.channels;
           work.next = last ? after : work.u + work.depth * vectors * lanes;
           if (vectors == 2) {
             ProductTiles<2>(work, tiles, std::make_integer_sequence<int, tile::kPixels>());
@@ -330,7 +373,8 @@ HWY_INLINE void StoreRow(const float* row, int64_t positions, int64_t channels, 
   }
 }
 
-// Transforms the products of one vector of results back and stores them. channel: the first result's, over all groups.
+// Transforms the products of one vector of results back, all phases of them, and stores them. channel: the first result's, over all
+// groups.
 template <class H, class W>
 HWY_ATTR void TransformResults(const Problem& p, const Block& block, const float* m, int64_t channel, int64_t channels,
                                const Arrays& io, const SplitEpilogue& epilogue, float* rows) {
@@ -338,9 +382,11 @@ HWY_ATTR void TransformResults(const Problem& p, const Block& block, const float
   constexpr int kOutputsH = H::kScheme.outputs, kOutputsW = W::kScheme.outputs;
   const Full df;
   const int64_t lanes = Lanes(), dh = p.h.dilation, dw = p.w.dilation, span = p.w.group_span();
-  const int64_t plane = p.d.size * p.h.size * p.w.size;
+  const int64_t phases_h = p.h.phases, phases_w = p.w.phases, m_phase = block.tiles() * kPointsH * kPointsW * lanes;
+  const int64_t plane = p.d.size * p.h.result * p.w.result;
+  const auto column_of = [&p, span](int64_t group) { return group * span * p.w.phases + p.w.base; };
   int64_t blind = 0;  // columns that see padding only: a tile's rounding must not reach them
-  for (int64_t j = block.group_begin * span; j < std::min(block.group_end * span, p.w.size); ++j) {
+  for (int64_t j = std::max<int64_t>(column_of(block.group_begin), 0); j < std::min(column_of(block.group_end), p.w.result); ++j) {
     blind += p.w.sees_input(j) ? 0 : 1;
   }
 
@@ -363,46 +409,51 @@ HWY_ATTR void TransformResults(const Problem& p, const Block& block, const float
 
   for (int64_t row = block.row_begin(); row < block.row_end(); ++row) {
     const int64_t group_begin = block.begin(row), group_end = block.end(row);
-    const int64_t width = (group_end - group_begin) * span, left = group_begin * span;
-    const int64_t columns = std::min(width, p.w.size - left);
+    const int64_t width = (group_end - group_begin) * span * phases_w, left = column_of(group_begin);
+    const int64_t skipped = std::max<int64_t>(-left, 0), columns = std::min(width, p.w.result - left);
     for (int64_t group = group_begin; group < group_end; ++group) {
       const int64_t tiles = block.tiles(group);
       for (int64_t f = 0; f < tiles; ++f, m += kPointsH * kPointsW * lanes) {
-        Floats half[kOutputsH][kPointsW];
-        HWY_UNROLL(8)
-        for (int k = 0; k < kPointsW; ++k) {
-          Floats x[kPointsH], y[kOutputsH];
+        for (int64_t phase = 0; phase < phases_h * phases_w; ++phase) {
+          const float* const points = m + phase * m_phase;
+          Floats half[kOutputsH][kPointsW];
           HWY_UNROLL(8)
-          for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, m + (i * kPointsW + k) * lanes);
-          H::Output(x, y);
+          for (int k = 0; k < kPointsW; ++k) {
+            Floats x[kPointsH], y[kOutputsH];
+            HWY_UNROLL(8)
+            for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, points + (i * kPointsW + k) * lanes);
+            H::Output(x, y);
+            HWY_UNROLL(8)
+            for (int i = 0; i < kOutputsH; ++i) half[i][k] = y[i];
+          }
+          float* to = rows + (phase / phases_w * width + ((group - group_begin) * span + f) * phases_w + phase % phases_w) * lanes;
           HWY_UNROLL(8)
-          for (int i = 0; i < kOutputsH; ++i) half[i][k] = y[i];
-        }
-        float* to = rows + ((group - group_begin) * span + f) * lanes;
-        HWY_UNROLL(8)
-        for (int i = 0; i < kOutputsH; ++i, to += width * lanes) {
-          Floats y[kOutputsW];
-          W::Output(half[i], y);
-          HWY_UNROLL(8)
-          for (int k = 0; k < kOutputsW; ++k) hn::StoreU(finished(y[k]), df, to + k * dw * lanes);
+          for (int i = 0; i < kOutputsH; ++i, to += phases_h * width * lanes) {
+            Floats y[kOutputsW];
+            W::Output(half[i], y);
+            HWY_UNROLL(8)
+            for (int k = 0; k < kOutputsW; ++k) hn::StoreU(finished(y[k]), df, to + k * dw * phases_w * lanes);
+          }
         }
       }
     }
     const int64_t origin = p.h.origin(row % p.h.tiles()), image_plane = row / p.h.tiles();
     const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size;
-    float* result = io.result + (n * p.groups * p.results + channel) * plane + depth * p.h.size * p.w.size + left;
-    for (int64_t i = 0; i < kOutputsH && origin + i * dh < p.h.size; ++i) {
+    float* result = io.result + (n * p.groups * p.results + channel) * plane + depth * p.h.result * p.w.result + left + skipped;
+    for (int64_t i = 0; i < kOutputsH * phases_h; ++i) {
+      const int64_t h = (origin + i / phases_h * dh) * phases_h + i % phases_h + p.h.base;
+      if (h < 0 || h >= p.h.result) continue;
       float* const from = rows + i * width * lanes;
-      float* const to = result + (origin + i * dh) * p.w.size;
-      if (blind > 0 || !p.h.sees_input(origin + i * dh)) {
-        const bool all = !p.h.sees_input(origin + i * dh);
-        for (int64_t j = 0; j < columns; ++j) {
+      float* const to = result + h * p.w.result;
+      if (blind > 0 || !p.h.sees_input(h)) {
+        const bool all = !p.h.sees_input(h);
+        for (int64_t j = skipped; j < columns; ++j) {
           if (all || !p.w.sees_input(left + j)) hn::StoreU(finished(hn::Zero(df)), df, from + j * lanes);
         }
       }
-      StoreRow(from, columns, channels, finish, to, plane);
+      StoreRow(from + skipped * lanes, columns - skipped, channels, finish, to, plane);
       if (!epilogue.later) continue;
-      for (int64_t c = 0; c < channels; ++c) epilogue.finish(to + c * plane, columns);
+      for (int64_t c = 0; c < channels; ++c) epilogue.finish(to + c * plane, columns - skipped);
     }
   }
 }
@@ -422,7 +473,7 @@ constexpr Transforms MakeTransforms() {
   return {&H::kScheme, &W::kScheme, TransformSources<H, W>, TransformResults<H, W>, winograd_pack::PackWeight<H, W>};
 }
 
-HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, const ConvShape& s) {
+HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, Direction direction, const ConvShape& s) {
   const bool along_h = s.axes[1].kernel_size > 1, along_w = s.axes[2].kernel_size > 1;
   switch (variant) {
     case winograd::Variant::kF2:
@@ -431,6 +482,14 @@ HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, const ConvShap
       return !along_h   ? MakeTransforms<wt::None, wt::F43>()
              : !along_w ? MakeTransforms<wt::F43, wt::None>()
                         : MakeTransforms<wt::F43, wt::F43>();
+    case winograd::Variant::kStride2:
+      if (s.axes[2].kernel_size == 4) {
+        return along_h ? MakeTransforms<wt::F32, wt::F32>() : MakeTransforms<wt::None, wt::F32>();
+      }
+      if (direction == Direction::kGradInput) {
+        return along_h ? MakeTransforms<wt::F23, wt::F23>() : MakeTransforms<wt::None, wt::F23>();
+      }
+      return along_h ? MakeTransforms<wt::F43, wt::F43>() : MakeTransforms<wt::None, wt::F43>();
     case winograd::Variant::kF5:
       break;
   }
@@ -439,23 +498,21 @@ HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, const ConvShap
                     : MakeTransforms<wt::F25, wt::F25>();
 }
 
-HWY_INLINE int64_t PackedGroupFloats(const Problem& p) {
-  return p.points() * p.depth() * ((p.results + Lanes() - 1) / Lanes() * Lanes());
-}
+HWY_INLINE int64_t PackedGroupFloats(const Problem& p) { return p.points() * p.depth() * p.vectors(Lanes()) * Lanes(); }
 
 HWY_ATTR void WinogradPack(winograd::Variant variant, Direction direction, const ConvShape& s, const float* weight, float* packed) {
-  const Transforms transforms = ChooseTransforms(variant, s);
+  const Transforms transforms = ChooseTransforms(variant, direction, s);
   transforms.pack(winograd::make_problem(s, direction, *transforms.h, *transforms.w), weight, packed);
 }
 
 HWY_ATTR size_t WinogradPackedBytes(winograd::Variant variant, Direction direction, const ConvShape& s) {
-  const Transforms transforms = ChooseTransforms(variant, s);
+  const Transforms transforms = ChooseTransforms(variant, direction, s);
   const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
   return static_cast<size_t>(p.groups * PackedGroupFloats(p)) * sizeof(float);
 }
 
 HWY_ATTR size_t WinogradWorkspace(winograd::Variant variant, Direction direction, const ConvShape& s, int threads) {
-  const Transforms transforms = ChooseTransforms(variant, s);
+  const Transforms transforms = ChooseTransforms(variant, direction, s);
   const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
   const Tiling t = winograd::make_tiling(p, Lanes(), threads);
   const auto bytes = [](int64_t floats) { return padded_bytes(static_cast<size_t>(floats) * sizeof(float)); };
@@ -464,7 +521,7 @@ HWY_ATTR size_t WinogradWorkspace(winograd::Variant variant, Direction direction
 
 HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const ConvShape& s, const Arrays& io,
                           Workspace& workspace) {
-  const Transforms transforms = ChooseTransforms(variant, s);
+  const Transforms transforms = ChooseTransforms(variant, direction, s);
   const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
   const int threads = num_threads();
   const Tiling t = winograd::make_tiling(p, Lanes(), threads);
@@ -475,7 +532,7 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
   const int64_t own_floats = source_floats + product_floats + t.row_floats + t.column_floats + t.result_floats;
   float* const own = workspace.take<float>(own_floats * threads);
 
-  const int64_t vectors = (p.results + t.lanes - 1) / t.lanes, pairs = (vectors + 1) / 2;
+  const int64_t vectors = p.vectors(t.lanes), unit = p.unit(), units = (vectors + unit - 1) / unit;
   const int64_t source_group = p.channels * p.d.source * p.h.source * p.w.source;
   parallel_for(p.groups * t.blocks() * t.deals, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t deal = task % t.deals, index = task / t.deals % t.blocks(), group = task / t.deals / t.blocks();
@@ -489,12 +546,12 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
       transforms.sources(p, t, block, part, io.source + group * source_group, rows, columns, v);
     }
     const float* const packed = io.packed + group * PackedGroupFloats(p);
-    const int64_t last = std::min(pairs * (deal + 1) / t.deals * 2, vectors);
-    for (int64_t begin = pairs * deal / t.deals * 2; begin < last; begin += t.group) {
+    const int64_t last = std::min(units * (deal + 1) / t.deals * unit, vectors);
+    for (int64_t begin = units * deal / t.deals * unit; begin < last; begin += t.group) {
       const int64_t end = std::min(begin + t.group, last);
       Multiply(p, t, tiles, begin, end, packed, v, products);
-      for (int64_t vector = begin; vector < end; ++vector) {
-        const int64_t channel = vector * t.lanes, channels = std::min(t.lanes, p.results - channel);
+      for (int64_t vector = begin; vector < end; vector += p.phases()) {
+        const int64_t channel = vector / p.phases() * t.lanes, channels = std::min(t.lanes, p.results - channel);
         transforms.results(p, block, products + (vector - begin) * tiles * p.points() * t.lanes, group * p.results + channel,
                            channels, io, epilogue, columns + t.column_floats);
       }
@@ -525,10 +582,16 @@ template <Variant kVariant, Direction kDirection>
 const char* refuse(const ConvShape& s) {
   constexpr int64_t kTaps = kVariant == Variant::kF5 ? 5 : 3;
   const int64_t h = s.axes[1].kernel_size, w = s.axes[2].kernel_size;
-  for (const shape::Axis& axis : s.axes) {
-    if (axis.stride != 1) return "needs stride 1";
+  for (size_t a = 0; a < 3 && kVariant != Variant::kStride2; ++a) {
+    if (s.axes[a].stride != 1) return "needs stride 1";
   }
-  if (kVariant == Variant::kF5) {
+  if (kVariant == Variant::kStride2) {
+    // Kernels of 3 would multiply by as many zeros as F(3,2) saves.
+    const auto two = [](const shape::Axis& axis) { return axis.stride == 2 && axis.dilation == 1; };
+    if (w < 4 || w > 6 || !two(s.axes[2])) return "needs a kernel of 4, 5 or 6 at a stride of 2";
+    if ((h != w || !two(s.axes[1])) && (h != 1 || s.axes[1].stride != 1)) return "needs a square kernel, or one row";
+    if (s.axes[0].stride != 1) return "needs stride 1 in depth";
+  } else if (kVariant == Variant::kF5) {
     if ((h != 1 && h != kTaps) || (w != 1 && w != kTaps) || h * w == 1) return "needs a kernel of 5x5, 1x5 or 5x1";
   } else if (kVariant == Variant::kF4) {
     if ((h != 1 && h != kTaps) || (w != 1 && w != kTaps) || h * w == 1) return "needs a kernel of 3x3, 1x3 or 3x1";
@@ -560,8 +623,10 @@ void pack(const ConvShape& s, const float* weight, float* packed) {
   HWY_DYNAMIC_DISPATCH(WinogradPack)(kVariant, kDirection, s, weight, packed);
 }
 
-const winograd::Scheme& scheme(Variant variant) {
+const winograd::Scheme& scheme(Variant variant, Direction direction, int64_t kernel) {
   switch (variant) {
+    case Variant::kStride2:
+      return kernel == 4 ? winograd::kF32 : direction == Direction::kGradInput ? winograd::kF23 : winograd::kF43;
     case Variant::kF2:
       return winograd::kF23;
     case Variant::kF4:
@@ -575,7 +640,7 @@ const winograd::Scheme& scheme(Variant variant) {
 template <Variant kVariant, Direction kDirection>
 winograd::Problem problem(const ConvShape& s) {
   const auto along = [&](size_t a) -> const winograd::Scheme& {
-    return s.axes[a].kernel_size > 1 ? scheme(kVariant) : winograd::kNone;
+    return s.axes[a].kernel_size > 1 ? scheme(kVariant, kDirection, s.axes[a].kernel_size) : winograd::kNone;
   };
   return winograd::make_problem(s, kDirection, along(1), along(2));
 }
@@ -586,22 +651,26 @@ double seconds(const ConvShape& s, const Machine& m) {
   const winograd::Problem p = problem<kVariant, kDirection>(s);
   const auto lanes = HWY_DYNAMIC_DISPATCH(WinogradLanes)();
   const auto up = [lanes](int64_t n) { return static_cast<double>((n + lanes - 1) / lanes); };
+  const auto results = static_cast<double>(p.vectors(lanes));
   const double width = static_cast<double>(lanes), groups = static_cast<double>(p.groups);
   const double tiles = static_cast<double>(p.rows()) * static_cast<double>(p.w.tiles());
   const double depth = static_cast<double>(p.depth()), points = static_cast<double>(p.points());
-  const double products = groups * tiles * points * depth * up(p.results) * width;
-  const double weight_bytes = groups * points * depth * up(p.results) * width * sizeof(float);
+  const double products = groups * tiles * points * depth * results * width;
+  const double weight_bytes = groups * points * depth * results * width * sizeof(float);
   const double streamed = std::max(weight_bytes - 512.0 * 1024.0, 0.0);  // the rest stays in L2
   // Vector operations of a tile and vector of channels: about 3.3 a point in and out.
-  const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.d.points) + up(p.results));
+  const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.slices()) + results);
   const double transforms = vectors * points * 3.3 * 2 * width;
-  return 3e-6 + (2 * products / 0.93 + transforms) / m.flops_per_second + streamed / m.bytes_per_second;
+  // A chain of products ends with a load, an addition and a store.
+  const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.channels) / winograd::kLongestChain, 1.0);
+  const double added = groups * tiles * points * (chains - 1) * results * 5 * 2 * width;
+  return 3e-6 + (2 * products / 0.93 + transforms + added) / m.flops_per_second + streamed / m.bytes_per_second;
 }
 
-template <Variant kVariant>
+template <Variant kVariant, Direction kDirection>
 double pack_seconds(const ConvShape& s, const Machine& m) {
-  const winograd::Problem p = problem<kVariant, Direction::kForward>(s);
-  return 1e-6 + static_cast<double>(p.groups * p.results * p.depth() * p.points()) * 0.5e-9 / m.threads;
+  const winograd::Problem p = problem<kVariant, kDirection>(s);
+  return 1e-6 + static_cast<double>(p.groups * p.results * p.phases() * p.depth() * p.points()) * 0.5e-9 / m.threads;
 }
 
 template <Variant kVariant>
@@ -614,7 +683,7 @@ constexpr ConvKernel forward_kernel(const char* name) {
           .workspace_bytes = workspace_bytes<kVariant, Direction::kForward>,
           .packed_bytes = packed_bytes<kVariant, Direction::kForward>,
           .pack = pack<kVariant, Direction::kForward>,
-          .pack_seconds = pack_seconds<kVariant>,
+          .pack_seconds = pack_seconds<kVariant, Direction::kForward>,
           .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
             HWY_DYNAMIC_DISPATCH(WinogradRun)
             (kVariant, Direction::kForward, s, {io.input, io.packed, io.bias, io.output, io.epilogue}, w);
@@ -631,7 +700,7 @@ constexpr ConvKernel grad_input_kernel(const char* name) {
           .workspace_bytes = workspace_bytes<kVariant, Direction::kGradInput>,
           .packed_bytes = packed_bytes<kVariant, Direction::kGradInput>,
           .pack = pack<kVariant, Direction::kGradInput>,
-          .pack_seconds = pack_seconds<kVariant>,
+          .pack_seconds = pack_seconds<kVariant, Direction::kGradInput>,
           .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
             HWY_DYNAMIC_DISPATCH(WinogradRun)
             (kVariant, Direction::kGradInput, s, {io.grad_output, io.packed, io.bias, io.grad_input, io.epilogue}, w);
@@ -643,9 +712,11 @@ constexpr ConvKernel grad_input_kernel(const char* name) {
 const ConvKernel kConvWinogradF2Forward = forward_kernel<Variant::kF2>("conv_winograd_f2");
 const ConvKernel kConvWinogradF4Forward = forward_kernel<Variant::kF4>("conv_winograd_f4");
 const ConvKernel kConvWinogradF5Forward = forward_kernel<Variant::kF5>("conv_winograd_f5");
+const ConvKernel kConvWinogradStride2Forward = forward_kernel<Variant::kStride2>("conv_winograd_stride2");
 const ConvKernel kConvWinogradF2GradInput = grad_input_kernel<Variant::kF2>("conv_winograd_f2");
 const ConvKernel kConvWinogradF4GradInput = grad_input_kernel<Variant::kF4>("conv_winograd_f4");
 const ConvKernel kConvWinogradF5GradInput = grad_input_kernel<Variant::kF5>("conv_winograd_f5");
+const ConvKernel kConvWinogradStride2GradInput = grad_input_kernel<Variant::kStride2>("conv_winograd_stride2");
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

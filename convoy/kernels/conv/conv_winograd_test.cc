@@ -59,6 +59,37 @@ TEST_P(Winograd, MatchesTheReference) {
   EXPECT_GT(ran, 100);
 }
 
+// A stride of 2: kernels of 4 to 6, every padding and remainder, so that tiles are cut off on both sides.
+TEST_P(Winograd, MatchesTheReferenceAtAStride) {
+  Random random(10);
+  const ConvKernel* const kernel =
+      GetParam() == Direction::kForward ? &kConvWinogradStride2Forward : &kConvWinogradStride2GradInput;
+  int ran = 0;
+  for (int round = 0; round < 120; ++round) {
+    ConvShape s;
+    s.rank = static_cast<int>(pick(random, {1, 2, 2, 2, 3}));
+    s.batch = pick(random, {1, 1, 2, 3});
+    s.groups = pick(random, {1, 1, 1, 2});
+    s.in_channels = s.groups * (s.groups == 1 ? pick(random, {1, 8, 8, 16, 17, 33, 70}) : pick(random, {16, 21, 34}));
+    s.out_channels = s.groups * (s.groups == 1 ? pick(random, {3, 8, 15, 16, 17, 31, 33, 64}) : pick(random, {16, 21, 32}));
+    const int64_t size = pick(random, {4, 4, 5, 6});
+    for (int a = s.first_axis(); a < 3; ++a) {
+      const auto at = static_cast<size_t>(a);
+      s.input[at] = a == 0 ? 1 + static_cast<int64_t>(random() % 4) : 1 + static_cast<int64_t>(random() % (s.rank == 1 ? 200 : 40));
+      s.axes[at].kernel_size = a == 0 ? pick(random, {1, 3}) : size;
+      s.axes[at].stride = a == 0 ? 1 : 2;
+      s.axes[at].pad_begin = pick(random, {-1, 0, 1, 1, 2, 3, 5});
+      s.axes[at].pad_end = random() % 3 == 0 ? pick(random, {0, 1, 4}) : s.axes[at].pad_begin;
+    }
+    const auto complete = shape::complete(s);
+    if (!complete || complete->output_count() * complete->in_channels_per_group() * complete->taps() > 20'000'000) continue;
+    check_kernels(std::span(&kernel, 1), GetParam(), shape::essential(*complete), round % 4 == 0, random);
+    if (HasFatalFailure()) return;
+    ran += kernel->refuse(shape::essential(*complete)) == nullptr;
+  }
+  EXPECT_GT(ran, 70);
+}
+
 // Chains longer than one cut, and so many channels that the threads deal out a block's results.
 TEST_P(Winograd, SumsManyChannels) {
   Random random(8);
@@ -96,23 +127,35 @@ TEST_P(Winograd, CropsWithNegativePadding) {
 
 // The table of docs/accuracy.md: over 32 to 512 channels, normal and rectified inputs, weights of variance 2 / (channels taps),
 //   E = max |error| / (u sum |weight| |input|),  R = |error|_2 / |error of a float32 sum in one chain|_2,  u = 2^-24.
-// The yardstick: float32, one chain of fused multiply-adds a result, in the order (channel, tap); stride 1, "same" padding.
-void sum_in_one_chain(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w, std::vector<float>& y) {
-  size_t at = 0;
-  for (int64_t oc = 0; oc < s.out_channels; ++oc) {
-    for (int64_t position = 0; position < s.output_positions(); ++position) {
-      const shape::Spatial o{position / s.output[2] / s.output[1], position / s.output[2] % s.output[1], position % s.output[2]};
+// The yardstick: float32, one chain of fused multiply-adds a result, in the order (channel, tap); "same" padding.
+void sum_in_one_chain(const ConvShape& s, Direction direction, const std::vector<float>& x, const std::vector<float>& w,
+                      std::vector<float>& y) {
+  const bool forward = direction == Direction::kForward;
+  const shape::Spatial &results = forward ? s.output : s.input, &sources = forward ? s.input : s.output,
+                       kernel{s.axes[0].kernel_size, s.axes[1].kernel_size, s.axes[2].kernel_size};
+  const int64_t channels = forward ? s.in_channels : s.out_channels, count = forward ? s.out_channels : s.in_channels;
+  // The source that a result sees through a tap, or none.
+  const auto source = [&](size_t a, int64_t result, int64_t tap) {
+    const shape::Axis& axis = s.axes[a];
+    int64_t at = forward ? result * axis.stride + tap - axis.pad_begin : result + axis.pad_begin - tap;
+    if (!forward) at = at % axis.stride == 0 ? at / axis.stride : -1;
+    return at < sources[a] ? at : -1;
+  };
+  size_t next = 0;
+  for (int64_t result = 0; result < count; ++result) {
+    for (int64_t position = 0; position < results[0] * results[1] * results[2]; ++position) {
+      const shape::Spatial o{position / results[2] / results[1], position / results[2] % results[1], position % results[2]};
       float sum = 0;
-      for (int64_t k = 0; k < s.in_channels * s.taps(); ++k) {
-        const int64_t channel = k / s.taps(), tap = k % s.taps(), area = s.axes[1].kernel_size * s.axes[2].kernel_size;
-        const int64_t d = o[0] + tap / area - s.axes[0].pad_begin,
-                      h = o[1] + tap / s.axes[2].kernel_size % s.axes[1].kernel_size - s.axes[1].pad_begin,
-                      v = o[2] + tap % s.axes[2].kernel_size - s.axes[2].pad_begin;
-        if (d < 0 || d >= s.input[0] || h < 0 || h >= s.input[1] || v < 0 || v >= s.input[2]) continue;
-        sum = std::fma(w[static_cast<size_t>(oc * s.in_channels * s.taps() + k)],
-                       x[static_cast<size_t>(((channel * s.input[0] + d) * s.input[1] + h) * s.input[2] + v)], sum);
+      for (int64_t k = 0; k < channels * s.taps(); ++k) {
+        const int64_t channel = k / s.taps(), tap = k % s.taps();
+        const int64_t d = source(0, o[0], tap / kernel[2] / kernel[1]), h = source(1, o[1], tap / kernel[2] % kernel[1]),
+                      v = source(2, o[2], tap % kernel[2]);
+        if (d < 0 || h < 0 || v < 0) continue;
+        const int64_t row = forward ? result * channels + channel : channel * count + result;
+        sum = std::fma(w[static_cast<size_t>(row * s.taps() + tap)],
+                       x[static_cast<size_t>(((channel * sources[0] + d) * sources[1] + h) * sources[2] + v)], sum);
       }
-      y[at++] = sum;
+      y[next++] = sum;
     }
   }
 }
@@ -120,15 +163,17 @@ void sum_in_one_chain(const ConvShape& s, const std::vector<float>& x, const std
 struct ErrorRow {
   const ConvKernel* kernel;
   int rank;
-  int64_t kernel_size;
+  int64_t kernel_size, stride;
   double most_e, most_r;
 };
 
 TEST(WinogradErrors, StayInTheirTable) {
   const ErrorRow rows[] = {
-      {&kConvWinogradF2Forward, 2, 3, 3.5, 1.0}, {&kConvWinogradF4Forward, 2, 3, 13.5, 2.5},
-      {&kConvWinogradF4Forward, 1, 3, 6.0, 2.0}, {&kConvWinogradF4Forward, 3, 3, 12.0, 2.1},
-      {&kConvWinogradF5Forward, 2, 5, 6.0, 1.8},
+      {&kConvWinogradF2Forward, 2, 3, 1, 3.5, 1.0},        {&kConvWinogradF4Forward, 2, 3, 1, 13.5, 2.5},
+      {&kConvWinogradF4Forward, 1, 3, 1, 6.0, 2.0},        {&kConvWinogradF4Forward, 3, 3, 1, 12.0, 2.1},
+      {&kConvWinogradF5Forward, 2, 5, 1, 6.0, 1.8},        {&kConvWinogradStride2Forward, 2, 4, 2, 2.5, 1.0},
+      {&kConvWinogradStride2Forward, 1, 4, 2, 2.5, 1.0},   {&kConvWinogradStride2Forward, 2, 5, 2, 7.5, 1.9},
+      {&kConvWinogradStride2GradInput, 2, 4, 2, 6.0, 1.3}, {&kConvWinogradStride2GradInput, 2, 5, 2, 9.5, 1.2},
   };
   for (const ErrorRow& row : rows) {
     double worst_e = 0, worst_r = 0, worst_strict = 0;
@@ -140,8 +185,9 @@ TEST(WinogradErrors, StayInTheirTable) {
         s.out_channels = row.kernel->direction == Direction::kForward ? 16 : channels;
         for (int a = s.first_axis(); a < 3; ++a) {
           const auto at = static_cast<size_t>(a);
-          s.input[at] = row.rank == 1 ? 150 : row.rank == 2 ? 12 : a == 0 ? 2 : 8;
-          s.axes[at] = {row.kernel_size, 1, 1, row.kernel_size / 2, row.kernel_size / 2};
+          s.input[at] = row.rank == 1 ? 150 : row.rank == 2 ? (row.stride == 2 ? 8 : 12) : a == 0 ? 2 : 8;
+          const int64_t stride = row.rank == 3 && a == 0 ? 1 : row.stride, padding = (row.kernel_size - 1) / 2;
+          s.axes[at] = {row.kernel_size, stride, 1, padding, padding};
         }
         s = *shape::complete(s);
         Random random(static_cast<unsigned>(channels) + (rectified ? 1 : 0));
@@ -163,7 +209,7 @@ TEST(WinogradErrors, StayInTheirTable) {
         run_kernel(*row.kernel, s, x.data(), w.data(), nullptr, got.data());
         const ConvKernel& direct = row.kernel->direction == Direction::kForward ? kConvDirectForward : kConvDirectGradInput;
         run_kernel(direct, s, x.data(), w.data(), nullptr, strict.data());
-        sum_in_one_chain(s, x, w, chain);
+        sum_in_one_chain(s, row.kernel->direction, x, w, chain);
         double sum = 0, strict_sum = 0, chain_sum = 0;
         for (size_t i = 0; i < count; ++i) {
           const double error = got[i] - exact[i], strict_error = strict[i] - exact[i], chain_error = chain[i] - exact[i];

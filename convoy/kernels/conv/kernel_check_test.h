@@ -115,11 +115,11 @@ inline void run_kernel(const ConvKernel& kernel, const ConvShape& s, const float
 }
 
 /// A scheme that computes a tile of results together spreads its rounding over the tile: the largest magnitude that can meet a
-/// result's in a tile. Tiles have up to 6 results an axis, `dilation` apart.
+/// result's in a tile. Tiles have up to 6 results an axis, `dilation` apart, or 8 at a stride.
 inline std::vector<double> tile_magnitude(const ConvShape& s, Direction direction, std::vector<double> values) {
   const shape::Spatial& size = direction == Direction::kGradInput ? s.input : s.output;
   for (size_t a = 1; a < 3; ++a) {
-    const int64_t step = a == 1 ? size[2] : 1, reach = 5 * s.axes[a].dilation;
+    const int64_t step = a == 1 ? size[2] : 1, reach = s.axes[a].stride > 1 ? 7 : 5 * s.axes[a].dilation;
     const std::vector<double> before = values;
     for (size_t i = 0; i < values.size(); ++i) {
       const int64_t at = static_cast<int64_t>(i) / step % size[a];

@@ -54,17 +54,15 @@ HWY_INLINE void Spread(const Doubles* g, Doubles* u) {
   }
 }
 
-// to[i][lane] = from[lane * stride + i], i < kCount, zero beyond `results` lanes. Nothing else is read.
-template <int kCount>
-HWY_INLINE void TurnTaps(const float* from, int64_t stride, int64_t results, float* to) {
+// to[i][lane] = from[lane * stride + i], i < count, zero beyond `results` lanes. Nothing else is read.
+HWY_INLINE void TurnTaps(const float* from, int64_t stride, int64_t results, int64_t count, float* to) {
   const int64_t lanes = tile::Lanes();
 #if HWY_TARGET != HWY_SCALAR
-  if (kCount >= 4 && results == lanes) {
+  if (count >= 4 && results == lanes) {
     const Full d;
     const hn::Repartition<double, Full> pairs;
-    HWY_UNROLL(8)
-    for (int64_t at = 0; at < kCount; at += 4) {
-      const int64_t i = std::min<int64_t>(at, kCount - 4);  // some a second time
+    for (int64_t at = 0; at < count; at += 4) {
+      const int64_t i = std::min<int64_t>(at, count - 4);  // some a second time
       const int64_t step = 4 * stride;
       const auto a = tile::LoadBlocks(d, from + i, step), b = tile::LoadBlocks(d, from + i + stride, step),
                  e = tile::LoadBlocks(d, from + i + 2 * stride, step), f = tile::LoadBlocks(d, from + i + 3 * stride, step);
@@ -80,38 +78,55 @@ HWY_INLINE void TurnTaps(const float* from, int64_t stride, int64_t results, flo
     return;
   }
 #endif
-  for (int64_t i = 0; i < kCount; ++i) {
+  for (int64_t i = 0; i < count; ++i) {
     for (int64_t l = 0; l < lanes; ++l) to[i * lanes + l] = l < results ? from[l * stride + i] : 0.0f;
   }
 }
 
-// packed[group][pair of vectors of results][point][depth tap][channel][vector][lane]; the last pair may be a single.
+// packed[group][pair of vectors of results][point][slice][channel][vector][lane]; the last pair may be a single.
 template <class H, class W>
 HWY_ATTR void PackWeight(const Problem& p, const float* weight, float* packed) {
   constexpr int kTapsH = H::kScheme.taps, kTapsW = W::kScheme.taps, kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
   constexpr int kArea = kTapsH * kTapsW, kPoints = kPointsH * kPointsW;
   constexpr int64_t kChannels = 16;  // of a task
+  constexpr int kMostArea = 36;      // 6x6 at a stride of 2
+  constexpr int kTurned = (kMostArea + 1) * hn::MaxLanes(Full());
   const int64_t lanes = tile::Lanes(), narrow = static_cast<int64_t>(hn::Lanes(Narrow()));
-  const int64_t vectors = (p.results + lanes - 1) / lanes, pairs = (vectors + 1) / 2, depth = p.depth();
-  const int64_t parts = (p.channels + kChannels - 1) / kChannels, taps = p.d.points * kArea;
+  const int64_t vectors = p.vectors(lanes), pairs = (vectors + 1) / 2, depth = p.depth();
+  const int64_t parts = (p.channels + kChannels - 1) / kChannels;
+  const int64_t area = p.h.kernel * p.w.kernel, taps = p.d.points * area;
   parallel_for(p.groups * pairs * parts, [&](int64_t task) HWY_ATTR {
     const Full d;
     const Wide wide;
-    HWY_ALIGN float turned[kArea * hn::MaxLanes(Full())];
+    HWY_ALIGN float turned[kTurned];  // zeros behind the last
+    std::fill(turned + area * lanes, turned + (area + 1) * lanes, 0.0f);
     HWY_ALIGN float points[kPoints * hn::MaxLanes(Full())];
     const int64_t part = task % parts, pair = task / parts % pairs, group = task / parts / pairs;
     const int64_t width = std::min<int64_t>(2, vectors - 2 * pair) * lanes, first = 2 * pair * lanes;
     float* const to = packed + (group * vectors * lanes + first) * kPoints * depth;
     for (int64_t channel = part * kChannels; channel < std::min(p.channels, (part + 1) * kChannels); ++channel) {
-      for (int64_t tap = 0; tap < p.d.points; ++tap) {
+      for (int64_t slice = 0; slice < p.slices(); ++slice) {
+        const int64_t tap = slice / (p.h.step * p.w.step);
         for (int64_t v = 0; v < width; v += lanes) {
-          const int64_t result = first + v, results = std::min(lanes, p.results - result);
+          const int64_t vector = (first + v) / lanes, result = vector / p.phases() * lanes;
+          const int64_t results = std::min(lanes, p.results - result);
           if (p.flipped) {
-            TurnTaps<kArea>(weight + ((group * p.channels + channel) * p.results + result) * taps + taps - (tap + 1) * kArea, taps,
-                            results, turned);
+            TurnTaps(weight + ((group * p.channels + channel) * p.results + result) * taps + taps - (tap + 1) * area, taps, results,
+                     area, turned);
           } else {
-            TurnTaps<kArea>(weight + ((group * p.results + result) * p.channels + channel) * taps + tap * kArea, p.channels * taps,
-                            results, turned);
+            TurnTaps(weight + ((group * p.results + result) * p.channels + channel) * taps + tap * area, p.channels * taps, results,
+                     area, turned);
+          }
+          // The layer's tap under a tap of the scheme: of a phase of the sources, or of the results from the last to the first.
+          const int64_t phase_h = p.flipped ? vector % p.phases() / p.w.phases : slice / p.w.step % p.h.step;
+          const int64_t phase_w = p.flipped ? vector % p.w.phases : slice % p.w.step;
+          int64_t at[kArea];
+          for (int64_t i = 0; i < kTapsH; ++i) {
+            const int64_t h = p.flipped ? phase_h + (kTapsH - 1 - i) * p.h.phases : phase_h + i * p.h.step;
+            for (int64_t k = 0; k < kTapsW; ++k) {
+              const int64_t w = p.flipped ? phase_w + (kTapsW - 1 - k) * p.w.phases : phase_w + k * p.w.step;
+              at[i * kTapsW + k] = (h < p.h.kernel && w < p.w.kernel ? h * p.w.kernel + w : area) * lanes;
+            }
           }
           for (int64_t l = 0; l < lanes; l += narrow) {
             Doubles half[kPointsH][kTapsW];
@@ -120,8 +135,7 @@ HWY_ATTR void PackWeight(const Problem& p, const float* weight, float* packed) {
               Doubles g[kTapsH], u[kPointsH];
               HWY_UNROLL(8)
               for (int i = 0; i < kTapsH; ++i) {
-                const int a = i * kTapsW + k;
-                g[i] = hn::PromoteTo(wide, hn::LoadU(Narrow(), turned + (p.flipped ? kArea - 1 - a : a) * lanes + l));
+                g[i] = hn::PromoteTo(wide, hn::LoadU(Narrow(), turned + at[i * kTapsW + k] + l));
               }
               Spread<H::kScheme>(g, u);
               HWY_UNROLL(8)
@@ -137,7 +151,7 @@ HWY_ATTR void PackWeight(const Problem& p, const float* weight, float* packed) {
             }
           }
           // Whole lines at once: the points lie far apart, in few sets of the cache.
-          float* const out = to + (tap * p.channels + channel) * width + v;
+          float* const out = to + (slice * p.channels + channel) * width + v;
           for (int64_t i = 0; i < kPoints; ++i) hn::StoreU(hn::Load(d, points + i * lanes), d, out + i * depth * width);
         }
       }

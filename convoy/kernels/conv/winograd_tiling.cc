@@ -26,8 +26,8 @@ Tiling make_tiling(const Problem& p, int64_t lanes, int threads) {
   constexpr int64_t kPadding = 16;  // floats: planes a power of two apart would meet in the same cache sets
   Tiling t;
   t.lanes = lanes;
-  t.channel_blocks = p.d.points * ceil_div(p.channels, lanes);
-  const int64_t vectors = ceil_div(p.results, lanes);
+  t.channel_blocks = p.slices() * ceil_div(p.channels, lanes);
+  const int64_t vectors = p.vectors(lanes), unit = p.unit();
   const int64_t tile_bytes = p.points() * t.channel_blocks * lanes * 4;  // of one tile's transformed sources
   const int64_t weight_bytes = p.points() * p.depth() * vectors * lanes * 4;
   const int64_t groups = std::max<int64_t>(p.w.groups(), 1);
@@ -45,7 +45,7 @@ Tiling make_tiling(const Problem& p, int64_t lanes, int threads) {
   // instead, and each transforms the block's sources for itself. Sharing the transformed sources lost (256 channels on 14x14: 0.34
   // against 0.28 ms): lines that another core wrote or will read cost more than computing them twice.
   int64_t least = std::numeric_limits<int64_t>::max();
-  for (int64_t deals = 1; deals == 1 || (deals < 2 * threads && 2 * deals <= vectors); deals *= 2) {
+  for (int64_t deals = 1; deals == 1 || (deals < 2 * threads && unit * deals <= vectors); deals *= 2) {
     deals = std::min<int64_t>(deals, threads);
     const int64_t others = p.groups * t.segments * deals;
     int64_t parts = fewest;
@@ -67,15 +67,15 @@ Tiling make_tiling(const Problem& p, int64_t lanes, int threads) {
   if (t.whole_rows) t.parts = whole_parts;
   t.most_tiles = (t.whole_rows ? ceil_div(rows, t.parts) * width : ceil_div(units, t.parts)) * p.w.dilation;
 
-  // Vectors of results in pairs, in equal parts.
-  const int64_t dealt = ceil_div(ceil_div(vectors, t.deals), 2) * 2;
-  const int64_t fit = std::max<int64_t>((int64_t{768} << 10) / (p.points() * t.most_tiles * lanes * 4) / 2 * 2, 2);
-  t.group = std::max<int64_t>(ceil_div(ceil_div(dealt, ceil_div(dealt, fit)), 2) * 2, 2);
+  // Vectors of results in pairs, or all phases together, in equal parts.
+  const int64_t dealt = ceil_div(ceil_div(vectors, t.deals), unit) * unit;
+  const int64_t fit = std::max((int64_t{768} << 10) / (p.points() * t.most_tiles * lanes * 4) / unit * unit, unit);
+  t.group = std::max(ceil_div(ceil_div(dealt, ceil_div(dealt, fit)), unit) * unit, unit);
   t.source_plane = t.channel_blocks * t.most_tiles * lanes + kPadding;
   const int64_t chunk_groups = std::clamp<int64_t>(kChunkTiles / p.w.dilation, 1, width);
-  t.row_floats = p.h.dilation * p.h.points * p.w.reach(width) * lanes;
+  t.row_floats = p.h.dilation * p.h.points * p.w.reach(width) * p.w.step * lanes;
   t.column_floats = p.h.points * p.w.reach(chunk_groups) * lanes;
-  t.result_floats = (p.h.outputs * width * p.w.group_span() + lanes) * lanes;
+  t.result_floats = (p.phases() * p.h.outputs * width * p.w.group_span() + lanes) * lanes;
   return t;
 }
 

@@ -7,11 +7,14 @@
 
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/kernels/conv/winograd_scheme.h"
+#include "convoy/shape/taps.h"
 
 namespace convoy::kernels::winograd {
 
-/// Outputs of one axis in tiles. With a dilation d the outputs d apart see inputs d apart, so a group of d tiles covers d * outputs
-/// positions side by side; the last group has fewer tiles where none of a tile's outputs exists.
+/// Outputs of one axis in tiles. At a stride the inputs fall into `step` phases, each with taps of its own, over which the products
+/// are summed; in the direction of the gradient an output stands for the `phases` results side by side that see the same inputs.
+/// With a dilation d the outputs d apart see inputs d apart, so a group of d tiles covers d * outputs positions side by side; the
+/// last group has fewer tiles where none of a tile's outputs exists.
 struct TiledAxis {
   int64_t outputs = 1;   // of a tile
   int64_t points = 1;    // of a tile
@@ -19,6 +22,11 @@ struct TiledAxis {
   int64_t size = 1;      // output positions
   int64_t source = 1;    // input positions
   int64_t first = 0;     // input position under tap 0 of output 0; negative: padding
+  int64_t kernel = 1;    // taps of the layer
+  int64_t step = 1;      // distance of the inputs that neighbours see through the same tap
+  int64_t phases = 1;    // results of an output
+  int64_t result = 1;    // result positions
+  int64_t base = 0;      // result position of output 0's first; negative: not one of the layer's
 
   int64_t group_span() const { return dilation * outputs; }
   int64_t groups() const { return (size + group_span() - 1) / group_span(); }
@@ -27,20 +35,21 @@ struct TiledAxis {
   }
   int64_t group_origin(int64_t tile) const { return tile / dilation * group_span(); }
   int64_t origin(int64_t tile) const { return group_origin(tile) + tile % dilation; }
-  /// Whether an input position lies under an output's taps. If none does, an output is exactly its bias.
-  bool sees_input(int64_t output) const {
-    for (int64_t k = 0; k <= points - outputs; ++k) {
-      const int64_t at = output + first + k * dilation;
+  /// Whether an input position lies under a result's taps. If none does, a result is exactly its bias.
+  bool sees_input(int64_t position) const {
+    const int64_t output = (position - base) / phases, phase = (position - base) % phases, last = points - outputs;
+    for (int64_t k = 0; phase + k * phases < kernel; ++k) {
+      const int64_t at = output * step + first + (step > 1 ? k : (last - k) * dilation);
       if (at >= 0 && at < source) return true;
     }
     return false;
   }
-  /// Input positions under `count` groups.
+  /// Input positions of one phase under `count` groups.
   int64_t reach(int64_t count) const { return count * group_span() + (points - outputs) * dilation; }
 };
 
 /// Forward and grad_input alike: results from sources through taps at stride 1. The taps along the depth axis are not transformed:
-/// their products are summed over, as over channels.
+/// their products are summed over, as over channels and over the phases of the sources.
 struct Problem {
   int64_t batch, groups;
   int64_t channels, results;  // per group
@@ -49,8 +58,15 @@ struct Problem {
   bool flipped;  // grad_input: the weight is (channels, results, taps), the taps run backwards
 
   int64_t points() const { return h.points * w.points; }
+  int64_t phases() const { return h.phases * w.phases; }
+  /// Vectors of results: [channels / lanes][phase].
+  int64_t vectors(int64_t lanes) const { return (results + lanes - 1) / lanes * phases(); }
+  /// Vectors that are multiplied and transformed back together.
+  int64_t unit() const { return std::max<int64_t>(phases(), 2); }
   int64_t rows() const { return batch * d.size * h.tiles(); }
-  int64_t depth() const { return d.points * channels; }
+  /// Depth taps and phases of the sources: [depth tap][phase].
+  int64_t slices() const { return d.points * h.step * w.step; }
+  int64_t depth() const { return slices() * channels; }
 };
 
 inline Problem make_problem(const ConvShape& s, Direction direction, const Scheme& scheme_h, const Scheme& scheme_w) {
@@ -68,9 +84,21 @@ inline Problem make_problem(const ConvShape& s, Direction direction, const Schem
     t.outputs = outputs;
     t.points = points;
     t.dilation = from.dilation;
-    t.size = p.flipped ? s.input[a] : s.output[a];
+    t.kernel = from.kernel_size;
+    t.result = p.flipped ? s.input[a] : s.output[a];
     t.source = p.flipped ? s.output[a] : s.input[a];
-    t.first = p.flipped ? from.pad_begin - from.dilation * (from.kernel_size - 1) : -from.pad_begin;
+    if (p.flipped) {
+      // Result i sees the gradients (i + pad) / stride - k dilation, through the tap (i + pad) mod stride + k stride.
+      const int64_t begin = shape::floor_div(from.pad_begin, from.stride);
+      t.phases = from.stride;
+      t.base = begin * from.stride - from.pad_begin;
+      t.size = shape::floor_div(t.result - 1 + from.pad_begin, from.stride) + 1 - begin;
+      t.first = begin - from.dilation * (points - outputs);
+    } else {
+      t.step = from.stride;
+      t.size = t.result;
+      t.first = -from.pad_begin;
+    }
     return t;
   };
   p.d = axis(0, 1, s.axes[0].kernel_size);

@@ -29,14 +29,28 @@ struct None {
   static HWY_INLINE void Output(const Floats* m, Floats* y) { y[0] = m[0]; }
 };
 
-struct F23 {
-  static constexpr const winograd::Scheme& kScheme = winograd::kF23;
+// B^T for 0, +-1, infinity, shared by F(3,2) and F(2,3).
+struct FourPoints {
   static HWY_INLINE void Input(const Floats* x, Floats* v) {
     v[0] = hn::Sub(x[2], x[0]);
     v[1] = hn::Add(x[2], x[1]);
     v[2] = hn::Sub(x[2], x[1]);
     v[3] = hn::Sub(x[3], x[1]);
   }
+};
+
+struct F32 : FourPoints {
+  static constexpr const winograd::Scheme& kScheme = winograd::kF32;
+  static HWY_INLINE void Output(const Floats* m, Floats* y) {
+    const Floats even = hn::Add(m[1], m[2]);
+    y[0] = hn::Add(m[0], even);
+    y[1] = hn::Sub(m[1], m[2]);
+    y[2] = hn::Add(m[3], even);
+  }
+};
+
+struct F23 : FourPoints {
+  static constexpr const winograd::Scheme& kScheme = winograd::kF23;
   static HWY_INLINE void Output(const Floats* m, Floats* y) {
     y[0] = hn::Add(m[0], hn::Add(m[1], m[2]));
     y[1] = hn::Add(m[3], hn::Sub(m[1], m[2]));
