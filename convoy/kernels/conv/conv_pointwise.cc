@@ -229,7 +229,7 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
 HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles, const pointwise::Arrays& io,
                            const SplitEpilogue& epilogue, const Rectangle& part, const PointwiseScratch& floats, float* scratch) {
   const int64_t group = part.image % p.groups, packed_group = tiles.packed_rows() * p.channels, step = tiles.step;
-  const int64_t begin = part.begin, end = part.end;
+  const int64_t begin = part.begin, end = part.end, result_plane = io.result_plane != 0 ? io.result_plane : p.map;
   Tap* const taps = reinterpret_cast<Tap*>(scratch);
   float* const slab = scratch + floats.taps;
   float* const sums = slab + floats.slab;
@@ -260,13 +260,13 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
     const int64_t tile_begin = part.unit_begin, tile_end = part.unit_end;
     const auto run = [&](int64_t i, int64_t c, int64_t at) HWY_ATTR {
       work.source = source_of(at - begin) + c * plane;
-      work.sums = result + tiles.begin(i) * p.map + at;
+      work.sums = result + tiles.begin(i) * result_plane + at;
       const int64_t rows = tiles.rows(i), pixels = std::min(step, end - at);
       const bool last = c + p.chain >= p.channels;
       tile::RunPixelTile<true>(work, rows, pixels, last ? &finish : nullptr);
-      if (last) epilogue.finish(work.sums, pixels, rows, p.map);
+      if (last) epilogue.finish(work.sums, pixels, rows, result_plane);
     };
-    work.sums_stride = p.map;
+    work.sums_stride = result_plane;
     for (int64_t c = 0; c < p.channels; c += p.chain) {
       if (tiles.gather) {  // panels follow each other in the slab, and stores along the rows
         for (int64_t i = tile_begin; i < tile_end; ++i) {
@@ -323,9 +323,9 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
     }
     for (int64_t at = begin; at < end;) {  // sample by sample
       const int64_t sample = at / p.map, length = std::min((sample + 1) * p.map, end) - at;
-      float* const to = result + (sample * p.groups * p.rows + row) * p.map + at % p.map;
-      tile::StoreChannels(sums + (at - begin) * rows_of_tile, rows_of_tile, length, count, finish, to, p.map);
-      epilogue.finish(to, length, count, p.map);
+      float* const to = result + (sample * p.groups * p.rows + row) * result_plane + at % p.map;
+      tile::StoreChannels(sums + (at - begin) * rows_of_tile, rows_of_tile, length, count, finish, to, result_plane);
+      epilogue.finish(to, length, count, result_plane);
       at += length;
     }
   }

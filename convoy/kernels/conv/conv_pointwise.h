@@ -31,6 +31,7 @@ struct Piece {
 struct Arrays {
   const float *source, *bias, *packed;
   float* result;
+  int64_t result_plane = 0;  // from channel to channel, if the result's planes are parts of larger ones or only partly there
 };
 
 Pieces pieces(const ConvShape& shape);
