@@ -1,12 +1,14 @@
 // convoy bench MODEL | --layer DESCRIPTOR | --problems FILE | --training NETWORK
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "cli/bench_model.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/training_benchmark.h"
+#include "convoy/core/measured_plans.h"
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/machine.h"
 #include "convoy/nn/vision_models.h"
@@ -25,7 +27,7 @@ struct Options {
   std::optional<std::string> layer, problems, training, direction, algorithm, accuracy;
   std::optional<int64_t> batch, size;
   std::optional<double> seconds;
-  bool explain = false, cold = false, repack = false;
+  bool explain = false, cold = false, repack = false, measure = false;
   std::string model;
   ModelBench model_bench;
 };
@@ -43,6 +45,7 @@ void declare(CLI::App& app, Options& options) {
   add_choice(app, "--direction", options.direction, {"forward", "grad_input", "grad_weight"}, "what to compute (forward)");
   add_text(app, "--algorithm", options.algorithm, "NAME", "run this algorithm instead of the planner's choice");
   add_choice(app, "--accuracy", options.accuracy, {"strict", "default", "fast"}, "how much rounding error may buy speed (default)");
+  app.add_flag("--measure", options.measure, "choose each algorithm by timing those that could be best, instead of by rule");
   app.add_flag("--cold", options.cold, "take the weight from memory in every call, as in a large network");
   app.add_flag("--repack", options.repack, "pack the weight in every call, as in training");
   add_number(app, "--seconds", options.seconds, 0, 600, true, "how long to measure each layer (0.5), or the training steps (5)");
@@ -161,6 +164,7 @@ report::Json describe(const Problem& problem, Direction direction, const plan::M
     report::Json row = report::Json::object({{"algorithm", candidate.kernel->name}});
     if (candidate.rejected.empty()) {
       row.set("predicted_ms", candidate.seconds * 1e3);
+      if (candidate.measured > 0) row.set("measured_ms", candidate.measured * 1e3);
     } else {
       row.set("rejected", candidate.rejected);
     }
@@ -170,13 +174,19 @@ report::Json describe(const Problem& problem, Direction direction, const plan::M
 }
 
 std::string explanation(const plan::Measurement& m, const report::Style& style) {
-  report::Table table({{""}, {"algorithm"}, {"predicted", report::Align::kRight}, {""}});
+  const std::vector<plan::ConvCandidate>& candidates = m.plan.candidates();
+  const bool measured = std::any_of(candidates.begin(), candidates.end(), [](const auto& c) { return c.measured > 0; });
+  std::vector<report::Column> columns{{""}, {"algorithm"}, {"predicted", report::Align::kRight}};
+  if (measured) columns.push_back({"measured", report::Align::kRight});
+  columns.push_back({""});
+  report::Table table(columns);
   const std::string_view chosen = m.plan.name();
-  for (const plan::ConvCandidate& candidate : m.plan.candidates()) {
-    const bool taken = chosen == candidate.kernel->name;
-    table.add_row({taken ? "*" : "", candidate.kernel->name,
-                   candidate.rejected.empty() ? report::duration(candidate.seconds) : "--",
-                   candidate.rejected.empty() ? (taken ? "taken" : "slower") : "refused: " + candidate.rejected});
+  for (const plan::ConvCandidate& candidate : candidates) {
+    const bool taken = chosen == candidate.kernel->name, runs = candidate.rejected.empty();
+    std::vector<std::string> cells{taken ? "*" : "", candidate.kernel->name, runs ? report::duration(candidate.seconds) : "--"};
+    if (measured) cells.push_back(candidate.measured > 0 ? report::duration(candidate.measured) : "--");
+    cells.push_back(runs ? (taken ? "taken" : "slower") : "refused: " + candidate.rejected);
+    table.add_row(cells);
   }
   return table.text(style, 2) + style.dim("  predicted for one sample on one nominal core") + "\n";
 }
@@ -224,6 +234,7 @@ int run_training(const Options& options, Session& session) {
 }
 
 int run(const Options& options, Session& session) {
+  if (options.measure) set_measured_plans(true);
   if (!options.model.empty()) {
     if (options.layer || options.problems || options.training || options.size || options.direction || options.algorithm ||
         options.explain || options.cold || options.repack)

@@ -4,6 +4,7 @@
 #include "convoy/autograd/functions.h"
 #include "convoy/autograd/variable.h"
 #include "convoy/core/accuracy.h"
+#include "convoy/core/measured_plans.h"
 #include "convoy/core/dtype.h"
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"

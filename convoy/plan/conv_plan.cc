@@ -4,6 +4,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/core/storage.h"
 #include "convoy/kernels/conv/conv_reference.h"
+#include "convoy/plan/fastest.h"
 
 namespace convoy::plan {
 
@@ -14,8 +15,8 @@ namespace {
 constexpr double kSamplesPerPacking = 4;
 constexpr int64_t kTrainingSamples = 8;
 
-// The cheapest algorithm that can run the shape. The reference closes every list, so there is one.
-// shape must be essential().
+// The cheapest algorithm that can run the shape, or the fastest one if it is to be measured. The reference closes every list, so
+// there is one. shape must be essential().
 const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direction, const ConvPlanOptions& options,
                                   std::vector<ConvCandidate>* candidates) {
   // A sample's results must not depend on the batch it is in; a weight gradient is the batch's.
@@ -45,7 +46,10 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
     }
     if (candidates != nullptr) candidates->push_back({kernel, reason != nullptr ? reason : "", seconds});
   }
-  return best;
+  if (!options.measured || !options.algorithm.empty()) return best;
+  if (candidates != nullptr) return fastest(shape, direction, options, *candidates);
+  std::vector<ConvCandidate> own;
+  return choose(shape, direction, options, &own);
 }
 
 // A weight packed into the front of the memory of one call.
@@ -86,7 +90,10 @@ template <class Io>
 void run_best(const shape::ConvShape& plain, Direction direction,
               void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&), const Io& io, bool training) {
   const shape::ConvShape shape = shape::essential(plain);
-  run_once(*choose(shape, direction, {.packed = false, .training = training}, nullptr), shape, run, io);
+  ConvPlanOptions options;
+  options.packed = false;
+  options.training = training;
+  run_once(*choose(shape, direction, options, nullptr), shape, run, io);
 }
 
 }  // namespace
@@ -146,6 +153,17 @@ void ConvPlan::run(const kernels::ConvGradInput<float>& io, Workspace& workspace
 void ConvPlan::run(const kernels::ConvGradWeight<float>& io, Workspace& workspace) const {
   workspace.clear();
   run_packing(*kernel_, shape_, &kernels::ConvKernel::grad_weight, io, workspace);
+}
+
+void ConvPlan::run(float* input, float* weight, const float* packed, float* output, Workspace& workspace) const {
+  switch (direction_) {
+    case Direction::kForward:
+      return run(kernels::ConvForward<float>{input, weight, nullptr, output, {}, packed}, workspace);
+    case Direction::kGradInput:
+      return run(kernels::ConvGradInput<float>{output, weight, nullptr, input, {}, packed}, workspace);
+    case Direction::kGradWeight:
+      return run(kernels::ConvGradWeight<float>{input, output, weight}, workspace);
+  }
 }
 
 Direction plain_direction(const shape::ConvShape& layer, Direction direction) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "convoy/core/accuracy.h"
+#include "convoy/core/measured_plans.h"
 #include "convoy/core/workspace.h"
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/shape/conv.h"
@@ -21,6 +22,7 @@ struct ConvCandidate {
   const kernels::ConvKernel* kernel = nullptr;
   std::string rejected;  // the reason, empty if it can run at this accuracy
   double seconds = 0;    // predicted on a nominal machine, one sample (grad_weight: all) and thread; 0 if rejected
+  double measured = 0;   // seconds of a call here, if the plan measured it
 };
 
 /// What a plan is made for.
@@ -29,6 +31,7 @@ struct ConvPlanOptions {
   Accuracy accuracy = convoy::accuracy();
   bool packed = true;     // weights are packed once and used again; false: the choice counts packing as part of a call
   bool training = false;  // not packed, and called with batches: packing and reading a weight is shared by several samples
+  bool measured = measured_plans();  // the choice is the fastest on this machine, found by running them
 };
 
 /// A weight in the order of one plan's algorithm. Cheap to copy; the memory is shared and lives as long as any copy.
@@ -48,7 +51,8 @@ class PackedWeight {
 /// The chosen algorithm for one direction of a plain (not transposed) float32 convolution.
 ///
 /// The choice depends on the shape of one sample (grad_weight, which sums over the batch: of all), the options and the instruction
-/// set alone, never on the thread count or a measurement, so that neither can change a result's bits.
+/// set alone, never on the thread count or a measurement, so that neither can change a result's bits; unless options.measured asks
+/// for it.
 class ConvPlan {
  public:
   /// Errors: ValueError if there is no algorithm of the name asked for, or it cannot run the shape.
@@ -77,6 +81,8 @@ class ConvPlan {
   void run(const kernels::ConvForward<float>& io, Workspace& workspace) const;
   void run(const kernels::ConvGradInput<float>& io, Workspace& workspace) const;
   void run(const kernels::ConvGradWeight<float>& io, Workspace& workspace) const;
+  /// The call whose data are `input`, `weight` and `output` of the layer, in whichever direction.
+  void run(float* input, float* weight, const float* packed, float* output, Workspace& workspace) const;
 
  private:
   shape::ConvShape shape_;

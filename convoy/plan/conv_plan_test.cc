@@ -37,6 +37,38 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(240, 240, 240, 28, 5, 1, 2), Direction::kGradWeight).name(), "conv_depthwise");
 }
 
+// Asked to measure, a plan takes the fastest of what it ran, and the process keeps to that.
+TEST(ConvPlan, MeasuresIfAsked) {
+  const auto s = layer(24, 8, 1, 20, 3, 1, 1);
+  for (const Direction direction : {Direction::kForward, Direction::kGradInput, Direction::kGradWeight}) {
+    ConvPlanOptions options;
+    options.measured = true;
+    const ConvPlan plan(s, direction, options), again(s, direction, options);
+    double least = 1;
+    const char* fastest = "";
+    size_t measured = 0;
+    for (size_t i = 0; i < plan.candidates().size(); ++i) {
+      const ConvCandidate& candidate = plan.candidates()[i];
+      EXPECT_EQ(candidate.measured, again.candidates()[i].measured);
+      if (candidate.measured == 0) continue;
+      EXPECT_EQ(candidate.rejected, "");
+      ++measured;
+      if (candidate.measured >= least) continue;
+      least = candidate.measured;
+      fastest = candidate.kernel->name;
+    }
+    EXPECT_GT(measured, 1u);
+    EXPECT_STREQ(plan.name(), fastest);
+    const ConvPlan by_rule(s, direction);
+    for (const ConvCandidate& candidate : by_rule.candidates()) EXPECT_EQ(candidate.measured, 0);
+    options.algorithm = "conv_reference";
+    EXPECT_STREQ(ConvPlan(s, direction, options).name(), "conv_reference");
+    options.accuracy = Accuracy::kStrict;
+    options.algorithm = "";
+    EXPECT_EQ(std::string(ConvPlan(s, direction, options).name()).find("winograd"), std::string::npos);
+  }
+}
+
 // Small maps of many channels read more weight than they multiply: F(2,3)'s is less than half of F(4,3)'s.
 TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
   for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {

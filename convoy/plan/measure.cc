@@ -45,19 +45,7 @@ Measurement measure_conv(const shape::ConvShape& layer, Direction direction, con
   size_t calls = 0;
   const auto run = [&] {
     const float* packed = copies.empty() ? nullptr : copies[calls++ % copies.size()].data();
-    switch (m.plan.direction()) {
-      case Direction::kForward:
-        return m.plan.run(
-            kernels::ConvForward<float>{input.data<float>(), weight.data<float>(), nullptr, output.data<float>(), {}, packed},
-            workspace);
-      case Direction::kGradInput:
-        return m.plan.run(
-            kernels::ConvGradInput<float>{output.data<float>(), weight.data<float>(), nullptr, input.data<float>(), {}, packed},
-            workspace);
-      case Direction::kGradWeight:
-        return m.plan.run(kernels::ConvGradWeight<float>{input.data<float>(), output.data<float>(), weight.data<float>()},
-                          workspace);
-    }
+    m.plan.run(input.data<float>(), weight.data<float>(), packed, output.data<float>(), workspace);
   };
   const auto elapsed = [](Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); };
   m.peak_flops = kernels::measure_peak_flops(m.threads);

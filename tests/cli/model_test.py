@@ -33,6 +33,14 @@ class Models(tool.TestCase):
         self.assertLessEqual(document["min_ms"], document["median_ms"])
         self.assertGreater(len(document["layers"]), 0)
 
+    def test_bench_chooses_by_measuring_if_asked(self):
+        layer = ["bench", "--layer", "ic8 oc8 i12 k3 p1", "--seconds", "0.01", "--json"]
+        document = self.json_of(run(*layer, "--measure"), "convoy.bench/1")
+        measured = {row["algorithm"]: row["measured_ms"] for row in document["candidates"] if "measured_ms" in row}
+        self.assertEqual(document["algorithm"], min(measured, key=measured.get))
+        self.assertIn("measured", run(*layer[:-1], "--measure", "--explain").out)
+        self.assertFalse(any("measured_ms" in row for row in self.json_of(run(*layer), "convoy.bench/1")["candidates"]))
+
     def test_fuse_folds_and_proves_it(self):
         path = os.path.join(self.folder, "folded.onnx")
         document = self.json_of(run("fuse", MODEL, "-o", path, "--verify", "3", "--json"), "convoy.fuse_model/1")
