@@ -79,6 +79,13 @@ TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
     EXPECT_STREQ(ConvPlan(layer(64, 128, 1, 32, 4, 2, 1), direction).name(), "conv_winograd_stride2");
     EXPECT_STREQ(ConvPlan(layer(192, 192, 1, 32, 5, 2, 2), direction).name(), "conv_winograd_stride2");
     EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 16, 4, 2, 1), direction).name(), "conv_direct");  // its weight is a quarter
+    EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 2, 1, 0), direction).name(), "conv_winograd_f3");
+    shape::ConvShape dilated;
+    dilated.rank = 1;
+    dilated.in_channels = dilated.out_channels = 128;
+    dilated.input[2] = 16000;
+    dilated.axes[2] = {2, 1, 512, 512, 512};
+    EXPECT_STREQ(ConvPlan(*shape::complete(dilated), direction).name(), "conv_winograd_f3");
     const ConvPlan strict(layer(128, 128, 1, 28, 3, 1, 1), direction, {.accuracy = Accuracy::kStrict});
     EXPECT_EQ(std::string(strict.name()).find("winograd"), std::string::npos);
   }

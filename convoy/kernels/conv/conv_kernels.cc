@@ -32,6 +32,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvDepthwiseForward,        //
       &kConvGroupedForward,          //
       &kConvWinogradF2Forward,       //
+      &kConvWinogradF3Forward,       //
       &kConvWinogradF4Forward,       //
       &kConvWinogradF5Forward,       //
       &kConvWinogradStride2Forward,  //
@@ -45,6 +46,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvDepthwiseGradInput,         //
       &kConvGroupedGradInput,           //
       &kConvWinogradF2GradInput,        //
+      &kConvWinogradF3GradInput,        //
       &kConvWinogradF4GradInput,        //
       &kConvWinogradF5GradInput,        //
       &kConvWinogradStride2GradInput,   //

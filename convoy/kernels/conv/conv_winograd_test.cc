@@ -38,7 +38,7 @@ TEST_P(Winograd, MatchesTheReference) {
     s.groups = pick(random, {1, 1, 1, 2});
     s.in_channels = s.groups * (s.groups == 1 ? pick(random, {1, 3, 8, 15, 16, 17, 30, 33, 64}) : pick(random, {16, 21, 32}));
     s.out_channels = s.groups * (s.groups == 1 ? pick(random, {1, 3, 8, 15, 16, 17, 31, 33, 47, 70}) : pick(random, {16, 21, 34}));
-    const int64_t kernel = pick(random, {3, 3, 5}), dilation = pick(random, {1, 1, 1, 2, 3});
+    const int64_t kernel = pick(random, {2, 3, 3, 5}), dilation = pick(random, {1, 1, 1, 2, 3});
     const bool narrow = s.rank > 1 && random() % 4 == 0;
     for (int a = s.first_axis(); a < 3; ++a) {
       const auto at = static_cast<size_t>(a);
@@ -47,6 +47,7 @@ TEST_P(Winograd, MatchesTheReference) {
       s.axes[at].kernel_size = a == 0 ? pick(random, {1, 2, 3}) : kernel;
       if (narrow && a == static_cast<int>(1 + random() % 2)) s.axes[at].kernel_size = 1;
       s.axes[at].dilation = random() % 5 == 0 ? pick(random, {1, 2, 8}) : dilation;
+      if (s.rank == 1 && random() % 2 == 0) s.axes[at].dilation = pick(random, {9, 16, 50, 70, 150});
       s.axes[at].pad_begin = pick(random, {0, 1, 1, 2, 3, 9});
       s.axes[at].pad_end = random() % 3 == 0 ? pick(random, {0, 1, 4}) : s.axes[at].pad_begin;
     }
@@ -171,7 +172,8 @@ TEST(WinogradErrors, StayInTheirTable) {
   const ErrorRow rows[] = {
       {&kConvWinogradF2Forward, 2, 3, 1, 3.5, 1.0},        {&kConvWinogradF4Forward, 2, 3, 1, 13.5, 2.5},
       {&kConvWinogradF4Forward, 1, 3, 1, 6.0, 2.0},        {&kConvWinogradF4Forward, 3, 3, 1, 12.0, 2.1},
-      {&kConvWinogradF5Forward, 2, 5, 1, 6.0, 1.8},        {&kConvWinogradStride2Forward, 2, 4, 2, 2.5, 1.0},
+      {&kConvWinogradF5Forward, 2, 5, 1, 6.0, 1.8},        {&kConvWinogradF3Forward, 2, 2, 1, 4.5, 1.3},
+      {&kConvWinogradF3Forward, 1, 2, 1, 4.5, 1.3},        {&kConvWinogradStride2Forward, 2, 4, 2, 2.5, 1.0},
       {&kConvWinogradStride2Forward, 1, 4, 2, 2.5, 1.0},   {&kConvWinogradStride2Forward, 2, 5, 2, 7.5, 1.9},
       {&kConvWinogradStride2GradInput, 2, 4, 2, 6.0, 1.3}, {&kConvWinogradStride2GradInput, 2, 5, 2, 9.5, 1.2},
   };

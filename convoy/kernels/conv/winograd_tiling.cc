@@ -33,7 +33,7 @@ Tiling make_tiling(const Problem& p, int64_t lanes, int threads) {
   const int64_t groups = std::max<int64_t>(p.w.groups(), 1);
 
   // Across: whole groups, about kSegmentTiles tiles.
-  const int64_t segment_groups = std::clamp<int64_t>(kSegmentTiles / p.w.dilation, 1, groups);
+  const int64_t segment_groups = std::clamp<int64_t>((p.fold > 0 ? kFoldedTiles : kSegmentTiles) / p.w.dilation, 1, groups);
   t.segments = ceil_div(groups, segment_groups);
   const int64_t width = ceil_div(groups, t.segments);
   // Along: as many tiles as the cache holds, in equal parts for the threads.
