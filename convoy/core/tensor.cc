@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "convoy/core/convert.h"
 #include "convoy/core/error.h"
-#include "convoy/core/parallel.h"
 #include "convoy/core/storage.h"
 #include "convoy/shape/checked.h"
 
@@ -12,7 +12,9 @@ namespace convoy {
 
 namespace {
 
-constexpr int64_t kGrain = 1 << 16;  // values per task of a conversion
+[[noreturn]] void refuse_undefined() {
+  throw Error("the tensor is undefined", "give it values first, for example Tensor::zeros({2, 3})");
+}
 
 }  // namespace
 
@@ -134,7 +136,7 @@ T* Tensor::data() {
 }
 template <class T>
 const T* Tensor::data() const {
-  if (!defined()) throw Error("the tensor is undefined", "give it values first, for example Tensor::zeros({2, 3})");
+  if (!defined()) refuse_undefined();
   if (dtype_ != dtype_of<T>::value) {
     throw Error(
         std::string("expected scalar type ") + scalar_type_name(dtype_of<T>::value) + " but found " + scalar_type_name(dtype_),
@@ -177,11 +179,9 @@ double Tensor::at(int64_t i) const {
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
+  if (!defined()) refuse_undefined();
   std::vector<T> values(static_cast<size_t>(numel_));
-  with_dtype(dtype_, [&](auto zero) {
-    const auto* p = data<decltype(zero)>();
-    for (int64_t i = 0; i < numel_; ++i) values[static_cast<size_t>(i)] = convert_element<T>(p[i]);
-  });
+  convert(data_, dtype_, values.data(), dtype_of<T>::value, numel_);
   return values;
 }
 template std::vector<float> Tensor::to_vector() const;
@@ -261,15 +261,7 @@ Tensor Tensor::clone() const {
 Tensor Tensor::to(DType dtype) const {
   if (!defined() || dtype == dtype_) return *this;
   Tensor t = empty(shape_, dtype);
-  with_dtype(dtype_, [&](auto from) {
-    with_dtype(dtype, [&](auto to) {
-      const auto* in = data<decltype(from)>();
-      auto* out = t.data<decltype(to)>();
-      parallel_ranges(numel_, kGrain, [=](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) out[i] = convert_element<decltype(to)>(in[i]);
-      });
-    });
-  });
+  convert(data_, dtype_, t.data_, dtype, numel_);
   return t;
 }
 

@@ -10,6 +10,7 @@
 #include "convoy/ops/checks.h"
 #include "convoy/ops/math.h"
 #include "convoy/ops/reduce.h"
+#include "convoy/ops/wide.h"
 
 namespace convoy {
 
@@ -140,20 +141,16 @@ Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b) {
   const bool integer = !is_floating(a.dtype());
   if (a.dtype() == DType::kBool) refuse_type(a.dtype(), kernel_name(kind));
   if (integer && kind == Arithmetic::kDiv) return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32));
-  if (is_16_bit_float(a.dtype())) {
-    return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32)).to(a.dtype());
-  }
+  if (const DType wide = wide_type(a.dtype()); wide != a.dtype()) return arithmetic(kind, a.to(wide), b.to(wide)).to(a.dtype());
   Tensor output = Tensor::empty(shape, a.dtype());
   const auto loop = kernels::make_broadcast<2>({&a.shape(), &b.shape()});
-  with_dtype(a.dtype(), [&](auto zero) {
+  with_wide(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (!std::is_same_v<T, bool> && !std::is_class_v<T>) {
-      if (integer && divides(kind) && output.numel() > 0 &&
-          std::find(b.data<T>(), b.data<T>() + b.numel(), T(0)) != b.data<T>() + b.numel()) {
-        throw Error("ZeroDivisionError", "the divisor has a 0 in it, and the quotient of integers by it has no value");
-      }
-      kernels::arithmetic(kind, loop, a.data<T>(), b.data<T>(), output.data<T>());
+    if (integer && divides(kind) && output.numel() > 0 &&
+        std::find(b.data<T>(), b.data<T>() + b.numel(), T(0)) != b.data<T>() + b.numel()) {
+      throw Error("ZeroDivisionError", "the divisor has a 0 in it, and the quotient of integers by it has no value");
     }
+    kernels::arithmetic(kind, loop, a.data<T>(), b.data<T>(), output.data<T>());
   });
   return output;
 }

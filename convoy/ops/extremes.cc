@@ -12,6 +12,7 @@
 #include "convoy/ops/math.h"
 #include "convoy/ops/reduce.h"
 #include "convoy/ops/slice.h"
+#include "convoy/ops/wide.h"
 
 namespace convoy::ops {
 
@@ -134,13 +135,11 @@ Tensor fold_groups(const Tensor& input, const std::vector<bool>& reduced, const 
     }
     for (size_t before = 0; before < axis; ++before) view.outer *= shape[before];
     Tensor output = Tensor::empty(shape, input.dtype());
-    with_dtype(input.dtype(), [&](auto zero) {
+    with_wide(input.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      if constexpr (!std::is_same_v<T, bool> && !std::is_class_v<T>) {
-        constexpr bool kProduct = std::is_same_v<F, Product>;
-        using Sum = std::conditional_t<!kProduct, T, std::conditional_t<std::is_integral_v<T>, uint64_t, double>>;
-        fold_axis<Sum>(view, f, values.data<T>(), output.data<T>());
-      }
+      constexpr bool kProduct = std::is_same_v<F, Product>;
+      using Sum = std::conditional_t<!kProduct, T, std::conditional_t<std::is_integral_v<T>, uint64_t, double>>;
+      fold_axis<Sum>(view, f, values.data<T>(), output.data<T>());
     });
     values = output;
   }
@@ -151,6 +150,19 @@ Tensor fold(ReduceKind kind, const Tensor& input, const std::vector<bool>& reduc
   if (kind == ReduceKind::kMax) return fold_groups(input, reduced, Larger());
   if (kind == ReduceKind::kMin) return fold_groups(input, reduced, Smaller());
   return fold_groups(input, reduced, Product());
+}
+
+// The largest or smallest of no values, in an integer type that is computed in a wider one: what the type ends with.
+Tensor extreme_of_none(ReduceKind kind, const Shape& shape, DType dtype) {
+  Tensor output = Tensor::empty(shape, dtype);
+  with_dtype(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (std::is_integral_v<T>) {
+      using Limits = std::numeric_limits<T>;
+      output.fill_(static_cast<double>(kind == ReduceKind::kMax ? Limits::min() : Limits::max()));
+    }
+  });
+  return output;
 }
 
 // log(sum(exp(x))) with the largest x taken out.
@@ -178,11 +190,9 @@ Tensor arg_largest(const Tensor& input, int64_t dim, bool keepdim, bool select_l
   if (!shape.empty() && !keepdim) shape.erase(shape.begin() + at);
   Tensor output = Tensor::empty(shape, DType::kInt64);
   const Tensor values = select_last && view.n > 1 ? slice(input, {{at, INT64_MAX, INT64_MIN, -1}}) : input;
-  with_dtype(input.dtype(), [&](auto zero) {
+  with_wide(input.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (!std::is_same_v<T, bool> && !std::is_class_v<T>) {
-      kernels::argmax_axis<T>(values.data<T>(), view.outer, view.n, view.inner, output.data<int64_t>());
-    }
+    kernels::argmax_axis<T>(values.data<T>(), view.outer, view.n, view.inner, output.data<int64_t>());
   });
   if (select_last) {
     auto* index = output.data<int64_t>();
@@ -191,22 +201,16 @@ Tensor arg_largest(const Tensor& input, int64_t dim, bool keepdim, bool select_l
   return output;
 }
 
-// In a type that has an order of its own.
-Tensor ordered(const Tensor& input) {
-  if (input.dtype() == DType::kBool) return input.to(DType::kUInt8);
-  return is_16_bit_float(input.dtype()) ? input.to(DType::kFloat32) : input;
-}
-
 }  // namespace
 
 Tensor argmax(const Tensor& input, int64_t dim, bool keepdim, bool select_last) {
   check_defined(input, "argmax", "input");
-  return arg_largest(ordered(input), dim, keepdim, select_last, "argmax");
+  return arg_largest(input.to(wide_type(input.dtype())), dim, keepdim, select_last, "argmax");
 }
 
 Tensor argmin(const Tensor& input, int64_t dim, bool keepdim, bool select_last) {
   check_defined(input, "argmin", "input");
-  const Tensor values = ordered(input);
+  const Tensor values = input.to(wide_type(input.dtype()));
   // Turned around: -x, and for integers -1 - x, which always fits.
   const Tensor turned = is_floating(values.dtype()) ? unary(Unary::kNeg, values)
                                                     : sub(Tensor::from(std::vector<int64_t>{-1}, {}).to(values.dtype()), values);
@@ -217,10 +221,7 @@ Tensor reduce(ReduceKind kind, const Tensor& input, const std::vector<int64_t>& 
   check_defined(input, kernel_name(kind), "input");
   const DType dtype = input.dtype();
   const bool extreme = kind == ReduceKind::kMax || kind == ReduceKind::kMin;
-  if (dtype == DType::kBool) {
-    if (!extreme) refuse_type(dtype, kernel_name(kind));
-    return reduce(kind, input.to(DType::kUInt8), dims, keepdim).to(dtype);
-  }
+  if (dtype == DType::kBool && !extreme) refuse_type(dtype, kernel_name(kind));
   if (is_16_bit_float(dtype)) {
     return reduce(kind, input.to(DType::kFloat32), dims, keepdim).to(dtype);
   }
@@ -235,7 +236,8 @@ Tensor reduce(ReduceKind kind, const Tensor& input, const std::vector<int64_t>& 
     case ReduceKind::kMax:
     case ReduceKind::kMin:
     case ReduceKind::kProd:
-      return fold(kind, input, reduced).reshape(shape);
+      if (extreme && integer && wide_type(dtype) != dtype && input.numel() == 0) return extreme_of_none(kind, shape, dtype);
+      return fold(kind, input.to(wide_type(dtype)), reduced).to(dtype).reshape(shape);
     case ReduceKind::kL1:
       return sum(unary(Unary::kAbs, input), dims, keepdim).to(dtype);
     case ReduceKind::kSumSquare:

@@ -12,6 +12,7 @@
 #include "convoy/kernels/elementwise/arithmetic_reference.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/dims.h"
+#include "convoy/ops/wide.h"
 
 namespace convoy::ops {
 
@@ -58,25 +59,28 @@ T combined(ScatterReduction reduction, T there, T coming) {
   return coming;
 }
 
-// Calls f(there, coming) with the arrays as their type; for kNone as bits of that size. Floats of 16 bits and bool cannot be
-// combined.
+// The input after f(there, coming) has seen the arrays as their type; for kNone as bits of that size. Floats of 16 bits and bool
+// cannot be combined.
 template <class F>
-void with_combinable(const char* function, ScatterReduction reduction, const Tensor& coming, Tensor& there, F&& f) {
+Tensor combine(const char* function, ScatterReduction reduction, const Tensor& coming, const Tensor& input, F&& f) {
+  const DType dtype = input.dtype();
   if (reduction == ScatterReduction::kNone) {
-    with_element_size(there.dtype(), [&](auto bits) {
+    Tensor there = input.clone();
+    with_element_size(dtype, [&](auto bits) {
       using T = decltype(bits);
       f(static_cast<T*>(there.raw_data()), static_cast<const T*>(coming.raw_data()));
     });
-    return;
+    return there;
   }
-  with_dtype(there.dtype(), [&](auto zero) {
+  if (dtype == DType::kBool || is_16_bit_float(dtype)) refuse_type(dtype, function);
+  const DType wide = wide_type(dtype);
+  Tensor there = wide == dtype ? input.clone() : input.to(wide);
+  const Tensor values = coming.to(wide);
+  with_wide(wide, [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_same_v<T, bool> || std::is_class_v<T>) {
-      refuse_type(there.dtype(), function);
-    } else {
-      f(there.data<T>(), coming.data<T>());
-    }
+    f(there.data<T>(), values.data<T>());
   });
+  return there.to(dtype);
 }
 
 // gather and scatter: the element of the large tensor that each element of the index names.
@@ -221,11 +225,9 @@ Tensor scatter(const Tensor& input, int64_t dim, const Tensor& given, const Tens
                         "index and src have one shape");
   }
   const std::vector<int64_t> offsets = element_offsets("scatter", input.shape(), axis, index);
-  Tensor output = input.clone();
-  with_combinable("scatter_reduce", reduction, source, output, [&](auto* to, const auto* from) {
+  return combine("scatter_reduce", reduction, source, input, [&](auto* to, const auto* from) {
     for (size_t i = 0; i < offsets.size(); ++i) to[offsets[i]] = combined(reduction, to[offsets[i]], from[i]);
   });
-  return output;
 }
 
 Tensor gather_nd(const Tensor& input, const Tensor& given, int64_t batch_dims) {
@@ -261,13 +263,11 @@ Tensor scatter_nd(const Tensor& input, const Tensor& given, const Tensor& update
     throw ShapeMismatch("scatter_nd: updates have shape " + to_string(updates.shape()) + ", expected " + to_string(expected),
                         "the indices have shape " + to_string(indices.shape()) + ", the input " + to_string(input.shape()));
   }
-  Tensor output = input.clone();
-  with_combinable("scatter_reduce", reduction, updates, output, [&](auto* to, const auto* from) {
+  return combine("scatter_reduce", reduction, updates, input, [&](auto* to, const auto* from) {
     for (const int64_t offset : runs.offsets) {
       for (int64_t k = 0; k < runs.length; ++k) to[offset + k] = combined(reduction, to[offset + k], *from++);
     }
   });
-  return output;
 }
 
 Tensor one_hot(const Tensor& given, int64_t depth, const Tensor& off_on, int64_t dim) {
@@ -303,12 +303,10 @@ Tensor one_hot(const Tensor& given, int64_t depth, const Tensor& off_on, int64_t
 Tensor nonzero(const Tensor& input) {
   check_defined(input, "nonzero", "input");
   std::vector<int64_t> found;
-  with_dtype(input.dtype(), [&](auto zero) {
-    const auto* values = input.data<decltype(zero)>();
-    for (int64_t i = 0; i < input.numel(); ++i) {
-      if (convert_element<bool>(values[i])) found.push_back(i);
-    }
-  });
+  const Tensor given = input.to(DType::kBool);
+  for (int64_t i = 0; i < given.numel(); ++i) {
+    if (given.data<bool>()[i]) found.push_back(i);
+  }
   const size_t rank = input.shape().size();
   Tensor output = Tensor::empty({static_cast<int64_t>(found.size()), static_cast<int64_t>(rank)}, DType::kInt64);
   int64_t* to = output.data<int64_t>();
@@ -326,40 +324,39 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
     if (t->numel() != 1)
       throw ShapeMismatch("range: start, end and step hold one value each, not " + to_string(t->shape()), "three numbers work");
   }
+  const DType dtype = start.dtype(), wide = wide_type(dtype);
+  if (dtype == DType::kBool || is_16_bit_float(dtype)) refuse_type(dtype, "arange_cpu");
+  if (wide != dtype) return range(start.to(wide), end.to(wide), step.to(wide)).to(dtype);
   Tensor output;
-  with_dtype(start.dtype(), [&](auto zero) {
+  with_wide(dtype, [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_same_v<T, bool> || std::is_class_v<T>) {
-      refuse_type(start.dtype(), "arange_cpu");
-    } else {
-      const T first = start.data<T>()[0], last = end.data<T>()[0], by = step.data<T>()[0];
-      if (by == 0) throw Error("step must be nonzero", "1 counts up, -1 down");
-      int64_t count = 0;
-      if constexpr (std::is_integral_v<T>) {
-        // The distance fits 64 bits without sign, whatever the ends are.
-        const bool up = by > 0;
-        if (up ? last > first : last < first) {
-          const uint64_t a = static_cast<uint64_t>(first), b = static_cast<uint64_t>(last), s = static_cast<uint64_t>(by);
-          const uint64_t distance = up ? b - a : a - b, stride = up ? s : 0 - s;
-          const uint64_t n = (distance - 1) / stride + 1;
-          if (n > static_cast<uint64_t>(INT64_MAX))
-            throw Error("numel: integer multiplication overflow", "a larger step gives fewer values");
-          count = static_cast<int64_t>(n);
-        }
-      } else {
-        const double n = std::ceil((static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(by));
-        if (!(n < 9e18))
-          throw Error("unsupported range: " + std::to_string(first) + " -> " + std::to_string(last), "finite numbers work");
-        count = std::max<int64_t>(0, static_cast<int64_t>(std::max(n, 0.0)));
+    const T first = start.data<T>()[0], last = end.data<T>()[0], by = step.data<T>()[0];
+    if (by == 0) throw Error("step must be nonzero", "1 counts up, -1 down");
+    int64_t count = 0;
+    if constexpr (std::is_integral_v<T>) {
+      // The distance fits 64 bits without sign, whatever the ends are.
+      const bool up = by > 0;
+      if (up ? last > first : last < first) {
+        const uint64_t a = static_cast<uint64_t>(first), b = static_cast<uint64_t>(last), s = static_cast<uint64_t>(by);
+        const uint64_t distance = up ? b - a : a - b, stride = up ? s : 0 - s;
+        const uint64_t n = (distance - 1) / stride + 1;
+        if (n > static_cast<uint64_t>(INT64_MAX))
+          throw Error("numel: integer multiplication overflow", "a larger step gives fewer values");
+        count = static_cast<int64_t>(n);
       }
-      output = Tensor::empty({count}, start.dtype());
-      T* to = output.data<T>();
-      for (int64_t i = 0; i < count; ++i) {
-        if constexpr (std::is_integral_v<T>) {
-          to[i] = static_cast<T>(static_cast<uint64_t>(first) + static_cast<uint64_t>(i) * static_cast<uint64_t>(by));
-        } else {
-          to[i] = static_cast<T>(static_cast<double>(first) + static_cast<double>(i) * static_cast<double>(by));
-        }
+    } else {
+      const double n = std::ceil((static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(by));
+      if (!(n < 9e18))
+        throw Error("unsupported range: " + std::to_string(first) + " -> " + std::to_string(last), "finite numbers work");
+      count = std::max<int64_t>(0, static_cast<int64_t>(std::max(n, 0.0)));
+    }
+    output = Tensor::empty({count}, dtype);
+    T* to = output.data<T>();
+    for (int64_t i = 0; i < count; ++i) {
+      if constexpr (std::is_integral_v<T>) {
+        to[i] = static_cast<T>(static_cast<uint64_t>(first) + static_cast<uint64_t>(i) * static_cast<uint64_t>(by));
+      } else {
+        to[i] = static_cast<T>(static_cast<double>(first) + static_cast<double>(i) * static_cast<double>(by));
       }
     }
   });
@@ -368,14 +365,13 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
 
 Tensor eye(int64_t rows, int64_t columns, int64_t diagonal, DType dtype) {
   Tensor output = Tensor::zeros({rows, columns}, dtype);
-  with_dtype(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    T* to = output.data<T>();
-    if (diagonal <= -rows || diagonal >= columns) return;
-    for (int64_t r = std::max<int64_t>(0, -diagonal); r < rows && r + diagonal < columns; ++r) {
-      to[r * columns + r + diagonal] = convert_element<T>(1.0f);
-    }
-  });
+  if (diagonal <= -rows || diagonal >= columns) return output;
+  const Tensor one = Tensor::ones({}, dtype);
+  const size_t size = element_size(dtype);
+  for (int64_t r = std::max<int64_t>(0, -diagonal); r < rows && r + diagonal < columns; ++r) {
+    std::memcpy(static_cast<char*>(output.raw_data()) + static_cast<size_t>(r * columns + r + diagonal) * size, one.raw_data(),
+                size);
+  }
   return output;
 }
 
@@ -383,29 +379,28 @@ Tensor cumsum(const Tensor& input, int64_t dim, bool exclusive, bool reverse) {
   check_defined(input, "cumsum", "input");
   const int64_t axis = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), axis);
-  Tensor output = Tensor::empty(input.shape(), input.dtype());
-  if (output.numel() == 0) return output;
-  with_dtype(input.dtype(), [&](auto zero) {
+  const DType dtype = input.dtype(), wide = is_16_bit_float(dtype) ? DType::kFloat64 : wide_type(dtype);
+  if (input.numel() == 0) return input.clone();
+  if (dtype == DType::kBool) refuse_type(dtype, "cumsum_out_cpu");
+  if (wide != dtype) return cumsum(input.to(wide), dim, exclusive, reverse).to(dtype);
+  Tensor output = Tensor::empty(input.shape(), dtype);
+  with_wide(dtype, [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_same_v<T, bool>) {
-      refuse_type(input.dtype(), "cumsum_out_cpu");
-    } else {
-      using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
-      const T* from = input.data<T>();
-      T* to = output.data<T>();
-      parallel_ranges(view.outer * view.inner, std::max<int64_t>(1, kGrain / view.n), [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r) {
-          const int64_t base = r / view.inner * view.n * view.inner + r % view.inner;
-          Sum sum = 0;
-          for (int64_t i = 0; i < view.n; ++i) {
-            const int64_t at = base + (reverse ? view.n - 1 - i : i) * view.inner;
-            const Sum next = sum + static_cast<Sum>(from[at]);
-            to[at] = static_cast<T>(exclusive ? sum : next);
-            sum = next;
-          }
+    using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
+    const T* from = input.data<T>();
+    T* to = output.data<T>();
+    parallel_ranges(view.outer * view.inner, std::max<int64_t>(1, kGrain / view.n), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t base = r / view.inner * view.n * view.inner + r % view.inner;
+        Sum sum = 0;
+        for (int64_t i = 0; i < view.n; ++i) {
+          const int64_t at = base + (reverse ? view.n - 1 - i : i) * view.inner;
+          const Sum next = sum + static_cast<Sum>(from[at]);
+          to[at] = static_cast<T>(exclusive ? sum : next);
+          sum = next;
         }
-      });
-    }
+      }
+    });
   });
   return output;
 }
@@ -419,37 +414,35 @@ std::pair<Tensor, Tensor> topk(const Tensor& input, int64_t k, int64_t dim, bool
   }
   const DType dtype = input.dtype();
   if (dtype == DType::kBool) refuse_type(dtype, "topk_cpu");
-  if (is_16_bit_float(dtype)) {
-    auto wide = topk(input.to(DType::kFloat32), k, dim, largest);
-    return {wide.first.to(dtype), wide.second};
+  if (const DType wide = wide_type(dtype); wide != dtype) {
+    auto result = topk(input.to(wide), k, dim, largest);
+    return {result.first.to(dtype), result.second};
   }
   Shape shape = input.shape();
   if (!shape.empty()) shape[static_cast<size_t>(axis)] = k;
   std::pair<Tensor, Tensor> result{Tensor::empty(shape, dtype), Tensor::empty(shape, DType::kInt64)};
   if (result.first.numel() == 0) return result;
-  with_dtype(dtype, [&](auto zero) {
+  with_wide(dtype, [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (!std::is_same_v<T, bool> && !std::is_class_v<T>) {
-      const T* from = input.data<T>();
-      T* values = result.first.data<T>();
-      int64_t* indices = result.second.data<int64_t>();
-      std::vector<int64_t> order(static_cast<size_t>(view.n));
-      for (int64_t r = 0; r < view.outer * view.inner; ++r) {
-        const T* row = from + r / view.inner * view.n * view.inner + r % view.inner;
-        const auto at = [&](int64_t i) { return row[i * view.inner]; };
-        std::iota(order.begin(), order.end(), 0);
-        const auto before = [&](int64_t i, int64_t j) {
-          const T a = at(i), b = at(j);
-          if (is_nan(a) != is_nan(b)) return is_nan(a) == largest;
-          if (a == b || is_nan(a)) return i < j;
-          return largest ? a > b : a < b;
-        };
-        std::partial_sort(order.begin(), order.begin() + k, order.end(), before);
-        const int64_t base = r / view.inner * k * view.inner + r % view.inner;
-        for (int64_t i = 0; i < k; ++i) {
-          values[base + i * view.inner] = at(order[static_cast<size_t>(i)]);
-          indices[base + i * view.inner] = order[static_cast<size_t>(i)];
-        }
+    const T* from = input.data<T>();
+    T* values = result.first.data<T>();
+    int64_t* indices = result.second.data<int64_t>();
+    std::vector<int64_t> order(static_cast<size_t>(view.n));
+    for (int64_t r = 0; r < view.outer * view.inner; ++r) {
+      const T* row = from + r / view.inner * view.n * view.inner + r % view.inner;
+      const auto at = [&](int64_t i) { return row[i * view.inner]; };
+      std::iota(order.begin(), order.end(), 0);
+      const auto before = [&](int64_t i, int64_t j) {
+        const T a = at(i), b = at(j);
+        if (is_nan(a) != is_nan(b)) return is_nan(a) == largest;
+        if (a == b || is_nan(a)) return i < j;
+        return largest ? a > b : a < b;
+      };
+      std::partial_sort(order.begin(), order.begin() + k, order.end(), before);
+      const int64_t base = r / view.inner * k * view.inner + r % view.inner;
+      for (int64_t i = 0; i < k; ++i) {
+        values[base + i * view.inner] = at(order[static_cast<size_t>(i)]);
+        indices[base + i * view.inner] = order[static_cast<size_t>(i)];
       }
     }
   });

@@ -11,6 +11,7 @@
 #include "convoy/kernels/elementwise/select.h"
 #include "convoy/kernels/elementwise/unary.h"
 #include "convoy/ops/checks.h"
+#include "convoy/ops/wide.h"
 
 namespace convoy::ops {
 
@@ -27,22 +28,17 @@ const char* kernel_name(Unary kind) {
 
 constexpr bool keeps_integers(Unary kind) { return kind <= Unary::kRound; }
 
-// A bool per value.
+// A bool per value; false for integers.
 template <class F>
 Tensor test(const Tensor& input, F&& f) {
+  if (!is_floating(input.dtype())) return Tensor::zeros(input.shape(), DType::kBool);
+  if (is_16_bit_float(input.dtype())) return test(input.to(DType::kFloat32), f);
   Tensor output = Tensor::empty(input.shape(), DType::kBool);
-  with_dtype(input.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T* from = input.data<T>();
+  with_floating(input.dtype(), [&](auto zero) {
+    const auto* from = input.data<decltype(zero)>();
     bool* to = output.data<bool>();
     parallel_ranges(input.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        if constexpr (std::is_class_v<T>) {
-          to[i] = f(static_cast<float>(from[i]));
-        } else {
-          to[i] = f(from[i]);
-        }
-      }
+      for (int64_t i = begin; i < end; ++i) to[i] = f(from[i]);
     });
   });
   return output;
@@ -68,14 +64,12 @@ Tensor unary(Unary kind, const Tensor& input) {
   check_defined(input, kernel_name(kind), "input");
   const DType dtype = input.dtype();
   if (dtype == DType::kBool) refuse_type(dtype, kernel_name(kind));
-  if (is_16_bit_float(dtype)) return unary(kind, input.to(DType::kFloat32)).to(dtype);
   if (!is_floating(dtype) && !keeps_integers(kind)) return unary(kind, input.to(DType::kFloat32));
+  if (const DType wide = wide_type(dtype); wide != dtype) return unary(kind, input.to(wide)).to(dtype);
   Tensor output = Tensor::empty(input.shape(), dtype);
-  with_dtype(dtype, [&](auto zero) {
+  with_wide(dtype, [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (!std::is_same_v<T, bool> && !std::is_class_v<T>) {
-      kernels::unary(kind, input.data<T>(), output.data<T>(), input.numel());
-    }
+    kernels::unary(kind, input.data<T>(), output.data<T>(), input.numel());
   });
   return output;
 }
@@ -86,11 +80,9 @@ Tensor clamp(const Tensor& input, const Tensor& min, const Tensor& max) {
   check_bound(max, input, "max");
   const DType dtype = input.dtype();
   if (dtype == DType::kBool) refuse_type(dtype, "clamp_cpu");
-  if (is_16_bit_float(dtype)) {
-    return clamp(input.to(DType::kFloat32), min.to(DType::kFloat32), max.to(DType::kFloat32)).to(dtype);
-  }
+  if (const DType wide = wide_type(dtype); wide != dtype) return clamp(input.to(wide), min.to(wide), max.to(wide)).to(dtype);
   Tensor output = Tensor::empty(input.shape(), dtype);
-  with_dtype(dtype, [&](auto zero) {
+  with_wide(dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_floating_point_v<T>) {
       constexpr T kInfinity = std::numeric_limits<T>::infinity();
@@ -99,7 +91,7 @@ Tensor clamp(const Tensor& input, const Tensor& min, const Tensor& max) {
       if (std::isnan(low)) return output.fill_(low);
       kernels::activation(Activation::kHardtanh, {static_cast<double>(low), static_cast<double>(high)}, input.data<T>(),
                           output.data<T>(), input.numel());
-    } else if constexpr (!std::is_same_v<T, bool> && !std::is_class_v<T>) {
+    } else {
       const T low = bound(min, std::numeric_limits<T>::min()), high = bound(max, std::numeric_limits<T>::max());
       const T* from = input.data<T>();
       T* to = output.data<T>();
@@ -118,15 +110,13 @@ Tensor isnan(const Tensor& input) {
 
 Tensor isinf(const Tensor& input, bool positive, bool negative) {
   check_defined(input, "isinf", "input");
-  return test(input, [=](auto x) {
-    if constexpr (std::is_floating_point_v<decltype(x)>) return std::isinf(x) && (x > 0 ? positive : negative);
-    return false;
-  });
+  return test(input, [=](auto x) { return std::isinf(x) && (x > 0 ? positive : negative); });
 }
 
 Tensor logical_not(const Tensor& input) {
   check_defined(input, "logical_not", "input");
-  return test(input, [](auto x) { return x == decltype(x)(0); });
+  const Tensor x = input.to(DType::kBool);
+  return compare(Comparison::kEqual, x, Tensor::zeros({}, DType::kBool));
 }
 
 Tensor compare(Comparison kind, const Tensor& a, const Tensor& b) {
@@ -136,10 +126,7 @@ Tensor compare(Comparison kind, const Tensor& a, const Tensor& b) {
   if (is_16_bit_float(a.dtype())) return compare(kind, a.to(DType::kFloat32), b.to(DType::kFloat32));
   Tensor output = Tensor::empty(broadcast_shape(a.shape(), b.shape()), DType::kBool);
   const auto loop = kernels::make_broadcast<2>({&a.shape(), &b.shape()});
-  with_dtype(a.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    if constexpr (!std::is_class_v<T>) kernels::compare(kind, loop, a.data<T>(), b.data<T>(), output.data<bool>());
-  });
+  kernels::compare(kind, a.dtype(), loop, a.raw_data(), b.raw_data(), output.data<bool>());
   return output;
 }
 

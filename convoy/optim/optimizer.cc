@@ -8,6 +8,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/optim/update.h"
 
 namespace convoy::optim {
 
@@ -81,48 +82,6 @@ void with_floating_type(DType dtype, F&& update) {
     update(double{});
   }
 }
-
-template <class T>
-struct SgdUpdate {
-  T negative_lr, momentum, one_minus_dampening, weight_decay;
-  bool nesterov;
-
-  // Both loops read their constants from a local copy, which no write through p can change.
-  void plain(T* p, const T* grad, int64_t begin, int64_t end) const {
-    const SgdUpdate u = *this;
-    for (int64_t i = begin; i < end; ++i) p[i] += u.negative_lr * (u.weight_decay == 0 ? grad[i] : grad[i] + u.weight_decay * p[i]);
-  }
-  // In the first step the buffer takes the gradient undamped.
-  void with_momentum(T* p, const T* grad, T* buffer, bool first, int64_t begin, int64_t end) const {
-    const SgdUpdate u = *this;
-    for (int64_t i = begin; i < end; ++i) {
-      const T g = u.weight_decay == 0 ? grad[i] : grad[i] + u.weight_decay * p[i];
-      const T b = first ? g : buffer[i] * u.momentum + u.one_minus_dampening * g;
-      buffer[i] = b;
-      p[i] += u.negative_lr * (u.nesterov ? g + u.momentum * b : b);
-    }
-  }
-};
-
-template <class T>
-struct AdamUpdate {
-  T beta1, one_minus_beta1, beta2, one_minus_beta2, eps, weight_decay, shrink, negative_step_size, bias_correction2_sqrt;
-
-  template <bool kAmsgrad>
-  void run(T* p, const T* grad, T* m, T* v, T* v_max, int64_t begin, int64_t end) const {
-    const AdamUpdate u = *this;
-    for (int64_t i = begin; i < end; ++i) {
-      const T value = p[i] * u.shrink;
-      const T g = u.weight_decay == 0 ? grad[i] : grad[i] + u.weight_decay * value;
-      m[i] = m[i] * u.beta1 + u.one_minus_beta1 * g;
-      v[i] = v[i] * u.beta2 + u.one_minus_beta2 * g * g;
-      T second = v[i];
-      if constexpr (kAmsgrad) second = v_max[i] = !(second < v_max[i]) ? second : v_max[i];  // NaN stays, as in torch.maximum
-      const T denominator = std::sqrt(second) / u.bias_correction2_sqrt + u.eps;
-      p[i] = value + u.negative_step_size * m[i] / denominator;
-    }
-  }
-};
 
 // Reads a checkpoint: every entry must be taken exactly once.
 class StateReader {
@@ -328,13 +287,7 @@ void Adam::step() {
       T* const m = moments.exp_avg.data<T>();
       T* const v = moments.exp_avg_sq.data<T>();
       T* const v_max = options_.amsgrad ? moments.max_exp_avg_sq.data<T>() : nullptr;
-      parallel_ranges(parameter.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        if (v_max == nullptr) {
-          update.template run<false>(p, g, m, v, nullptr, begin, end);
-        } else {
-          update.template run<true>(p, g, m, v, v_max, begin, end);
-        }
-      });
+      parallel_ranges(parameter.numel(), kGrain, [&](int64_t begin, int64_t end) { update.run(p, g, m, v, v_max, begin, end); });
     });
   }
 }

@@ -90,12 +90,6 @@ void arithmetic(Arithmetic kind, const Broadcast<2>& loop, const T* a, const T* 
 CONVOY_ARITHMETIC(float);
 CONVOY_ARITHMETIC(double);
 CONVOY_ARITHMETIC(int64_t);
-CONVOY_ARITHMETIC(int32_t);
-CONVOY_ARITHMETIC(int16_t);
-CONVOY_ARITHMETIC(int8_t);
-CONVOY_ARITHMETIC(uint8_t);
-CONVOY_ARITHMETIC(uint16_t);
-CONVOY_ARITHMETIC(uint32_t);
 CONVOY_ARITHMETIC(uint64_t);
 #undef CONVOY_ARITHMETIC
 

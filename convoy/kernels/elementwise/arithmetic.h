@@ -9,7 +9,7 @@
 
 namespace convoy::kernels {
 
-/// output = a (op) b over the broadcast axes, for float, double and all integers. Integers wrap; their divisors must not be 0, and
+/// output = a (op) b over the broadcast axes, for float, double, int64 and uint64. Integers wrap; their divisors must not be 0, and
 /// kDiv is not for them.
 template <class T>
 void arithmetic(Arithmetic kind, const Broadcast<2>& loop, const T* a, const T* b, T* output) noexcept;

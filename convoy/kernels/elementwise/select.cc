@@ -1,28 +1,84 @@
 #include "convoy/kernels/elementwise/select.h"
 
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <functional>
+#include <type_traits>
+
 namespace convoy::kernels {
 
 namespace {
 
-// One row with strides of 0 or 1. A repeated operand becomes a constant, so that the loop is one the compiler turns into vectors.
-template <class A, class B, class Out, class F>
-void row(const A* a, int64_t a_stride, const B* b, int64_t b_stride, Out* output, int64_t n, const F& f) {
-  if (a_stride == 1 && b_stride == 1) {
-    for (int64_t i = 0; i < n; ++i) output[i] = f(a[i], b[i]);
-  } else if (a_stride == 1) {
-    const B v = *b;
-    for (int64_t i = 0; i < n; ++i) output[i] = f(a[i], v);
-  } else {
-    const A u = *a;
-    for (int64_t i = 0; i < n; ++i) output[i] = f(u, b[i]);
+// output[i] = (a[i] (op) b[i]) != negated.
+using Row = void (*)(const void* a, const void* b, bool* output, int64_t n, bool negated);
+
+template <class T, class Op>
+void row(const void* a, const void* b, bool* output, int64_t n, bool negated) {
+  const T *u = static_cast<const T*>(a), *v = static_cast<const T*>(b);
+  for (int64_t i = 0; i < n; ++i) output[i] = static_cast<bool>(Op()(u[i], v[i])) != negated;
+}
+
+// One of few loops: a > b is b < a.
+struct Loop {
+  Row row;
+  bool swapped = false, negated = false;
+};
+
+// Rows have strides of 0 or 1. A repeated operand is written out, for as many elements as one turn takes.
+void run(const Broadcast<2>& loop, size_t element_size, const void* a, const void* b, bool* output, const Loop& what) noexcept {
+  constexpr int64_t kTurn = 256;
+  const int64_t size = static_cast<int64_t>(element_size);
+  const bool repeats_a = loop.strides[0].back() == 0, repeats_b = loop.strides[1].back() == 0;
+  for_each_row(loop, [&](const auto& at, int64_t to, int64_t n) {
+    const char *u = static_cast<const char*>(a) + at[0] * size, *v = static_cast<const char*>(b) + at[1] * size;
+    alignas(64) char repeated[kTurn * sizeof(uint64_t)];
+    const int64_t turn = repeats_a || repeats_b ? std::min(n, kTurn) : n;
+    if (repeats_a || repeats_b) {
+      const char* const value = repeats_a ? u : v;
+      for (int64_t i = 0; i < turn; ++i) std::memcpy(repeated + i * size, value, element_size);
+    }
+    for (int64_t i = 0; i < n; i += turn) {
+      const char *const x = repeats_a ? repeated : u + i * size, *const y = repeats_b ? repeated : v + i * size;
+      what.row(what.swapped ? y : x, what.swapped ? x : y, output + to + i, std::min(turn, n - i), what.negated);
+    }
+  });
+}
+
+// Equal integers have the same bits, whatever their sign.
+Row equal_bits(size_t element_size) {
+  switch (element_size) {
+    case 1:
+      return row<uint8_t, std::equal_to<>>;
+    case 2:
+      return row<uint16_t, std::equal_to<>>;
+    case 4:
+      return row<uint32_t, std::equal_to<>>;
+    default:
+      return row<uint64_t, std::equal_to<>>;
   }
 }
 
-template <class T, class F>
-void rows(const Broadcast<2>& loop, const T* a, const T* b, bool* output, const F& f) {
-  const int64_t a_stride = loop.strides[0].back(), b_stride = loop.strides[1].back();
-  for_each_row(loop,
-               [&](const auto& at, int64_t to, int64_t n) { row(a + at[0], a_stride, b + at[1], b_stride, output + to, n, f); });
+template <class T>
+Loop compared(Comparison kind) {
+  constexpr bool kFloat = std::is_floating_point_v<T>;
+  switch (kind) {
+    case Comparison::kEqual:
+    case Comparison::kNotEqual: {
+      const bool negated = kind == Comparison::kNotEqual;
+      if constexpr (kFloat) return {row<T, std::equal_to<>>, false, negated};
+      return {equal_bits(sizeof(T)), false, negated};
+    }
+    case Comparison::kLess:
+    case Comparison::kGreater:
+      return {row<T, std::less<>>, kind == Comparison::kGreater};
+    case Comparison::kLessEqual:
+    case Comparison::kGreaterEqual:
+      break;
+  }
+  const bool greater = kind == Comparison::kGreaterEqual;
+  if constexpr (kFloat) return {row<T, std::less_equal<>>, greater};  // a NaN is neither
+  return {row<T, std::less<>>, !greater, true};
 }
 
 template <class T>
@@ -48,46 +104,32 @@ void select_typed(const Broadcast<3>& loop, const bool* condition, const T* a, c
 
 }  // namespace
 
-template <class T>
-void compare(Comparison kind, const Broadcast<2>& loop, const T* a, const T* b, bool* output) noexcept {
-  switch (kind) {
-    case Comparison::kEqual:
-      return rows(loop, a, b, output, [](T u, T v) { return u == v; });
-    case Comparison::kNotEqual:
-      return rows(loop, a, b, output, [](T u, T v) { return u != v; });
-    case Comparison::kLess:
-      return rows(loop, a, b, output, [](T u, T v) { return u < v; });
-    case Comparison::kLessEqual:
-      return rows(loop, a, b, output, [](T u, T v) { return u <= v; });
-    case Comparison::kGreater:
-      return rows(loop, a, b, output, [](T u, T v) { return u > v; });
-    case Comparison::kGreaterEqual:
-      return rows(loop, a, b, output, [](T u, T v) { return u >= v; });
-  }
+void compare(Comparison kind, DType dtype, const Broadcast<2>& loop, const void* a, const void* b, bool* output) noexcept {
+  const Loop what = with_dtype(dtype, [&](auto zero) -> Loop {
+    using T = decltype(zero);
+    if constexpr (std::is_class_v<T>) {
+      return {};
+    } else {
+      return compared<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>(kind);
+    }
+  });
+  assert(what.row != nullptr);
+  run(loop, element_size(dtype), a, b, output, what);
 }
-#define CONVOY_COMPARE(T) template void compare(Comparison, const Broadcast<2>&, const T*, const T*, bool*) noexcept
-CONVOY_COMPARE(float);
-CONVOY_COMPARE(double);
-CONVOY_COMPARE(int64_t);
-CONVOY_COMPARE(int32_t);
-CONVOY_COMPARE(int16_t);
-CONVOY_COMPARE(int8_t);
-CONVOY_COMPARE(uint8_t);
-CONVOY_COMPARE(uint16_t);
-CONVOY_COMPARE(uint32_t);
-CONVOY_COMPARE(uint64_t);
-CONVOY_COMPARE(bool);
-#undef CONVOY_COMPARE
 
 void logical(Logical kind, const Broadcast<2>& loop, const bool* a, const bool* b, bool* output) noexcept {
-  switch (kind) {
-    case Logical::kAnd:
-      return rows(loop, a, b, output, [](bool u, bool v) { return u && v; });
-    case Logical::kOr:
-      return rows(loop, a, b, output, [](bool u, bool v) { return u || v; });
-    case Logical::kXor:
-      return rows(loop, a, b, output, [](bool u, bool v) { return u != v; });
-  }
+  const auto what = [&]() -> Loop {
+    switch (kind) {
+      case Logical::kAnd:
+        return {row<uint8_t, std::bit_and<>>};
+      case Logical::kOr:
+        return {row<uint8_t, std::bit_or<>>};
+      case Logical::kXor:
+        break;
+    }
+    return {equal_bits(1), false, true};
+  };
+  run(loop, 1, a, b, output, what());
 }
 
 void select(const Broadcast<3>& loop, const bool* condition, size_t element_size, const void* a, const void* b,

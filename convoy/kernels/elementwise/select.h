@@ -3,14 +3,14 @@
 
 #include <cstdint>
 
+#include "convoy/core/dtype.h"
 #include "convoy/core/elementwise.h"
 #include "convoy/kernels/elementwise/broadcast.h"
 
 namespace convoy::kernels {
 
-/// output = a (op) b for float, double, bool and all integers.
-template <class T>
-void compare(Comparison kind, const Broadcast<2>& loop, const T* a, const T* b, bool* output) noexcept;
+/// output = a (op) b for arrays of float, double, bool or an integer type.
+void compare(Comparison kind, DType dtype, const Broadcast<2>& loop, const void* a, const void* b, bool* output) noexcept;
 
 void logical(Logical kind, const Broadcast<2>& loop, const bool* a, const bool* b, bool* output) noexcept;
 

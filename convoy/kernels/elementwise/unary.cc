@@ -67,12 +67,6 @@ void unary(Unary kind, const T* input, T* output, int64_t count) noexcept {
 template void unary(Unary, const float*, float*, int64_t) noexcept;
 template void unary(Unary, const double*, double*, int64_t) noexcept;
 template void unary(Unary, const int64_t*, int64_t*, int64_t) noexcept;
-template void unary(Unary, const int32_t*, int32_t*, int64_t) noexcept;
-template void unary(Unary, const int16_t*, int16_t*, int64_t) noexcept;
-template void unary(Unary, const int8_t*, int8_t*, int64_t) noexcept;
-template void unary(Unary, const uint8_t*, uint8_t*, int64_t) noexcept;
-template void unary(Unary, const uint16_t*, uint16_t*, int64_t) noexcept;
-template void unary(Unary, const uint32_t*, uint32_t*, int64_t) noexcept;
 template void unary(Unary, const uint64_t*, uint64_t*, int64_t) noexcept;
 
 }  // namespace convoy::kernels

@@ -7,7 +7,7 @@
 
 namespace convoy::kernels {
 
-/// output[i] = f(input[i]) for float and double; of the integers kAbs, kNeg and kSign only, which wrap.
+/// output[i] = f(input[i]) for float and double; of int64 and uint64 kAbs, kNeg and kSign only, which wrap.
 template <class T>
 void unary(Unary kind, const T* input, T* output, int64_t count) noexcept;
 

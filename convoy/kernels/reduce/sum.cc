@@ -222,12 +222,6 @@ template void argmax_axis(const float*, int64_t, int64_t, int64_t, int64_t*) noe
 template void argmax_axis(const double*, int64_t, int64_t, int64_t, int64_t*) noexcept;
 template void argmax_axis(const int64_t*, int64_t, int64_t, int64_t, int64_t*) noexcept;
 template void argmax_axis(const uint64_t*, int64_t, int64_t, int64_t, int64_t*) noexcept;
-template void argmax_axis(const uint32_t*, int64_t, int64_t, int64_t, int64_t*) noexcept;
-template void argmax_axis(const uint16_t*, int64_t, int64_t, int64_t, int64_t*) noexcept;
-template void argmax_axis(const uint8_t*, int64_t, int64_t, int64_t, int64_t*) noexcept;
-template void argmax_axis(const int8_t*, int64_t, int64_t, int64_t, int64_t*) noexcept;
-template void argmax_axis(const int16_t*, int64_t, int64_t, int64_t, int64_t*) noexcept;
-template void argmax_axis(const int32_t*, int64_t, int64_t, int64_t, int64_t*) noexcept;
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

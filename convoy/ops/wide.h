@@ -1,0 +1,30 @@
+// The types that loops over elements are compiled for, where a value does not change in a wider one.
+#pragma once
+
+#include "convoy/core/dtype.h"
+
+namespace convoy::ops {
+
+/// float32 for the floats of 16 bits, int64 for bool and the integers that it holds; the type itself else. Cut to a type's bits
+/// again, sums, products and quotients in int64 are those of the type.
+constexpr DType wide_type(DType dtype) {
+  if (is_16_bit_float(dtype)) return DType::kFloat32;
+  return is_floating(dtype) || dtype == DType::kUInt64 ? dtype : DType::kInt64;
+}
+
+/// Calls f with a value of a type that wide_type names.
+template <class F>
+void with_wide(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return f(float{});
+    case DType::kFloat64:
+      return f(double{});
+    case DType::kUInt64:
+      return f(uint64_t{});
+    default:
+      return f(int64_t{});
+  }
+}
+
+}  // namespace convoy::ops
