@@ -34,18 +34,35 @@ HWY_INLINE void Unroll(F&& f) {
 }
 #define CONVOY_UNROLLED HWY_ATTR __attribute__((always_inline))
 
+// Half a vector, where planes are narrow or rows have a short rest.
+constexpr bool kHalves = HWY_TARGET == HWY_AVX3;
+using Half = hn::CappedTag<float, kHalves ? HWY_LANES(float) / 2 : HWY_LANES(float)>;
+
+// GCC would fold the load into each of the multiply-adds that use it, and unaligned loads are what limits us.
+template <class Vector>
+HWY_INLINE void KeepInRegister(Vector& v) {
+#if HWY_TARGET == HWY_AVX3
+  asm volatile("" : "+v"(v.raw));
+#elif HWY_TARGET == HWY_AVX2
+  asm volatile("" : "+x"(v.raw));
+#else
+  (void)v;
+#endif
+}
+
 // Lanes whose column, `first` for lane 0, is in [0, width).
-HWY_INLINE Mask InsideLanes(int64_t first, int64_t width) {
-  const D d;
+template <class DV>
+HWY_INLINE hn::Mask<DV> InsideLanes(DV d, int64_t first, int64_t width) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto below = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(-first, 0, lanes)));
   const auto inside = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(width - first, 0, lanes)));
   return hn::AndNot(below, inside);
 }
+HWY_INLINE Mask InsideLanes(int64_t first, int64_t width) { return InsideLanes(D(), first, width); }
 
 // The lanes of `mask`, zero elsewhere. Memory behind other lanes is not touched: Highway promises that on x86 only.
-HWY_INLINE V LoadInside(Mask mask, const float* p) {
-  const D d;
+template <class DV>
+HWY_INLINE hn::Vec<DV> LoadInside(DV d, hn::Mask<DV> mask, const float* p) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
   return hn::MaskedLoad(mask, d, p);
 #else
@@ -59,6 +76,7 @@ HWY_INLINE V LoadInside(Mask mask, const float* p) {
   return hn::Load(d, values);
 #endif
 }
+HWY_INLINE V LoadInside(Mask mask, const float* p) { return LoadInside(D(), mask, p); }
 
 // to[phase phase_floats + j] = row[first + j step + phase] for columns j in [0, columns), zero where the row of `width` has none.
 // phase_floats is a multiple of the lanes and not below columns.
@@ -183,9 +201,9 @@ struct Finish {
       : clamp(epilogue.low > -std::numeric_limits<float>::infinity() || epilogue.high < std::numeric_limits<float>::infinity()),
         low(epilogue.low),
         high(epilogue.high) {}
-  HWY_INLINE void Store(V v, Mask mask, float* out, const float* residual) const {
-    const D d;
-    if (residual != nullptr) v = hn::Add(v, LoadInside(mask, residual));
+  template <class DV>
+  HWY_INLINE void Store(DV d, hn::Vec<DV> v, hn::Mask<DV> mask, float* out, const float* residual) const {
+    if (residual != nullptr) v = hn::Add(v, LoadInside(d, mask, residual));
     if (clamp) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
       v = hn::Min(hn::Set(d, high), hn::Max(hn::Set(d, low), v));  // x86 returns the second operand where one is NaN

@@ -7,12 +7,14 @@
 // interleaved when it is stored.
 //
 // What a tile is made of (which rows exist, which taps meet them) is the same in every plane, so it is worked out once for some
-// planes: with 14x14 maps a plane takes 0.04 microseconds, and working it out took as long again. Planes of at most half a vector's
-// width go two to a vector. Where a group has several output planes, two of them take from each input vector.
+// planes: with 14x14 maps a plane takes 0.04 microseconds, and working it out took as long again. Where a group has several output
+// planes, two of them take from each input vector. Whole kernels of 3x3 and 5x5 have tiles of their own
+// (conv_depthwise_kernel-inl.h).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_depthwise_tiles.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "convoy/kernels/conv/conv_depthwise_kernel-inl.h"
 #include "convoy/kernels/conv/conv_depthwise_tile-inl.h"
 #include "hwy/highway.h"
 
@@ -26,6 +28,19 @@
 #define CONVOY_KERNELS_CONV_DEPTHWISE_TILES_PLAN
 namespace convoy::kernels::depthwise {
 
+// Whether KernelRunner knows this: one plane under a kernel of 3x3 or 5x5, stride 1 or 2, and no tile of whose rows a border leaves
+// out more than half a kernel.
+inline bool has_whole_kernel(const Geometry& g) {
+  const int64_t size = g.w.kernel, stride = g.w.gradient ? 1 : g.h.stride;
+  if (g.sources != 1 || g.phases() != 1 || g.h.kernel != size || (size != 3 && size != 5)) return false;
+  if (g.d.kernel != 1 || g.d.stride != 1 || g.d.pad != 0) return false;
+  if (g.h.stride != g.w.stride || stride > 2 || g.w.dilation != 1 || (stride == 2 && g.h.dilation != 1)) return false;
+  const int64_t step = stride == 2 ? 1 : g.h.input_step(), first = g.h.taps(0, 0).input;
+  const int64_t last = first + (g.h.output - 1) * stride + (size - 1) * step;
+  const int64_t half = size / 2 * step;
+  return g.h.output / g.h.spacing() >= kRows && first >= -half && last <= g.h.input - 1 + half;
+}
+
 // How a job is cut: into chunks of columns, and rows of scratch memory where columns are sorted.
 struct TilePlan {
   Geometry g;
@@ -33,7 +48,8 @@ struct TilePlan {
   int64_t column_taps = 0;  // of all phases
   int64_t class_tiles;      // of a class of rows
   int64_t plane_tiles;
-  bool by_twos;  // stride 2 along h and w: no row is sorted
+  bool by_twos;       // stride 2 along h and w: no row is sorted
+  bool whole_kernel;  // 3x3 or 5x5 of one plane: AVX-512 has tiles of their own for it
   bool sorted;
   // Sorted rows: [source][slice][class of taps][row].
   int64_t sorted_columns = 0, phase_floats = 0, row_floats = 0, class_floats = 0, slice_floats = 0, source_floats = 0;
@@ -44,6 +60,7 @@ struct TilePlan {
     class_tiles = (g.h.most_outputs() + kRows - 1) / kRows;
     plane_tiles = g.d.output * g.h.output_classes() * class_tiles;
     by_twos = g.strided() && g.w.stride == 2 && g.w.dilation == 1 && g.h.stride == 2 && g.h.dilation == 1;
+    whole_kernel = has_whole_kernel(g);
     sorted = g.strided() && !by_twos;
     if (!sorted) return;
     sorted_columns = round_up(chunk + (g.w.kernel - 1) * g.w.dilation / g.w.stride, kLanes);
@@ -53,7 +70,7 @@ struct TilePlan {
     slice_floats = g.h.tap_classes() * class_floats;
     source_floats = g.d.kernel * slice_floats;
   }
-  int64_t scratch_floats() const { return g.sources * source_floats * (2 * g.phase_columns() <= kLanes ? 2 : 1); }
+  int64_t scratch_floats() const { return g.sources * source_floats; }
 };
 
 }  // namespace convoy::kernels::depthwise
@@ -94,7 +111,7 @@ struct Tiles {
 HWY_INLINE int TapRows(int64_t left, bool by_twos, bool pair) {
   static constexpr int8_t kAny[] = {0, 1, 2, 3, 2, 5, 3, 7, 5, 7, 7, 5};
   static constexpr int8_t kTwos[] = {0, 1, 1, 3, 3, 5, 3, 5, 5, 3, 5};
-  if (pair) return left >= 3 && (left != 4 || by_twos) ? 3 : left >= 2 && !by_twos ? 2 : 1;
+  if (pair || HWY_TARGET == HWY_SCALAR) return left >= 3 && (left != 4 || by_twos) ? 3 : left >= 2 && !by_twos ? 2 : 1;
   if (by_twos) return left < 11 ? kTwos[left] : 5;
   return left < 12 ? kAny[left] : 7;
 }
@@ -200,46 +217,49 @@ class TileMaker {
   bool pair_;
 };
 
-template <int kStride, Together kTogether, bool kInner>
-HWY_INLINE void RunSegment(const TileColumns& t, const Finish& finish, const Segment& s, const PlaneOfTile* planes, int64_t count,
-                           int64_t begin, int64_t end, TileSums& sums) {
-  constexpr bool kPair = kTogether == Together::kOfGroup;
+// A segment in vectors [begin, end) of type DV. Plain C++ gains nothing from more tap rows together.
+template <class DV, int kStride, bool kPair>
+HWY_INLINE void RunSegment(const TileColumns& t, const hn::Mask<DV>* masks, const Finish& finish, const Segment& s,
+                           const PlaneOfTile* planes, int64_t count, int64_t begin, int64_t end, TileSums& sums) {
+  constexpr int kMost = HWY_TARGET == HWY_SCALAR || kPair ? 3 : kStride == 1 ? 7 : 5;
+  const auto add = [&](auto taps) CONVOY_UNROLLED {
+    AddSegment<DV, std::min(taps(), kMost), kStride, kPair>(t, masks, finish, s, planes, count, begin, end, sums);
+  };
   switch (s.tap_rows) {
     case 1:
-      return AddSegment<1, kStride, kTogether, kInner>(t, finish, s, planes, count, begin, end, sums);
+      return add(std::integral_constant<int, 1>());
     case 2:
-      return AddSegment < kStride == 1 ? 2 : 1, kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
+      return add(std::integral_constant < int, kStride == 1 ? 2 : 1 > ());
     case 3:
-      return AddSegment<3, kStride, kTogether, kInner>(t, finish, s, planes, count, begin, end, sums);
+      return add(std::integral_constant<int, 3>());
     case 5:
-      return AddSegment < kPair ? 3 : 5, kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
+      return add(std::integral_constant<int, 5>());
     default:
-      return AddSegment < kPair ? 3
-             : kStride == 1     ? 7
-                                : 5,
-             kStride, kTogether, kInner > (t, finish, s, planes, count, begin, end, sums);
+      return add(std::integral_constant<int, 7>());
   }
 }
 
-template <Together kTogether>
+// A segment in vectors [begin, end), of which the last may be half a one.
+template <bool kPair>
 HWY_INLINE void RunSegment(bool by_twos, const TileColumns& t, const Finish& finish, const Segment& s, const PlaneOfTile* planes,
                            int64_t count, int64_t begin, int64_t end, TileSums& sums) {
-#if HWY_TARGET == HWY_AVX3
-  if constexpr (kTogether != Together::kOfGroup) {
-    if (begin == 0 && IsKernel(t, s, by_twos ? 2 : 1)) {
-      return by_twos ? AddKernel<2, kTogether>(t, finish, s, planes, count, end)
-                     : AddKernel<1, kTogether>(t, finish, s, planes, count, end);
+  const int64_t whole = std::min(end, t.vectors);
+  if (begin < whole) {
+    const Mask* const masks = t.masks + begin * t.mask_step;
+    if (by_twos) {
+      RunSegment<D, 2, kPair>(t, masks, finish, s, planes, count, begin, whole, sums);
+    } else {
+      RunSegment<D, 1, kPair>(t, masks, finish, s, planes, count, begin, whole, sums);
     }
   }
-#endif
-  const uint32_t inner = InnerRows(s.tap_rows, by_twos ? 2 : 1);
-  const bool inside = (s.rows & inner) == inner;
-  if (by_twos) {
-    if (inside) return RunSegment<2, kTogether, true>(t, finish, s, planes, count, begin, end, sums);
-    return RunSegment<2, kTogether, false>(t, finish, s, planes, count, begin, end, sums);
+  if constexpr (kHalves) {
+    if (end <= t.vectors) return;
+    if (by_twos) {
+      RunSegment<Half, 2, kPair>(t, t.half_masks, finish, s, planes, count, 2 * t.vectors, 2 * t.vectors + 1, sums);
+    } else {
+      RunSegment<Half, 1, kPair>(t, t.half_masks, finish, s, planes, count, 2 * t.vectors, 2 * t.vectors + 1, sums);
+    }
   }
-  if (inside) return RunSegment<1, kTogether, true>(t, finish, s, planes, count, begin, end, sums);
-  RunSegment<1, kTogether, false>(t, finish, s, planes, count, begin, end, sums);
 }
 
 // The kernel columns of every output phase in a chunk, with the lanes of every vector that they read inside the row.
@@ -249,8 +269,9 @@ struct ColumnTaps {
   int64_t weights[kMaxColumnTaps];
   int64_t mask_step;
   Mask masks[kMasks];
+  hn::Mask<Half> half_masks[kMaxColumnTaps + 1];
 
-  void Make(const TilePlan& plan, int64_t first_column, int64_t columns, bool narrow) {
+  void Make(const TilePlan& plan, int64_t first_column, int64_t columns, int64_t vectors) {
     const Geometry& g = plan.g;
     int64_t count = 0;
     for (int64_t phase = 0; phase < g.phases(); ++phase) {
@@ -271,38 +292,26 @@ struct ColumnTaps {
       }
       count = (count + 1) / 2;
     }
-    const int64_t each = narrow || plan.by_twos ? 2 : 1;
-    const bool shifted = plan.by_twos && !narrow && g.w.kernel == 3;  // AddKernel reads from the second column of taps on
-    mask_step = count * each + (shifted ? 3 : 0);
-    const D d;
-    const Mask all = hn::FirstN(d, static_cast<size_t>(kVector)), lower = hn::FirstN(d, static_cast<size_t>(kVector / 2));
-    for (int64_t v = 0; v * kVector < columns; ++v) {
-      for (int64_t i = 0; i < count; ++i) {
-        Mask* const to = masks + v * mask_step + i * each;
-        const int64_t at = (first_column + v * kVector) * (plan.by_twos ? 2 : 1) + offsets[i];
-        const auto inside = [&](int64_t first) HWY_ATTR {  // sorted rows have zeros around them
-          return plan.sorted ? all : InsideLanes(first, g.w.input);
-        };
-        to[0] = inside(at);
-        if (plan.by_twos) {
-          to[1] = inside(narrow ? at : at + kVector);
-        } else if (narrow) {
-          to[0] = hn::And(lower, to[0]);
-          to[1] = hn::AndNot(lower, inside(at - kVector / 2));
-        }
-      }
-      if (!shifted) continue;
-      Mask* const to = masks + v * mask_step + count * each;
-      const int64_t at = 2 * (first_column + v * kVector) + offsets[0] + 1;
-      to[0] = InsideLanes(at, g.w.input);
-      to[1] = InsideLanes(at + kVector, g.w.input);
-      to[2] = hn::AndNot(hn::FirstN(d, static_cast<size_t>(kVector - 1)), InsideLanes(at - kVector, g.w.input));
+    mask_step = plan.by_twos ? 2 * count : count;
+    for (int64_t v = 0; v < vectors; ++v) MakeMasks(D(), plan, count, first_column + v * kVector, masks + v * mask_step);
+    if (vectors * kVector < columns) MakeMasks(Half(), plan, count, first_column + vectors * kVector, half_masks);
+  }
+
+ private:
+  template <class DV>
+  void MakeMasks(DV d, const TilePlan& plan, int64_t count, int64_t column, hn::Mask<DV>* to) const {
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t at = column * (plan.by_twos ? 2 : 1) + offsets[i];
+      // Sorted rows have zeros around them.
+      *to++ = plan.sorted ? hn::FirstN(d, static_cast<size_t>(lanes)) : InsideLanes(d, at, plan.g.w.input);
+      if (plan.by_twos) *to++ = InsideLanes(d, at + lanes, plan.g.w.input);
     }
   }
 };
 
 // Tiles of a range in a chunk of columns.
-template <Together kTogether>
+template <bool kPair>
 class TileRunner {
  public:
   TileRunner(const Job& job, const TilePlan& plan, const SplitEpilogue& epilogue, float* scratch)
@@ -312,7 +321,10 @@ class TileRunner {
     first_column_ = first_column;
     const int64_t phases = g_.phases();
     const int64_t columns = std::min(plan_.chunk, g_.phase_columns() - first_column);
-    columns_.Make(plan_, first_column, columns, kTogether == Together::kNarrow);
+    t_.vectors = (columns + kVector - 1) / kVector;
+    if (kHalves && columns <= t_.vectors * kVector - kVector / 2) --t_.vectors;
+    columns_.Make(plan_, first_column, columns, t_.vectors);
+    t_.half_masks = columns_.half_masks;
     if (plan_.sorted) sorter_.Make(first_column * g_.w.stride - g_.w.pad, g_.w.stride, g_.w.input, plan_.sorted_columns);
     t_.columns = columns;
     t_.mask_step = columns_.mask_step;
@@ -323,11 +335,11 @@ class TileRunner {
     t_.temporary = nullptr;
     t_.temporary_step = phases * kVector;
     SetPhase(0);
-    const TileMaker maker(plan_, job_.weight_source, kTogether == Together::kOfGroup);
+    const TileMaker maker(plan_, job_.weight_source, kPair);
     const int64_t plane_floats = g_.input_positions() * g_.sources + g_.output_positions();
     constexpr int64_t kCacheFloats = 6144;  // half of the L1 cache
     const int64_t fit = std::clamp<int64_t>(kCacheFloats / plane_floats, 1, kMostPlanes);
-    const int64_t block = kTogether == Together::kNone ? fit : depthwise::round_up(fit, 2);
+    const int64_t block = kPair ? depthwise::round_up(fit, 2) : fit;
     const int64_t last_tile = range.first_tile + range.tiles;
     const bool whole = range.tiles == plan_.plane_tiles && columns == g_.phase_columns();
     for (int64_t tile = range.first_tile; tile < last_tile;) {
@@ -352,7 +364,8 @@ class TileRunner {
     t_.taps = columns_.begin[phase + 1] - columns_.begin[phase];
     t_.offsets = columns_.offsets + columns_.begin[phase];
     t_.weights = columns_.weights + columns_.begin[phase];
-    t_.masks = columns_.masks + columns_.begin[phase] * (kTogether == Together::kNarrow ? 2 : 1);
+    t_.masks = columns_.masks + columns_.begin[phase];
+    t_.half_masks = columns_.half_masks + columns_.begin[phase];
   }
 
   // All worked-out tiles of `count` planes from `first` on.
@@ -380,29 +393,24 @@ class TileRunner {
     const Segment* const segments = tiles_.segments + first_segment;
     const int number = tile.segments - first_segment;
     const int64_t phases = g_.phases();
-    constexpr int64_t kStep = kTogether == Together::kNone ? 1 : 2;
+    constexpr int64_t kStep = kPair ? 2 : 1;
     t_.rows = tile.rows;
     t_.out_at = tile.out_at + first_column_;
     t_.out_step = tile.out_step;
     const int64_t vectors = (t_.columns + kVector - 1) / kVector;
     if (number == 1 && phases == 1 && !plan_.sorted) {
-      return RunSegment<kTogether>(plan_.by_twos, t_, finish_, segments[0], planes_, count, 0, vectors, sums_);
+      return RunSegment<kPair>(plan_.by_twos, t_, finish_, segments[0], planes_, count, 0, vectors, sums_);
     }
-    const float* sorted[2] = {nullptr, nullptr};
+    const float* sorted = nullptr;
     for (int64_t p = 0; p < count; p += kStep) {
       PlaneOfTile planes[2] = {planes_[p], planes_[p + kStep - 1]};
-      for (int i = 0; i < 2 && plan_.sorted; ++i) {
-        if (i == 1 && kTogether != Together::kNarrow) {
-          planes[1].in = scratch_;
-          continue;
-        }
-        float* const to = scratch_ + i * g_.sources * plan_.source_floats;
-        if (planes[i].in != sorted[i]) Sort(segments, number, planes[i].in, to);
-        sorted[i] = planes[i].in;
-        planes[i].in = to;
+      if (plan_.sorted) {  // two planes of a group read the same rows
+        if (planes[0].in != sorted) Sort(segments, number, planes[0].in, scratch_);
+        sorted = planes[0].in;
+        planes[0].in = planes[1].in = scratch_;
       }
       if (number == 1 && phases == 1) {
-        RunSegment<kTogether>(plan_.by_twos, t_, finish_, segments[0], planes, kStep, 0, vectors, sums_);
+        RunSegment<kPair>(plan_.by_twos, t_, finish_, segments[0], planes, kStep, 0, vectors, sums_);
         continue;
       }
       for (int64_t v = 0; v < vectors; ++v) {
@@ -412,7 +420,7 @@ class TileRunner {
             t_.temporary = temporary_ + phase * kVector;
           }
           for (int i = 0; i < number; ++i)
-            RunSegment<kTogether>(plan_.by_twos, t_, finish_, segments[i], planes, kStep, v, v + 1, sums_);
+            RunSegment<kPair>(plan_.by_twos, t_, finish_, segments[i], planes, kStep, v, v + 1, sums_);
         }
         if (phases > 1) StorePhases(planes, v);
       }
@@ -422,21 +430,18 @@ class TileRunner {
   // A vector of columns of every phase.
   HWY_INLINE void StorePhases(const PlaneOfTile* planes, int64_t v) {
     const D d;
-    constexpr bool kNarrow = kTogether == Together::kNarrow;
-    const int64_t phases = g_.phases(), floats = phases * (kNarrow ? kVector / 2 : kVector);
-    const int64_t first = (first_column_ + v * kVector) * phases, columns = std::min(floats, g_.w.output - first);
+    const int64_t phases = g_.phases();
+    const int64_t first = (first_column_ + v * kVector) * phases, columns = std::min(phases * kVector, g_.w.output - first);
     const int64_t out_at = t_.out_at - first_column_ + first;
     HWY_ALIGN float values[(kMaxPhases + 1) * kVector];
-    for (int64_t row = 0; row < (kTogether == Together::kOfGroup ? kRows + t_.rows : t_.rows); ++row) {
-      if (kTogether == Together::kOfGroup && row >= t_.rows && row < kRows) continue;
+    for (int64_t row = 0; row < (kPair ? kRows + t_.rows : t_.rows); ++row) {
+      if (kPair && row >= t_.rows && row < kRows) continue;
       Interleave(temporary_ + row * phases * kVector, phases, values);
-      for (int half = 0; half < (kNarrow ? 2 : 1); ++half) {
-        const PlaneOfTile& plane = planes[half + row / kRows];
-        const int64_t at = out_at + row % kRows * t_.out_step;
-        for (int64_t i = 0; i < columns; i += kVector) {
-          finish_.Store(hn::LoadU(d, values + half * floats + i), hn::FirstN(d, static_cast<size_t>(columns - i)),
-                        plane.out + at + i, plane.residual != nullptr ? plane.residual + at + i : nullptr);
-        }
+      const PlaneOfTile& plane = planes[row / kRows];
+      const int64_t at = out_at + row % kRows * t_.out_step;
+      for (int64_t i = 0; i < columns; i += kVector) {
+        finish_.Store(d, hn::LoadU(d, values + i), hn::FirstN(d, static_cast<size_t>(columns - i)), plane.out + at + i,
+                      plane.residual != nullptr ? plane.residual + at + i : nullptr);
       }
     }
   }
@@ -490,25 +495,25 @@ class TileRunner {
   HWY_ALIGN float temporary_[2 * kRows * kMaxPhases * kVector];
 };
 
-template <Together kTogether>
+template <bool kPair>
 HWY_NOINLINE void RunRange(const Job& job, const TilePlan& plan, const SplitEpilogue& epilogue, const TileRange& range,
                            float* scratch) {
-  TileRunner<kTogether> runner(job, plan, epilogue, scratch);
+  TileRunner<kPair> runner(job, plan, epilogue, scratch);
   for (int64_t column = 0; column < plan.g.phase_columns(); column += plan.chunk) runner.Run(range, column);
 }
 
-HWY_ATTR void RunTiles(const Job& job, const TilePlan& plan, const SplitEpilogue& epilogue, Together together,
-                       const TileRange& range, float* scratch) {
+HWY_ATTR void RunTiles(const Job& job, const TilePlan& plan, const SplitEpilogue& epilogue, bool pair, const TileRange& range,
+                       float* scratch) {
 #if HWY_TARGET == HWY_AVX3
-  if (together == Together::kNarrow) return RunRange<Together::kNarrow>(job, plan, epilogue, range, scratch);
-  if (together == Together::kOfGroup) return RunRange<Together::kOfGroup>(job, plan, epilogue, range, scratch);
+  if (plan.whole_kernel) return KernelRunner(job, epilogue).Run(range);
+  if (pair) return RunRange<true>(job, plan, epilogue, range, scratch);
 #else
-  (void)together;
+  (void)pair;
 #endif
-  RunRange<Together::kNone>(job, plan, epilogue, range, scratch);
+  RunRange<false>(job, plan, epilogue, range, scratch);
 }
 
-// Whether planes can go two to a vector, or two of a group together: there must be lanes, or registers, for that.
+// Whether two planes of a group can go together: there must be registers for that.
 bool PairsPlanes() { return HWY_TARGET == HWY_AVX3; }
 
 }  // namespace
@@ -545,16 +550,12 @@ int64_t tiles_of_plane(const Geometry& g) { return TilePlan(g).plane_tiles; }
 
 namespace {
 
-Together together_in(const Job& job) {
-  if (!HWY_DYNAMIC_DISPATCH(PairsPlanes)()) return Together::kNone;
-  if (2 * job.g.phase_columns() <= kLanes) return Together::kNarrow;
-  return job.g.sources > 1 && job.group_channels % 2 == 0 ? Together::kOfGroup : Together::kNone;
-}
+bool in_pairs(const Job& job) { return HWY_DYNAMIC_DISPATCH(PairsPlanes)() && job.g.sources > 1 && job.group_channels % 2 == 0; }
 
 }  // namespace
 
 void run_tile_range(const Job& job, const SplitEpilogue& epilogue, const TileRange& range, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(RunTiles)(job, TilePlan(job.g), epilogue, together_in(job), range, scratch);
+  HWY_DYNAMIC_DISPATCH(RunTiles)(job, TilePlan(job.g), epilogue, in_pairs(job), range, scratch);
 }
 
 void run_tiles(const Job& job, const Epilogue<float>& epilogue_of_call, Workspace& workspace) {
@@ -562,8 +563,8 @@ void run_tiles(const Job& job, const Epilogue<float>& epilogue_of_call, Workspac
   const TilePlan plan(job.g);
   const int64_t scratch_floats = plan.scratch_floats();
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
-  const Together together = together_in(job);
-  const int64_t step = together == Together::kNone ? 1 : 2, units = (job.planes + step - 1) / step;
+  const bool pair = in_pairs(job);
+  const int64_t step = pair ? 2 : 1, units = (job.planes + step - 1) / step;
   if (units == 0) return;              // an empty batch
   constexpr double kTaskWork = 100e3;  // multiply-adds: about two microseconds
   const double work = static_cast<double>(units * plan.plane_tiles * step * kRows * plan.g.phases()) *
@@ -580,7 +581,7 @@ void run_tiles(const Job& job, const Epilogue<float>& epilogue_of_call, Workspac
     const int64_t first = part * units_each * step, first_tile = std::min(plan.plane_tiles, band * tiles_each);
     const TileRange range{first, std::min(job.planes, first + units_each * step) - first, first_tile,
                           std::min(tiles_each, plan.plane_tiles - first_tile)};
-    HWY_DYNAMIC_DISPATCH(RunTiles)(job, plan, epilogue, together, range, scratch + thread * scratch_floats);
+    HWY_DYNAMIC_DISPATCH(RunTiles)(job, plan, epilogue, pair, range, scratch + thread * scratch_floats);
   });
 }
 

@@ -1,0 +1,367 @@
+// Whole kernels of 3x3 and 5x5, stride 1 or 2, under tiles of kRows output rows and one vector: what most depthwise layers are made
+// of. AVX-512 alone has the registers for it.
+//
+// Zen 4 does one multiply-add of 512 bits a cycle and pays one for each store, so 3x3 takes at least 70 cycles a tile; loads that
+// cross a line take 1.5 and stay below that. A tile of 8 columns or less takes half a vector and half the time.
+//
+// Stride 2: even and odd columns are parted within blocks of 128 bits, which is the cheap shuffle, and sums are brought into order
+// when they are finished. What a column of taps takes from a neighbouring column is summed apart and shifted by a lane then,
+// instead of every input row. So a lane at an edge of the vector may miss its neighbour: it is left to the next strip.
+#if defined(CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_INL_H_
+#undef CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_INL_H_
+#else
+#define CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
+#include "convoy/kernels/conv/conv_depthwise_tiles.h"
+#include "hwy/cache_control.h"
+#include "hwy/highway.h"
+
+#ifndef CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_STRIP
+#define CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_STRIP
+namespace convoy::kernels::depthwise {
+
+// A vector's width of output columns.
+struct Strip {
+  int64_t out_column, in_column;  // of lane 0; the first may be left of the outputs, the second left of the row
+  uint16_t outputs;               // lanes that are stored
+  uint16_t inside[5];             // lanes of a load in the row: stride 1 has one for every column of taps, stride 2 has two loads
+};
+
+// kRows output rows. At the end of a plane the first of them may be another tile's.
+struct KernelTile {
+  int64_t in, out;   // from the plane's first float to column 0 of the row
+  uint32_t in_rows;  // bit r: input row r exists
+  int64_t first_row;
+};
+
+struct KernelTiles {
+  const KernelTile* tiles;
+  int64_t count;
+  const Strip* strip;
+  int64_t strips;
+  int64_t row_step, out_step;
+  int64_t ahead, lines;  // floats from a tile's first to those that are fetched meanwhile, and lines of them for every strip
+  bool flipped;          // the taps are read backwards
+};
+
+struct KernelPlane {
+  const float* in;
+  const float* weight;
+  float* out;
+  const float* residual;
+  float start;  // the bias
+};
+
+}  // namespace convoy::kernels::depthwise
+#endif  // CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_STRIP
+
+#if HWY_TARGET == HWY_AVX3
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+using depthwise::Geometry;
+using depthwise::Job;
+using depthwise::KernelPlane;
+using depthwise::KernelTile;
+using depthwise::KernelTiles;
+using depthwise::kRows;
+using depthwise::Strip;
+using depthwise::TileRange;
+
+template <class DV>
+HWY_INLINE hn::Mask<DV> LanesOf(DV, uint16_t bits) {
+  return hn::Mask<DV>{static_cast<decltype(hn::Mask<DV>::raw)>(bits)};
+}
+
+// Even and odd columns of x and y, in the order that UnshuffledFrom knows.
+HWY_INLINE __m512 Evens(__m512 x, __m512 y) { return _mm512_shuffle_ps(x, y, 0x88); }
+HWY_INLINE __m512 Odds(__m512 x, __m512 y) { return _mm512_shuffle_ps(x, y, 0xDD); }
+HWY_INLINE __m256 Evens(__m256 x, __m256 y) { return _mm256_shuffle_ps(x, y, 0x88); }
+HWY_INLINE __m256 Odds(__m256 x, __m256 y) { return _mm256_shuffle_ps(x, y, 0xDD); }
+template <int kVector>
+constexpr int UnshuffledFrom(int column) {
+  constexpr int kHalf = kVector / 2;
+  return column % kHalf / 2 * 4 + column / kHalf * 2 + column % 2;
+}
+
+// Sums in the order of columns, those of another column `kShift` lanes on. Lanes at the edges that have no neighbour repeat one.
+template <int kShift, class DV>
+HWY_INLINE hn::Vec<DV> InOrder(DV d, hn::Vec<DV> v) {
+  constexpr auto kVector = static_cast<int>(hn::MaxLanes(DV()));
+  HWY_ALIGN int32_t from[kVector];
+  for (int i = 0; i < kVector; ++i) from[i] = UnshuffledFrom<kVector>(std::clamp(i - kShift, 0, kVector - 1));
+  return hn::TableLookupLanes(v, hn::SetTableIndices(d, from));
+}
+
+constexpr int64_t kLine = 16;  // floats
+
+// Input rows under a tile that is no border of the plane leaves out (has_whole_kernel).
+constexpr bool ExistsAlways(int size, int stride, int row) {
+  return row >= size / 2 && row < (kRows - 1) * stride + size - size / 2;
+}
+
+template <class DV, int kK, int kStride>
+HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const KernelPlane* planes, int64_t count) {
+  using Vector = hn::Vec<DV>;
+  const DV d;
+  constexpr auto kVector = static_cast<int64_t>(hn::MaxLanes(DV()));
+  const int64_t row_step = k.row_step;
+  const Vector low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
+  for (int64_t p = 0; p < count; ++p) {
+    const KernelPlane& plane = planes[p];
+    const float* weight = plane.weight;
+    float backwards[kK * kK];
+    if (k.flipped) {
+      for (int i = 0; i < kK * kK; ++i) backwards[i] = weight[kK * kK - 1 - i];
+      weight = backwards;
+    }
+    for (int64_t i_tile = 0; i_tile < k.count; ++i_tile) {
+      const KernelTile& tile = k.tiles[i_tile];
+      const uint32_t rows = tile.in_rows;
+      for (const Strip* strip = k.strip; strip != k.strip + k.strips; ++strip) {
+        const float* const in = plane.in + tile.in + strip->in_column;
+        Vector sums[kRows];
+        Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = hn::Set(d, plane.start); });
+        if constexpr (kStride == 1) {
+          Unroll<kK>([&](auto column) CONVOY_UNROLLED {
+            const auto inside = LanesOf(d, strip->inside[column]);
+            Vector w[kK];
+            Unroll<kK>([&](auto i) CONVOY_UNROLLED { w[i] = hn::Set(d, weight[i * kK + column]); });
+            const float* at = in + column;
+            Unroll<kRows - 1 + kK>([&](auto r) CONVOY_UNROLLED {
+              if (ExistsAlways(kK, 1, r) || (rows >> r & 1) != 0) {
+                Vector x = hn::MaskedLoad(inside, d, at);
+                KeepInRegister(x);
+                Unroll<kK>([&](auto i) CONVOY_UNROLLED {
+                  constexpr int kRow = r - i;
+                  if constexpr (kRow >= 0 && kRow < kRows) sums[kRow] = hn::MulAdd(w[i], x, sums[kRow]);
+                });
+              }
+              at += row_step;
+            });
+          });
+        } else {
+          const auto inside = LanesOf(d, strip->inside[0]), inside_second = LanesOf(d, strip->inside[1]);
+          Vector before[kRows], behind[kRows];  // sums that belong to the next output column, and to the last
+          Unroll<kRows>([&](auto i) CONVOY_UNROLLED { before[i] = behind[i] = hn::Zero(d); });
+          const float* at = in;
+          Unroll<kK>([&](auto i) CONVOY_UNROLLED {
+            Vector w[kK];
+            Unroll<kK>([&](auto column) CONVOY_UNROLLED { w[column] = hn::Set(d, weight[i * kK + column]); });
+            const float* from = at;
+            Unroll<kRows>([&](auto row) CONVOY_UNROLLED {
+              if (ExistsAlways(kK, 2, 2 * row + i) || (rows >> (2 * row + i) & 1) != 0) {
+                const Vector x = hn::MaskedLoad(inside, d, from), y = hn::MaskedLoad(inside_second, d, from + kVector);
+                const Vector even{Evens(x.raw, y.raw)}, odd{Odds(x.raw, y.raw)};
+                constexpr int kMiddle = kK / 2;
+                sums[row] = hn::MulAdd(w[kMiddle], even, sums[row]);
+                before[row] = hn::MulAdd(w[kMiddle - 1], odd, before[row]);
+                sums[row] = hn::MulAdd(w[kMiddle + 1], odd, sums[row]);
+                if constexpr (kK == 5) {
+                  before[row] = hn::MulAdd(w[0], even, before[row]);
+                  behind[row] = hn::MulAdd(w[4], even, behind[row]);
+                }
+              }
+              from += 2 * row_step;
+            });
+            at += row_step;
+          });
+          const auto but_first = hn::Not(hn::FirstN(d, 1));
+          Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
+            sums[i] = hn::Add(InOrder<0>(d, sums[i]), hn::IfThenElseZero(but_first, InOrder<1>(d, before[i])));
+            if constexpr (kK == 5) sums[i] = hn::Add(sums[i], InOrder<-1>(d, behind[i]));
+          });
+        }
+        const float* next = plane.in + tile.in + k.ahead + (strip - k.strip) * k.lines * kLine;
+        for (int64_t i = 0; i < k.lines; ++i) hwy::Prefetch(next + i * kLine);
+        const auto outputs = LanesOf(d, strip->outputs);
+        const int64_t out_at = tile.out + strip->out_column;
+        if (plane.residual != nullptr) {
+          const float* from = plane.residual + out_at;
+          Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
+            if (i >= tile.first_row) sums[i] = hn::Add(sums[i], hn::MaskedLoad(outputs, d, from));
+            from += k.out_step;
+          });
+        }
+        if (finish.clamp) {
+          // x86 returns the second operand where one is NaN.
+          Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = hn::Min(high, hn::Max(low, sums[i])); });
+        }
+        float* to = plane.out + out_at;
+        Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
+          if (i >= tile.first_row) hn::BlendedStore(sums[i], outputs, d, to);
+          to += k.out_step;
+        });
+      }
+    }
+  }
+}
+
+class KernelRunner {
+ public:
+  KernelRunner(const Job& job, const SplitEpilogue& epilogue)
+      : job_(job), g_(job.g), epilogue_(epilogue), finish_(epilogue), size_(g_.w.kernel), stride_(g_.w.gradient ? 1 : g_.w.stride) {
+    k_.row_step = (stride_ == 2 ? 1 : g_.h.input_step()) * g_.w.input;
+    k_.out_step = g_.h.spacing() * g_.w.output;
+    k_.flipped = g_.w.gradient;
+    k_.ahead = ((kRows - 1) * stride_ + size_) * k_.row_step;
+  }
+
+  void Run(const TileRange& range) {
+    constexpr int64_t kCacheFloats = 6144;  // half of the L1 cache
+    const int64_t in = g_.input_positions(), out = g_.output_positions();
+    const int64_t block = std::clamp<int64_t>(kCacheFloats / (in + out), 1, kMostPlanes), last = range.first_tile + range.tiles;
+    // Beyond the caches of some cores the processor's own guesses come late.
+    constexpr int64_t kFarFloats = 3 << 18;
+    const bool far = job_.planes * (in + out) > kFarFloats;
+    for (int64_t column = 0, next_column; column < g_.w.output; column = next_column) {
+      next_column = MakeStrips(column);
+      k_.lines = far ? kRows * stride_ * k_.row_step / kLine / (whole_ + halves_) + 1 : 0;
+      for (int64_t tile = range.first_tile, next; tile < last; tile = next) {
+        next = MakeTiles(tile, last);
+        for (int64_t p = 0; p < range.planes; p += block) {
+          const int64_t count = std::min(block, range.planes - p);
+          MakePlanes(range.first_plane + p, count);
+          RunPlanes(count);
+          if (epilogue_.later) FinishPlanes(count, column, next_column - column);
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t kVector = HWY_LANES(float), kMostPlanes = 32, kMostTiles = 64, kMostStrips = 64;
+
+  // Whether the first output of a strip at `column` takes from a lane to the left, and the last from one to the right.
+  bool NeedsLeft(int64_t column) const { return stride_ == 2 && (column > 0 || g_.w.pad < size_ / 2); }
+  bool NeedsRight() const { return stride_ == 2 && size_ == 5; }
+
+  // From an output column on, as many as fit; returns the column behind.
+  int64_t MakeStrips(int64_t column) {
+    whole_ = halves_ = 0;
+    while (column < g_.w.output && whole_ + halves_ < kMostStrips) {
+      const int64_t edges = (NeedsLeft(column) ? 1 : 0) + (NeedsRight() ? 1 : 0), left = g_.w.output - column;
+      const int64_t lanes = left <= kVector / 2 - edges ? kVector / 2 : kVector, count = std::min(left, lanes - edges);
+      strips_[whole_ + halves_] = MakeStrip(column, count, lanes);
+      ++(lanes == kVector ? whole_ : halves_);
+      column += count;
+    }
+    return column;
+  }
+  Strip MakeStrip(int64_t column, int64_t count, int64_t lanes) const {
+    const auto bits = [&](int64_t begin, int64_t end) {  // of lanes [begin, end)
+      const auto below = [&](int64_t lane) { return (uint32_t{1} << std::clamp<int64_t>(lane, 0, lanes)) - 1; };
+      return static_cast<uint16_t>(below(end) & ~below(begin));
+    };
+    const auto inside = [&](int64_t first) { return bits(-first, g_.w.input - first); };
+    const int64_t first = NeedsLeft(column) ? 1 : 0;
+    Strip strip{column - first, 0, bits(first, first + count), {}};
+    if (stride_ == 1) {
+      strip.in_column = column + first_offset_;
+      for (int64_t i = 0; i < size_; ++i) strip.inside[i] = inside(strip.in_column + i);
+    } else {
+      strip.in_column = 2 * strip.out_column + size_ / 2 - g_.w.pad;
+      strip.inside[0] = inside(strip.in_column);
+      strip.inside[1] = inside(strip.in_column + lanes);
+    }
+    return strip;
+  }
+
+  // From `tile` on, as many as fit; returns the tile behind.
+  int64_t MakeTiles(int64_t tile, int64_t end) {
+    const int64_t classes = g_.h.output_classes(), spacing = g_.h.spacing(), step = k_.row_step / g_.w.input;
+    const int64_t class_tiles = (g_.h.most_outputs() + kRows - 1) / kRows;
+    k_.count = 0;
+    for (; tile < end && k_.count < kMostTiles; ++tile) {
+      const int64_t row_class = tile / class_tiles % classes, od = tile / class_tiles / classes;
+      const int64_t oh = row_class + tile % class_tiles * kRows * spacing;
+      if (oh >= g_.h.output) continue;
+      const int64_t rows = (g_.h.output - oh + spacing - 1) / spacing, first_row = std::max<int64_t>(kRows - rows, 0);
+      const int64_t from = oh - first_row * spacing, ih = g_.h.taps(from, 0).input;
+      KernelTile& made = tiles_[k_.count++];
+      made = {(od * g_.h.input + ih) * g_.w.input, (od * g_.h.output + from) * g_.w.output, 0, first_row};
+      for (int64_t r = 0; r < (kRows - 1) * stride_ + size_; ++r) {
+        if (ih + r * step >= 0 && ih + r * step < g_.h.input) made.in_rows |= uint32_t{1} << r;
+      }
+    }
+    return tile;
+  }
+
+  void MakePlanes(int64_t first, int64_t count) {
+    const int64_t in_positions = g_.input_positions(), out_positions = g_.output_positions();
+    int64_t channel = first % job_.channels, member = first % job_.group_channels;
+    const float* in = job_.input + first / job_.group_channels * in_positions;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t out_at = (first + i) * out_positions;
+      planes_[i] = {in, job_.weight + channel * size_ * size_, job_.output + out_at,
+                    epilogue_.residual != nullptr ? epilogue_.residual + out_at : nullptr,
+                    job_.bias != nullptr ? job_.bias[channel] : 0.0f};
+      if (++member == job_.group_channels) {
+        member = 0;
+        in += in_positions;
+      }
+      if (++channel == job_.channels) channel = 0;
+    }
+  }
+
+  HWY_INLINE void RunPlanes(int64_t count) {
+    k_.tiles = tiles_;
+    k_.strip = strips_;
+    k_.strips = whole_;
+    if (whole_ > 0) RunKernels<D>(count);
+    k_.strip = strips_ + whole_;
+    k_.strips = halves_;
+    if (halves_ > 0) RunKernels<Half>(count);
+  }
+  template <class DV>
+  HWY_INLINE void RunKernels(int64_t count) const {
+    if (size_ == 3) {
+      stride_ == 1 ? RunKernel<DV, 3, 1>(k_, finish_, planes_, count) : RunKernel<DV, 3, 2>(k_, finish_, planes_, count);
+    } else {
+      stride_ == 1 ? RunKernel<DV, 5, 1>(k_, finish_, planes_, count) : RunKernel<DV, 5, 2>(k_, finish_, planes_, count);
+    }
+  }
+
+  void FinishPlanes(int64_t planes, int64_t column, int64_t columns) const {
+    const bool rows_follow = columns == k_.out_step;
+    int64_t rows = 0;
+    for (int64_t i = 0; i < k_.count; ++i) rows += kRows - tiles_[i].first_row;
+    if (rows_follow && rows * columns == g_.output_positions()) return epilogue_.finish(planes_[0].out, planes * rows * columns);
+    for (int64_t p = 0; p < planes; ++p) {
+      for (int64_t i = 0; i < k_.count; ++i) {
+        float* const out = planes_[p].out + tiles_[i].out + column;
+        for (int64_t row = tiles_[i].first_row; row < kRows; ++row) {
+          const int64_t together = rows_follow ? kRows - row : 1;
+          epilogue_.finish(out + row * k_.out_step, together * columns);
+          row += together - 1;
+        }
+      }
+    }
+  }
+
+  const Job& job_;
+  const Geometry& g_;
+  const SplitEpilogue& epilogue_;
+  const Finish finish_;
+  const int64_t size_, stride_;
+  const int64_t first_offset_ = g_.w.taps(0, 0).input;  // of output column 0 with stride 1
+  int64_t whole_ = 0, halves_ = 0;
+  KernelTiles k_{};
+  KernelTile tiles_[kMostTiles];
+  Strip strips_[kMostStrips];
+  KernelPlane planes_[kMostPlanes];
+};
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+#endif
+
+#endif  // per-target include guard
