@@ -1,5 +1,5 @@
-// Whole kernels of 3x3 and 5x5, stride 1 or 2, under tiles of kRows output rows and one vector: what most depthwise layers are made
-// of. AVX-512 alone has the registers for it.
+// Whole kernels of 3x3 and 5x5, stride 1 or 2, and of 7x7, under tiles of kRows output rows and one vector: what most depthwise
+// layers are made of. AVX-512 alone has the registers for it.
 //
 // Zen 4 does one multiply-add of 512 bits a cycle and pays one for each store, so 3x3 takes at least 70 cycles a tile; loads that
 // cross a line take 1.5 and stay below that. A tile of 8 columns or less takes half a vector and half the time.
@@ -29,7 +29,7 @@ namespace convoy::kernels::depthwise {
 struct Strip {
   int64_t out_column, in_column;  // of lane 0; the first may be left of the outputs, the second left of the row
   uint16_t outputs;               // lanes that are stored
-  uint16_t inside[5];             // lanes of a load in the row: stride 1 has one for every column of taps, stride 2 has two loads
+  uint16_t inside[7];             // lanes of a load in the row: stride 1 has one for every column of taps, stride 2 has two loads
 };
 
 // kRows output rows. At the end of a plane the first of them may be another tile's.
@@ -44,7 +44,7 @@ struct KernelTiles {
   int64_t count;
   const Strip* strip;
   int64_t strips;
-  int64_t row_step, out_step;
+  int64_t column_step, row_step, out_step;
   int64_t ahead, lines;  // floats from a tile's first to those that are fetched meanwhile, and lines of them for every strip
   bool flipped;          // the taps are read backwards
 };
@@ -111,7 +111,9 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
   using Vector = hn::Vec<DV>;
   const DV d;
   constexpr auto kVector = static_cast<int64_t>(hn::MaxLanes(DV()));
-  const int64_t row_step = k.row_step;
+  const int64_t column_step = k.column_step, row_step = k.row_step, out_step = k.out_step, lines = k.lines;
+  const bool clamp = finish.clamp;
+  const Strip* const last = k.strip + k.strips;
   const Vector low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
   for (int64_t p = 0; p < count; ++p) {
     const KernelPlane& plane = planes[p];
@@ -123,8 +125,10 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
     }
     for (int64_t i_tile = 0; i_tile < k.count; ++i_tile) {
       const KernelTile& tile = k.tiles[i_tile];
+      const int64_t first_row = tile.first_row;
       const uint32_t rows = tile.in_rows;
-      for (const Strip* strip = k.strip; strip != k.strip + k.strips; ++strip) {
+      const float* next = plane.in + tile.in + k.ahead;
+      for (const Strip* strip = k.strip; strip != last; ++strip) {
         const float* const in = plane.in + tile.in + strip->in_column;
         Vector sums[kRows];
         Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = hn::Set(d, plane.start); });
@@ -133,7 +137,7 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
             const auto inside = LanesOf(d, strip->inside[column]);
             Vector w[kK];
             Unroll<kK>([&](auto i) CONVOY_UNROLLED { w[i] = hn::Set(d, weight[i * kK + column]); });
-            const float* at = in + column;
+            const float* at = in + column * column_step;
             Unroll<kRows - 1 + kK>([&](auto r) CONVOY_UNROLLED {
               if (ExistsAlways(kK, 1, r) || (rows >> r & 1) != 0) {
                 Vector x = hn::MaskedLoad(inside, d, at);
@@ -150,53 +154,75 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
           const auto inside = LanesOf(d, strip->inside[0]), inside_second = LanesOf(d, strip->inside[1]);
           Vector before[kRows], behind[kRows];  // sums that belong to the next output column, and to the last
           Unroll<kRows>([&](auto i) CONVOY_UNROLLED { before[i] = behind[i] = hn::Zero(d); });
-          const float* at = in;
-          Unroll<kK>([&](auto i) CONVOY_UNROLLED {
-            Vector w[kK];
-            Unroll<kK>([&](auto column) CONVOY_UNROLLED { w[column] = hn::Set(d, weight[i * kK + column]); });
-            const float* from = at;
-            Unroll<kRows>([&](auto row) CONVOY_UNROLLED {
-              if (ExistsAlways(kK, 2, 2 * row + i) || (rows >> (2 * row + i) & 1) != 0) {
-                const Vector x = hn::MaskedLoad(inside, d, from), y = hn::MaskedLoad(inside_second, d, from + kVector);
-                const Vector even{Evens(x.raw, y.raw)}, odd{Odds(x.raw, y.raw)};
-                constexpr int kMiddle = kK / 2;
-                sums[row] = hn::MulAdd(w[kMiddle], even, sums[row]);
-                before[row] = hn::MulAdd(w[kMiddle - 1], odd, before[row]);
-                sums[row] = hn::MulAdd(w[kMiddle + 1], odd, sums[row]);
-                if constexpr (kK == 5) {
-                  before[row] = hn::MulAdd(w[0], even, before[row]);
-                  behind[row] = hn::MulAdd(w[4], even, behind[row]);
-                }
-              }
-              from += 2 * row_step;
+          // An input row for tap row i of output row `row`.
+          const auto add = [&](auto row, const Vector* w, Vector even, Vector odd) CONVOY_UNROLLED {
+            constexpr int kMiddle = kK / 2;
+            sums[row] = hn::MulAdd(w[kMiddle], even, sums[row]);
+            before[row] = hn::MulAdd(w[kMiddle - 1], odd, before[row]);
+            sums[row] = hn::MulAdd(w[kMiddle + 1], odd, sums[row]);
+            if constexpr (kK == 5) {
+              before[row] = hn::MulAdd(w[0], even, before[row]);
+              behind[row] = hn::MulAdd(w[4], even, behind[row]);
+            }
+          };
+          const auto for_row = [&](auto r, const float* from, const auto& add_row) CONVOY_UNROLLED {
+            if (ExistsAlways(kK, 2, r) || (rows >> r & 1) != 0) {
+              const Vector x = hn::MaskedLoad(inside, d, from), y = hn::MaskedLoad(inside_second, d, from + kVector);
+              Vector even{Evens(x.raw, y.raw)}, odd{Odds(x.raw, y.raw)};
+              KeepInRegister(even);
+              KeepInRegister(odd);
+              add_row(even, odd);
+            }
+          };
+          Vector w[kK == 3 ? kK * kK : kK];
+          if constexpr (kK == 3) {  // all weights stay in registers, and every row is read once
+            Unroll<kK * kK>([&](auto i) CONVOY_UNROLLED { w[i] = hn::Set(d, weight[i]); });
+            const float* from = in;
+            Unroll<2 * kRows - 2 + kK>([&](auto r) CONVOY_UNROLLED {
+              for_row(r, from, [&](Vector even, Vector odd) CONVOY_UNROLLED {
+                Unroll<kK>([&](auto i) CONVOY_UNROLLED {
+                  constexpr int kDown = r - i, kRow = kDown / 2;
+                  if constexpr (kDown >= 0 && kDown % 2 == 0 && kRow < kRows)
+                    add(std::integral_constant<int, kRow>(), w + i * kK, even, odd);
+                });
+              });
+              from += row_step;
             });
-            at += row_step;
-          });
+          } else {
+            Unroll<kK>([&](auto i) CONVOY_UNROLLED {
+              Unroll<kK>([&](auto column) CONVOY_UNROLLED { w[column] = hn::Set(d, weight[i * kK + column]); });
+              const float* from = in + i * row_step;
+              Unroll<kRows>([&](auto row) CONVOY_UNROLLED {
+                for_row(std::integral_constant<int, 2 * row + i>(), from,
+                        [&](Vector even, Vector odd) CONVOY_UNROLLED { add(row, w, even, odd); });
+                from += 2 * row_step;
+              });
+            });
+          }
           const auto but_first = hn::Not(hn::FirstN(d, 1));
           Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
             sums[i] = hn::Add(InOrder<0>(d, sums[i]), hn::IfThenElseZero(but_first, InOrder<1>(d, before[i])));
             if constexpr (kK == 5) sums[i] = hn::Add(sums[i], InOrder<-1>(d, behind[i]));
           });
         }
-        const float* next = plane.in + tile.in + k.ahead + (strip - k.strip) * k.lines * kLine;
-        for (int64_t i = 0; i < k.lines; ++i) hwy::Prefetch(next + i * kLine);
+        for (int64_t i = 0; i < lines; ++i, next += kLine) hwy::Prefetch(next);
         const auto outputs = LanesOf(d, strip->outputs);
         const int64_t out_at = tile.out + strip->out_column;
         if (plane.residual != nullptr) {
           const float* from = plane.residual + out_at;
           Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
-            if (i >= tile.first_row) sums[i] = hn::Add(sums[i], hn::MaskedLoad(outputs, d, from));
-            from += k.out_step;
+            if (i >= first_row) sums[i] = hn::Add(sums[i], hn::MaskedLoad(outputs, d, from));
+            from += out_step;
           });
         }
-        if (finish.clamp) {
+        if (clamp) {
           // x86 returns the second operand where one is NaN.
           Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = hn::Min(high, hn::Max(low, sums[i])); });
         }
         float* to = plane.out + out_at;
         Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
-          if (i >= tile.first_row) hn::BlendedStore(sums[i], outputs, d, to);
-          to += k.out_step;
+          if (i >= first_row) hn::BlendedStore(sums[i], outputs, d, to);
+          to += out_step;
         });
       }
     }
@@ -207,8 +233,9 @@ class KernelRunner {
  public:
   KernelRunner(const Job& job, const SplitEpilogue& epilogue)
       : job_(job), g_(job.g), epilogue_(epilogue), finish_(epilogue), size_(g_.w.kernel), stride_(g_.w.gradient ? 1 : g_.w.stride) {
-    k_.row_step = (stride_ == 2 ? 1 : g_.h.input_step()) * g_.w.input;
-    k_.out_step = g_.h.spacing() * g_.w.output;
+    k_.column_step = g_.w.input_step();
+    k_.row_step = step_ * g_.w.input;
+    k_.out_step = spacing_ * g_.w.output;
     k_.flipped = g_.w.gradient;
     k_.ahead = ((kRows - 1) * stride_ + size_) * k_.row_step;
   }
@@ -263,8 +290,8 @@ class KernelRunner {
     const int64_t first = NeedsLeft(column) ? 1 : 0;
     Strip strip{column - first, 0, bits(first, first + count), {}};
     if (stride_ == 1) {
-      strip.in_column = column + first_offset_;
-      for (int64_t i = 0; i < size_; ++i) strip.inside[i] = inside(strip.in_column + i);
+      strip.in_column = column + first_input_column_;
+      for (int64_t i = 0; i < size_; ++i) strip.inside[i] = inside(strip.in_column + i * k_.column_step);
     } else {
       strip.in_column = 2 * strip.out_column + size_ / 2 - g_.w.pad;
       strip.inside[0] = inside(strip.in_column);
@@ -275,15 +302,22 @@ class KernelRunner {
 
   // From `tile` on, as many as fit; returns the tile behind.
   int64_t MakeTiles(int64_t tile, int64_t end) {
-    const int64_t classes = g_.h.output_classes(), spacing = g_.h.spacing(), step = k_.row_step / g_.w.input;
-    const int64_t class_tiles = (g_.h.most_outputs() + kRows - 1) / kRows;
+    const int64_t spacing = spacing_, step = step_;
+    const int64_t class_tiles = (g_.h.output + spacing * kRows - 1) / (spacing * kRows);
+    int64_t od = tile / (class_tiles * spacing), row_class = tile / class_tiles % spacing, at = tile % class_tiles;
     k_.count = 0;
-    for (; tile < end && k_.count < kMostTiles; ++tile) {
-      const int64_t row_class = tile / class_tiles % classes, od = tile / class_tiles / classes;
-      const int64_t oh = row_class + tile % class_tiles * kRows * spacing;
-      if (oh >= g_.h.output) continue;
-      const int64_t rows = (g_.h.output - oh + spacing - 1) / spacing, first_row = std::max<int64_t>(kRows - rows, 0);
-      const int64_t from = oh - first_row * spacing, ih = g_.h.taps(from, 0).input;
+    for (; tile < end && k_.count < kMostTiles; ++tile, ++at) {
+      if (at == class_tiles) {
+        at = 0;
+        if (++row_class == spacing) {
+          row_class = 0;
+          ++od;
+        }
+      }
+      int64_t from = row_class + at * kRows * spacing, first_row = 0;
+      if (from >= g_.h.output) continue;
+      for (; from + (kRows - 1) * spacing >= g_.h.output; ++first_row) from -= spacing;
+      const int64_t ih = first_input_row_ + from * stride_;
       KernelTile& made = tiles_[k_.count++];
       made = {(od * g_.h.input + ih) * g_.w.input, (od * g_.h.output + from) * g_.w.output, 0, first_row};
       for (int64_t r = 0; r < (kRows - 1) * stride_ + size_; ++r) {
@@ -321,10 +355,12 @@ class KernelRunner {
   }
   template <class DV>
   HWY_INLINE void RunKernels(int64_t count) const {
-    if (size_ == 3) {
-      stride_ == 1 ? RunKernel<DV, 3, 1>(k_, finish_, planes_, count) : RunKernel<DV, 3, 2>(k_, finish_, planes_, count);
-    } else {
+    if (size_ == 7) {
+      RunKernel<DV, 7, 1>(k_, finish_, planes_, count);
+    } else if (size_ == 5) {
       stride_ == 1 ? RunKernel<DV, 5, 1>(k_, finish_, planes_, count) : RunKernel<DV, 5, 2>(k_, finish_, planes_, count);
+    } else {
+      stride_ == 1 ? RunKernel<DV, 3, 1>(k_, finish_, planes_, count) : RunKernel<DV, 3, 2>(k_, finish_, planes_, count);
     }
   }
 
@@ -350,7 +386,8 @@ class KernelRunner {
   const SplitEpilogue& epilogue_;
   const Finish finish_;
   const int64_t size_, stride_;
-  const int64_t first_offset_ = g_.w.taps(0, 0).input;  // of output column 0 with stride 1
+  const int64_t step_ = stride_ == 2 ? 1 : g_.h.input_step(), spacing_ = g_.h.spacing();
+  const int64_t first_input_row_ = g_.h.taps(0, 0).input, first_input_column_ = g_.w.taps(0, 0).input;
   int64_t whole_ = 0, halves_ = 0;
   KernelTiles k_{};
   KernelTile tiles_[kMostTiles];

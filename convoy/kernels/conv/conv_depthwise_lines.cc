@@ -152,8 +152,7 @@ HWY_ATTR void RunLines(const Job& job, const LinePlan& plan, const SplitEpilogue
     const float* const residual = epilogue.residual != nullptr ? epilogue.residual + out_at : nullptr;
     const int64_t outputs = std::min(columns * phases, g.w.output - first * phases);
     const auto store = [&](V v, int64_t column) HWY_ATTR {
-      finish.Store(d, v, hn::FirstN(d, static_cast<size_t>(outputs - column)), out + column,
-                   residual != nullptr ? residual + column : nullptr);
+      finish.Store(d, v, FirstLanes(d, outputs - column), out + column, residual != nullptr ? residual + column : nullptr);
     };
     for (int64_t j = 0; j < columns;) {
       const int64_t left = (columns - j + kVector - 1) / kVector;

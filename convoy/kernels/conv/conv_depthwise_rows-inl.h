@@ -192,6 +192,16 @@ class RowSorter {
   Mask masks_[2 * kMostVectors];
 };
 
+// The first lanes of a vector, or all.
+template <class DV>
+struct FirstLanes {
+  bool all;
+  hn::Mask<DV> mask;
+
+  FirstLanes(DV d, int64_t count)
+      : all(count >= static_cast<int64_t>(hn::Lanes(d))), mask(hn::FirstN(d, static_cast<size_t>(count))) {}
+};
+
 // A finished vector: the residual, the clamp, and away.
 struct Finish {
   bool clamp;
@@ -202,8 +212,8 @@ struct Finish {
         low(epilogue.low),
         high(epilogue.high) {}
   template <class DV>
-  HWY_INLINE void Store(DV d, hn::Vec<DV> v, hn::Mask<DV> mask, float* out, const float* residual) const {
-    if (residual != nullptr) v = hn::Add(v, LoadInside(d, mask, residual));
+  HWY_INLINE void Store(DV d, hn::Vec<DV> v, const FirstLanes<DV>& lanes, float* out, const float* residual) const {
+    if (residual != nullptr) v = hn::Add(v, LoadInside(d, lanes.mask, residual));
     if (clamp) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
       v = hn::Min(hn::Set(d, high), hn::Max(hn::Set(d, low), v));  // x86 returns the second operand where one is NaN
@@ -212,7 +222,11 @@ struct Finish {
       v = hn::IfThenElse(hn::Gt(v, hn::Set(d, high)), hn::Set(d, high), v);
 #endif
     }
-    hn::BlendedStore(v, mask, d, out);
+    if (HWY_TARGET != HWY_AVX3 && lanes.all) {  // AVX2 stores some lanes slowly
+      hn::StoreU(v, d, out);
+    } else {
+      hn::BlendedStore(v, lanes.mask, d, out);
+    }
   }
 };
 

@@ -196,7 +196,7 @@ HWY_NOINLINE void AddSegment(const TileColumns& tile, const hn::Mask<DV>* masks_
         continue;
       }
       const int64_t at = t.out_at + v * kLanes;
-      const auto inside = hn::FirstN(d, static_cast<size_t>(t.columns - v * kLanes));
+      const FirstLanes inside(d, t.columns - v * kLanes);
       Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
         if (i < t.rows) {
           const int64_t to = at + i * t.out_step;

@@ -8,7 +8,7 @@
 //
 // What a tile is made of (which rows exist, which taps meet them) is the same in every plane, so it is worked out once for some
 // planes: with 14x14 maps a plane takes 0.04 microseconds, and working it out took as long again. Where a group has several output
-// planes, two of them take from each input vector. Whole kernels of 3x3 and 5x5 have tiles of their own
+// planes, two of them take from each input vector. Whole kernels of 3x3, 5x5 and 7x7 have tiles of their own
 // (conv_depthwise_kernel-inl.h).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_depthwise_tiles.cc"
@@ -28,13 +28,14 @@
 #define CONVOY_KERNELS_CONV_DEPTHWISE_TILES_PLAN
 namespace convoy::kernels::depthwise {
 
-// Whether KernelRunner knows this: one plane under a kernel of 3x3 or 5x5, stride 1 or 2, and no tile of whose rows a border leaves
-// out more than half a kernel.
+// Whether KernelRunner knows this: one plane under a kernel of 3x3 or 5x5, stride 1 or 2, or of 7x7, and no tile of whose rows a
+// border leaves out more than half a kernel.
 inline bool has_whole_kernel(const Geometry& g) {
   const int64_t size = g.w.kernel, stride = g.w.gradient ? 1 : g.h.stride;
-  if (g.sources != 1 || g.phases() != 1 || g.h.kernel != size || (size != 3 && size != 5)) return false;
+  if (g.sources != 1 || g.phases() != 1 || g.h.kernel != size || (size != 3 && size != 5 && size != 7)) return false;
   if (g.d.kernel != 1 || g.d.stride != 1 || g.d.pad != 0) return false;
-  if (g.h.stride != g.w.stride || stride > 2 || g.w.dilation != 1 || (stride == 2 && g.h.dilation != 1)) return false;
+  if (g.h.stride != g.w.stride || stride > (size == 7 ? 1 : 2) || (stride == 2 && (g.w.dilation != 1 || g.h.dilation != 1)))
+    return false;
   const int64_t step = stride == 2 ? 1 : g.h.input_step(), first = g.h.taps(0, 0).input;
   const int64_t last = first + (g.h.output - 1) * stride + (size - 1) * step;
   const int64_t half = size / 2 * step;
@@ -49,7 +50,7 @@ struct TilePlan {
   int64_t class_tiles;      // of a class of rows
   int64_t plane_tiles;
   bool by_twos;       // stride 2 along h and w: no row is sorted
-  bool whole_kernel;  // 3x3 or 5x5 of one plane: AVX-512 has tiles of their own for it
+  bool whole_kernel;  // AVX-512 has tiles of their own for it
   bool sorted;
   // Sorted rows: [source][slice][class of taps][row].
   int64_t sorted_columns = 0, phase_floats = 0, row_floats = 0, class_floats = 0, slice_floats = 0, source_floats = 0;
@@ -440,7 +441,7 @@ class TileRunner {
       const PlaneOfTile& plane = planes[row / kRows];
       const int64_t at = out_at + row % kRows * t_.out_step;
       for (int64_t i = 0; i < columns; i += kVector) {
-        finish_.Store(d, hn::LoadU(d, values + i), hn::FirstN(d, static_cast<size_t>(columns - i)), plane.out + at + i,
+        finish_.Store(d, hn::LoadU(d, values + i), FirstLanes(d, columns - i), plane.out + at + i,
                       plane.residual != nullptr ? plane.residual + at + i : nullptr);
       }
     }
@@ -565,12 +566,12 @@ void run_tiles(const Job& job, const Epilogue<float>& epilogue_of_call, Workspac
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
   const bool pair = in_pairs(job);
   const int64_t step = pair ? 2 : 1, units = (job.planes + step - 1) / step;
-  if (units == 0) return;              // an empty batch
-  constexpr double kTaskWork = 100e3;  // multiply-adds: about two microseconds
+  if (units == 0) return;                                      // an empty batch
+  const double task_work = plan.whole_kernel ? 300e3 : 100e3;  // multiply-adds: some microseconds
   const double work = static_cast<double>(units * plan.plane_tiles * step * kRows * plan.g.phases()) *
                       static_cast<double>(round_up(plan.g.phase_columns(), kLanes)) *
                       static_cast<double>(plan.g.sources * plan.g.taps() / plan.g.phases() + 8);
-  const auto least = static_cast<int64_t>(std::clamp(work / kTaskWork, 1.0, 8.0 * num_threads()));
+  const auto least = static_cast<int64_t>(std::clamp(work / task_work, 1.0, 4.0 * num_threads()));
   const int64_t tasks = least > 1 ? depthwise::round_up(least, num_threads()) : 1;  // as many for each thread
   // No bit depends on where planes and tiles are cut.
   const int64_t units_each = (units + tasks - 1) / tasks, parts = (units + units_each - 1) / units_each;
