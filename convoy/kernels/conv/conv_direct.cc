@@ -986,7 +986,7 @@ double seconds(const ConvShape& s, const Machine& m) {
     copied = static_cast<double>(kDirection == Direction::kForward ? s.input_count() : s.output_count());
   }
   const double products = HWY_DYNAMIC_DISPATCH(DirectProducts)(s, kDirection) / (fraction * m.flops_per_second);
-  return 2e-6 + (2 * products + copied * 1e-9) / m.threads;
+  return 2e-6 + (2 * products + copied * 0.15e-9) / m.threads;
 }
 
 template <Direction kDirection>
