@@ -980,13 +980,13 @@ template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   // Of the peak. One tap: nothing read is used twice.
   const bool one_line = s.output[0] * s.output[1] == 1 && s.input[0] * s.input[1] == 1;
-  const double fraction = s.taps() == 1 ? 0.6 : one_line ? 0.75 : 0.88;
+  const double fraction = s.taps() == 1 ? 0.6 : one_line ? 0.9 : 0.88;
   double copied = 0;  // values
   if (HWY_DYNAMIC_DISPATCH(DirectPixelLanes)(s, kDirection)) {
     copied = static_cast<double>(kDirection == Direction::kForward ? s.input_count() : s.output_count());
   }
   const double products = HWY_DYNAMIC_DISPATCH(DirectProducts)(s, kDirection) / (fraction * m.flops_per_second);
-  return 2e-6 + (2 * products + copied * 0.15e-9) / m.threads;
+  return 2e-6 + (2 * products + copied * 0.22e-9) / m.threads;
 }
 
 template <Direction kDirection>

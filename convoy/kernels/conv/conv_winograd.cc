@@ -675,9 +675,9 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double products = groups * tiles * points * depth * results * width;
   const double weight_bytes = groups * points * depth * results * width * sizeof(float);
   const double streamed = std::max(weight_bytes - 512.0 * 1024.0, 0.0);  // the rest stays in L2
-  // Vector operations of a tile and vector of channels: about 3.3 a point in and out.
+  // Vector operations of a tile and vector of channels: about 4.5 a point in and out.
   const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.slices()) + results);
-  const double transforms = vectors * points * 3.3 * 2 * width;
+  const double transforms = vectors * points * 4.5 * 2 * width;
   // A chain of products ends with a load, an addition and a store.
   const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.channels) / winograd::kLongestChain, 1.0);
   const double added = groups * tiles * points * (chains - 1) * results * 5 * 2 * width;
