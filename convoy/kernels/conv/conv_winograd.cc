@@ -152,11 +152,11 @@ HWY_INLINE void TransposeRow(const float* from, int64_t stride, int64_t channels
   }
 }
 
-// Transforms one vector of channels (`part` counts them over slices) of a block: V of all its tiles.
+// Transforms one vector of channels (`part` counts them over slices) of a block: V of all its tiles. H, W: the points.
 template <class H, class W>
 HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& block, int64_t part, const float* source,
                                float* rows, float* columns, float* v) {
-  constexpr int64_t kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
+  constexpr int64_t kPointsH = H::kPoints, kPointsW = W::kPoints;
   const int64_t source_plane = t.source_plane;
   const Full df;
   const int64_t lanes = Lanes();
@@ -377,16 +377,67 @@ HWY_INLINE void StoreRow(const float* row, int64_t positions, int64_t channels, 
   }
 }
 
-// Transforms the products of one vector of results back, all phases of them, and stores them. channel: the first result's, over all
-// groups.
+// What happens to a result at once.
+struct ResultFinish {
+  Floats bias, low, high;
+  bool clamp;
+
+  HWY_INLINE Floats operator()(Floats v) const {
+    v = hn::Add(v, bias);
+    return clamp ? tile::Clamp(v, low, high) : v;
+  }
+};
+
+// Transforms the products of a row's tiles back, all phases of them: results in rows of `width` positions. m: of the first tile and
+// phase; returns that behind the last tile.
 template <class H, class W>
-HWY_ATTR void TransformResults(const Problem& p, const Block& block, const float* m, int64_t channel, int64_t channels,
-                               const Arrays& io, const SplitEpilogue& epilogue, float* rows) {
+HWY_ATTR const float* TransformTiles(const Problem& p, const Block& block, int64_t row, const float* m, int64_t m_phase,
+                                     int64_t width, const ResultFinish& finish, float* rows) {
   constexpr int kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
   constexpr int kOutputsH = H::kScheme.outputs, kOutputsW = W::kScheme.outputs;
   const Full df;
-  const int64_t lanes = Lanes(), dh = p.h.dilation, dw = p.w.dilation, span = p.w.group_span();
-  const int64_t phases_h = p.h.phases, phases_w = p.w.phases, m_phase = block.tiles() * kPointsH * kPointsW * lanes;
+  const ResultFinish finished = finish;
+  const int64_t lanes = Lanes(), phases = p.phases(), phases_w = p.w.phases;
+  const int64_t row_step = p.h.phases * width * lanes, column_step = p.w.dilation * phases_w * lanes;
+  for (int64_t group = block.begin(row); group < block.end(row); ++group, rows += p.w.group_span() * phases_w * lanes) {
+    const int64_t tiles = block.tiles(group);
+    for (int64_t f = 0; f < tiles; ++f, m += kPointsH * kPointsW * lanes) {
+      for (int64_t phase = 0; phase < phases; ++phase) {
+        const float* const points = m + phase * m_phase;
+        Floats half[kOutputsH][kPointsW];
+        HWY_UNROLL(8)
+        for (int k = 0; k < kPointsW; ++k) {
+          Floats x[kPointsH], y[kOutputsH];
+          HWY_UNROLL(8)
+          for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, points + (i * kPointsW + k) * lanes);
+          H::Output(x, y);
+          HWY_UNROLL(8)
+          for (int i = 0; i < kOutputsH; ++i) half[i][k] = y[i];
+        }
+        float* to = rows + (phase / phases_w * width + f * phases_w + phase % phases_w) * lanes;
+        HWY_UNROLL(8)
+        for (int i = 0; i < kOutputsH; ++i, to += row_step) {
+          Floats y[kOutputsW];
+          W::Output(half[i], y);
+          HWY_UNROLL(8)
+          for (int k = 0; k < kOutputsW; ++k) hn::StoreU(finished(y[k]), df, to + k * column_step);
+        }
+      }
+    }
+  }
+  return m;
+}
+
+using TilesTransform = const float* (*)(const Problem&, const Block&, int64_t, const float*, int64_t, int64_t, const ResultFinish&,
+                                        float*);
+
+// Transforms the products of one vector of results back, all phases of them, and stores them. channel: the first result's, over all
+// groups.
+HWY_ATTR void TransformResults(const Problem& p, const Block& block, TilesTransform transform, const float* m, int64_t channel,
+                               int64_t channels, const Arrays& io, const SplitEpilogue& epilogue, float* rows) {
+  const Full df;
+  const int64_t lanes = Lanes(), dh = p.h.dilation, span = p.w.group_span();
+  const int64_t phases_h = p.h.phases, phases_w = p.w.phases, m_phase = block.tiles() * p.points() * lanes;
   const int64_t plane = p.d.size * p.h.result * p.w.result;
   const auto column_of = [&p, span](int64_t group) { return group * span * p.w.phases + p.w.base; };
   int64_t blind = p.fold;  // columns that see padding only, or may: a tile's rounding must not reach them
@@ -397,55 +448,24 @@ HWY_ATTR void TransformResults(const Problem& p, const Block& block, const float
 
   // Bias and clamp are done here, unless a residual comes between them.
   conv_tile::Finish finish(epilogue, io.result);
-  const Floats low = hn::Set(df, finish.low), high = hn::Set(df, finish.high);
-  Floats bias = hn::Zero(df);
-  bool clamp = false;
+  ResultFinish finished{hn::Zero(df), hn::Set(df, finish.low), hn::Set(df, finish.high), false};
   if (finish.residual != nullptr) {
     if (io.bias != nullptr) finish.bias = io.bias + channel;
   } else {
-    if (io.bias != nullptr) bias = hn::MaskedLoad(hn::FirstN(df, static_cast<size_t>(channels)), df, io.bias + channel);
-    clamp = finish.clamp;
+    if (io.bias != nullptr) finished.bias = hn::MaskedLoad(hn::FirstN(df, static_cast<size_t>(channels)), df, io.bias + channel);
+    finished.clamp = finish.clamp;
     finish.clamp = false;
   }
-  const auto finished = [&](Floats v) HWY_ATTR {
-    v = hn::Add(v, bias);
-    return clamp ? tile::Clamp(v, low, high) : v;
-  };
 
   for (int64_t row = block.row_begin(); row < block.row_end(); ++row) {
     const int64_t group_begin = block.begin(row), group_end = block.end(row);
     const int64_t width = (group_end - group_begin) * span * phases_w, left = column_of(group_begin);
     const int64_t skipped = std::max<int64_t>(-left, 0);
-    for (int64_t group = group_begin; group < group_end; ++group) {
-      const int64_t tiles = block.tiles(group);
-      for (int64_t f = 0; f < tiles; ++f, m += kPointsH * kPointsW * lanes) {
-        for (int64_t phase = 0; phase < phases_h * phases_w; ++phase) {
-          const float* const points = m + phase * m_phase;
-          Floats half[kOutputsH][kPointsW];
-          HWY_UNROLL(8)
-          for (int k = 0; k < kPointsW; ++k) {
-            Floats x[kPointsH], y[kOutputsH];
-            HWY_UNROLL(8)
-            for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, points + (i * kPointsW + k) * lanes);
-            H::Output(x, y);
-            HWY_UNROLL(8)
-            for (int i = 0; i < kOutputsH; ++i) half[i][k] = y[i];
-          }
-          float* to = rows + (phase / phases_w * width + ((group - group_begin) * span + f) * phases_w + phase % phases_w) * lanes;
-          HWY_UNROLL(8)
-          for (int i = 0; i < kOutputsH; ++i, to += phases_h * width * lanes) {
-            Floats y[kOutputsW];
-            W::Output(half[i], y);
-            HWY_UNROLL(8)
-            for (int k = 0; k < kOutputsW; ++k) hn::StoreU(finished(y[k]), df, to + k * dw * phases_w * lanes);
-          }
-        }
-      }
-    }
+    m = transform(p, block, row, m, m_phase, width, finished, rows);
     const int64_t origin = p.h.origin(row % p.h.tiles()), image_plane = row / p.h.tiles();
     const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size;
     float* result = io.result + (n * p.groups * p.results + channel) * plane + depth * p.h.result * p.w.result + left + skipped;
-    for (int64_t i = 0; i < kOutputsH * phases_h; ++i) {
+    for (int64_t i = 0; i < p.h.outputs * phases_h; ++i) {
       const int64_t h = (origin + i / phases_h * dh) * phases_h + i % phases_h + p.h.base;
       if (h < 0 || (p.fold == 0 && h >= p.h.result)) continue;
       const int64_t folded = h * p.fold, columns = std::min(width, p.w.result - left - folded);
@@ -472,13 +492,14 @@ struct Transforms {
   const winograd::Scheme* h;
   const winograd::Scheme* w;
   void (*sources)(const Problem&, const Tiling&, const Block&, int64_t, const float*, float*, float*, float*);
-  void (*results)(const Problem&, const Block&, const float*, int64_t, int64_t, const Arrays&, const SplitEpilogue&, float*);
+  TilesTransform tiles;
   void (*pack)(const Problem&, const float*, float*);
 };
 
 template <class H, class W>
 constexpr Transforms MakeTransforms() {
-  return {&H::kScheme, &W::kScheme, TransformSources<H, W>, TransformResults<H, W>, winograd_pack::PackWeight<H, W>};
+  return {&H::kScheme, &W::kScheme, TransformSources<typename H::Points, typename W::Points>, TransformTiles<H, W>,
+          winograd_pack::Pack<H, W>};
 }
 
 HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, Direction direction, const ConvShape& s) {
@@ -564,8 +585,8 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
       Multiply(p, t, tiles, begin, end, packed, v, products);
       for (int64_t vector = begin; vector < end; vector += p.phases()) {
         const int64_t channel = vector / p.phases() * t.lanes, channels = std::min(t.lanes, p.results - channel);
-        transforms.results(p, block, products + (vector - begin) * tiles * p.points() * t.lanes, group * p.results + channel,
-                           channels, io, epilogue, columns + t.column_floats);
+        TransformResults(p, block, transforms.tiles, products + (vector - begin) * tiles * p.points() * t.lanes,
+                         group * p.results + channel, channels, io, epilogue, columns + t.column_floats);
       }
     }
   });

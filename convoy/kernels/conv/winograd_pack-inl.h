@@ -31,26 +31,33 @@ using Wide = hn::ScalableTag<double>;
 using Narrow = hn::Rebind<float, Wide>;  // as many floats as doubles fit a vector
 using Doubles = hn::Vec<Wide>;
 
-// G: the taps of one axis to its points. Points but 0 and infinity come in pairs +-p, whose rows differ in the sign of odd powers.
+// G: the taps of one axis to its points, `count` times; taps and points lie `step` apart, those of the next `next`. Points but 0
+// and infinity come in pairs +-p, whose rows differ in the sign of odd powers.
+struct Steps {
+  int64_t step, next;
+};
 template <const winograd::Scheme& kScheme>
-HWY_INLINE void Spread(const Doubles* g, Doubles* u) {
+HWY_INLINE void Spread(const Doubles* HWY_RESTRICT g, Steps from, Doubles* HWY_RESTRICT u, Steps to, int64_t count) {
   const Wide d;
-  if constexpr (kScheme.points == 1) {
-    u[0] = g[0];
-  } else {
-    u[0] = hn::Mul(hn::Set(d, kScheme.g[0][0]), g[0]);
-    HWY_UNROLL(4)
-    for (size_t i = 1; i + 2 < static_cast<size_t>(kScheme.points); i += 2) {
-      Doubles even = hn::Mul(hn::Set(d, kScheme.g[i][0]), g[0]), odd = hn::Mul(hn::Set(d, kScheme.g[i][1]), g[1]);
+  for (int64_t j = 0; j < count; ++j, g += from.next, u += to.next) {
+    if constexpr (kScheme.points == 1) {
+      u[0] = g[0];
+    } else {
+      u[0] = hn::Mul(hn::Set(d, kScheme.g[0][0]), g[0]);
       HWY_UNROLL(4)
-      for (size_t k = 2; k < static_cast<size_t>(kScheme.taps); ++k) {
-        Doubles& sum = k % 2 == 0 ? even : odd;
-        sum = hn::MulAdd(hn::Set(d, kScheme.g[i][k]), g[k], sum);
+      for (int64_t i = 1; i + 2 < kScheme.points; i += 2) {
+        const auto& row = kScheme.g[static_cast<size_t>(i)];
+        Doubles even = hn::Mul(hn::Set(d, row[0]), g[0]), odd = hn::Mul(hn::Set(d, row[1]), g[from.step]);
+        HWY_UNROLL(4)
+        for (int64_t k = 2; k < kScheme.taps; ++k) {
+          Doubles& sum = k % 2 == 0 ? even : odd;
+          sum = hn::MulAdd(hn::Set(d, row[static_cast<size_t>(k)]), g[k * from.step], sum);
+        }
+        u[i * to.step] = hn::Add(even, odd);
+        u[(i + 1) * to.step] = hn::Sub(even, odd);
       }
-      u[i] = hn::Add(even, odd);
-      u[i + 1] = hn::Sub(even, odd);
+      u[(kScheme.points - 1) * to.step] = g[(kScheme.taps - 1) * from.step];
     }
-    u[kScheme.points - 1] = g[kScheme.taps - 1];
   }
 }
 
@@ -83,14 +90,41 @@ HWY_INLINE void TurnTaps(const float* from, int64_t stride, int64_t results, int
   }
 }
 
-// packed[group][pair of vectors of results][point][slice][channel][vector][lane]; the last pair may be a single.
+// Both axes of a scheme, written out in code of its own.
 template <class H, class W>
-HWY_ATTR void PackWeight(const Problem& p, const float* weight, float* packed) {
-  constexpr int kTapsH = H::kScheme.taps, kTapsW = W::kScheme.taps, kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
-  constexpr int kArea = kTapsH * kTapsW, kPoints = kPointsH * kPointsW;
-  constexpr int64_t kChannels = 16;  // of a task
-  constexpr int kMostArea = 36;      // 6x6 at a stride of 2
-  constexpr int kTurned = (kMostArea + 1) * hn::MaxLanes(Full());
+struct WrittenOut {
+  static constexpr int64_t taps_h = H::kScheme.taps, taps_w = W::kScheme.taps;
+  static constexpr int64_t points_h = H::kScheme.points, points_w = W::kScheme.points;
+  static HWY_INLINE void spread_h(const Doubles* g, Steps from, Doubles* u, Steps to, int64_t count) {
+    Spread<H::kScheme>(g, from, u, to, count);
+  }
+  static HWY_INLINE void spread_w(const Doubles* g, Steps from, Doubles* u, Steps to, int64_t count) {
+    Spread<W::kScheme>(g, from, u, to, count);
+  }
+};
+
+// Those of any, called.
+using SpreadTaps = void (*)(const Doubles*, Steps, Doubles*, Steps, int64_t);
+struct Called {
+  int64_t taps_h, taps_w, points_h, points_w;
+  SpreadTaps spread_h, spread_w;
+};
+template <const winograd::Scheme& kScheme>
+HWY_ATTR void SpreadCalled(const Doubles* g, Steps from, Doubles* u, Steps to, int64_t count) {
+  Spread<kScheme>(g, from, u, to, count);
+}
+
+// packed[group][pair of vectors of results][point][slice][channel][vector][lane]; the last pair may be a single.
+inline constexpr int64_t kChannels = 16;  // of a task
+inline constexpr int kTapArea = winograd::kMostTaps * winograd::kMostTaps;
+inline constexpr int kPointArea = winograd::kMostPoints * winograd::kMostPoints;
+inline constexpr int kKernelArea = 36;  // 6x6 at a stride of 2
+inline constexpr int kTurnedFloats = (kKernelArea + 1) * hn::MaxLanes(Full()), kPointFloats = kPointArea * hn::MaxLanes(Full());
+
+template <class Axes>
+HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight, float* packed) {
+  const int64_t taps_h = axes.taps_h, taps_w = axes.taps_w, points_h = axes.points_h, points_w = axes.points_w;
+  const int64_t all_points = points_h * points_w;
   const int64_t lanes = tile::Lanes(), narrow = static_cast<int64_t>(hn::Lanes(Narrow()));
   const int64_t vectors = p.vectors(lanes), pairs = (vectors + 1) / 2, depth = p.depth();
   const int64_t parts = (p.channels + kChannels - 1) / kChannels;
@@ -98,12 +132,12 @@ HWY_ATTR void PackWeight(const Problem& p, const float* weight, float* packed) {
   parallel_for(p.groups * pairs * parts, [&](int64_t task) HWY_ATTR {
     const Full d;
     const Wide wide;
-    HWY_ALIGN float turned[kTurned];  // zeros behind the last
+    HWY_ALIGN float turned[kTurnedFloats];  // zeros behind the last
     std::fill(turned + area * lanes, turned + (area + 1) * lanes, 0.0f);
-    HWY_ALIGN float points[kPoints * hn::MaxLanes(Full())];
+    HWY_ALIGN float points[kPointFloats];
     const int64_t part = task % parts, pair = task / parts % pairs, group = task / parts / pairs;
     const int64_t width = std::min<int64_t>(2, vectors - 2 * pair) * lanes, first = 2 * pair * lanes;
-    float* const to = packed + (group * vectors * lanes + first) * kPoints * depth;
+    float* const to = packed + (group * vectors * lanes + first) * all_points * depth;
     for (int64_t channel = part * kChannels; channel < std::min(p.channels, (part + 1) * kChannels); ++channel) {
       for (int64_t slice = 0; slice < p.slices(); ++slice) {
         const int64_t tap = slice / (p.h.step * p.w.step);
@@ -120,43 +154,42 @@ HWY_ATTR void PackWeight(const Problem& p, const float* weight, float* packed) {
           // The layer's tap under a tap of the scheme: of a phase of the sources, or of the results from the last to the first.
           const int64_t phase_h = p.flipped ? vector % p.phases() / p.w.phases : slice / p.w.step % p.h.step;
           const int64_t phase_w = p.flipped ? vector % p.w.phases : slice % p.w.step;
-          int64_t at[kArea];
-          for (int64_t i = 0; i < kTapsH; ++i) {
-            const int64_t h = p.flipped ? phase_h + (kTapsH - 1 - i) * p.h.phases : phase_h + i * p.h.step;
-            for (int64_t k = 0; k < kTapsW; ++k) {
-              const int64_t w = p.flipped ? phase_w + (kTapsW - 1 - k) * p.w.phases : phase_w + k * p.w.step;
-              at[i * kTapsW + k] = (h < p.h.kernel && w < p.w.kernel ? h * p.w.kernel + w : area) * lanes;
+          int64_t at[kTapArea];
+          for (int64_t i = 0; i < taps_h; ++i) {
+            const int64_t h = p.flipped ? phase_h + (taps_h - 1 - i) * p.h.phases : phase_h + i * p.h.step;
+            for (int64_t k = 0; k < taps_w; ++k) {
+              const int64_t w = p.flipped ? phase_w + (taps_w - 1 - k) * p.w.phases : phase_w + k * p.w.step;
+              at[i * taps_w + k] = (h < p.h.kernel && w < p.w.kernel ? h * p.w.kernel + w : area) * lanes;
             }
           }
           for (int64_t l = 0; l < lanes; l += narrow) {
-            Doubles half[kPointsH][kTapsW];
-            HWY_UNROLL(8)
-            for (int k = 0; k < kTapsW; ++k) {
-              Doubles g[kTapsH], u[kPointsH];
-              HWY_UNROLL(8)
-              for (int i = 0; i < kTapsH; ++i) {
-                g[i] = hn::PromoteTo(wide, hn::LoadU(Narrow(), turned + at[i * kTapsW + k] + l));
-              }
-              Spread<H::kScheme>(g, u);
-              HWY_UNROLL(8)
-              for (int i = 0; i < kPointsH; ++i) half[i][k] = u[i];
-            }
-            HWY_UNROLL(8)
-            for (int i = 0; i < kPointsH; ++i) {
-              Doubles u[kPointsW];
-              Spread<W::kScheme>(half[i], u);
-              HWY_UNROLL(8)
-              for (int k = 0; k < kPointsW; ++k)
-                hn::StoreU(hn::DemoteTo(Narrow(), u[k]), Narrow(), points + (i * kPointsW + k) * lanes + l);
+            Doubles g[kTapArea], half[kPointArea], u[kPointArea];
+            for (int64_t i = 0; i < taps_h * taps_w; ++i) g[i] = hn::PromoteTo(wide, hn::LoadU(Narrow(), turned + at[i] + l));
+            axes.spread_h(g, {taps_w, 1}, half, {taps_w, 1}, taps_w);
+            axes.spread_w(half, {1, taps_w}, u, {1, points_w}, points_h);
+            for (int64_t i = 0; i < all_points; ++i) {
+              hn::StoreU(hn::DemoteTo(Narrow(), u[i]), Narrow(), points + i * lanes + l);
             }
           }
           // Whole lines at once: the points lie far apart, in few sets of the cache.
           float* const out = to + (slice * p.channels + channel) * width + v;
-          for (int64_t i = 0; i < kPoints; ++i) hn::StoreU(hn::Load(d, points + i * lanes), d, out + i * depth * width);
+          for (int64_t i = 0; i < all_points; ++i) hn::StoreU(hn::Load(d, points + i * lanes), d, out + i * depth * width);
         }
       }
     }
   });
+}
+
+// F(4,3), which a training step packs in every call, is written out (a quarter faster); all schemes so would take 240 KB.
+template <class H, class W>
+HWY_ATTR void Pack(const Problem& p, const float* weight, float* packed) {
+  if constexpr (H::kScheme.taps == 3 && H::kScheme.points == 6 && W::kScheme.points == 6) {
+    PackWeight(p, WrittenOut<H, W>(), weight, packed);
+  } else {
+    const Called axes{H::kScheme.taps,   W::kScheme.taps,          H::kScheme.points,
+                      W::kScheme.points, SpreadCalled<H::kScheme>, SpreadCalled<W::kScheme>};
+    PackWeight(p, axes, weight, packed);
+  }
 }
 
 }  // namespace winograd_pack

@@ -24,6 +24,8 @@ HWY_INLINE Floats Constant(double value) { return hn::Set(Full(), static_cast<fl
 
 // An axis that is left alone.
 struct None {
+  using Points = None;
+  static constexpr int kPoints = 1;
   static constexpr const winograd::Scheme& kScheme = winograd::kNone;
   static HWY_INLINE void Input(const Floats* x, Floats* v) { v[0] = x[0]; }
   static HWY_INLINE void Output(const Floats* m, Floats* y) { y[0] = m[0]; }
@@ -31,6 +33,8 @@ struct None {
 
 // B^T for 0, +-1, infinity, shared by F(3,2) and F(2,3).
 struct FourPoints {
+  using Points = FourPoints;
+  static constexpr int kPoints = 4;
   static HWY_INLINE void Input(const Floats* x, Floats* v) {
     v[0] = hn::Sub(x[2], x[0]);
     v[1] = hn::Add(x[2], x[1]);
@@ -59,6 +63,8 @@ struct F23 : FourPoints {
 
 // B^T for 0, +-a, +-b, infinity, shared by F(4,3) and F(2,5).
 struct SixPoints {
+  using Points = SixPoints;
+  static constexpr int kPoints = 6;
   static constexpr double kA = winograd::kPoints6[1], kB = winograd::kPoints6[3];
   static HWY_INLINE void Input(const Floats* x, Floats* v) {
     const Floats a2 = Constant(kA * kA), b2 = Constant(kB * kB), sum = Constant(kA * kA + kB * kB),
