@@ -78,6 +78,31 @@ HWY_INLINE hn::Vec<DV> LoadInside(DV d, hn::Mask<DV> mask, const float* p) {
 }
 HWY_INLINE V LoadInside(Mask mask, const float* p) { return LoadInside(D(), mask, p); }
 
+#if HWY_TARGET != HWY_SCALAR
+constexpr int64_t kMostSortedStep = 8;
+
+// to[phase phase_floats + i] = from[i step + phase] for every lane i: of each vector those lanes are taken that lie there.
+HWY_INLINE void SortVector(const float* from, int64_t step, int64_t phases, int64_t phase_floats, float* to) {
+  const D d;
+  const hn::RebindToSigned<D> di;
+  constexpr auto kVector = static_cast<int32_t>(HWY_LANES(float));
+  constexpr int kShift = kVector == 16 ? 4 : kVector == 8 ? 3 : 2;
+  static_assert(kVector == 1 << kShift);
+  auto position = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(step)));
+  for (int64_t phase = 0; phase < phases; ++phase, to += phase_floats) {
+    const auto indices = hn::IndicesFromVec(d, hn::And(position, hn::Set(di, kVector - 1)));
+    const auto vector = hn::ShiftRight<kShift>(position);
+    V sorted = hn::TableLookupLanes(hn::LoadU(d, from), indices);
+    for (int32_t i = 1; i < step; ++i) {
+      const V v = hn::TableLookupLanes(hn::LoadU(d, from + i * kVector), indices);
+      sorted = hn::IfThenElse(hn::RebindMask(d, hn::Eq(vector, hn::Set(di, i))), v, sorted);
+    }
+    hn::Store(sorted, d, to);
+    position = hn::Add(position, hn::Set(di, 1));
+  }
+}
+#endif
+
 // to[phase phase_floats + j] = row[first + j step + phase] for columns j in [0, columns), zero where the row of `width` has none.
 // phase_floats is a multiple of the lanes and not below columns.
 HWY_INLINE void SortRow(const float* row, int64_t width, int64_t first, int64_t step, int64_t phases, int64_t columns,
@@ -111,38 +136,17 @@ HWY_INLINE void SortRow(const float* row, int64_t width, int64_t first, int64_t 
   }
 #endif
 #if HWY_TARGET != HWY_SCALAR
-  constexpr int64_t kMostStep = 8;
-  if (step <= kMostStep) {
-    // A vector of each phase at a time, from the row or, at its ends, from a copy with zeros around it.
-    HWY_ALIGN float copy[(kMostStep + 1) * HWY_LANES(float)];
-    const hn::RebindToSigned<D> di;
-    const auto indices = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(step)));
+  if (step <= kMostSortedStep) {
+    HWY_ALIGN float copy[kMostSortedStep * HWY_LANES(float)];
     for (int64_t j = 0; j < columns; j += lanes) {
       const int64_t at = first + j * step;
       const float* from = row + at;
-      if (at < 0 || at + (lanes + 1) * step > width) {
-        for (int64_t i = 0; i < (lanes + 1) * step; i += lanes) {
+      if (at < 0 || at + lanes * step > width) {
+        for (int64_t i = 0; i < lanes * step; i += lanes)
           hn::Store(LoadInside(InsideLanes(at + i, width), row + at + i), d, copy + i);
-        }
         from = copy;
       }
-      float* const out = to + j;
-      if (step == 3 || step == 4) {
-        V v[4];
-        if (step == 3) {
-          hn::LoadInterleaved3(d, from, v[0], v[1], v[2]);
-        } else {
-          hn::LoadInterleaved4(d, from, v[0], v[1], v[2], v[3]);
-        }
-        hn::Store(v[0], d, out);
-        if (phases > 1) hn::Store(v[1], d, out + phase_floats);
-        if (phases > 2) hn::Store(v[2], d, out + 2 * phase_floats);
-        if (phases > 3) hn::Store(v[3], d, out + 3 * phase_floats);
-      } else {
-        for (int64_t phase = 0; phase < phases; ++phase) {
-          hn::Store(hn::GatherIndex(d, from + phase, indices), d, out + phase * phase_floats);
-        }
-      }
+      SortVector(from, step, phases, phase_floats, to + j);
     }
     return;
   }
@@ -156,7 +160,7 @@ HWY_INLINE void SortRow(const float* row, int64_t width, int64_t first, int64_t 
   }
 }
 
-// SortRow for many rows of the same width: with stride 2 the lanes that are inside are worked out once.
+// SortRow for many rows of the same width: the lanes that are inside are worked out once.
 class RowSorter {
  public:
   void Make(int64_t first, int64_t step, int64_t width, int64_t columns) {
@@ -164,21 +168,27 @@ class RowSorter {
     step_ = step;
     width_ = width;
     columns_ = columns;
-    for (int64_t v = 0; v * kVector < columns && v < kMostVectors; ++v) {
-      masks_[2 * v] = InsideLanes(first + 2 * v * kVector, width);
-      masks_[2 * v + 1] = InsideLanes(first + (2 * v + 1) * kVector, width);
-    }
+    count_ = (columns + kVector - 1) / kVector * step;
+    for (int64_t i = 0; i < count_ && count_ <= kMost; ++i) masks_[i] = InsideLanes(first + i * kVector, width);
   }
   HWY_INLINE void Sort(const float* row, int64_t phases, int64_t phase_floats, float* to) const {
 #if HWY_TARGET != HWY_SCALAR
-    if (step_ == 2 && phases == 2 && columns_ <= kMostVectors * kVector) {
+    if (count_ <= kMost && step_ > 1 && step_ <= kMostSortedStep) {
       const D d;
       const float* from = row + first_;
       const Mask* mask = masks_;
-      for (float* const end = to + columns_; to < end; to += kVector, from += 2 * kVector, mask += 2) {
-        const V low = LoadInside(mask[0], from), high = LoadInside(mask[1], from + kVector);
-        hn::Store(hn::ConcatEven(d, high, low), d, to);
-        hn::Store(hn::ConcatOdd(d, high, low), d, to + phase_floats);
+      if (step_ == 2 && phases == 2) {
+        for (float* const end = to + columns_; to < end; to += kVector, from += 2 * kVector, mask += 2) {
+          const V low = LoadInside(mask[0], from), high = LoadInside(mask[1], from + kVector);
+          hn::Store(hn::ConcatEven(d, high, low), d, to);
+          hn::Store(hn::ConcatOdd(d, high, low), d, to + phase_floats);
+        }
+        return;
+      }
+      HWY_ALIGN float inside[kMostSortedStep * kVector];
+      for (float* const end = to + columns_; to < end; to += kVector) {
+        for (int64_t i = 0; i < step_; ++i, from += kVector) hn::Store(LoadInside(*mask++, from), d, inside + i * kVector);
+        SortVector(inside, step_, phases, phase_floats, to);
       }
       return;
     }
@@ -187,9 +197,9 @@ class RowSorter {
   }
 
  private:
-  static constexpr int64_t kVector = HWY_LANES(float), kMostVectors = 64;
-  int64_t first_, step_, width_, columns_;
-  Mask masks_[2 * kMostVectors];
+  static constexpr int64_t kVector = HWY_LANES(float), kMost = 128;
+  int64_t first_, step_, width_, columns_, count_;
+  Mask masks_[kMost];
 };
 
 // The first lanes of a vector, or all.

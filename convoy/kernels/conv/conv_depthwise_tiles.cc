@@ -28,18 +28,15 @@
 #define CONVOY_KERNELS_CONV_DEPTHWISE_TILES_PLAN
 namespace convoy::kernels::depthwise {
 
-// Whether KernelRunner knows this: one plane under a kernel of 3x3 or 5x5, stride 1 or 2, or of 7x7, and no tile of whose rows a
-// border leaves out more than half a kernel.
+// Whether KernelRunner knows this: one plane under a kernel of 3x3 or 5x5, stride 1 or 2, or of 7x7. The input's rows do not count:
+// the bits are the same where they are handed over in parts.
 inline bool has_whole_kernel(const Geometry& g) {
   const int64_t size = g.w.kernel, stride = g.w.gradient ? 1 : g.h.stride;
   if (g.sources != 1 || g.phases() != 1 || g.h.kernel != size || (size != 3 && size != 5 && size != 7)) return false;
   if (g.d.kernel != 1 || g.d.stride != 1 || g.d.pad != 0) return false;
   if (g.h.stride != g.w.stride || stride > (size == 7 ? 1 : 2) || (stride == 2 && (g.w.dilation != 1 || g.h.dilation != 1)))
     return false;
-  const int64_t step = stride == 2 ? 1 : g.h.input_step(), first = g.h.taps(0, 0).input;
-  const int64_t last = first + (g.h.output - 1) * stride + (size - 1) * step;
-  const int64_t half = size / 2 * step;
-  return g.h.output / g.h.spacing() >= kRows && first >= -half && last <= g.h.input - 1 + half;
+  return g.h.output / g.h.spacing() >= kRows;
 }
 
 // How a job is cut: into chunks of columns, and rows of scratch memory where columns are sorted.
@@ -64,14 +61,15 @@ struct TilePlan {
     whole_kernel = has_whole_kernel(g);
     sorted = g.strided() && !by_twos;
     if (!sorted) return;
-    sorted_columns = round_up(chunk + (g.w.kernel - 1) * g.w.dilation / g.w.stride, kLanes);
+    // Vectors may read beyond a phase what no output takes.
+    sorted_columns = round_up(std::min(chunk, g.phase_columns()) + (g.w.kernel - 1) * g.w.dilation / g.w.stride, kLanes);
     phase_floats = sorted_columns;
     row_floats = g.sorted_phases() * phase_floats;
     class_floats = (kRows - 1 + g.h.most_taps()) * row_floats;
     slice_floats = g.h.tap_classes() * class_floats;
     source_floats = g.d.kernel * slice_floats;
   }
-  int64_t scratch_floats() const { return g.sources * source_floats; }
+  int64_t scratch_floats() const { return sorted ? g.sources * source_floats + 2 * kLanes : 0; }
 };
 
 }  // namespace convoy::kernels::depthwise
