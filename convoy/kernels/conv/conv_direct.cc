@@ -654,7 +654,8 @@ HWY_INLINE void StorePhases(const Plan& p, const DirectBlock& b, const float* su
   const hn::ScalableTag<float> v;
   const Axis& w = p.axes[2];
   const int64_t width = b.end[2] - b.begin[2], lanes = tile::Lanes(), phase_width = SumsWidth(p) / w.phases;
-  HWY_ALIGN float pairs[2 * hn::MaxLanes(hn::ScalableTag<float>())];
+  const bool finish = !epilogue.empty();
+  HWY_ALIGN float mixed[3 * hn::MaxLanes(hn::ScalableTag<float>())];
   for (int64_t row = 0; row < rows; ++row) {
     const float* from = sums + row * pitch;
     const float single = bias != nullptr ? bias[row] : 0.0f;
@@ -662,24 +663,25 @@ HWY_INLINE void StorePhases(const Plan& p, const DirectBlock& b, const float* su
     for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
       for (int64_t h = b.begin[1]; h < b.end[1]; ++h, from += w.phases * phase_width) {
         float* const to = result + row * p.result_positions() + (d * p.axes[1].result + h) * w.result + b.begin[2];
-        if (w.result_step == 2 && w.phases == 2) {
-          for (int64_t done = 0; done < width; done += 2 * lanes) {
-            const float* const at = from + done / 2;
-            const auto even = hn::Add(hn::LoadU(v, at), add), odd = hn::Add(hn::LoadU(v, at + phase_width), add);
-            const int64_t left = width - done;
-            if (left >= 2 * lanes) {
-              hn::StoreInterleaved2(even, odd, v, to + done);
-              continue;
+        if (w.phases == w.result_step && (w.phases == 2 || w.phases == 3)) {
+          for (int64_t at = 0; at * w.phases < width; at += lanes) {
+            const int64_t left = width - at * w.phases;
+            const bool fits = left >= w.phases * lanes;
+            float* const out = fits ? to + at * w.phases : mixed;
+            const auto first = hn::Add(hn::LoadU(v, from + at), add), second = hn::Add(hn::LoadU(v, from + phase_width + at), add);
+            if (w.phases == 2) {
+              hn::StoreInterleaved2(first, second, v, out);
+            } else {
+              hn::StoreInterleaved3(first, second, hn::Add(hn::LoadU(v, from + 2 * phase_width + at), add), v, out);
             }
-            hn::StoreInterleaved2(even, odd, v, pairs);
-            std::copy(pairs, pairs + left, to + done);
+            if (!fits) std::copy(mixed, mixed + left, to + at * w.phases);
           }
         } else {
           for (int64_t r = 0; r < w.phases; ++r) {
             for (int64_t at = r, i = r * phase_width; at < width; at += w.result_step, ++i) to[at] = from[i] + single;
           }
         }
-        if (!epilogue.empty()) epilogue.apply(to, width, to - result_begin);
+        if (finish) epilogue.apply(to, width, to - result_begin);
       }
     }
   }
