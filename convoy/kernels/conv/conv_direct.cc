@@ -361,7 +361,6 @@ HWY_INLINE Plan MakePlan(const ConvShape& s, Direction direction) { return direc
 // Lanes of pixels: rows x vectors of a register tile, at most 3 x 8 or 4 x 6 (2 x 5 or 3 x 3 in 16 registers). The lines of a slab
 // and the sums are filled up to whole vectors, so there are no tails.
 constexpr int kMostRows = HWY_TARGET == HWY_AVX3 ? 4 : 3;
-constexpr int kMostVectors = HWY_TARGET == HWY_AVX3 ? 8 : 5;
 constexpr int MostVectors(int rows) { return HWY_TARGET == HWY_AVX3 ? (rows <= 3 ? 8 : 6) : (rows <= 2 ? 5 : 3); }
 
 // Where the sums of a register tile go once they are complete: null while channels follow, or if phases are to be interleaved.
