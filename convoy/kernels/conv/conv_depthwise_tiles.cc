@@ -46,7 +46,7 @@ struct TilePlan {
   int64_t column_taps = 0;  // of all phases
   int64_t class_tiles;      // of a class of rows
   int64_t plane_tiles;
-  bool by_twos;       // stride 2 along h and w: no row is sorted
+  bool by_twos;       // stride 2 along h and w: rows are not sorted
   bool whole_kernel;  // AVX-512 has tiles of their own for it
   bool sorted;
   // Sorted rows: [source][slice][class of taps][row].
@@ -57,7 +57,8 @@ struct TilePlan {
     chunk = std::min(round_up(g.phase_columns(), kLanes), std::max(kTileColumns / (2 * g.w.kernel) / kLanes * kLanes, kLanes));
     class_tiles = (g.h.most_outputs() + kRows - 1) / kRows;
     plane_tiles = g.d.output * g.h.output_classes() * class_tiles;
-    by_twos = g.strided() && g.w.stride == 2 && g.w.dilation == 1 && g.h.stride == 2 && g.h.dilation == 1;
+    // With many columns of taps sorting takes less than parting every vector for each two of them.
+    by_twos = g.strided() && g.w.stride == 2 && g.w.dilation == 1 && g.h.stride == 2 && g.h.dilation == 1 && g.w.kernel <= 6;
     whole_kernel = has_whole_kernel(g);
     sorted = g.strided() && !by_twos;
     if (!sorted) return;
