@@ -7,7 +7,6 @@
 
 #include "convoy/core/error.h"
 #include "convoy/graph/windows.h"
-#include "convoy/shape/taps.h"
 
 namespace convoy::graph {
 
@@ -59,16 +58,7 @@ std::vector<bool> border_of(const Node& node, const Tensor& weight, const Shape&
   const Shape sizes(input.begin() + 2, input.end()), kernel(weight.shape().begin() + 2, weight.shape().end());
   const auto axes = windows(node.attributes, kernel, sizes);
   if (!axes) return {};
-  std::vector<bool> border(1, false);
-  for (size_t a = 0; a < axes->size(); ++a) {
-    std::vector<bool> wider;
-    for (const bool before : border) {
-      for (int64_t o = 0; o < output[a + 2]; ++o)
-        wider.push_back(before || shape::valid_taps(o, sizes[a], (*axes)[a]).size() < (*axes)[a].kernel_size);
-    }
-    border = std::move(wider);
-  }
-  return border;
+  return ops::border_positions(*axes, input, output);
 }
 
 std::vector<ValueId> watched_values(const auto& layers) {
@@ -92,8 +82,12 @@ Comparison::Comparison(const Graph& before, const Graph& after)
           if (input == known.end() || output == known.end()) continue;
           const int32_t maker = makers[static_cast<size_t>(output->second)];
           if (maker < 0 || same_parameters(before, before.nodes[static_cast<size_t>(maker)], after, node)) continue;
-          layers.push_back(
-              {node, input->first, output->first, input->second, output->second, {node.name.empty() ? output->first : node.name}});
+          layers.push_back({node,
+                            input->first,
+                            output->first,
+                            input->second,
+                            output->second,
+                            {{}, node.name.empty() ? output->first : node.name}});
         }
         return layers;
       }()),

@@ -7,20 +7,14 @@
 
 #include "convoy/graph/executor.h"
 #include "convoy/graph/graph.h"
+#include "convoy/ops/differences.h"
 
 namespace convoy::graph {
 
 /// One convolution, transposed convolution or matrix product of the rewritten graph that has other parameters than the original:
 /// the largest differences from what the original computes of the same input.
-struct LayerAgreement {
-  std::string layer;                        // its node's name, or its output's
-  double interior = 0;                      // where no tap reads padding
-  double border = 0;                        // elsewhere
-  double scale = 0;                         // the largest output
-  int64_t border_outputs = 0, outputs = 0;  // positions of one channel
-  bool agrees = true;
-  std::string cause, remedy;  // if it does not
-  std::string note;           // if it does although the difference is large: who rounded
+struct LayerAgreement : ops::Differences {
+  std::string layer;  // its node's name, or its output's
 };
 
 struct GraphAgreement {

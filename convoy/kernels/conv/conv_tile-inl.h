@@ -191,9 +191,14 @@ HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* from, int64_t stride) {
 #endif
 
 HWY_INLINE Floats Clamp(Floats v, Floats low, Floats high) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  // Of a NaN and of equals the second operand comes out: a NaN stays, and so does a zero's sign.
+  return hn::Min(high, hn::Max(low, v));
+#else
   // A NaN fails both comparisons and stays.
   const Floats y = hn::IfThenElse(hn::Lt(v, low), low, v);
   return hn::IfThenElse(hn::Gt(y, high), high, y);
+#endif
 }
 
 /// Transposes sums[pixel][sums_stride] of `channels` channels into rows of `pixels` values and finishes them. Reads up to
@@ -392,8 +397,13 @@ template <bool kLinear, int kV, int... kR>
 HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const Finish* finish, std::integer_sequence<int, kR...>) {
   using Tile = void (*)(const Work&, int64_t, const Finish*);
   static constexpr std::array<Tile, sizeof...(kR)> kWhole{PixelTile<kLinear, false, kR + 1, kV>...};
+#if HWY_TARGET == HWY_SCALAR
+  const auto& tiles = kWhole;
+#else
   static constexpr std::array<Tile, sizeof...(kR)> kTail{PixelTile<kLinear, true, kR + 1, kV>...};
-  (pixels == kV * Lanes() ? kWhole : kTail)[static_cast<size_t>(rows - 1)](t, pixels, finish);
+  const auto& tiles = pixels == kV * Lanes() ? kWhole : kTail;
+#endif
+  tiles[static_cast<size_t>(rows - 1)](t, pixels, finish);
 }
 
 /// Pixels of the widest tile for so many result channels.

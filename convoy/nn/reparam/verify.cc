@@ -10,7 +10,6 @@
 #include "convoy/nn/parse.h"
 #include "convoy/nn/reparam/block.h"
 #include "convoy/nn/reparam/bn_and_pad.h"
-#include "convoy/shape/taps.h"
 
 namespace convoy::nn {
 
@@ -29,18 +28,7 @@ const Conv* conv_of(const Module& after) {
 std::vector<bool> border_of(const Module& after, const Shape& input, const Shape& output) {
   const Conv* conv = conv_of(after);
   if (conv == nullptr || static_cast<int>(output.size()) != conv->rank() + 2) return {};
-  const std::vector<shape::Axis> axes = axes_of(conv->rank(), conv->options());
-  std::vector<bool> border(1, false);
-  for (size_t a = 0; a < axes.size(); ++a) {
-    std::vector<bool> wider;
-    for (const bool before : border) {
-      for (int64_t o = 0; o < output[a + 2]; ++o) {
-        wider.push_back(before || shape::valid_taps(o, input[a + 2], axes[a]).size() < axes[a].kernel_size);
-      }
-    }
-    border = std::move(wider);
-  }
-  return border;
+  return ops::border_positions(axes_of(conv->rank(), conv->options()), input, output);
 }
 
 double finite(double difference) { return std::isnan(difference) ? INFINITY : difference; }
@@ -133,7 +121,7 @@ std::optional<double> exact_difference(const FusedPlace& place, const Tensor& in
     const Variable x(input.to(DType::kFloat64));
     Variable wanted = x;
     for (const auto& layer : place.before) wanted = (*in_float64(*layer))(wanted);
-    PlaceAgreement exact{place.name, place.what};
+    PlaceAgreement exact{{}, place.name, place.what};
     compare(wanted.data(), (*in_float64(*place.after))(x).data(), {}, exact);
     difference = exact.interior;
   } catch (const Error&) {
@@ -194,7 +182,7 @@ Agreement verify(Module& original, const Fused& fused, const Shape& input_shape,
   DType dtype = DType::kFloat32;
   if (const std::vector<Variable> parameters = original.parameters(); !parameters.empty()) dtype = parameters[0].dtype();
   agreement.limit = dtype == DType::kFloat64 ? 1e-12 : 5e-6;
-  for (const FusedPlace& place : fused.places) agreement.places.push_back({place.name, place.what});
+  for (const FusedPlace& place : fused.places) agreement.places.push_back({{}, place.name, place.what});
 
   // Running statistics as they are now, for a network in training mode.
   std::vector<std::pair<Tensor, Tensor>> kept;
@@ -232,7 +220,7 @@ Agreement verify(Module& original, const Fused& fused, const Shape& input_shape,
         wanted = original(x);
       }
       const Variable given = (*fused.module)(x);
-      PlaceAgreement whole{"the network", original.type()};
+      PlaceAgreement whole{{}, "the network", original.type()};
       compare(wanted.data(), given.data(), {}, whole);
       agreement.difference = std::max(agreement.difference, whole.interior);
       agreement.scale = std::max(agreement.scale, whole.scale);

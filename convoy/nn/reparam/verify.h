@@ -7,19 +7,13 @@
 
 #include "convoy/core/random.h"
 #include "convoy/nn/reparam/fuse.h"
+#include "convoy/ops/differences.h"
 
 namespace convoy::nn {
 
 /// One place of a fused network: the largest differences of its outputs, for the inputs that the place gets inside the network.
-struct PlaceAgreement {
+struct PlaceAgreement : ops::Differences {
   std::string name, what;
-  double interior = 0;                      // where no tap reads padding
-  double border = 0;                        // elsewhere
-  double scale = 0;                         // the largest output
-  int64_t border_outputs = 0, outputs = 0;  // positions of one channel
-  bool agrees = true;
-  std::string cause, remedy;  // if it does not
-  std::string note;           // if it does although the difference is large: who rounded
 };
 
 struct Agreement {
