@@ -35,6 +35,19 @@ std::vector<ModelValue> describe(const graph::Graph& graph, const std::vector<gr
   return values;
 }
 
+// Runs the passes; a file that they refuse is named.
+std::vector<graph::PassResult> rewrite(graph::Graph& graph, const ModelOptions& options, const std::string& name) {
+  if (!options.optimise) return {};
+  try {
+    return graph::run_passes(graph, options.passes_off);
+  } catch (const ValueError&) {
+    throw;  // a wrong option
+  } catch (const Error& e) {
+    if (name.empty()) throw;
+    throw FileError(name + ": " + e.reason(), e.fix());
+  }
+}
+
 // Tells a file that was written again from the one that was read.
 struct FileState {
   explicit FileState(const std::string& path) {
@@ -50,9 +63,8 @@ struct FileState {
 
 }  // namespace
 
-Model::Model(graph::Graph graph, const ModelOptions& options, std::function<graph::Graph()> reload)
-    : passes_(std::make_shared<const std::vector<graph::PassResult>>(options.optimise ? graph::run_passes(graph, options.passes_off)
-                                                                                      : std::vector<graph::PassResult>{})),
+Model::Model(graph::Graph graph, const ModelOptions& options, const std::string& name, std::function<graph::Graph()> reload)
+    : passes_(std::make_shared<const std::vector<graph::PassResult>>(rewrite(graph, options, name))),
       executor_(std::make_shared<graph::Executor>(std::move(graph), graph::ExecutorOptions{.memory_budget = options.memory_budget,
                                                                                            .planned = options.optimise,
                                                                                            .keep_weights = options.keep_weights,
@@ -62,7 +74,7 @@ Model::Model(graph::Graph graph, const ModelOptions& options, std::function<grap
   release_cached_memory();
 }
 
-Model Model::of(graph::Graph graph, const ModelOptions& options) { return Model(std::move(graph), options, {}); }
+Model Model::of(graph::Graph graph, const ModelOptions& options) { return Model(std::move(graph), options, "", {}); }
 
 Model Model::load(const std::string& path, const ModelOptions& options) {
   const FileState loaded(path);
@@ -84,11 +96,11 @@ Model Model::load(const std::string& path, const ModelOptions& options) {
     return graph;
   };
   // Other files may change unnoticed.
-  return Model(read(true), options, options.external_data ? std::function<graph::Graph()>() : reload);
+  return Model(read(true), options, path, options.external_data ? std::function<graph::Graph()>() : reload);
 }
 
 Model Model::load_bytes(std::string_view bytes, const ModelOptions& options, const std::string& name) {
-  return Model(onnx::read_bytes(bytes, name, read_options(options)), options, {});
+  return Model(onnx::read_bytes(bytes, name, read_options(options)), options, name, {});
 }
 
 std::vector<ModelValue> Model::inputs() const { return describe(graph(), graph().inputs); }

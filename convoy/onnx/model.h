@@ -48,8 +48,8 @@ struct ModelOptions {
 ///   convoy::Tensor logits = model.run({{"x", x}}).at("y");
 class Model {
  public:
-  /// Errors: FileError for a file that is no model, is damaged, or needs what Convoy does not have; ShapeMismatch for shapes that
-  /// can never run.
+  /// Errors: FileError for a file that is no model, is damaged, needs what Convoy does not have, or makes far more constants than
+  /// it holds; ShapeMismatch for shapes that can never run.
   static Model load(const std::string& path, const ModelOptions& options = {});
   static Model load_bytes(std::string_view bytes, const ModelOptions& options = {}, const std::string& name = "model");
   /// A graph that is there already: from onnx::read, nn::to_graph, or made by hand and inferred (graph/infer.h).
@@ -76,7 +76,7 @@ class Model {
   int64_t weight_bytes() const { return executor_->weight_bytes(); }
 
  private:
-  Model(graph::Graph graph, const ModelOptions& options, std::function<graph::Graph()> reload);
+  Model(graph::Graph graph, const ModelOptions& options, const std::string& name, std::function<graph::Graph()> reload);
 
   std::shared_ptr<const std::vector<graph::PassResult>> passes_;
   std::shared_ptr<const graph::Executor> executor_;

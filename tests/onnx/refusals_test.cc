@@ -84,6 +84,17 @@ std::vector<Refusal> refusals() {
                              const std::vector<int64_t>& shape = {1, 2, 4, 4}, uint64_t opset = 17) {
     return model_of({node(op, {"x", "list"}, {"y"}, {}, "n1")}, shape, {int64_tensor("list", list)}, opset);
   };
+  // Constants of a megabyte each, all of them wanted; and one that grows by four each time.
+  std::vector<Message> many_constants, growing{node("ConstantOfShape", {"s"}, {"g0"}, {}, "g")};
+  for (int i = 0; i < 60; ++i) {
+    const std::string number = std::to_string(i);
+    many_constants.push_back(node("ConstantOfShape", {"s"}, {"c" + number}, {}, "m" + number));
+    many_constants.push_back(
+        node("Add", {i == 0 ? "x" : "v" + std::to_string(i - 1), "c" + number}, {i == 59 ? "y" : "v" + number}));
+  }
+  for (int i = 1; i < 12; ++i)
+    growing.push_back(node("Tile", {"g" + std::to_string(i - 1), "four"}, {"g" + std::to_string(i)}, {}, "t" + std::to_string(i)));
+  growing.push_back(node("Add", {"x", "g11"}, {"y"}));
   Message deep = Message().message(1, Message().integer(1, kFloat));
   for (int i = 0; i < 60; ++i) deep = Message().message(4, Message().message(1, deep));
   std::vector<Message> chain;
@@ -241,6 +252,12 @@ std::vector<Refusal> refusals() {
        "attribute 'blocksize' is 4294967296\n"},
       {"BlockSize", unary("DepthToSpace", {attribute_int("blocksize", 2)}),
        "attribute 'blocksize' is 2\nits square must divide the 2 channels"},
+      // R135: constants that loading makes.
+      {"ManyConstants", model_of(many_constants, {1 << 18}, {int64_tensor("s", {1 << 18})}),
+       "model: node 'm32' \\(ConstantOfShape\\): value 'c32' of 1048576 bytes makes the network's constants "
+       "larger.*\n.*memory_budget"},
+      {"GrowingConstants", model_of(growing, {1}, {int64_tensor("s", {1 << 18}), int64_tensor("four", {4})}),
+       "model: node 't3' \\(Tile\\): value 'g3' of 67108864 bytes makes the network's constants larger"},
       // Shapes: R144.
       {"ReshapeCount", with_list("Reshape", {3, -1}, {256}),
        "an input of shape \\[256\\] cannot be reshaped to \\[3, -1\\]\nit has 256 elements"},

@@ -1,6 +1,7 @@
 // Rewrites of a graph that keep what it computes and make it cheaper. One file each; the list says what there is.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,10 +28,14 @@ struct PassResult {
 };
 
 /// Runs the passes over a graph, except those named in `off`, until nothing changes. The graph must have been inferred (infer.h).
-/// Errors: ValueError for a name that no pass has.
+/// Errors: ValueError for a name that no pass has; Error where nodes of constants make too much of them.
 std::vector<PassResult> run_passes(Graph& graph, const std::vector<std::string>& off = {});
 
 int fold_constants(Graph& graph);
+/// The same while all constants together stay within `most_bytes`. Errors: Error that names the node and the value beyond it.
+int fold_constants_within(Graph& graph, int64_t most_bytes);
+/// What constants may grow to while a graph is rewritten: a few times what it has now.
+int64_t most_constant_bytes(const Graph& graph);
 int remove_no_ops(Graph& graph);
 int fold_shapes(Graph& graph);
 int match_activations(Graph& graph);

@@ -118,6 +118,22 @@ TEST(Passes, FoldsNodesOfConstants) {
   EXPECT_EQ(same_numbers(net, {y}, {"constants"}).ops.size(), 3u);
 }
 
+TEST(Passes, FoldedConstantsStayWithinABound) {
+  Net net({2, 3, 4, 4});
+  const ValueId four = net.add("Exp", {net.numbers({1000})});
+  net.graph.outputs = {net.add("Tanh", {four})};
+  infer(net.graph);
+  Graph copy = net.graph;
+  try {
+    fold_constants_within(copy, 7999);
+    FAIL() << "not refused";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("(Exp): value '" + net.graph.value(four).name + "' of 4000 bytes"), std::string::npos)
+        << e.what();
+  }
+  EXPECT_EQ(fold_constants_within(net.graph, 8000), 2);  // what the first was made of is gone when the second is
+}
+
 TEST(Passes, RemovesNoOps) {
   Net net({2, 3, 4, 4});
   const ValueId a = net.add("Identity", {net.x}), b = net.add("Relu", {a}), c = net.add("Dropout", {b});

@@ -141,7 +141,7 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
             const float* at = in + column * column_step;
             Unroll<kRows - 1 + kK>([&](auto r) CONVOY_UNROLLED {
               if ((kInner && ExistsAlways(kK, 1, r)) || (rows >> r & 1) != 0) {
-                Vector x = hn::MaskedLoad(inside, d, at);
+                Vector x = LoadMasked(inside, d, at);
                 KeepInRegister(x);
                 Unroll<kK>([&](auto i) CONVOY_UNROLLED {
                   constexpr int kRow = r - i;
@@ -168,7 +168,7 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
           };
           const auto for_row = [&](auto r, const float* from, const auto& add_row) CONVOY_UNROLLED {
             if ((kInner && ExistsAlways(kK, 2, r)) || (rows >> r & 1) != 0) {
-              const Vector x = hn::MaskedLoad(inside, d, from), y = hn::MaskedLoad(inside_second, d, from + kVector);
+              const Vector x = LoadMasked(inside, d, from), y = LoadMasked(inside_second, d, from + kVector);
               Vector even{Evens(x.raw, y.raw)}, odd{Odds(x.raw, y.raw)};
               KeepInRegister(even);
               KeepInRegister(odd);
@@ -212,7 +212,7 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
         if (plane.residual != nullptr) {
           const float* from = plane.residual + out_at;
           Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
-            if (i >= first_row) sums[i] = hn::Add(sums[i], hn::MaskedLoad(outputs, d, from));
+            if (i >= first_row) sums[i] = hn::Add(sums[i], LoadMasked(outputs, d, from));
             from += out_step;
           });
         }
@@ -222,7 +222,7 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
         }
         float* to = plane.out + out_at;
         Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
-          if (i >= first_row) hn::BlendedStore(sums[i], outputs, d, to);
+          if (i >= first_row) StoreMasked(sums[i], outputs, d, to);
           to += out_step;
         });
       }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "convoy/kernels/conv/conv_depthwise_geometry.h"
+#include "convoy/kernels/masked-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -60,23 +61,12 @@ HWY_INLINE hn::Mask<DV> InsideLanes(DV d, int64_t first, int64_t width) {
 }
 HWY_INLINE Mask InsideLanes(int64_t first, int64_t width) { return InsideLanes(D(), first, width); }
 
-// The lanes of `mask`, zero elsewhere. Memory behind other lanes is not touched: Highway promises that on x86 only.
+// The lanes of `mask`, zero elsewhere.
 template <class DV>
 HWY_INLINE hn::Vec<DV> LoadInside(DV d, hn::Mask<DV> mask, const float* p) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-  return hn::MaskedLoad(mask, d, p);
-#else
-  if (hn::AllTrue(d, mask)) return hn::LoadU(d, p);
-  HWY_ALIGN float values[depthwise::kLanes] = {};
-  uint8_t bits[8] = {};
-  hn::StoreMaskBits(d, mask, bits);
-  for (size_t i = 0; i < hn::Lanes(d); ++i) {
-    if ((bits[i / 8] >> (i % 8) & 1) != 0) values[i] = p[i];
-  }
-  return hn::Load(d, values);
-#endif
+  return LoadMasked(mask, d, p);
 }
-HWY_INLINE V LoadInside(Mask mask, const float* p) { return LoadInside(D(), mask, p); }
+HWY_INLINE V LoadInside(Mask mask, const float* p) { return LoadMasked(mask, D(), p); }
 
 #if HWY_TARGET != HWY_SCALAR
 constexpr int64_t kMostSortedStep = 8;
@@ -163,6 +153,8 @@ HWY_INLINE void SortRow(const float* row, int64_t width, int64_t first, int64_t 
 // SortRow for many rows of the same width: the lanes that are inside are worked out once.
 class RowSorter {
  public:
+  RowSorter() {}  // the implicit one is made outside of the target's namespace, where NEON masks have no constructor
+
   void Make(int64_t first, int64_t step, int64_t width, int64_t columns) {
     first_ = first;
     step_ = step;
@@ -235,7 +227,7 @@ struct Finish {
     if (HWY_TARGET != HWY_AVX3 && lanes.all) {  // AVX2 stores some lanes slowly
       hn::StoreU(v, d, out);
     } else {
-      hn::BlendedStore(v, lanes.mask, d, out);
+      StoreMasked(v, lanes.mask, d, out);
     }
   }
 };

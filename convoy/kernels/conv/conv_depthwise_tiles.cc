@@ -264,6 +264,8 @@ HWY_INLINE void RunSegment(bool by_twos, const TileColumns& t, const Finish& fin
 
 // The kernel columns of every output phase in a chunk, with the lanes of every vector that they read inside the row.
 struct ColumnTaps {
+  ColumnTaps() {}  // the implicit one is made outside of the target's namespace, where NEON masks have no constructor
+
   int64_t begin[kMaxPhases + 1];
   int64_t offsets[kMaxColumnTaps];
   int64_t weights[kMaxColumnTaps];

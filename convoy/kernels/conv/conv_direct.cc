@@ -419,13 +419,13 @@ HWY_ATTR void RowTile(const conv_tile::Work& t, const RowStore& store) {
     for (int v = 0; v < kV; ++v) {
       tile::Floats y = hn::Add(sum[r][v], bias);
       if (finish.residual != nullptr) {
-        y = hn::Add(y, hn::MaskedLoad(v + 1 < kV ? all : mask, d, finish.residual + (to - finish.result) + v * lanes));
+        y = hn::Add(y, LoadMasked(v + 1 < kV ? all : mask, d, finish.residual + (to - finish.result) + v * lanes));
       }
       if (finish.clamp) y = tile::Clamp(y, low, high);
       if (v + 1 < kV) {
         hn::StoreU(y, d, to + v * lanes);
       } else {
-        hn::BlendedStore(y, mask, d, to + v * lanes);
+        StoreMasked(y, mask, d, to + v * lanes);
       }
     }
   }

@@ -209,7 +209,7 @@ HWY_INLINE void StoreSums(const float* sums, int64_t count, int64_t width, float
       Transpose(rows.at, width, [&](int64_t i, auto values) HWY_ATTR { hn::StoreU(values, d, to + i * stride); });
     } else {
       const auto mask = hn::FirstN(d, static_cast<size_t>(length));
-      Transpose(rows.at, width, [&](int64_t i, auto values) HWY_ATTR { hn::BlendedStore(values, mask, d, to + i * stride); });
+      Transpose(rows.at, width, [&](int64_t i, auto values) HWY_ATTR { StoreMasked(values, mask, d, to + i * stride); });
     }
   }
 }

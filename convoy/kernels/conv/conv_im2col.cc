@@ -426,8 +426,8 @@ HWY_INLINE void DotTile(int64_t pixels, const float* HWY_RESTRICT a, int64_t a_s
   if (p < pixels) {
     const auto mask = hn::FirstN(d, static_cast<size_t>(pixels - p));
     for (int r = 0; r < kR; ++r) {
-      const V row = hn::MaskedLoad(mask, d, a + r * a_stride + p);
-      for (int i = 0; i < kC; ++i) acc[r][i] = hn::MulAdd(row, hn::MaskedLoad(mask, d, b + i * b_stride + p), acc[r][i]);
+      const V row = LoadMasked(mask, d, a + r * a_stride + p);
+      for (int i = 0; i < kC; ++i) acc[r][i] = hn::MulAdd(row, LoadMasked(mask, d, b + i * b_stride + p), acc[r][i]);
     }
   }
   for (int r = 0; r < kR; ++r) {

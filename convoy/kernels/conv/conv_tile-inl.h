@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "convoy/kernels/conv/conv_tile.h"
+#include "convoy/kernels/masked-inl.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
@@ -235,12 +236,12 @@ HWY_INLINE void StoreChannels(const float* sums, int64_t sums_stride, int64_t pi
         float* to = result + (c + i) * result_stride + p;
         Floats v = row[i];
         if (finish.bias != nullptr) v = hn::Add(v, hn::Set(d, finish.bias[c + i]));
-        if (finish.residual != nullptr) v = hn::Add(v, hn::MaskedLoad(mask, d, finish.residual + (to - finish.result)));
+        if (finish.residual != nullptr) v = hn::Add(v, LoadMasked(mask, d, finish.residual + (to - finish.result)));
         if (clamp) v = Clamp(v, low, high);
         if (p + lanes <= pixels) {
           hn::StoreU(v, d, to);
         } else {
-          hn::BlendedStore(v, mask, d, to);
+          StoreMasked(v, mask, d, to);
         }
       }
     }
@@ -260,7 +261,7 @@ HWY_INLINE void AddPixels(const float* HWY_RESTRICT x, const float* HWY_RESTRICT
     }
     HWY_UNROLL(8)
     for (int v = 0; v < kV; ++v) {
-      Floats value = v + 1 < kV || !kTail ? hn::LoadU(d, x + v * Lanes()) : hn::MaskedLoad(mask, d, x + v * Lanes());
+      Floats value = v + 1 < kV || !kTail ? hn::LoadU(d, x + v * Lanes()) : LoadMasked(mask, d, x + v * Lanes());
       if (kR > 1) Pin(value);
       HWY_UNROLL(8)
       for (int r = 0; r < kR; ++r) sum[r][v] = hn::MulAdd(value, weight[r], sum[r][v]);
@@ -269,7 +270,7 @@ HWY_INLINE void AddPixels(const float* HWY_RESTRICT x, const float* HWY_RESTRICT
     Floats value[kV];
     HWY_UNROLL(8)
     for (int v = 0; v < kV; ++v) {
-      value[v] = v + 1 < kV || !kTail ? hn::LoadU(d, x + v * Lanes()) : hn::MaskedLoad(mask, d, x + v * Lanes());
+      value[v] = v + 1 < kV || !kTail ? hn::LoadU(d, x + v * Lanes()) : LoadMasked(mask, d, x + v * Lanes());
       Pin(value[v]);
     }
     HWY_UNROLL(8)
@@ -343,7 +344,7 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
     }
   }
   const auto load = [&](const float* from, int v) HWY_ATTR {
-    return v + 1 < kV || !kTail ? hn::LoadU(d, from + v * lanes) : hn::MaskedLoad(mask, d, from + v * lanes);
+    return v + 1 < kV || !kTail ? hn::LoadU(d, from + v * lanes) : LoadMasked(mask, d, from + v * lanes);
   };
   if (t.add) {
     HWY_UNROLL(8)
@@ -386,7 +387,7 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
     HWY_UNROLL(8)
     for (int v = 0; v + 1 < kV; ++v) hn::StoreU(sum[r][v], d, to + v * lanes);
     if constexpr (kTail) {
-      hn::BlendedStore(sum[r][kV - 1], mask, d, to + (kV - 1) * lanes);
+      StoreMasked(sum[r][kV - 1], mask, d, to + (kV - 1) * lanes);
     } else {
       hn::StoreU(sum[r][kV - 1], d, to + (kV - 1) * lanes);
     }
@@ -445,11 +446,11 @@ HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t fir
   if constexpr (kStep == 1) {
     const auto first_of = [&](int64_t n) HWY_ATTR { return hn::FirstN(v, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
     for (int64_t j = 0; j < count; j += lanes) {
-      const Floats kept = hn::MaskedLoad(hn::AndNot(first_of(begin - j), first_of(end - j)), v, from + j);
+      const Floats kept = LoadMasked(hn::AndNot(first_of(begin - j), first_of(end - j)), v, from + j);
       if (j + lanes <= count) {
         hn::StoreU(kept, v, to + j);
       } else {
-        hn::BlendedStore(kept, first_of(count - j), v, to + j);
+        StoreMasked(kept, first_of(count - j), v, to + j);
       }
     }
   } else {

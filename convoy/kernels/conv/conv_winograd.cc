@@ -370,7 +370,7 @@ HWY_INLINE void StoreRow(const float* row, int64_t positions, int64_t channels, 
         if (whole) {
           hn::StoreU(v, d, to + k * plane);
         } else {
-          hn::BlendedStore(v, mask, d, to + k * plane);
+          StoreMasked(v, mask, d, to + k * plane);
         }
       });
     }
@@ -452,7 +452,7 @@ HWY_ATTR void TransformResults(const Problem& p, const Block& block, TilesTransf
   if (finish.residual != nullptr) {
     if (io.bias != nullptr) finish.bias = io.bias + channel;
   } else {
-    if (io.bias != nullptr) finished.bias = hn::MaskedLoad(hn::FirstN(df, static_cast<size_t>(channels)), df, io.bias + channel);
+    if (io.bias != nullptr) finished.bias = LoadMasked(hn::FirstN(df, static_cast<size_t>(channels)), df, io.bias + channel);
     finished.clamp = finish.clamp;
     finish.clamp = false;
   }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "convoy/kernels/masked-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,15 +23,15 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V LoadPart(D d, const float* from, int64_t n, float fill = 0.0f) {
   const auto mask = hn::FirstN(d, static_cast<size_t>(n));
-  return hn::IfThenElse(mask, hn::MaskedLoad(mask, d, from), hn::Set(d, fill));
+  return hn::IfThenElse(mask, LoadMasked(mask, d, from), hn::Set(d, fill));
 }
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE void StorePart(V v, D d, float* to, int64_t n) {
-  hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, to);
+  StoreMasked(v, hn::FirstN(d, static_cast<size_t>(n)), d, to);
 }
 
-// output[i] = f(d, input[i]). What is left over from whole vectors is a vector that overlaps the one before it and is computed first,
-// since output may be input.
+// output[i] = f(d, input[i]). What is left over from whole vectors is a vector that overlaps the one before it and is computed
+// first, since output may be input.
 template <class F>
 HWY_INLINE void Map(const F& f, const float* input, float* output, int64_t count) {
   const hn::ScalableTag<float> d;

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "convoy/kernels/masked-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -61,12 +62,12 @@ HWY_INLINE void Tile(int64_t depth, const float* HWY_RESTRICT a, const float* HW
   if (accumulate) {
     for (int r = 0; r < kR; ++r) {
       for (int v = 0; v + 1 < kV; ++v) acc[r][v] = hn::Add(hn::LoadU(d, c + r * c_stride + v * lanes), acc[r][v]);
-      acc[r][kV - 1] = hn::Add(hn::MaskedLoad(last, d, c + r * c_stride + (kV - 1) * lanes), acc[r][kV - 1]);
+      acc[r][kV - 1] = hn::Add(LoadMasked(last, d, c + r * c_stride + (kV - 1) * lanes), acc[r][kV - 1]);
     }
   }
   for (int r = 0; r < kR; ++r) {
     for (int v = 0; v + 1 < kV; ++v) hn::StoreU(acc[r][v], d, c + r * c_stride + v * lanes);
-    hn::BlendedStore(acc[r][kV - 1], last, d, c + r * c_stride + (kV - 1) * lanes);
+    StoreMasked(acc[r][kV - 1], last, d, c + r * c_stride + (kV - 1) * lanes);
   }
 }
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/masked-inl.h"
 #include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_NORM_BATCH_NORM_PARTS
@@ -98,7 +99,7 @@ void PartMoments(const BatchNormShape& s, int64_t part, const float* x, Moments*
     }
     for (; i < length; i += n) {
       const auto mask = hn::FirstN(DH(), static_cast<size_t>(std::min(n, length - i)));
-      const auto v = hn::MaskedLoad(mask, DH(), p + i);
+      const auto v = LoadMasked(mask, DH(), p + i);
       const auto d = hn::Sub(hn::PromoteTo(D64(), hn::IfThenElse(mask, v, hn::Set(DH(), pivot))), pivots);
       sum0 = hn::Add(sum0, hn::PromoteTo(D64(), v));
       squares0 = hn::MulAdd(d, d, squares0);
@@ -139,9 +140,9 @@ void PartNormalize(const BatchNormShape& s, int64_t part, const BatchNormForward
     }
     if (i < length) {
       const auto mask = hn::FirstN(d, static_cast<size_t>(length - i));
-      auto v = hn::MulAdd(hn::Sub(hn::MaskedLoad(mask, d, x + i), center), scale, shift);
-      if (r != nullptr) v = hn::Add(v, hn::MaskedLoad(mask, d, r + i));
-      hn::BlendedStore(Clamp(v, low, high), mask, d, y + i);
+      auto v = hn::MulAdd(hn::Sub(LoadMasked(mask, d, x + i), center), scale, shift);
+      if (r != nullptr) v = hn::Add(v, LoadMasked(mask, d, r + i));
+      StoreMasked(Clamp(v, low, high), mask, d, y + i);
     }
   }
 }
@@ -172,8 +173,8 @@ struct Whole {
 };
 struct Rest {
   hn::Mask<DH> mask;
-  HWY_INLINE hn::Vec<DH> Load(const float* p) const { return hn::MaskedLoad(mask, DH(), p); }
-  HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { hn::BlendedStore(v, mask, DH(), p); }
+  HWY_INLINE hn::Vec<DH> Load(const float* p) const { return LoadMasked(mask, DH(), p); }
+  HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { StoreMasked(v, mask, DH(), p); }
 };
 
 template <Passes kPasses, class Lanes>

@@ -25,6 +25,8 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
+#include "convoy/kernels/masked-inl.h"  // after foreach_target.h
+
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
@@ -198,10 +200,10 @@ HWY_INLINE bool ReduceColumns(const MaxRow& row, int64_t from, int64_t count, fl
   if (w < count) {
     const auto some = hn::FirstN(DF(), static_cast<size_t>(count - w));
     reduce(
-        w, [&](const float* p) HWY_ATTR { return hn::MaskedLoad(some, DF(), p); },
+        w, [&](const float* p) HWY_ATTR { return LoadMasked(some, DF(), p); },
         [&](int64_t to, VF value, VI index) HWY_ATTR {
-          hn::BlendedStore(value, some, DF(), values + to);
-          hn::BlendedStore(index, hn::RebindMask(DI(), some), DI(), indices + to);
+          StoreMasked(value, some, DF(), values + to);
+          StoreMasked(index, hn::RebindMask(DI(), some), DI(), indices + to);
         });
   }
   return !hn::AllFalse(DF(), hn::IsNaN(nans));

@@ -2,6 +2,7 @@
 #define HWY_TARGET_INCLUDE "convoy/kernels/pool/max_pool_values.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "convoy/kernels/masked-inl.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "convoy/kernels/pool/row_cursor.h"
@@ -41,7 +42,7 @@ HWY_INLINE void Columns(const float* from, int64_t rows, int64_t step, bool firs
   for (; i + n <= count; i += n) largest(i, [d](const float* at) HWY_ATTR { return hn::LoadU(d, at); });
   if (i == count) return;
   const auto rest = hn::FirstN(d, static_cast<size_t>(count - i));
-  largest(i, [d, rest](const float* at) HWY_ATTR { return hn::MaskedLoad(rest, d, at); });
+  largest(i, [d, rest](const float* at) HWY_ATTR { return LoadMasked(rest, d, at); });
 }
 
 // output[o] = the largest of kernel_size columns from o * stride on, `dilation` apart. Columns may be read a vector's pair beyond.
@@ -71,7 +72,7 @@ HWY_INLINE void Along(const float* columns, const shape::Axis& axis, float* outp
     if (o + n <= count) {
       hn::StoreU(best, d, output + o);
     } else {
-      hn::BlendedStore(best, hn::FirstN(d, static_cast<size_t>(count - o)), d, output + o);
+      StoreMasked(best, hn::FirstN(d, static_cast<size_t>(count - o)), d, output + o);
     }
   }
 }
