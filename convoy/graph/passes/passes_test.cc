@@ -128,7 +128,9 @@ TEST(Passes, FoldedConstantsStayWithinABound) {
     fold_constants_within(copy, 7999);
     FAIL() << "not refused";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("(Exp): value '" + net.graph.value(four).name + "' of 4000 bytes"), std::string::npos)
+    EXPECT_NE(std::string(e.what()).find("(Exp) that makes '" + net.graph.value(four).name + "': value '" +
+                                         net.graph.value(four).name + "' of 4000 bytes"),
+              std::string::npos)
         << e.what();
   }
   EXPECT_EQ(fold_constants_within(net.graph, 8000), 2);  // what the first was made of is gone when the second is
