@@ -26,22 +26,21 @@ HWY_INLINE V ScaleByPowerOfTwo(D d, V p, V n) {
   return hn::Mul(hn::Mul(p, first), hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::Sub(whole, half), bias))));
 }
 
-// max(limit, x) and min(limit, x) that keep a NaN in x: as the instructions do whose second operand wins, unlike Highway's plain
-// C++.
+// max(limit, x) and min(limit, x) that keep a NaN in x, as x86's instructions do, whose second operand wins; Arm's take the number.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V NotBelow(D d, float limit, V x) {
-#if HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Lt(x, hn::Set(d, limit)), hn::Set(d, limit), x);
-#else
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
   return hn::Max(hn::Set(d, limit), x);
+#else
+  return hn::IfThenElse(hn::Lt(x, hn::Set(d, limit)), hn::Set(d, limit), x);
 #endif
 }
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V NotAbove(D d, float limit, V x) {
-#if HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Gt(x, hn::Set(d, limit)), hn::Set(d, limit), x);
-#else
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
   return hn::Min(hn::Set(d, limit), x);
+#else
+  return hn::IfThenElse(hn::Gt(x, hn::Set(d, limit)), hn::Set(d, limit), x);
 #endif
 }
 
@@ -52,9 +51,9 @@ template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpBelow(D d, V x) {
   const V z = NotBelow(d, -105.0f, x), one = hn::Set(d, 1.0f);
 #if HWY_TARGET == HWY_AVX3
-  alignas(64) static constexpr float kSixteenths[16] = {1.0f,        1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f,
-                                                        1.29683955f, 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f,
-                                                        1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f};
+  alignas(64) static constexpr float kSixteenths[16] = {
+      1.0f,        1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f, 1.29683955f, 1.35425555f,
+      1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f};
   const float magic_value = 786432.0f;  // 1.5 * 2^19: sixteenths, whose number then lies in the lowest bits
 #else
   const float magic_value = 12582912.0f;  // 1.5 * 2^23: whole numbers
