@@ -217,8 +217,7 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
           });
         }
         if (clamp) {
-          // x86 returns the second operand where one is NaN.
-          Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = hn::Min(high, hn::Max(low, sums[i])); });
+          Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = Limited(sums[i], low, high); });
         }
         float* to = plane.out + out_at;
         Unroll<kRows>([&](auto i) CONVOY_UNROLLED {

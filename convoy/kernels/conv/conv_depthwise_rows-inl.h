@@ -204,6 +204,17 @@ struct FirstLanes {
       : all(count >= static_cast<int64_t>(hn::Lanes(d))), mask(hn::FirstN(d, static_cast<size_t>(count))) {}
 };
 
+// v between low and high; a NaN stays.
+template <class V>
+HWY_INLINE V Limited(V v, V low, V high) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  return hn::Min(high, hn::Max(low, v));  // x86 returns the second operand where one is NaN
+#else
+  const V y = hn::IfThenElse(hn::Lt(v, low), low, v);
+  return hn::IfThenElse(hn::Gt(y, high), high, y);
+#endif
+}
+
 // A finished vector: the residual, the clamp, and away.
 struct Finish {
   bool clamp;
@@ -216,14 +227,7 @@ struct Finish {
   template <class DV>
   HWY_INLINE void Store(DV d, hn::Vec<DV> v, const FirstLanes<DV>& lanes, float* out, const float* residual) const {
     if (residual != nullptr) v = hn::Add(v, LoadInside(d, lanes.mask, residual));
-    if (clamp) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-      v = hn::Min(hn::Set(d, high), hn::Max(hn::Set(d, low), v));  // x86 returns the second operand where one is NaN
-#else
-      v = hn::IfThenElse(hn::Lt(v, hn::Set(d, low)), hn::Set(d, low), v);  // a NaN fails both comparisons and stays
-      v = hn::IfThenElse(hn::Gt(v, hn::Set(d, high)), hn::Set(d, high), v);
-#endif
-    }
+    if (clamp) v = Limited(v, hn::Set(d, low), hn::Set(d, high));
     if (HWY_TARGET != HWY_AVX3 && lanes.all) {  // AVX2 stores some lanes slowly
       hn::StoreU(v, d, out);
     } else {
