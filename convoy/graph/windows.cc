@@ -121,4 +121,16 @@ Shape output_shape(const shape::ConvShape& layer) {
   return shape;
 }
 
+bool are_spatial(const Tensor& axes, int64_t rank) {
+  std::vector<char> named(static_cast<size_t>(rank), 0);
+  for (const int64_t axis : axes.to(DType::kInt64).to_vector<int64_t>()) {
+    if (axis < -rank || axis >= rank) return false;
+    named[static_cast<size_t>(axis < 0 ? axis + rank : axis)] = 1;
+  }
+  for (int64_t i = 0; i < rank; ++i) {
+    if ((named[static_cast<size_t>(i)] != 0) != (i >= 2)) return false;
+  }
+  return true;
+}
+
 }  // namespace convoy::graph

@@ -25,6 +25,9 @@ std::optional<shape::ConvShape> conv_shape(const Attributes& attributes, const S
 /// The shape of what it gives.
 Shape output_shape(const shape::ConvShape& layer);
 
+/// Whether `axes` of a value with `rank` axes are all those behind the channels, and no other.
+bool are_spatial(const Tensor& axes, int64_t rank);
+
 /// The spatial sizes of a type's dims, -1 where not known.
 std::vector<int64_t> spatial_sizes(const Dims& dims);
 

@@ -28,6 +28,9 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
   const double share = direction == Direction::kGradWeight ? 1 : static_cast<double>(samples.batch);
   const double packings = options.training ? 1 : options.packed ? 0 : 1 / kSamplesPerPacking;
   const kernels::Machine& machine = kernels::nominal_machine();
+  const bool measure = options.measured && options.algorithm.empty();
+  std::vector<ConvCandidate> own;
+  if (measure && candidates == nullptr) candidates = &own;
   const kernels::ConvKernel* best = nullptr;
   double best_seconds = 0;
   for (const kernels::ConvKernel* kernel : kernels::conv_kernels(direction)) {
@@ -46,10 +49,7 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
     }
     if (candidates != nullptr) candidates->push_back({kernel, reason != nullptr ? reason : "", seconds});
   }
-  if (!options.measured || !options.algorithm.empty()) return best;
-  if (candidates != nullptr) return fastest(shape, direction, options, *candidates);
-  std::vector<ConvCandidate> own;
-  return choose(shape, direction, options, &own);
+  return measure ? fastest(shape, direction, options, *candidates) : best;
 }
 
 // A weight packed into the front of the memory of one call.

@@ -5,6 +5,7 @@
 #include "convoy/graph/fused.h"
 #include "convoy/graph/passes/editor.h"
 #include "convoy/graph/passes/passes.h"
+#include "convoy/graph/windows.h"
 #include "convoy/ops/reduce.h"
 
 namespace convoy::graph {
@@ -31,7 +32,7 @@ std::optional<LinearOfMeans> linear_of_means(const Editor& editor, ValueId value
   return LinearOfMeans{at, *weight};
 }
 
-// Whether `value` is the mean of each plane of `input`, which nobody else reads.
+// The node that makes `value`, which nobody else reads, the mean of each plane of `input`; or -1.
 int32_t means_of(const Editor& editor, ValueId value, ValueId input) {
   const int32_t at = editor.maker(value);
   if (at < 0 || !editor.read_once(value) || editor.node(at).input(0) != input) return -1;
@@ -40,14 +41,7 @@ int32_t means_of(const Editor& editor, ValueId value, ValueId input) {
   if (node.op != "ReduceMean" || node.attributes.integer("keepdims", 1) != 1) return -1;
   const Tensor* axes = editor.constant(node.input(1));
   const auto rank = static_cast<int64_t>(editor.type(input).dims->size());
-  if (axes == nullptr || axes->numel() != rank - 2) return -1;
-  std::vector<char> reduced(static_cast<size_t>(rank), 0);
-  for (int64_t axis : axes->to(DType::kInt64).to_vector<int64_t>()) {
-    if (axis < 0) axis += rank;
-    if (axis < 2 || axis >= rank || reduced[static_cast<size_t>(axis)] != 0) return -1;
-    reduced[static_cast<size_t>(axis)] = 1;
-  }
-  return at;
+  return axes != nullptr && axes->numel() == rank - 2 && are_spatial(*axes, rank) ? at : -1;
 }
 
 }  // namespace

@@ -72,16 +72,7 @@ StepPlan reduce_mean_step(const StepSite& site) {
   const KnownType& input = site.input(0);
   const auto rank = static_cast<int64_t>(input.shape.size());
   const Tensor* axes = site.constant(1);
-  if (rank < 3 || input.dtype != DType::kFloat32 || axes == nullptr) return {};
-  std::vector<int64_t> list = axes->to(DType::kInt64).to_vector<int64_t>();
-  std::vector<char> reduced(static_cast<size_t>(rank), 0);
-  for (const int64_t axis : list) {
-    if (axis < -rank || axis >= rank) return {};
-    reduced[static_cast<size_t>(axis < 0 ? axis + rank : axis)] = 1;
-  }
-  for (int64_t i = 0; i < rank; ++i) {
-    if ((reduced[static_cast<size_t>(i)] != 0) != (i >= 2)) return {};
-  }
+  if (rank < 3 || input.dtype != DType::kFloat32 || axes == nullptr || !are_spatial(*axes, rank)) return {};
   return planes_mean(input);
 }
 

@@ -112,6 +112,15 @@ struct Job {
   int64_t weight_group, weight_channel, weight_source;  // steps of the weight from group to group, and so on
 };
 
+/// What a tile reads and writes of one plane.
+struct PlaneOfTile {
+  const float* in;
+  const float* weight;
+  float* out;
+  const float* residual;
+  float start;  // the bias
+};
+
 /// Beyond this reach offsets and the sizes of sorted rows might overflow.
 inline bool reaches_too_far(const ConvShape& s) {
   constexpr int64_t kReach = 1 << 20;

@@ -49,14 +49,6 @@ struct KernelTiles {
   bool flipped;          // the taps are read backwards
 };
 
-struct KernelPlane {
-  const float* in;
-  const float* weight;
-  float* out;
-  const float* residual;
-  float start;  // the bias
-};
-
 }  // namespace convoy::kernels::depthwise
 #endif  // CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_STRIP
 
@@ -67,10 +59,10 @@ namespace HWY_NAMESPACE {
 namespace {
 using depthwise::Geometry;
 using depthwise::Job;
-using depthwise::KernelPlane;
 using depthwise::KernelTile;
 using depthwise::KernelTiles;
 using depthwise::kRows;
+using depthwise::PlaneOfTile;
 using depthwise::Strip;
 using depthwise::TileRange;
 
@@ -108,7 +100,7 @@ constexpr bool ExistsAlways(int size, int stride, int row) {
 
 // kInner: a border leaves out no more than half a kernel of any tile.
 template <class DV, int kK, int kStride, bool kInner>
-HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const KernelPlane* planes, int64_t count) {
+HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const PlaneOfTile* planes, int64_t count) {
   using Vector = hn::Vec<DV>;
   const DV d;
   constexpr auto kVector = static_cast<int64_t>(hn::MaxLanes(DV()));
@@ -117,7 +109,7 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Ke
   const Strip* const last = k.strip + k.strips;
   const Vector low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
   for (int64_t p = 0; p < count; ++p) {
-    const KernelPlane& plane = planes[p];
+    const PlaneOfTile& plane = planes[p];
     const float* weight = plane.weight;
     float backwards[kK * kK];
     if (k.flipped) {
@@ -400,7 +392,7 @@ class KernelRunner {
   KernelTiles k_{};
   KernelTile tiles_[kMostTiles];
   Strip strips_[kMostStrips];
-  KernelPlane planes_[kMostPlanes];
+  PlaneOfTile planes_[kMostPlanes];
 };
 
 }  // namespace

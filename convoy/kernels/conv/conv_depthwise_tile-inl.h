@@ -39,14 +39,6 @@ struct Segment {
   bool chain_begins;   // here: the sums before are put away
 };
 
-struct PlaneOfTile {
-  const float* in;
-  const float* weight;
-  float* out;
-  const float* residual;
-  float start;  // the bias
-};
-
 }  // namespace convoy::kernels::depthwise
 #endif  // CONVOY_KERNELS_CONV_DEPTHWISE_TILE_SEGMENT
 
