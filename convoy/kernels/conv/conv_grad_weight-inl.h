@@ -63,10 +63,13 @@ HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, co
   using V = hn::Vec<decltype(d)>;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   V acc[kR][kV];
+  HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
+    HWY_UNROLL(8)
     for (int v = 0; v < kV; ++v) acc[r][v] = hn::Zero(d);
   }
   const float* x[kR];
+  HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) x[r] = rows[r];
   for (const Run* run = runs; run != runs + run_count; ++run) {
     const float* HWY_RESTRICT at = y + run->y * panel;
@@ -74,15 +77,20 @@ HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, co
     for (int64_t i = run->x; at != end; at += panel, i += step) {
       KeepIndex(i);
       V channels[kV];
+      HWY_UNROLL(8)
       for (int v = 0; v < kV; ++v) channels[v] = hn::Load(d, at + v * lanes);
+      HWY_UNROLL(8)
       for (int r = 0; r < kR; ++r) {
         const V pixel = hn::Set(d, x[r][i]);
+        HWY_UNROLL(8)
         for (int v = 0; v < kV; ++v) acc[r][v] = hn::MulAdd(pixel, channels[v], acc[r][v]);
       }
     }
   }
+  HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
     float* to = sums + r * sums_stride;
+    HWY_UNROLL(8)
     for (int v = 0; v < kV; ++v) hn::Store(first ? acc[r][v] : hn::Add(hn::Load(d, to + v * lanes), acc[r][v]), d, to + v * lanes);
   }
 }

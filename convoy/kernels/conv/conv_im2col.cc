@@ -411,26 +411,35 @@ HWY_INLINE void DotTile(int64_t pixels, const float* HWY_RESTRICT a, int64_t a_s
   using V = hn::Vec<decltype(d)>;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   V acc[kR][kC];
+  HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
+    HWY_UNROLL(8)
     for (int i = 0; i < kC; ++i) acc[r][i] = hn::Zero(d);
   }
   int64_t p = 0;
   for (; p + lanes <= pixels; p += lanes) {
     V column[kC];
+    HWY_UNROLL(8)
     for (int i = 0; i < kC; ++i) column[i] = hn::LoadU(d, b + i * b_stride + p);
+    HWY_UNROLL(8)
     for (int r = 0; r < kR; ++r) {
       const V row = hn::LoadU(d, a + r * a_stride + p);
+      HWY_UNROLL(8)
       for (int i = 0; i < kC; ++i) acc[r][i] = hn::MulAdd(row, column[i], acc[r][i]);
     }
   }
   if (p < pixels) {
     const auto mask = hn::FirstN(d, static_cast<size_t>(pixels - p));
+    HWY_UNROLL(8)
     for (int r = 0; r < kR; ++r) {
       const V row = LoadMasked(mask, d, a + r * a_stride + p);
+      HWY_UNROLL(8)
       for (int i = 0; i < kC; ++i) acc[r][i] = hn::MulAdd(row, LoadMasked(mask, d, b + i * b_stride + p), acc[r][i]);
     }
   }
+  HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
+    HWY_UNROLL(8)
     for (int i = 0; i < kC; ++i) sums[r * sums_stride + i] += hn::GetLane(hn::SumOfLanes(d, acc[r][i]));
   }
 }

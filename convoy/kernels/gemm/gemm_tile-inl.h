@@ -46,26 +46,35 @@ HWY_INLINE void Tile(int64_t depth, const float* HWY_RESTRICT a, const float* HW
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto last = hn::FirstN(d, static_cast<size_t>(columns - (kV - 1) * lanes));
   V acc[kR][kV];
+  HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
+    HWY_UNROLL(8)
     for (int v = 0; v < kV; ++v) acc[r][v] = start != nullptr && !accumulate ? hn::Set(d, start[r]) : hn::Zero(d);
   }
   for (int64_t k = 0; k < depth; ++k) {
     V column[kV];
+    HWY_UNROLL(8)
     for (int v = 0; v < kV; ++v) column[v] = hn::LoadU(d, b + v * lanes);
+    HWY_UNROLL(8)
     for (int r = 0; r < kR; ++r) {
       const V row = hn::Set(d, a[r]);
+      HWY_UNROLL(8)
       for (int v = 0; v < kV; ++v) acc[r][v] = hn::MulAdd(row, column[v], acc[r][v]);
     }
     a += kRows;
     b += b_stride;
   }
   if (accumulate) {
+    HWY_UNROLL(8)
     for (int r = 0; r < kR; ++r) {
+      HWY_UNROLL(8)
       for (int v = 0; v + 1 < kV; ++v) acc[r][v] = hn::Add(hn::LoadU(d, c + r * c_stride + v * lanes), acc[r][v]);
       acc[r][kV - 1] = hn::Add(LoadMasked(last, d, c + r * c_stride + (kV - 1) * lanes), acc[r][kV - 1]);
     }
   }
+  HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
+    HWY_UNROLL(8)
     for (int v = 0; v + 1 < kV; ++v) hn::StoreU(acc[r][v], d, c + r * c_stride + v * lanes);
     StoreMasked(acc[r][kV - 1], last, d, c + r * c_stride + (kV - 1) * lanes);
   }
