@@ -204,7 +204,8 @@ void Executor::prepare() const {
   }
   const std::vector<Type> types = known_inputs({});
   try {
-    if (schedule(types, false) == nullptr) return;
+    const auto planned = schedule(types, false);
+    if (planned == nullptr || planned->memory().peak_bytes > options_.memory_budget) return;
   } catch (const Error&) {
     return;  // what does not fit a batch of 1 may fit another; a run says what is wrong
   }

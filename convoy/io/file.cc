@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/io/text.h"
 
 namespace convoy::io {
 
@@ -65,16 +66,20 @@ std::string system_text(int code) {
 std::string quote(std::string_view text) {
   constexpr size_t kLongest = 120;
   std::string out = "\"";
-  for (const char c : text.substr(0, kLongest)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
+  size_t at = 0;
+  while (at < text.size() && at < kLongest) {
+    const size_t length = shown_character(text.substr(at));
+    if (length == 0) {
       constexpr char kDigits[] = "0123456789abcdef";
+      const auto byte = static_cast<unsigned char>(text[at++]);
       out.append("\\x").append(1, kDigits[byte >> 4]).append(1, kDigits[byte & 15]);
     } else {
-      out += c;
+      if (at + length > kLongest) break;
+      out += text.substr(at, length);
+      at += length;
     }
   }
-  return out + (text.size() > kLongest ? "...\"" : "\"");
+  return out + (at < text.size() ? "...\"" : "\"");
 }
 
 std::string listed(const std::vector<std::string>& names, size_t limit) {

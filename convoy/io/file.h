@@ -9,8 +9,8 @@
 
 namespace convoy::io {
 
-/// `text` in double quotes for a message: control characters escaped, cut after 120 bytes, so that names from a hostile file can
-/// neither move the cursor nor fill the screen.
+/// `text` in double quotes for a message: what is not shown as itself (text.h) escaped byte by byte, cut after 120 bytes, so that
+/// names from a hostile file can neither move the cursor nor fill the screen.
 std::string quote(std::string_view text);
 
 /// Up to `limit` names as "a, b, c and 4 more"; "nothing" if there are none.

@@ -77,13 +77,14 @@ class ZipReader {
 
   std::vector<uint8_t> unpack(const Entry& entry) {
     const std::string shown = "entry " + quote(entry.name);
-    std::vector<uint8_t> bytes(static_cast<size_t>(entry.size));
+    std::vector<uint8_t> bytes;
     if (entry.method == kStored) {
+      bytes.resize(static_cast<size_t>(entry.size));
       source_.read(entry.begin, bytes.data(), bytes.size());
     } else {
       std::vector<uint8_t> packed(static_cast<size_t>(entry.packed));
       source_.read(entry.begin, packed.data(), packed.size());
-      if (!inflate_exactly(packed, bytes)) fail(shown + ": the compressed bytes are broken");
+      if (!inflate_exactly(packed, static_cast<size_t>(entry.size), bytes)) fail(shown + ": the compressed bytes are broken");
     }
     uLong checksum = crc32(0, nullptr, 0);
     constexpr size_t kBlock = size_t{1} << 30;
@@ -202,15 +203,19 @@ class ZipReader {
     }
   }
 
-  // True if `packed` is a whole deflate stream of exactly bytes.size() bytes.
-  static bool inflate_exactly(std::vector<uint8_t>& packed, std::vector<uint8_t>& bytes) {
-    z_stream stream{};
+  // True if `packed` is a whole deflate stream of exactly `size` bytes. Memory grows with what comes out: the size is only a claim.
+  static bool inflate_exactly(std::vector<uint8_t>& packed, size_t size, std::vector<uint8_t>& bytes) {
+    struct Stream : z_stream {
+      Stream() : z_stream{} {}
+      ~Stream() { inflateEnd(this); }
+    } stream;
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return false;
-    constexpr size_t kBlock = size_t{1} << 30;
+    constexpr size_t kBlock = size_t{1} << 30, kLeast = size_t{1} << 16;
     size_t in = 0, out = 0;
     uint8_t nothing = 0;
     int status = Z_OK;
     while (status == Z_OK) {
+      if (out == bytes.size()) bytes.resize(std::min(size, std::max({2 * out, 4 * packed.size(), kLeast})));
       const size_t give = std::min(kBlock, packed.size() - in), room = std::min(kBlock, bytes.size() - out);
       stream.next_in = packed.data() + in;
       stream.avail_in = static_cast<uInt>(give);
@@ -220,8 +225,7 @@ class ZipReader {
       in += give - stream.avail_in;
       out += room - stream.avail_out;
     }
-    inflateEnd(&stream);
-    return status == Z_STREAM_END && in == packed.size() && out == bytes.size();
+    return status == Z_STREAM_END && in == packed.size() && out == size;
   }
 
   const ByteSource& source_;

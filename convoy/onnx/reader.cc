@@ -11,6 +11,7 @@
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/io/file.h"
+#include "convoy/io/text.h"
 #include "convoy/onnx/file_bytes.h"
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/tensor_proto.h"
@@ -105,9 +106,9 @@ class Reader {
       fail(std::string("the name of ") + what + " has " + std::to_string(name.size()) + " bytes: " + quote(name),
            "names may have up to " + std::to_string(options_.limits.name_bytes) + " bytes");
     }
-    for (const char c : name) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-        fail(std::string("the name of ") + what + " has control characters: " + quote(name), "use printable names");
+    if (!io::is_shown(name)) {
+      fail(std::string("the name of ") + what + " has control characters: " + quote(name),
+           "use printable UTF-8, without characters that are invisible or turn the direction of writing");
     }
     return name;
   }
@@ -581,6 +582,11 @@ class Reader {
         result.value = number;
         break;
       case 's':
+        // Messages repeat it.
+        if (static_cast<int64_t>(text.size()) > options_.limits.name_bytes || !io::is_shown(text)) {
+          fail(what + " is " + quote(text),
+               "texts may have up to " + std::to_string(options_.limits.name_bytes) + " bytes of printable UTF-8");
+        }
         result.value = std::string(text);
         break;
       case 'I':
@@ -693,6 +699,10 @@ class Reader {
   void build() {
     Scope scope;
     graph_.name = std::string(view_.name);
+    const size_t names = view_.initializers.size() + view_.inputs.size() + view_.nodes.size();
+    scope.reserve(names);
+    graph_.values.reserve(names);
+    graph_.nodes.reserve(view_.nodes.size());
     add_initializers(scope);
     add_inputs(scope);
     add_infos();
@@ -939,6 +949,10 @@ class Reader {
     if (node.domain.empty() && opset == opsets.end())
       fail(where + ": opset_import does not name ONNX's own domain", "add ('', 17) or another version");
     const OnnxOperator* row = find_onnx_operator(node.op);
+    if (node.op == "If" || node.op == "Loop" || node.op == "Scan") {
+      fail(where + ": control flow (If, Loop, Scan) is not supported",
+           "export a model without it: by tracing, or with the condition and the number of steps fixed");
+    }
     if (row == nullptr) {
       fail(where + ": there is no operator " + quote(node.op) + did_you_mean(node.op, onnx_operator_names()),
            "docs/onnx.md lists the operators that Convoy reads");

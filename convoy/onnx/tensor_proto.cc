@@ -463,6 +463,7 @@ NamedValue read_sparse_tensor_proto(const TensorSource& source, std::string_view
   Tensor dense = Tensor::zeros(dims, entries.dtype());
   const size_t size = element_size(entries.dtype());
   const auto* index = places.data<int64_t>();
+  int64_t before = -1;
   for (int64_t i = 0; i < entries.numel(); ++i) {
     int64_t at = 0;
     bool inside = true;
@@ -473,6 +474,10 @@ NamedValue read_sparse_tensor_proto(const TensorSource& source, std::string_view
     }
     if (!inside)
       throw FileError(where + "a sparse tensor has an index outside its shape " + to_string(dims), "indices count from 0");
+    if (at <= before)
+      throw FileError(where + "the indices of a sparse tensor do not ascend",
+                      "list every entry once, in the order of the dense tensor");
+    before = at;
     std::memcpy(static_cast<char*>(dense.raw_data()) + static_cast<size_t>(at) * size,
                 static_cast<const char*>(entries.raw_data()) + static_cast<size_t>(i) * size, size);
   }

@@ -32,6 +32,7 @@ std::optional<double> Editor::number(ValueId id) const {
 Tensor Editor::numbers_along(ValueId id, int64_t rank, int64_t axis, int64_t size) const {
   const Tensor* tensor = constant(id);
   if (tensor == nullptr || !is_floating(tensor->dtype()) || tensor->dim() > rank || size < 1) return {};
+  if (size > INT64_MAX / 8 || !has_room(8 * size)) return {};  // one number may stand for as many as a file likes to say
   for (int64_t i = 0; i < tensor->dim(); ++i) {
     const int64_t full = rank - tensor->dim() + i;
     if (tensor->shape()[static_cast<size_t>(i)] != 1 && (full != axis || tensor->shape()[static_cast<size_t>(i)] != size))
@@ -43,6 +44,7 @@ Tensor Editor::numbers_along(ValueId id, int64_t rank, int64_t axis, int64_t siz
 
 // Names need only differ: '/' and ':' keep them apart from what files use nearly always, the count from each other.
 ValueId Editor::add_constant(std::string_view stem, Tensor tensor) {
+  graph_.constant_room -= static_cast<int64_t>(tensor.nbytes());
   const ValueId id = graph_.add_constant(
       std::string(stem) + ":" + std::to_string(graph_.values.size() + static_cast<size_t>(added_++)), std::move(tensor));
   grow();

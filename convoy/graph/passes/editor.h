@@ -34,11 +34,14 @@ class Editor {
   /// The one number that a floating constant holds.
   std::optional<double> number(ValueId id) const;
   /// A floating constant as one number per entry of `axis` of tensors with `rank` axes and `size` entries there (float64);
-  /// undefined if it varies along other axes or is none.
+  /// undefined if it varies along other axes, is none, or there is no room for so many.
   Tensor numbers_along(ValueId id, int64_t rank, int64_t axis, int64_t size) const;
   /// The other input of a node of two.
   static ValueId other(const Node& node, ValueId id) { return node.inputs[0] == id ? node.inputs[1] : node.inputs[0]; }
 
+  /// Whether constants of so many bytes may still be made; where not, passes leave nodes as they are. A small file can apply one
+  /// weight in thousands of places, each of which would make it anew.
+  bool has_room(int64_t bytes) const { return bytes <= graph_.constant_room; }
   ValueId add_constant(std::string_view stem, Tensor tensor);
   ValueId add_value(std::string_view stem, Type type);
   /// Puts another node in the place of node i.

@@ -22,7 +22,7 @@ int fold_batch_norm(Graph& graph) {
       parameters[k] = editor.constant(node.inputs[k + 1]);
       constant = constant && parameters[k] != nullptr;
     }
-    if (!constant) continue;
+    if (!constant || !editor.has_room(16 * parameters[0]->numel())) continue;
     ChannelAffine affine;
     try {
       const auto wide = [&](size_t k) { return parameters[k]->to(DType::kFloat64); };

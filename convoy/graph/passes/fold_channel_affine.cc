@@ -44,11 +44,12 @@ bool folds(const Node& node) {
          node.input(3) == kNoValue;
 }
 
-// A layer's constant parameters in float64; nullopt if they are not all known.
+// A layer's constant parameters; nullopt if they are not all known, or may not be made anew.
 std::optional<ConvParameters> parameters_of(const Editor& editor, const Node& node) {
   const Tensor *weight = editor.constant(node.input(1)), *bias = editor.constant(node.input(2));
   if (weight == nullptr || (weight->dtype() != DType::kFloat32 && weight->dtype() != DType::kFloat64)) return std::nullopt;
-  if (node.input(2) != kNoValue && bias == nullptr) return std::nullopt;
+  if ((node.input(2) != kNoValue && bias == nullptr) || !editor.has_room(static_cast<int64_t>(weight->nbytes())))
+    return std::nullopt;
   return ConvParameters{*weight, bias != nullptr ? *bias : Tensor()};
 }
 

@@ -20,6 +20,11 @@ constexpr int64_t kLargestGrowth = int64_t{1} << 20;
 constexpr int64_t kTotalGrowth = int64_t{1} << 25;
 constexpr int64_t kTotalTimes = 5;
 
+// What nodes make and others use up again counts as work: beyond this, and as many times what the graph had, it is left for the
+// run.
+constexpr int64_t kWork = int64_t{1} << 28;
+constexpr int64_t kWorkTimes = 64;
+
 int64_t constant_bytes(const Graph& graph) {
   int64_t bytes = 0;
   for (const ValueInfo& value : graph.values) bytes += value.constant.defined() ? static_cast<int64_t>(value.constant.nbytes()) : 0;
@@ -56,7 +61,8 @@ int64_t most_constant_bytes(const Graph& graph) {
 int fold_constants(Graph& graph) { return fold_constants_within(graph, most_constant_bytes(graph)); }
 
 int fold_constants_within(Graph& graph, int64_t most_bytes) {
-  int64_t bytes = constant_bytes(graph);
+  int64_t bytes = constant_bytes(graph), work = kWork;
+  if (bytes < (INT64_MAX - kWork) / kWorkTimes) work += kWorkTimes * bytes;
   Editor editor(graph);
   int count = 0;
   for (int32_t i = 0; i < static_cast<int32_t>(editor.size()); ++i) {
@@ -72,7 +78,7 @@ int fold_constants_within(Graph& graph, int64_t most_bytes) {
     }
     if (!constant) continue;
     const std::optional<int64_t> made = bytes_made(graph, node);
-    if (!made) continue;
+    if (!made || *made > work) continue;
     if (*made > most_bytes - bytes) {
       with_node_name(graph, node, [&] {
         const auto value = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != kNoValue; });
@@ -84,6 +90,7 @@ int fold_constants_within(Graph& graph, int64_t most_bytes) {
                 "the run and its memory_budget");
       });
     }
+    work -= *made;
     std::vector<Value> results;
     try {
       Call call(node, std::move(arguments));

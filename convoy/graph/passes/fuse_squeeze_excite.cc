@@ -62,7 +62,7 @@ int fuse_squeeze_excite(Graph& graph) {
       const int32_t means = means_of(editor, editor.node(squeeze->node).input(0), input);
       const int64_t channels = (*type.dims)[1].size, squeezed = squeeze->weight.size(0);
       if (means < 0 || squeeze->weight.size(1) != channels || excite->weight.size(0) != channels ||
-          excite->weight.size(1) != squeezed)
+          excite->weight.size(1) != squeezed || !editor.has_room(static_cast<int64_t>(2 * squeeze->weight.nbytes())))
         continue;
       const auto row = [&](const Tensor& weight) { return weight.reshape({1, squeezed * channels}); };
       const ValueId squeeze_bias = editor.node(squeeze->node).input(2), excite_bias = editor.node(excite->node).input(2);

@@ -68,6 +68,7 @@ int match_layer_norm(Graph& graph) {
     const Type& type = editor.type(found.input);
     if (!type.dims || type.dims->empty() || type.dtype != DType::kFloat32 || !type.dims->back().known()) continue;
     const int64_t size = type.dims->back().size, rank = static_cast<int64_t>(type.dims->size());
+    if (size > INT64_MAX / 8 || !editor.has_room(8 * size)) continue;
     int32_t last = i;
     Tensor weight = Tensor::ones({size}), bias;
     if (const auto scale = next(editor, editor.node(i).outputs[0], "Mul", rank, size)) {

@@ -1,3 +1,7 @@
+#include <bit>
+#include <map>
+#include <tuple>
+
 #include "convoy/graph/passes/editor.h"
 #include "convoy/graph/passes/passes.h"
 #include "convoy/ops/elementwise.h"
@@ -7,6 +11,8 @@ namespace convoy::graph {
 
 int match_linear(Graph& graph) {
   Editor editor(graph);
+  // Weights as linear layers read them, by what they were made of: products that share a weight go on sharing one.
+  std::map<std::tuple<ValueId, uint64_t, bool>, ValueId> rows_of;
   int count = 0;
   for (int32_t i = 0; i < static_cast<int32_t>(editor.size()); ++i) {
     const Node& node = editor.node(i);
@@ -20,16 +26,24 @@ int match_linear(Graph& graph) {
     const double alpha = gemm ? node.attributes.number("alpha", 1) : 1, beta = gemm ? node.attributes.number("beta", 1) : 1;
     const bool ready = gemm && node.attributes.integer("transB", 0) != 0;
     const int64_t features = weight->size(ready ? 0 : 1);
+    const auto key = std::make_tuple(node.inputs[1], std::bit_cast<uint64_t>(alpha), ready);
+    const bool as_it_is = ready && alpha == 1, made = rows_of.find(key) != rows_of.end();
+    if (!as_it_is && !made && !editor.has_room(static_cast<int64_t>(weight->nbytes()))) continue;
     Tensor bias;
     if (gemm && node.input(2) != kNoValue) {
       bias = editor.numbers_along(node.inputs[2], 2, 1, features);
       if (!bias.defined()) continue;
       bias = (beta * bias).to(weight->dtype());
     }
-    Tensor rows = ready ? *weight : ops::permute(*weight, {1, 0});
-    if (alpha != 1) rows = (alpha * rows.to(DType::kFloat64)).to(weight->dtype());
     Node linear{"Linear", node.name, {node.inputs[0], node.inputs[1]}, node.outputs};
-    if (!ready || alpha != 1) linear.inputs[1] = editor.add_constant("weight", rows);
+    if (!as_it_is) {
+      if (!made) {
+        Tensor rows = ready ? *weight : ops::permute(*weight, {1, 0});
+        if (alpha != 1) rows = (alpha * rows.to(DType::kFloat64)).to(weight->dtype());
+        rows_of[key] = editor.add_constant("weight", rows);
+      }
+      linear.inputs[1] = rows_of[key];
+    }
     if (bias.defined()) linear.inputs.push_back(editor.add_constant("bias", bias));
     const ValueId before = node.inputs[1];
     editor.set(i, std::move(linear));

@@ -343,6 +343,10 @@ class Merging {
       if (group.size() < 2) continue;
       const std::optional<Wide> wide = around(group);
       if (!wide) continue;
+      int64_t bytes = 0;
+      for (const Branch& b : group) bytes += static_cast<int64_t>(b.parameters.weight.nbytes());
+      if (bytes > graph_.constant_room) continue;
+      graph_.constant_room -= bytes;
       std::vector<ConvParameters> placed;
       for (size_t n = 0; n < group.size(); ++n) {
         placed.push_back(

@@ -44,7 +44,9 @@ std::vector<PassResult> run_passes(Graph& graph, const std::vector<std::string>&
     if (std::find(off.begin(), off.end(), pass.name) == off.end()) results.push_back({pass.name});
   }
   graph.remove_unused();
-  const int64_t most_bytes = most_constant_bytes(graph);  // of the graph as it came: rounds must not multiply it
+  // Of the graph as it came: rounds must not multiply it.
+  const int64_t most_bytes = most_constant_bytes(graph);
+  graph.constant_room = most_bytes;
   // One pass makes room for another (a folded product for a residual behind it); three rounds settle what is known.
   for (int round = 0; round < 3; ++round) {
     bool changed = false;
@@ -59,6 +61,7 @@ std::vector<PassResult> run_passes(Graph& graph, const std::vector<std::string>&
     }
     if (!changed) break;
   }
+  graph.constant_room = INT64_MAX;
   return results;
 }
 

@@ -28,6 +28,7 @@ struct PassResult {
 };
 
 /// Runs the passes over a graph, except those named in `off`, until nothing changes. The graph must have been inferred (infer.h).
+/// Constants that they make take up to most_constant_bytes; what would need more stays as it is.
 /// Errors: ValueError for a name that no pass has; Error where nodes of constants make too much of them.
 std::vector<PassResult> run_passes(Graph& graph, const std::vector<std::string>& off = {});
 
