@@ -12,7 +12,7 @@ namespace {
 
 // A weight packed in the call is shared by the samples of a batch, and so is reading it. The choice must not depend on the batch:
 // so many are assumed. (Small maps with many channels: F(4,3) is half as fast as F(2,3) with one sample, and nearly twice with 8.)
-constexpr double kSamplesPerPacking = 4;
+constexpr double kSamplesPerPacking = 2;
 constexpr int64_t kTrainingSamples = 8;
 
 // The cheapest algorithm that can run the shape, or the fastest one if it is to be measured. The reference closes every list, so

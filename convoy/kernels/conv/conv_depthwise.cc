@@ -53,12 +53,25 @@ double seconds(const ConvShape& s, const Machine& m) {
                                                         : 4e-9 * static_cast<double>(g.sources))
                                     : 0) +
                        (g.phases() > 1 ? 5e-9 : 0) + (g.phases() > 4 ? 20e-9 : 0) +
+                       // What one tap reads of a source serves nothing else.
+                       (g.sources > 1 ? 1.2e-9 * static_cast<double>(g.sources) : 0) +
                        // Small planes of a volume are sorted anew for every depth tap.
                        (g.strided() && narrow && g.d.kernel > 1 ? 80e-9 * static_cast<double>(g.sources * g.d.kernel) : 0);
   // The tiles hold one result channel: where channels share their inputs they read those again for each (the first layer of
   // ResNet-50 took 2.0 ms where conv_direct takes 1.0).
   const double shared = s.groups == 1 && s.in_channels > 1 && s.out_channels > 1 ? 1.5 : 1;
-  return 1e-6 + shared * vectors * (adds * add + store) * 96e9 / m.flops_per_second;
+  // Lines look up, and copy, every row of every source, and their sums come from the outer cache.
+  const double rows = lines && g.sources > 1 ? planes * static_cast<double>(g.d.output * g.h.output * g.sources) *
+                                                   static_cast<double>(g.d.kernel * g.h.kernel)
+                                             : 0;
+  const double visits =
+      rows * (25e-9 * static_cast<double>(1 + g.phases()) + 2e-9 * static_cast<double>(round_up(g.w.input, kLanes) / kLanes));
+  // Every plane begins anew, and sorts the rows it reads.
+  const double sorted_rows = g.strided() && !lines ? static_cast<double>(g.sources * g.d.output * g.d.kernel) *
+                                                         static_cast<double>(std::min(g.h.input, g.h.output * g.h.kernel))
+                                                   : 0;
+  const double begin = planes * (30e-9 + sorted_rows * 4e-9);
+  return 1e-6 + (shared * vectors * (adds * add + store) + visits + begin) * 96e9 / m.flops_per_second;
 }
 
 template <Direction kDirection>

@@ -331,7 +331,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double sorted = g.strided() ? 2.0 * static_cast<double>(g.h.stride) : 0;
   const double tap = plan.rows > 1 ? 0.5e-9 : 1.2e-9;
   return 1e-6 + vectors * (static_cast<double>(g.taps()) * tap + 3e-9 + sorted * 4e-9) * 96e9 / m.flops_per_second +
-         static_cast<double>(s.weight_count()) * 20e-9;
+         static_cast<double>(s.weight_count()) * 10e-9;
 }
 
 void grad_weight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {

@@ -940,6 +940,23 @@ HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
 
 HWY_ATTR bool DirectPixelLanes(const ConvShape& s, Direction direction) { return MakePlan(s, direction).pixel_lanes; }
 
+// What every task and every register tile costs beside its products: lists of passes and taps; beginning, adding to and storing
+// sums.
+HWY_ATTR double DirectTurns(const ConvShape& s, Direction direction) {
+  constexpr double kTask = 0.5e-6, kTurn = 20e-9;
+  const Plan p = MakePlan(s, direction);
+  const int64_t columns = TileColumns(p), chains = shape::ceil_div(p.channels, p.chain);
+  int64_t passes = 0;
+  for (int64_t r = 0; r < p.axes[2].phases; ++r) {
+    const Phase& phase = p.axes[2].phase[static_cast<size_t>(r)];
+    passes += shape::ceil_div(phase.count, columns);
+    if (p.in_place || p.cut) passes += phase.taps > 1 ? 2 : 0;
+  }
+  const auto lines = static_cast<double>(p.axes[0].result * p.axes[1].result * passes);
+  const auto images = static_cast<double>(p.batch * p.groups);
+  return images * (static_cast<double>(p.block_count()) * kTask + lines * static_cast<double>(DirectTiles(p) * chains) * kTurn);
+}
+
 HWY_ATTR bool DirectFits(const ConvShape& s, Direction direction) {
   const Plan p = MakePlan(s, direction);
   return p.in_place || p.slab_channel <= direct::kMostSlabFloats;
@@ -960,6 +977,7 @@ HWY_EXPORT(DirectWorkspace);
 HWY_EXPORT(DirectProducts);
 HWY_EXPORT(DirectFits);
 HWY_EXPORT(DirectPixelLanes);
+HWY_EXPORT(DirectTurns);
 
 namespace {
 
@@ -981,13 +999,13 @@ template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   // Of the peak. One tap: nothing read is used twice.
   const bool one_line = s.output[0] * s.output[1] == 1 && s.input[0] * s.input[1] == 1;
-  const double fraction = s.taps() == 1 ? 0.6 : one_line ? 0.9 : 0.88;
+  const double fraction = s.taps() == 1 ? 0.6 : one_line ? 0.93 : 0.91;
   double copied = 0;  // values
   if (HWY_DYNAMIC_DISPATCH(DirectPixelLanes)(s, kDirection)) {
     copied = static_cast<double>(kDirection == Direction::kForward ? s.input_count() : s.output_count());
   }
   const double products = HWY_DYNAMIC_DISPATCH(DirectProducts)(s, kDirection) / (fraction * m.flops_per_second);
-  return 2e-6 + (2 * products + copied * 0.22e-9) / m.threads;
+  return 2e-6 + (2 * products + copied * 0.22e-9 + HWY_DYNAMIC_DISPATCH(DirectTurns)(s, kDirection)) / m.threads;
 }
 
 template <Direction kDirection>
@@ -1006,7 +1024,7 @@ void pack(const ConvShape& s, const float* weight, float* packed) {
 }
 
 double pack_seconds(const ConvShape& s, const Machine& m) {
-  return 1e-6 + static_cast<double>(s.weight_count()) * 0.7e-9 / m.threads;
+  return 1e-6 + static_cast<double>(s.weight_count()) * 0.85e-9 / m.threads;
 }
 
 }  // namespace

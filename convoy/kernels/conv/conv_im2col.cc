@@ -561,14 +561,22 @@ size_t packed_bytes(const ConvShape& s) {
   return static_cast<size_t>(s.groups * HWY_DYNAMIC_DISPATCH(Im2colPackedRows)(rows) * depth) * sizeof(float);
 }
 
+template <Direction kDirection>
 double pack_seconds(const ConvShape& s, const Machine& m) {
-  return 1e-6 + static_cast<double>(s.weight_count()) * 0.5e-9 / m.threads;
+  return 1e-6 + static_cast<double>(s.weight_count()) * (kDirection == Direction::kForward ? 0.6e-9 : 1.4e-9) / m.threads;
+}
+
+// Phases of an input gradient that have taps; each is a product of its own.
+double phases_with_taps(const ConvShape& s) {
+  double count = 1;
+  for (const shape::Axis& axis : s.axes) count *= static_cast<double>(std::min(axis.stride, axis.kernel_size));
+  return count;
 }
 
 // Multiply-adds at 80 % of the peak with the rows rounded up to the tile, plus gathering: about 0.6 ns an element and thread, 1.8
 // ns at a stride (on a nominal core; measured with 1 to 4 channels, where it is a third to two thirds of the time). Phases are
 // interleaved on their way out, 0.9 ns a value. Sums along the
-// pixels load as many vectors as they multiply, 50 %, and add up their lanes for every weight and chunk, 2.5 ns.
+// pixels load as many vectors as they multiply, 60 %, and add up their lanes for every weight and chunk, 2.5 ns.
 template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   const auto up = [](int64_t n) { return static_cast<double>((n + 7) / 8 * 8); };
@@ -576,21 +584,27 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double positions = static_cast<double>(s.batch) * vectors(s.output_positions()) * static_cast<double>(s.taps());
   const double in = static_cast<double>(s.in_channels_per_group()), out = static_cast<double>(s.out_channels_per_group());
   const double groups = static_cast<double>(s.groups);
-  const double flops =
-      2 * positions * groups *
-      (kDirection == Direction::kGradInput ? up(s.in_channels_per_group()) * out : up(s.out_channels_per_group()) * in);
+  const double flops = 2 * positions * groups *
+                       (kDirection == Direction::kGradInput ? up(s.in_channels_per_group()) * out
+                        : kDirection == Direction::kGradWeight
+                            ? static_cast<double>(s.out_channels_per_group() / 4 * 4 + s.out_channels_per_group() % 4 * 2) * in
+                            : up(s.out_channels_per_group()) * in);
   const double gathered = positions * groups * (kDirection == Direction::kGradInput ? out : in);
   const double segments = gathered / static_cast<double>(std::max<int64_t>(s.output[2], 1));
   const bool strided = kDirection == Direction::kForward && s.axes[2].stride > 1;
   const bool phases = kDirection == Direction::kGradInput && s.axes[0].stride * s.axes[1].stride * s.axes[2].stride > 1;
   const double interleaved = phases ? static_cast<double>(s.input_count()) * 0.9e-9 : 0;
+  const double turns = phases ? phases_with_taps(s) * (1.5e-6 + static_cast<double>(s.batch * s.groups) * 0.7e-6) : 0;
   double lane_sums = 0;
   if constexpr (kDirection == Direction::kGradWeight) {
     const int64_t chunks = s.batch * ((s.output_positions() + im2col::kWeightPixels - 1) / im2col::kWeightPixels);
     lane_sums = static_cast<double>(s.weight_count()) * static_cast<double>(chunks) * 2.5e-9;
   }
-  const double efficiency = kDirection == Direction::kGradWeight ? 0.5 : 0.75;
-  return 2e-6 + flops / (efficiency * m.flops_per_second) +
+  // A tile of one vector waits for its own sums.
+  const double pixels = kDirection == Direction::kGradInput ? static_cast<double>(s.input_positions()) / phases_with_taps(s)
+                                                            : static_cast<double>(s.output_positions());
+  const double efficiency = kDirection == Direction::kGradWeight ? 0.6 : pixels <= 16 ? 0.45 : 0.75;
+  return 2e-6 + turns + flops / (efficiency * m.flops_per_second) +
          (gathered * (kDirection == Direction::kGradWeight ? 0.25e-9
                       : strided                            ? 1.8e-9
                                                            : 0.6e-9) +
@@ -611,7 +625,7 @@ const ConvKernel kConvIm2colForward{.name = "conv_im2col",
                                           HWY_DYNAMIC_DISPATCH(Im2colPackForward)
                                           (s, weight, packed);
                                         },
-                                    .pack_seconds = pack_seconds,
+                                    .pack_seconds = pack_seconds<Direction::kForward>,
                                     .forward =
                                         [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
                                           HWY_DYNAMIC_DISPATCH(Im2colForward)
@@ -629,7 +643,7 @@ const ConvKernel kConvIm2colGradInput{.name = "conv_im2col",
                                             HWY_DYNAMIC_DISPATCH(Im2colPackGradInput)
                                             (s, weight, packed);
                                           },
-                                      .pack_seconds = pack_seconds,
+                                      .pack_seconds = pack_seconds<Direction::kGradInput>,
                                       .grad_input =
                                           [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
                                             HWY_DYNAMIC_DISPATCH(Im2colGradInput)

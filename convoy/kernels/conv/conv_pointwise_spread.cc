@@ -87,8 +87,9 @@ const char* refuse(const ConvShape& s) {
 }
 
 double seconds(const ConvShape& s, const Machine& m) {
-  const double values = static_cast<double>(s.input_count()), computed = static_cast<double>(s.batch * image_floats(s));
-  return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + computed * 0.3e-9) / m.threads;
+  const double values = static_cast<double>(s.input_count()), rows = values / static_cast<double>(s.input[2]);
+  const double computed = static_cast<double>(s.batch * image_floats(s));
+  return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + rows * 8e-9 + computed * 0.3e-9) / m.threads;
 }
 
 // Of the chunks, the last one may be smaller: what its cut needs can be more or less.

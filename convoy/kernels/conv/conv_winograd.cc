@@ -702,13 +702,14 @@ double seconds(const ConvShape& s, const Machine& m) {
   // A chain of products ends with a load, an addition and a store.
   const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.channels) / winograd::kLongestChain, 1.0);
   const double added = groups * tiles * points * (chains - 1) * results * 5 * 2 * width;
-  return 3e-6 + (2 * products / 0.93 + transforms + added) / m.flops_per_second + streamed / m.bytes_per_second;
+  return 3e-6 + (2 * products / 0.9 + transforms + added) / m.flops_per_second + streamed / m.bytes_per_second;
 }
 
 template <Variant kVariant, Direction kDirection>
 double pack_seconds(const ConvShape& s, const Machine& m) {
   const winograd::Problem p = problem<kVariant, kDirection>(s);
-  return 1e-6 + static_cast<double>(p.groups * p.results * p.phases() * p.depth() * p.points()) * 0.5e-9 / m.threads;
+  const auto packed = static_cast<double>(p.groups * p.results * p.phases() * p.depth() * p.points());
+  return 1e-6 + (static_cast<double>(s.weight_count()) * 1.1e-9 + packed * 0.6e-9) / m.threads;
 }
 
 template <Variant kVariant>
