@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Draws layers of every kind, times them with Convoy and with PyTorch, and lists those where Convoy is slower.
 
-    drawn_layers.py [--count 150] [--seed 1] [--direction forward] [--seconds 0.01] [--slower 1.0]
+    drawn_layers.py [--count 150] [--seed 1] [--direction forward] [--repack] [--seconds 0.01] [--slower 1.0]
     drawn_layers.py --neighbours [--count 40]        # against layers of one channel or pixel more or less, and a batch of 2
 
 Layers in one to three dimensions, dense, depthwise, grouped and transposed, of odd channels and sizes, strides to 4, dilations to 3.
-Both sides run in turns, a few layers at a time; every layer that looks slower is timed again, longer, before it is listed. Weights
-are packed before for forward, in every call for gradients (as a training step has to). PyTorch is the system's (python3-torch).
+Both sides run in turns, a few layers at a time; every layer that looks slower is timed again, longer, before it is listed. Convoy's
+weights are packed before, or with --repack in every call, by the algorithm of a training step. PyTorch is the system's.
 
 With --neighbours PyTorch is not needed: listed are layers that take more than 1.5 times as long per multiply-add as a neighbour.
 Multiply-adds count the kernel's taps inside the input, so that layers of few pixels are not blamed for their borders.
@@ -61,7 +61,8 @@ def output(layer):
 
 def sized(text):
     layer = Layer(text)
-    return min(output(layer)) > 0 and layer.ic % layer.groups == 0 and layer.oc % layer.groups == 0 and min(layer.ic, layer.oc) > 0
+    fits = layer.transposed or all(d * (k - 1) < i + 2 * p for i, k, p, d in zip(layer.input, layer.kernel, layer.padding, layer.dilation))
+    return fits and min(layer.input + output(layer)) > 0 and layer.ic % layer.groups == 0 and layer.oc % layer.groups == 0 and min(layer.ic, layer.oc) > 0
 
 
 def multiply_adds(layer):
@@ -95,7 +96,7 @@ def convoy(options, layers, seconds):
         file.write("\n".join(layers) + "\n")
         file.flush()
         command = [options.convoy, "bench", "--problems", file.name, "--direction", options.direction, "--seconds", str(seconds), "--json"]
-        text = subprocess.run(command + (["--repack"] if options.direction != "forward" else []), check=True, capture_output=True, text=True,
+        text = subprocess.run(command + (["--repack"] if options.repack else []), check=True, stdout=subprocess.PIPE, text=True,
                               env=dict(os.environ, CONVOY_NUM_THREADS=str(options.threads))).stdout
     document = json.loads(text)
     return [(row["min_ms"], row["algorithm"]) for row in document.get("layers", [document])]
@@ -194,6 +195,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--problems", help="a file of descriptors, one a line, instead of drawn ones")
     parser.add_argument("--direction", default="forward", choices=["forward", "grad_input", "grad_weight"])
+    parser.add_argument("--repack", action="store_true", help="pack Convoy's weights in every call")
     parser.add_argument("--seconds", type=float, default=0.01, help="of one measurement")
     parser.add_argument("--slower", type=float, default=1.0, help="list layers whose ratio PyTorch / Convoy is below this")
     parser.add_argument("--neighbours", action="store_true")
