@@ -18,6 +18,7 @@ std::span<const Pass> passes() {
       {"layer_norm_pattern", "layer normalisation where files spell it out", match_layer_norm},
       {"channels_first", "compute between two transposes of channels as if they were not there", move_channels_first},
       {"pad", "Pad into convolutions and pools", fold_pad},
+      {"average_pool_first", "average pooling behind a 1x1 convolution in front of it", move_average_pool_first},
       {"batch_norm", "batch normalisation into convolutions and linear layers around it", fold_batch_norm},
       {"channel_affine", "products and sums with a number per channel into convolutions and linear layers", fold_channel_affine},
       {"parallel_convs", "convolutions of one value that are added, as one", merge_parallel_convs},

@@ -43,6 +43,7 @@ int match_activations(Graph& graph);
 int match_layer_norm(Graph& graph);
 int move_channels_first(Graph& graph);
 int fold_pad(Graph& graph);
+int move_average_pool_first(Graph& graph);
 int fold_batch_norm(Graph& graph);
 int fold_channel_affine(Graph& graph);
 int match_linear(Graph& graph);

@@ -286,6 +286,40 @@ TEST(Passes, PadGoesIntoConvolutionsAndPools) {
   EXPECT_EQ(same_numbers(net, {y, z}, {"pad"}).ops.count("Pad"), 1u);
 }
 
+TEST(Passes, AveragePoolsGoInFrontOfPointwiseConvolutions) {
+  const auto pool = [](Net& net, ValueId v, int64_t stride, int64_t pad) {
+    return net.add("AveragePool", {v},
+                   {{"kernel_shape", std::vector<int64_t>{3, 2}},
+                    {"strides", std::vector<int64_t>{stride, stride}},
+                    {"pads", std::vector<int64_t>(4, pad)}});
+  };
+  const auto order = [](const Outcome& outcome) {
+    std::vector<std::string> ops;
+    for (const Node& node : outcome.graph.nodes) ops.push_back(node.op);
+    return ops;
+  };
+  const std::vector<std::string> moved{"AveragePool", "FusedConv"}, kept{"Conv", "AveragePool", "Relu"};
+  for (const int64_t groups : {1, 3}) {
+    Net net({3, 6, 7, 9});
+    const ValueId y = net.add("Relu", {pool(net, net.conv(net.x, 6, 36, 1, 0, groups), 2, 0)});
+    EXPECT_EQ(order(same_numbers(net, {y})), moved);
+    EXPECT_EQ(order(same_numbers(net, {y}, {"average_pool_first"})), kept);
+  }
+  const auto stays = [&](int64_t channels, int64_t kernel, int64_t stride, int64_t pad) {
+    Net net({2, 6, 7, 9});
+    const ValueId y = net.add("Relu", {pool(net, net.conv(net.x, 6, channels, kernel), stride, pad)});
+    return order(same_numbers(net, {y})) == kept;
+  };
+  EXPECT_TRUE(stays(36, 3, 2, 0));  // the kernel sees more than one position
+  EXPECT_TRUE(stays(36, 1, 1, 0));  // as many positions as before
+  EXPECT_TRUE(stays(36, 1, 2, 1));  // windows at the border average fewer values
+  EXPECT_TRUE(stays(8, 1, 2, 0));   // too few multiplications to save
+  Net net({1, 6, 7, 9});
+  const ValueId conv = net.conv(net.x, 6, 36, 1), y = pool(net, conv, 2, 0);
+  EXPECT_EQ(order(same_numbers(net, {y, conv})).front(), "Conv");  // somebody else wants what lies between
+  EXPECT_EQ(order(same_numbers(net, {net.add("GlobalAveragePool", {conv})})).front(), "GlobalAveragePool");
+}
+
 TEST(Passes, LayerNormSpelledOutBetweenTransposes) {
   Net net({2, 6, 4, 5});
   const ValueId last = net.add("Transpose", {net.x}, {{"perm", std::vector<int64_t>{0, 2, 3, 1}}});
