@@ -9,6 +9,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/graph/infer.h"
 #include "convoy/graph/node_error.h"
+#include "convoy/graph/samples.h"
 #include "convoy/shape/checked.h"
 
 namespace convoy::graph {
@@ -33,10 +34,45 @@ bool known(const Type& type, KnownType& result) {
   return true;
 }
 
+// The types of all values that a graph uses; nullopt if one is only known in a run.
+std::optional<std::vector<KnownType>> known_types(const Graph& graph, const std::vector<Type>& input_types) {
+  const std::vector<Type> types = infer_types(graph, input_types);
+  std::vector<char> used(types.size(), 0);
+  const auto use = [&](const std::vector<ValueId>& ids) {
+    for (const ValueId id : ids) {
+      if (id != kNoValue) used[static_cast<size_t>(id)] = 1;
+    }
+  };
+  use(graph.inputs);
+  use(graph.outputs);
+  for (const Node& node : graph.nodes) {
+    use(node.inputs);
+    use(node.outputs);
+  }
+  std::vector<KnownType> result(types.size());
+  for (size_t i = 0; i < used.size(); ++i) {
+    if (used[i] != 0 && !known(types[i], result[i])) return std::nullopt;
+  }
+  return result;
+}
+
+// The same for the first sample of a batch alone; empty if the graph cannot take that.
+std::vector<KnownType> types_of_one(const Graph& graph, std::vector<Type> input_types) {
+  for (Type& type : input_types) {
+    if (!type.dims || type.dims->empty()) return {};
+    type.dims->front() = {1};
+  }
+  try {
+    return known_types(graph, input_types).value_or(std::vector<KnownType>());
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 }  // namespace
 
 // By Region and index: where a value's bytes begin. Base 0 is the arena, then come inputs and outputs.
-char* Schedule::address(const Place& place, const std::vector<char*>& base) const {
+char* Schedule::address(const Part& part, const Place& place, const std::vector<char*>& base) const {
   switch (place.region) {
     case Region::kNone:
       return nullptr;
@@ -51,47 +87,67 @@ char* Schedule::address(const Place& place, const std::vector<char*>& base) cons
     case Region::kInput:
       return base[1 + static_cast<size_t>(place.index)] + place.offset;
     case Region::kOutput:
-      return base[1 + graph_.inputs.size() + static_cast<size_t>(place.index)] + place.offset;
+      return base[1 + part.inputs.size() + static_cast<size_t>(place.index)] + place.offset;
   }
   return nullptr;
 }
 
-std::shared_ptr<Schedule> Schedule::make(const Graph& graph, const std::vector<const Operator*>& operators,
-                                         const std::vector<Type>& input_types, int64_t most_packed) {
-  // Placing takes time with the square of the number of nodes; networks have some hundreds.
-  constexpr size_t kMostNodes = 20000;
-  if (graph.nodes.size() > kMostNodes) return nullptr;
-  std::shared_ptr<Schedule> schedule(new Schedule(graph));
-  schedule->operators_ = operators;
-  const std::vector<Type> types = infer_types(graph, input_types);
-  std::vector<char> used(types.size(), 0);
-  const auto use = [&](const std::vector<ValueId>& ids) {
-    for (const ValueId id : ids) {
-      if (id != kNoValue) used[static_cast<size_t>(id)] = 1;
+// Cuts the nodes before `apart`. What the first part makes and the second reads lies at the beginning of the arena.
+void Schedule::add_parts(size_t apart, std::vector<KnownType> one, std::vector<StepPlan> plans) {
+  between_.assign(graph_.values.size(), -1);
+  const auto at = [](ValueId id) { return static_cast<size_t>(id); };
+  Part first{.end = apart, .types = std::move(one), .inputs = graph_.inputs};
+  Part second{.begin = apart, .end = graph_.nodes.size(), .types = types_, .inputs = graph_.inputs};
+  std::vector<char> made(graph_.values.size(), 0);
+  for (size_t i = 0; i < apart; ++i) {
+    for (const ValueId id : graph_.nodes[i].outputs) {
+      if (id != kNoValue) made[at(id)] = 1;
     }
-  };
-  use(graph.inputs);
-  use(graph.outputs);
-  for (const Node& node : graph.nodes) {
-    use(node.inputs);
-    use(node.outputs);
   }
-  schedule->types_.resize(types.size());
-  for (size_t i = 0; i < types.size(); ++i) {
-    if (used[i] != 0 && !known(types[i], schedule->types_[i])) return nullptr;
+  std::set<ValueId> outputs;  // of the graph, that the first part makes
+  for (const ValueId id : graph_.outputs) {
+    if (made[at(id)] == 0) {
+      second.outputs.push_back(id);
+    } else if (outputs.insert(id).second) {
+      first.outputs.push_back(id);
+    }
   }
+  for (size_t i = apart; i < graph_.nodes.size(); ++i) {
+    for (const ValueId id : graph_.nodes[i].inputs) {
+      if (id == kNoValue || made[at(id)] != 1) continue;
+      made[at(id)] = 2;  // once
+      second.inputs.push_back(id);
+      if (outputs.count(id) != 0) continue;
+      first.outputs.push_back(id);
+      between_[at(id)] = between_bytes_;
+      between_bytes_ += static_cast<int64_t>(padded_bytes(static_cast<size_t>(types_[at(id)].bytes)));
+    }
+  }
+  std::vector<StepPlan> rest;
+  for (size_t i = apart; i < plans.size(); ++i) rest.push_back(std::move(plans[i]));
+  plans.resize(apart);
+  if (apart > 0) {
+    first.samples = types_[at(graph_.inputs[0])].shape[0];
+    add_part(std::move(first), std::move(plans));
+  }
+  add_part(std::move(second), std::move(rest));
+}
 
-  std::vector<StepPlan> plans;
-  for (const Node& node : graph.nodes) {
-    StepPlan plan;
-    with_node_name(graph, node, [&] { plan = make_step(StepSite(graph, node, schedule->types_)); });
-    plans.push_back(std::move(plan));
+void Schedule::add_part(Part part, std::vector<StepPlan> plans) {
+  if (part.begin == 0 && part.samples == 1) {
+    part.placement = place_values(graph_, part.types, plans);
+  } else {
+    Graph nodes;
+    nodes.values = graph_.values;
+    nodes.nodes.assign(graph_.nodes.begin() + static_cast<std::ptrdiff_t>(part.begin),
+                       graph_.nodes.begin() + static_cast<std::ptrdiff_t>(part.end));
+    nodes.inputs = part.inputs;
+    nodes.outputs = part.outputs;
+    part.placement = place_values(nodes, part.types, plans);
   }
-  schedule->placement_ = place_values(graph, schedule->types_, plans);
-
-  const std::vector<Place>& places = schedule->placement_.places;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& node = graph.nodes[i];
+  const std::vector<Place>& places = part.placement.places;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const Node& node = graph_.nodes[part.begin + i];
     std::vector<Copy> copies;
     for (const View& view : plans[i].views) {
       const ValueId out = node.output(view.output);
@@ -102,10 +158,48 @@ std::shared_ptr<Schedule> Schedule::make(const Graph& graph, const std::vector<c
       if (from.region == to.region && from.index == to.index && from.offset == to.offset) continue;
       copies.push_back({from, to, view.bytes});
     }
-    schedule->copies_.push_back(std::move(copies));
-    schedule->moves_.push_back(plans[i].views.empty() ? 0 : 1);
-    schedule->steps_.push_back(std::move(plans[i].step));
+    copies_.push_back(std::move(copies));
+    moves_.push_back(plans[i].views.empty() ? 0 : 1);
+    steps_.push_back(std::move(plans[i].step));
   }
+  parts_.push_back(std::move(part));
+}
+
+// Where a result of the graph lies: as the part says that makes it, or hands it through.
+const Place& Schedule::output_place(ValueId id) const {
+  const Place& place = parts_.front().placement.places[static_cast<size_t>(id)];
+  return place.region == Region::kOutput ? place : parts_.back().placement.places[static_cast<size_t>(id)];
+}
+
+std::shared_ptr<Schedule> Schedule::make(const Graph& graph, const std::vector<const Operator*>& operators,
+                                         const std::vector<Type>& input_types, int64_t most_packed) {
+  // Placing takes time with the square of the number of nodes; networks have some hundreds.
+  constexpr size_t kMostNodes = 20000;
+  if (graph.nodes.size() > kMostNodes) return nullptr;
+  std::shared_ptr<Schedule> schedule(new Schedule(graph));
+  schedule->operators_ = operators;
+  auto types = known_types(graph, input_types);
+  if (!types) return nullptr;
+  schedule->types_ = std::move(*types);
+
+  const bool batched = !graph.inputs.empty() && !schedule->types_[static_cast<size_t>(graph.inputs[0])].shape.empty() &&
+                       schedule->types_[static_cast<size_t>(graph.inputs[0])].shape[0] > 1;
+  std::vector<KnownType> one = batched ? types_of_one(graph, input_types) : std::vector<KnownType>();
+  size_t apart = one.empty() ? 0 : nodes_by_sample(graph, one, schedule->types_);
+  std::vector<StepPlan> plans;
+  for (const Node& node : graph.nodes) {
+    StepPlan plan;
+    const auto make = [&](const std::vector<KnownType>& of) {
+      with_node_name(graph, node, [&] { plan = make_step(StepSite(graph, node, of)); });
+    };
+    if (plans.size() < apart) {
+      make(one);
+      if (plan.step == nullptr && plan.views.empty()) apart = plans.size();  // its operator makes whole tensors
+    }
+    if (plans.size() >= apart) make(schedule->types_);
+    plans.push_back(std::move(plan));
+  }
+  schedule->add_parts(apart, std::move(one), std::move(plans));
   schedule->held_.resize(graph.values.size());
   schedule->kept_.resize(graph.nodes.size());
   int64_t packed = 0;
@@ -187,9 +281,16 @@ size_t Schedule::workspace_bytes() const {
 }
 
 void Schedule::count_memory() {
-  use_.arena_bytes = placement_.arena_bytes;
-  use_.largest_live_bytes = placement_.largest_live_bytes;
-  use_.second_live_bytes = placement_.second_live_bytes;
+  for (const Part& part : parts_) {
+    use_.arena_bytes = std::max(use_.arena_bytes, part.placement.arena_bytes);
+    for (const int64_t live : {part.placement.largest_live_bytes, part.placement.second_live_bytes}) {
+      use_.second_live_bytes = std::max(use_.second_live_bytes, std::min(live, use_.largest_live_bytes));
+      use_.largest_live_bytes = std::max(use_.largest_live_bytes, live);
+    }
+  }
+  use_.arena_bytes += between_bytes_;
+  use_.largest_live_bytes += between_bytes_;
+  use_.second_live_bytes += between_bytes_;
   std::set<std::pair<ValueId, std::string_view>> forms;
   for (size_t i = 0; i < steps_.size(); ++i) {
     if (packs_[i] == 0) continue;
@@ -203,7 +304,7 @@ void Schedule::count_memory() {
   for (const ValueId id : graph_.inputs) use_.peak_bytes += block(id);
   const std::set<ValueId> outputs(graph_.outputs.begin(), graph_.outputs.end());
   for (const ValueId id : outputs) {
-    if (placement_.places[static_cast<size_t>(id)].region == Region::kOutput) use_.peak_bytes += block(id);
+    if (output_place(id).region == Region::kOutput) use_.peak_bytes += block(id);
   }
   int64_t most = 0;  // that an operator without a step makes, before it is copied to its place
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -227,21 +328,22 @@ std::string_view Schedule::algorithm(size_t node) const {
 }
 
 // A node without a step: its operator makes new tensors, which are copied to their places.
-bool Schedule::run_operator(size_t node_index, const std::vector<char*>& base, const std::shared_ptr<void>& arena) const {
+bool Schedule::run_operator(const Part& part, size_t node_index, const std::vector<char*>& base,
+                            const std::shared_ptr<void>& arena) const {
   const Node& node = graph_.nodes[node_index];
+  const std::vector<Place>& places = part.placement.places;
   std::vector<Value> arguments;
   for (const ValueId id : node.inputs) {
     if (id == kNoValue) {
       arguments.emplace_back();
     } else if (held_[static_cast<size_t>(id)].defined()) {
       arguments.emplace_back(held_[static_cast<size_t>(id)]);
-    } else if (graph_.value(id).constant.defined() && placement_.places[static_cast<size_t>(id)].region == Region::kConstant) {
+    } else if (graph_.value(id).constant.defined() && places[static_cast<size_t>(id)].region == Region::kConstant) {
       arguments.emplace_back(graph_.value(id).constant);
     } else {
       const KnownType& type = types_[static_cast<size_t>(id)];
       // The handle on the arena keeps an operator from taking itself for the values' only owner.
-      arguments.emplace_back(
-          Tensor::over(arena, address(placement_.places[static_cast<size_t>(id)], base), type.shape, type.dtype));
+      arguments.emplace_back(Tensor::over(arena, address(part, places[static_cast<size_t>(id)], base), type.shape, type.dtype));
     }
   }
   bool as_foreseen = true;
@@ -258,12 +360,41 @@ bool Schedule::run_operator(size_t node_index, const std::vector<char*>& base, c
         return;
       }
       if (type.bytes > 0) {
-        copy(static_cast<const char*>(results[k].tensor().raw_data()), address(placement_.places[static_cast<size_t>(id)], base),
+        copy(static_cast<const char*>(results[k].tensor().raw_data()), address(part, places[static_cast<size_t>(id)], base),
              type.bytes);
       }
     }
   });
   return as_foreseen;
+}
+
+bool Schedule::run_part(const Part& part, int64_t sample, const std::vector<char*>& base, Memory& memory, const Observer& observer,
+                        std::vector<double>& seconds) const {
+  std::vector<const void*> arguments;
+  std::vector<void*> results;
+  for (size_t i = part.begin; i < part.end; ++i) {
+    const auto begin = observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+    if (moves_[i] != 0) {
+      for (const Copy& each : copies_[i]) copy(address(part, each.from, base), address(part, each.to, base), each.bytes);
+    } else if (steps_[i] != nullptr) {
+      const Node& node = graph_.nodes[i];
+      arguments.clear();
+      results.clear();
+      const auto at = [&](ValueId id) {
+        return id == kNoValue ? nullptr : address(part, part.placement.places[static_cast<size_t>(id)], base);
+      };
+      for (const ValueId id : node.inputs) arguments.push_back(at(id));
+      for (const ValueId id : node.outputs) results.push_back(at(id));
+      memory.workspace.clear();
+      steps_[i]->run({arguments.data(), results.data(), memory.workspace});
+    } else if (!run_operator(part, i, base, memory.arena)) {
+      return false;
+    }
+    if (!observer) continue;
+    seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (sample + 1 == part.samples) observer(i, seconds[i]);
+  }
+  return true;
 }
 
 bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const Observer& observer,
@@ -278,19 +409,24 @@ bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
     }
   }
   if (memory == nullptr || memory->workspace.bytes() < workspace) {
-    memory = std::make_unique<Memory>(static_cast<size_t>(placement_.arena_bytes), workspace);
+    memory = std::make_unique<Memory>(static_cast<size_t>(use_.arena_bytes), workspace);
   }
   const MemoryBudget rest(budget);
 
-  std::vector<char*> base{static_cast<char*>(memory->arena.get())};
+  // By value: where all samples of what parts do not own lie.
+  std::vector<char*> places(graph_.values.size(), nullptr);
+  char* const arena = static_cast<char*>(memory->arena.get());
+  for (size_t v = 0; v < places.size(); ++v) {
+    if (between_[v] >= 0) places[v] = arena + between_[v];
+  }
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
     const Tensor& given = inputs[i].defined() ? inputs[i] : graph_.value(graph_.inputs[i]).constant;
-    base.push_back(const_cast<char*>(static_cast<const char*>(given.raw_data())));
+    places[static_cast<size_t>(graph_.inputs[i])] = const_cast<char*>(static_cast<const char*>(given.raw_data()));
   }
   outputs.assign(graph_.outputs.size(), Tensor());
   for (size_t i = 0; i < graph_.outputs.size(); ++i) {
     const ValueId id = graph_.outputs[i];
-    const Place& place = placement_.places[static_cast<size_t>(id)];
+    const Place& place = output_place(id);
     const size_t first = static_cast<size_t>(std::find(graph_.outputs.begin(), graph_.outputs.end(), id) - graph_.outputs.begin());
     if (first < i) {
       outputs[i] = outputs[first];
@@ -302,31 +438,23 @@ bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
     } else {
       outputs[i] = graph_.value(id).constant;
     }
-    base.push_back(static_cast<char*>(outputs[i].raw_data()));
+    if (place.region == Region::kOutput) places[static_cast<size_t>(id)] = static_cast<char*>(outputs[i].raw_data());
   }
 
   bool as_foreseen = true;
-  std::vector<const void*> arguments;
-  std::vector<void*> results;
-  for (size_t i = 0; i < graph_.nodes.size() && as_foreseen; ++i) {
-    const auto begin = observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
-    if (moves_[i] != 0) {
-      for (const Copy& part : copies_[i]) copy(address(part.from, base), address(part.to, base), part.bytes);
-    } else if (steps_[i] != nullptr) {
-      const Node& node = graph_.nodes[i];
-      arguments.clear();
-      results.clear();
-      const auto at = [&](ValueId id) {
-        return id == kNoValue ? nullptr : address(placement_.places[static_cast<size_t>(id)], base);
-      };
-      for (const ValueId id : node.inputs) arguments.push_back(at(id));
-      for (const ValueId id : node.outputs) results.push_back(at(id));
-      memory->workspace.clear();
-      steps_[i]->run({arguments.data(), results.data(), memory->workspace});
-    } else {
-      as_foreseen = run_operator(i, base, memory->arena);
+  std::vector<double> seconds(observer ? graph_.nodes.size() : 0, 0);
+  std::vector<char*> base;
+  for (const Part& part : parts_) {
+    for (int64_t sample = 0; sample < part.samples && as_foreseen; ++sample) {
+      base.assign(1, arena + between_bytes_);
+      for (const auto* list : {&part.inputs, &part.outputs}) {
+        for (const ValueId id : *list) {
+          char* const all = places[static_cast<size_t>(id)];
+          base.push_back(all == nullptr ? nullptr : all + sample * part.types[static_cast<size_t>(id)].bytes);
+        }
+      }
+      as_foreseen = run_part(part, sample, base, *memory, observer, seconds);
     }
-    if (observer) observer(i, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
 
   const std::lock_guard lock(mutex_);

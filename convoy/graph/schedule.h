@@ -50,17 +50,32 @@ class Schedule {
     Place from, to;
     int64_t bytes;
   };
+  // Nodes [begin, end), run for one sample after the other (samples.h), or once for the whole batch.
+  struct Part {
+    size_t begin = 0, end = 0;
+    int64_t samples = 1;
+    std::vector<KnownType> types;          // of one run
+    std::vector<ValueId> inputs, outputs;  // of this part: what its neighbours and the caller hold, all samples behind one another
+    Placement placement;
+  };
 
   explicit Schedule(const Graph& graph) : graph_(graph) {}
   size_t workspace_bytes() const;
   void count_memory();
-  char* address(const Place& place, const std::vector<char*>& base) const;
-  bool run_operator(size_t node, const std::vector<char*>& base, const std::shared_ptr<void>& arena) const;
+  void add_parts(size_t apart, std::vector<KnownType> one, std::vector<StepPlan> plans);
+  void add_part(Part part, std::vector<StepPlan> plans);
+  char* address(const Part& part, const Place& place, const std::vector<char*>& base) const;
+  bool run_operator(const Part& part, size_t node, const std::vector<char*>& base, const std::shared_ptr<void>& arena) const;
+  bool run_part(const Part& part, int64_t sample, const std::vector<char*>& base, Memory& memory, const Observer& observer,
+                std::vector<double>& seconds) const;
+  const Place& output_place(ValueId id) const;
 
   const Graph& graph_;
   std::vector<const Operator*> operators_;
-  std::vector<KnownType> types_;
-  Placement placement_;
+  std::vector<KnownType> types_;  // of the whole batch
+  std::vector<Part> parts_;
+  std::vector<int64_t> between_;  // by value: its place among those that one part makes and another reads; -1
+  int64_t between_bytes_ = 0;     // of them, at the beginning of the arena
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<char> packs_;                        // by node: its step keeps a packed weight
   std::vector<std::shared_ptr<const void>> kept_;  // those, by node
