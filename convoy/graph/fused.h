@@ -1,6 +1,8 @@
 // Operators that only passes make. Each is the sequence of ONNX operators that it stands for, in one node:
 //
 //   FusedConv            input, weight, bias, residual; Conv's attributes: activation(Conv + residual)
+//   AffineConv           input, weight, bias, scale (C), shift (C); Conv's attributes, for 1x1 kernels:
+//                        activation(Conv(input_activation(input scale[c] + shift[c])))
 //   FusedConvTranspose   input, weight, bias; ConvTranspose's attributes: activation(ConvTranspose)
 //   ExpandDepthwise      input, weight (E, C, 1, 1), bias, depthwise weight (E, 1, *), depthwise bias; the depthwise Conv's
 //   attributes:
@@ -30,9 +32,9 @@ struct ActivationOf {
 };
 
 /// The attributes "activation", "activation_a" and "activation_b" of a fused node; nullopt: none. kExpandActivation,
-/// kSqueezeActivation: of the first of two layers.
+/// kSqueezeActivation, kInputActivation: of the first of two layers.
 inline constexpr std::string_view kActivation = "activation", kExpandActivation = "expand_activation",
-                                  kSqueezeActivation = "squeeze_activation";
+                                  kSqueezeActivation = "squeeze_activation", kInputActivation = "input_activation";
 std::optional<ActivationOf> fused_activation(const Attributes& attributes, std::string_view which = kActivation);
 void set_fused_activation(Attributes& attributes, const ActivationOf& activation, std::string_view which = kActivation);
 

@@ -84,6 +84,11 @@ class Summary {
     return result;
   }
 
+  static bool is_convolution(const Node& node) {
+    return node.op == "Conv" || node.op == "FusedConv" || node.op == "AffineConv" || node.op == "ConvInteger" ||
+           node.op == "DeformConv";
+  }
+
   // The product of a type's sizes.
   std::optional<double> count(ValueId id) const {
     const std::optional<Shape> shape = type(id).shape();
@@ -103,8 +108,7 @@ class Summary {
   }
 
   std::optional<double> macs(const Node& node) const {
-    if (node.op == "Conv" || node.op == "FusedConv" || node.op == "ConvInteger" || node.op == "DeformConv")
-      return convolution_macs(node, false);
+    if (is_convolution(node)) return convolution_macs(node, false);
     if (node.op == "ConvTranspose" || node.op == "FusedConvTranspose") return convolution_macs(node, true);
     if (node.op == "ExpandDepthwise") {
       const std::optional<Shape> weight = type(node.input(1)).shape(), depthwise = type(node.input(3)).shape();
@@ -169,8 +173,7 @@ class Summary {
     }
     const bool transposed = node.op == "ConvTranspose" || node.op == "FusedConvTranspose";
     const bool expands = node.op == "ExpandDepthwise";
-    const bool convolution =
-        transposed || expands || node.op == "Conv" || node.op == "FusedConv" || node.op == "ConvInteger" || node.op == "DeformConv";
+    const bool convolution = transposed || expands || is_convolution(node);
     const bool pooling = node.op == "MaxPool" || node.op == "AveragePool" || node.op == "LpPool";
     std::optional<std::vector<shape::Axis>> axes;
     if (convolution) {

@@ -102,6 +102,14 @@ std::vector<Value> run_channel_affine(Call& call) {
   return {activated(call, ops::add(ops::mul(input, per_channel(call.tensor(1), input)), per_channel(call.tensor(2), input)))};
 }
 
+std::vector<Value> run_affine_conv(Call& call) {
+  const Tensor& input = call.tensor(0);
+  const Tensor affine = ops::add(ops::mul(input, per_channel(call.tensor(3), input)), per_channel(call.tensor(4), input));
+  const auto argument = [&](size_t i) { return call.has(i) ? call.value(i) : Value(); };
+  Call conv(call.node(), {Value(activated(call, affine, kInputActivation)), argument(1), argument(2)});
+  return run_conv<false>(conv);
+}
+
 std::vector<Value> run_channel_layer_norm(Call& call) {
   const Tensor& input = call.tensor(0);
   std::vector<int64_t> last{0}, back{0};
@@ -142,6 +150,7 @@ std::vector<Value> run_interleave(Call& call) {
 std::span<const Operator> fused_operators() {
   static constexpr Operator kRows[] = {
       {"FusedConv", infer_conv<false>, run_conv<false>},
+      {"AffineConv", infer_conv<false>, run_affine_conv},
       {"FusedConvTranspose", infer_conv<true>, run_conv<true>},
       {"ExpandDepthwise", infer_expand_depthwise, run_expand_depthwise},
       {"SqueezeExcite", same_as_first, run_squeeze_excite},

@@ -106,4 +106,14 @@ void Editor::set_constant(ValueId id, Tensor tensor) {
   maker_[static_cast<size_t>(id)] = -1;
 }
 
+std::optional<Shape> sample_shape(const Type& type) {
+  if (type.dtype != DType::kFloat32 || !type.dims || type.dims->size() < 3) return std::nullopt;
+  Shape shape{1};
+  for (size_t i = 1; i < type.dims->size(); ++i) {
+    if (!(*type.dims)[i].known()) return std::nullopt;
+    shape.push_back((*type.dims)[i].size);
+  }
+  return shape;
+}
+
 }  // namespace convoy::graph

@@ -65,4 +65,7 @@ class Editor {
   int64_t added_ = 0;
 };
 
+/// The shape of one sample of a float32 value (N, C, *); nullopt if more than the batch is open.
+std::optional<Shape> sample_shape(const Type& type);
+
 }  // namespace convoy::graph

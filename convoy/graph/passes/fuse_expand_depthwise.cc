@@ -12,17 +12,6 @@ bool is_plain(const Editor& editor, const Node& node) {
          editor.constant(node.input(1)) != nullptr && editor.constant(node.input(1))->dtype() == DType::kFloat32;
 }
 
-// All sizes but the batch, which may be any.
-std::optional<Shape> sample_shape(const Type& type) {
-  if (type.dtype != DType::kFloat32 || !type.dims || type.dims->size() < 3) return std::nullopt;
-  Shape shape{1};
-  for (size_t i = 1; i < type.dims->size(); ++i) {
-    if (!(*type.dims)[i].known()) return std::nullopt;
-    shape.push_back((*type.dims)[i].size);
-  }
-  return shape;
-}
-
 }  // namespace
 
 int fuse_expand_depthwise(Graph& graph) {

@@ -26,6 +26,8 @@ std::span<const Pass> passes() {
       {"residual", "sums into the convolution that makes one of the terms", fuse_residual},
       {"activation", "activations into what makes their input", fuse_activation},
       {"expand_depthwise", "a 1x1 convolution and the depthwise one behind it as one", fuse_expand_depthwise},
+      {"affine_prologue", "products and sums per channel, and their activation, into the 1x1 convolution behind them",
+       fuse_affine_prologue},
       {"squeeze_excite", "mean, two linear layers and the product with them as one", fuse_squeeze_excite},
       {"channel_shuffle", "reshape, transpose, reshape of channels as one shuffle", match_channel_shuffle},
   };

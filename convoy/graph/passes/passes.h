@@ -51,6 +51,7 @@ int fuse_residual(Graph& graph);
 int fuse_activation(Graph& graph);
 int match_channel_shuffle(Graph& graph);
 int fuse_expand_depthwise(Graph& graph);
+int fuse_affine_prologue(Graph& graph);
 int fuse_squeeze_excite(Graph& graph);
 
 }  // namespace convoy::graph

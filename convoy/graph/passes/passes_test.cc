@@ -350,6 +350,18 @@ TEST(Passes, ExpansionsGoIntoTheDepthwiseConvolution) {
   }
 }
 
+TEST(Passes, NormalisationsInFrontOfPointwiseConvolutions) {
+  for (const int64_t size : {4, 15, 40}) {
+    Net net({3, 40, size, size});
+    const ValueId rectified = net.add("Relu", {net.batch_norm(net.x, 40)});
+    const ValueId y = net.add("Relu", {net.conv(rectified, 40, 19, 1)});
+    EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"AffineConv"}));
+    EXPECT_EQ(same_numbers(net, {y}, {"affine_prologue"}).ops, (std::multiset<std::string>{"ChannelAffine", "FusedConv"}));
+    EXPECT_EQ(same_numbers(net, {y, rectified}).ops.count("AffineConv"), 0u);                      // somebody else reads it
+    EXPECT_EQ(same_numbers(net, {net.conv(rectified, 40, 8, 3, 1)}).ops.count("AffineConv"), 0u);  // more than one tap
+  }
+}
+
 TEST(Passes, SqueezeAndExcitation) {
   for (const bool pool : {true, false}) {
     Net net({2, 20, 5, 3});
@@ -383,13 +395,36 @@ TEST(Passes, ChannelShuffle) {
 
 TEST(Schedule, ConcatenationsAreMadeInPlaceAndNestedOnesInside) {
   for (const int64_t batch : {1, 3}) {
-    Net net({batch, 4, 6, 6});
-    const ValueId a = net.conv(net.x, 4, 8, 1), b = net.conv(a, 8, 5, 3, 1);
-    const ValueId ab = net.add("Concat", {a, b}, {{"axis", int64_t{1}}});
-    const ValueId c = net.conv(ab, 13, 7, 1), abc = net.add("Concat", {a, b, c}, {{"axis", int64_t{1}}});
-    const ValueId y = net.conv(net.add("Relu", {abc}), 20, 3, 1), z = net.add("Concat", {a, a, net.x}, {{"axis", int64_t{1}}});
-    same_numbers(net, {y, z});
+    for (const int64_t size : {6, 12}) {  // 12: the samples of a batch one after the other
+      Net net({batch, 4, size, size});
+      const ValueId a = net.conv(net.x, 4, 8, 1), b = net.conv(a, 8, 5, 3, 1);
+      const ValueId ab = net.add("Concat", {a, b}, {{"axis", int64_t{1}}});
+      const ValueId c = net.conv(ab, 13, 7, 1), abc = net.add("Concat", {a, b, c}, {{"axis", int64_t{1}}});
+      const ValueId y = net.conv(net.add("Relu", {abc}), 20, 3, 1), z = net.add("Concat", {a, a, net.x}, {{"axis", int64_t{1}}});
+      same_numbers(net, {y, z});
+      same_numbers(net, {y, z, abc, b});
+    }
   }
+}
+
+TEST(Schedule, ABatchRunsSampleBySampleUpToItsLastConcatenation) {
+  const auto arena = [](int64_t batch, bool last) {
+    Net net({batch, 8, 16, 16});
+    const ValueId a = net.conv(net.x, 8, 24, 3, 1), b = net.conv(a, 24, 8, 3, 1);
+    const ValueId ab = net.add("Concat", {a, b}, {{"axis", int64_t{1}}});
+    const ValueId c = net.conv(ab, 32, 16, 1), d = net.add("Concat", {c, net.conv(c, 16, 4, 1)}, {{"axis", int64_t{1}}});
+    const ValueId pooled = net.add("GlobalAveragePool", {d});
+    const ValueId softmax = net.add("Softmax", {net.add("Flatten", {pooled})}, {{"axis", int64_t{last ? 1 : 0}}});
+    same_numbers(net, {softmax});
+    net.graph.outputs = {softmax};
+    infer(net.graph);
+    run_passes(net.graph);
+    return Executor(net.graph).memory()->arena_bytes;
+  };
+  constexpr int64_t kPlanes = 20 * 16 * 16 * 4;  // of one sample, that the concatenation hands on
+  EXPECT_EQ(arena(5, true) - arena(3, true), 2 * kPlanes);
+  EXPECT_LE(arena(3, true), arena(1, true) + 3 * kPlanes);
+  EXPECT_EQ(arena(3, false), arena(3, true));  // what mixes samples sees all of them
 }
 
 TEST(Schedule, SplitsAndReshapesAreViews) {

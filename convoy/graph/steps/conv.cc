@@ -1,8 +1,9 @@
 // Convolutions with a plan and a weight packed once, and linear layers, which are convolutions of one position.
 #include "convoy/core/parallel.h"
 #include "convoy/graph/fused.h"
-#include "convoy/graph/step.h"
+#include "convoy/graph/steps/packed_step.h"
 #include "convoy/graph/windows.h"
+#include "convoy/kernels/conv/conv_affine_pointwise.h"
 #include "convoy/kernels/conv/conv_expand_depthwise.h"
 #include "convoy/plan/conv_plan.h"
 #include "convoy/shape/descriptor.h"
@@ -32,16 +33,13 @@ bool holds_channels(const StepSite& site, size_t i, int64_t channels) {
   return !site.has(i) || site.input(i).shape == Shape{channels};
 }
 
-class ConvStep final : public Step {
+class ConvStep final : public PackedStep {
  public:
   // `shape` is the layer's; its plan is that of the plain convolution. constant: the weight.
   ConvStep(const shape::ConvShape& shape, bool constant, const std::optional<ActivationOf>& activation, size_t inputs)
-      : transposed_(shape.transposed),
-        inputs_(inputs),
-        plan_(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = constant}) {
-    if (constant && plan_.packed_bytes() > 0) {
-      packing_ = {1, plan_.packed_bytes(), packing_form(plan_, transposed_)};
-    }
+      : ConvStep(
+            plan::ConvPlan(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = constant}),
+            shape.transposed, constant, inputs) {
     set_activation(epilogue_, activation);
   }
 
@@ -49,65 +47,94 @@ class ConvStep final : public Step {
     return plan_.workspace_bytes() + (packing() == nullptr ? padded_bytes(plan_.packed_bytes()) : 0);
   }
   std::string_view algorithm() const override { return plan_.name(); }
-  const Packing* packing() const override { return packing_.bytes > 0 ? &packing_ : nullptr; }
-  void pack(const Tensor& weight, void* packed) const override { plan_.pack(weight.data<float>(), static_cast<float*>(packed)); }
-  void use_packed(const void* packed) override { packed_ = static_cast<const float*>(packed); }
 
   void run(const StepIo& io) const noexcept override {
     kernels::Epilogue<float> epilogue = epilogue_;
     epilogue.residual = inputs_ > 3 ? io.input<float>(3) : nullptr;
     const auto *input = io.input<float>(0), *weight = io.input<float>(1), *bias = inputs_ > 2 ? io.input<float>(2) : nullptr;
     if (transposed_) {
-      plan_.run(kernels::ConvGradInput<float>{input, weight, bias, io.output<float>(0), epilogue, packed_}, io.workspace);
+      plan_.run(kernels::ConvGradInput<float>{input, weight, bias, io.output<float>(0), epilogue, packed(io)}, io.workspace);
     } else {
-      plan_.run(kernels::ConvForward<float>{input, weight, bias, io.output<float>(0), epilogue, packed_}, io.workspace);
+      plan_.run(kernels::ConvForward<float>{input, weight, bias, io.output<float>(0), epilogue, packed(io)}, io.workspace);
     }
   }
 
  private:
+  ConvStep(plan::ConvPlan plan, bool transposed, bool constant, size_t inputs)
+      : PackedStep({1, constant ? plan.packed_bytes() : 0, packing_form(plan, transposed)}),
+        transposed_(transposed),
+        inputs_(inputs),
+        plan_(std::move(plan)) {}
+
+  void pack_values(const float* weight, float* packed) const noexcept override { plan_.pack(weight, packed); }
+
   bool transposed_;
   size_t inputs_;  // of the node: bias and residual may be left out
   plan::ConvPlan plan_;
-  Packing packing_{};
-  const float* packed_ = nullptr;
   kernels::Epilogue<float> epilogue_;
 };
 
-class ExpandDepthwiseStep final : public Step {
+class AffineConvStep final : public PackedStep {
+ public:
+  AffineConvStep(const shape::ConvShape& shape, const std::optional<ActivationOf>& between,
+                 const std::optional<ActivationOf>& activation)
+      : AffineConvStep(shape, plan::ConvPlan(kernels::affine_pointwise_packed(shape), plan::Direction::kForward,
+                                             {.algorithm = "conv_pointwise"})) {
+    set_activation(between_, between);
+    set_activation(epilogue_, activation);
+  }
+
+  size_t workspace_bytes() const override { return kernels::affine_pointwise_workspace_bytes(shape_, num_threads()); }
+  std::string_view algorithm() const override { return "conv_affine_pointwise"; }
+
+  void run(const StepIo& io) const noexcept override {
+    kernels::affine_pointwise(
+        shape_, {io.input<float>(0), io.input<float>(3), io.input<float>(4), packed(io), io.input<float>(2), io.output<float>(0)},
+        between_, epilogue_, io.workspace);
+  }
+
+ private:
+  AffineConvStep(const shape::ConvShape& shape, plan::ConvPlan pack_plan)
+      : PackedStep({1, pack_plan.packed_bytes(), packing_form(pack_plan, false)}),
+        shape_(shape),
+        pack_plan_(std::move(pack_plan)) {}
+
+  void pack_values(const float* weight, float* packed) const noexcept override { pack_plan_.pack(weight, packed); }
+
+  shape::ConvShape shape_;
+  plan::ConvPlan pack_plan_;
+  kernels::Epilogue<float> between_, epilogue_;
+};
+
+class ExpandDepthwiseStep final : public PackedStep {
  public:
   ExpandDepthwiseStep(const kernels::ExpandDepthwiseShape& shape, const std::optional<ActivationOf>& expand_activation,
                       const std::optional<ActivationOf>& activation)
-      : shape_(shape), pack_plan_(sample_of(shape.expand), plan::Direction::kForward, {.algorithm = "conv_pointwise"}) {
-    packing_ = {1, pack_plan_.packed_bytes(), packing_form(pack_plan_, false)};
+      : ExpandDepthwiseStep(shape,
+                            plan::ConvPlan(sample_of(shape.expand), plan::Direction::kForward, {.algorithm = "conv_pointwise"})) {
     set_activation(expand_epilogue_, expand_activation);
     set_activation(epilogue_, activation);
   }
 
   size_t workspace_bytes() const override { return kernels::expand_depthwise_workspace_bytes(shape_, num_threads()); }
   std::string_view algorithm() const override { return "conv_expand_depthwise"; }
-  const Packing* packing() const override { return &packing_; }
-  void pack(const Tensor& weight, void* packed) const override {
-    pack_plan_.pack(weight.data<float>(), static_cast<float*>(packed));
-  }
-  void use_packed(const void* packed) override { packed_ = static_cast<const float*>(packed); }
 
   void run(const StepIo& io) const noexcept override {
-    const float* packed = packed_;
-    if (packed == nullptr) {
-      auto* const to = io.workspace.take<float>(static_cast<int64_t>(packing_.bytes / sizeof(float)));
-      pack_plan_.pack(io.input<float>(1), to);
-      packed = to;
-    }
     kernels::expand_depthwise(
-        shape_, {io.input<float>(0), packed, io.input<float>(2), io.input<float>(3), io.input<float>(4), io.output<float>(0)},
+        shape_, {io.input<float>(0), packed(io), io.input<float>(2), io.input<float>(3), io.input<float>(4), io.output<float>(0)},
         expand_epilogue_, epilogue_, io.workspace);
   }
 
  private:
+  ExpandDepthwiseStep(const kernels::ExpandDepthwiseShape& shape, plan::ConvPlan pack_plan)
+      : PackedStep({1, pack_plan.packed_bytes(), packing_form(pack_plan, false)}),
+        shape_(shape),
+        pack_plan_(std::move(pack_plan)) {}
+
+  void pack_values(const float* weight, float* packed) const noexcept override { pack_plan_.pack(weight, packed); }
+
   kernels::ExpandDepthwiseShape shape_;
   plan::ConvPlan pack_plan_;
-  Packing packing_{};
-  const float* packed_ = nullptr;
   kernels::Epilogue<float> expand_epilogue_, epilogue_;
 };
 
@@ -133,6 +160,16 @@ StepPlan conv_step(const StepSite& site) {
   return {std::make_unique<ConvStep>(*shape, site.is_constant(1), fused_activation(site.attributes()), site.inputs())};
 }
 
+StepPlan affine_conv_step(const StepSite& site) {
+  if (!site.all_float() || !site.has(0) || !site.has(1) || !site.has(3) || !site.has(4)) return {};
+  const auto shape = conv_shape(site.attributes(), site.input(0).shape, site.input(1).shape, false);
+  if (!shape || output_shape(*shape) != site.output(0).shape || !holds_channels(site, 2, shape->out_channels)) return {};
+  if (!holds_channels(site, 3, shape->in_channels) || !holds_channels(site, 4, shape->in_channels)) return {};
+  if (kernels::refuse_affine_pointwise(*shape) != nullptr) return {};
+  return {std::make_unique<AffineConvStep>(*shape, fused_activation(site.attributes(), kInputActivation),
+                                           fused_activation(site.attributes()))};
+}
+
 // Rows are samples of one position: the weight streams past each of a few rows, as the planner's pointwise algorithms do it best.
 StepPlan linear_step(const StepSite& site) {
   const Shape &input = site.input(0).shape, &weight = site.input(1).shape;
@@ -154,6 +191,7 @@ std::span<const StepMaker> conv_steps() {
   static constexpr StepMaker kRows[] = {
       {"Conv", conv_step<false>},
       {"FusedConv", conv_step<false>},
+      {"AffineConv", affine_conv_step},
       {"ConvTranspose", conv_step<true>},
       {"FusedConvTranspose", conv_step<true>},
       {"ExpandDepthwise", expand_depthwise_step},

@@ -1,7 +1,7 @@
 // Activations, arithmetic and squeeze-and-excitation of float32, in place where the input is not needed again.
 #include "convoy/core/parallel.h"
 #include "convoy/graph/fused.h"
-#include "convoy/graph/step.h"
+#include "convoy/graph/steps/packed_step.h"
 #include "convoy/kernels/elementwise/activation.h"
 #include "convoy/kernels/elementwise/arithmetic.h"
 #include "convoy/kernels/elementwise/channel_affine.h"
@@ -51,11 +51,12 @@ StepPlan channel_affine_step(const StepSite& site) {
           {0}};
 }
 
-class SqueezeExciteStep final : public Step {
+class SqueezeExciteStep final : public PackedStep {
  public:
-  SqueezeExciteStep(const kernels::SqueezeExciteShape& shape, const StepSite& site) : shape_(shape) {
-    packing_ = {1, static_cast<size_t>(kernels::squeeze_excite_packed_floats(shape)) * sizeof(float),
-                "squeeze_excite " + std::to_string(shape.channels)};
+  SqueezeExciteStep(const kernels::SqueezeExciteShape& shape, const StepSite& site)
+      : PackedStep({1, static_cast<size_t>(kernels::squeeze_excite_packed_floats(shape)) * sizeof(float),
+                    "squeeze_excite " + std::to_string(shape.channels)}),
+        shape_(shape) {
     if (const auto activation = fused_activation(site.attributes(), kSqueezeActivation)) {
       activations_.squeeze = activation->kind;
       activations_.squeeze_options = activation->options;
@@ -68,30 +69,19 @@ class SqueezeExciteStep final : public Step {
 
   size_t workspace_bytes() const override { return kernels::squeeze_excite_workspace_bytes(shape_, num_threads()); }
   std::string_view algorithm() const override { return "squeeze_excite"; }
-  const Packing* packing() const override { return &packing_; }
-  void pack(const Tensor& weights, void* packed) const override { pack(weights.data<float>(), static_cast<float*>(packed)); }
-  void use_packed(const void* packed) override { packed_ = static_cast<const float*>(packed); }
 
   void run(const StepIo& io) const noexcept override {
-    const float* packed = packed_;
-    if (packed == nullptr) {
-      auto* const to = io.workspace.take<float>(static_cast<int64_t>(packing_.bytes / sizeof(float)));
-      pack(io.input<float>(1), to);
-      packed = to;
-    }
-    kernels::squeeze_excite(shape_, activations_, io.input<float>(0), packed, io.input<float>(2), io.input<float>(3),
+    kernels::squeeze_excite(shape_, activations_, io.input<float>(0), packed(io), io.input<float>(2), io.input<float>(3),
                             io.output<float>(0), io.workspace);
   }
 
  private:
-  void pack(const float* weights, float* packed) const {
+  void pack_values(const float* weights, float* packed) const noexcept override {
     kernels::squeeze_excite_pack(shape_, weights, weights + shape_.squeezed * shape_.channels, packed);
   }
 
   kernels::SqueezeExciteShape shape_;
   kernels::SqueezeExciteActivations activations_;
-  Packing packing_{};
-  const float* packed_ = nullptr;
 };
 
 StepPlan squeeze_excite_step(const StepSite& site) {

@@ -27,6 +27,12 @@ HWY_ATTR void AffineAndClamp(const float* input, float scale, float shift, float
       input, output, count);
 }
 
+HWY_ATTR void AffineRows(const float* input, int64_t input_stride, int64_t channels, int64_t count, const float* scale,
+                         const float* shift, float low, float high, float* output, int64_t output_stride) {
+  for (int64_t c = 0; c < channels; ++c)
+    AffineAndClamp(input + c * input_stride, scale[c], shift[c], low, high, output + c * output_stride, count);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
 HWY_AFTER_NAMESPACE();
@@ -35,6 +41,7 @@ HWY_AFTER_NAMESPACE();
 namespace convoy::kernels {
 
 HWY_EXPORT(AffineAndClamp);
+HWY_EXPORT(AffineRows);
 
 namespace {
 constexpr int64_t kGrain = 16384;  // values per task
@@ -55,6 +62,13 @@ void channel_affine(const ChannelPlanes& planes, const float* input, const float
       split.finish(output + at, count);
     }
   });
+}
+
+void channel_affine_rows(const float* input, int64_t input_stride, int64_t channels, int64_t count, const float* scale,
+                         const float* shift, const SplitEpilogue& epilogue, float* output, int64_t output_stride) noexcept {
+  HWY_DYNAMIC_DISPATCH(AffineRows)
+  (input, input_stride, channels, count, scale, shift, epilogue.low, epilogue.high, output, output_stride);
+  epilogue.finish(output, count, channels, output_stride);
 }
 
 }  // namespace convoy::kernels

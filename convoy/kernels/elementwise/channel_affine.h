@@ -17,4 +17,8 @@ struct ChannelPlanes {
 void channel_affine(const ChannelPlanes& planes, const float* input, const float* scale, const float* shift,
                     const Epilogue<float>& epilogue, float* output) noexcept;
 
+/// The same of `count` values of each of some channels, input_stride apart, on the calling thread.
+void channel_affine_rows(const float* input, int64_t input_stride, int64_t channels, int64_t count, const float* scale,
+                         const float* shift, const SplitEpilogue& epilogue, float* output, int64_t output_stride) noexcept;
+
 }  // namespace convoy::kernels
