@@ -134,6 +134,17 @@ HWY_INLINE void SumAlong(const double* sums, int64_t kernel_size, int64_t stride
   }
 }
 
+// What the rows of all planes have in common.
+struct RowOfPlane {
+  Window window;
+  double scale;
+};
+
+// Networks pool many small planes: what a row's window is would take a third of their time, looked up it does not.
+constexpr int64_t kMostKnownRows = 64;
+// Rows whose columns are summed before any is summed along: a vector that reads what two have just written waits for both.
+constexpr int64_t kMostLines = 16;
+
 HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output, int64_t begin,
                           int64_t end) {
   const int64_t width = shape.input[2];
@@ -143,6 +154,15 @@ HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, con
   HWY_ALIGN double sums[kBlock + kSlack];
   HWY_ALIGN double totals[kBlock + kSlack];
   HWY_ALIGN double inverse[kBlock];
+  const auto row_of_plane = [&](int64_t d, int64_t h) {
+    return RowOfPlane{
+        {window_axis(d, shape.input[0], shape.axes[0]), window_axis(h, shape.input[1], shape.axes[1]), {}, shape.input[1], width},
+        inverse_of_rest(shape, divisor, d, h)};
+  };
+  RowOfPlane known[kMostKnownRows];
+  const int64_t plane_rows = rows_per_plane(shape);
+  const bool knows = plane_rows <= kMostKnownRows && end - begin > plane_rows;
+  for (int64_t i = 0; knows && i < plane_rows; ++i) known[i] = row_of_plane(i / shape.output[1], i % shape.output[1]);
   for (int64_t ow = 0; ow < shape.output[2]; ow += block) {
     const int64_t count = std::min(block, shape.output[2] - ow);
     inverse_widths(shape, divisor, ow, count, inverse);
@@ -150,24 +170,31 @@ HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, con
     const int64_t first = shape::input_index(ow, 0, axis);
     const int64_t last = shape::input_index(ow + count - 1, axis.kernel_size, axis);
     const int64_t from = std::clamp<int64_t>(first, 0, width), to = std::clamp<int64_t>(last, from, width);
+    const int64_t pitch = (last - first + 7) / 8 * 8, lines = halved ? 1 : std::clamp<int64_t>(kBlock / pitch, 1, kMostLines);
+    for (int64_t i = 0; i < lines; ++i) {
+      std::fill_n(sums + i * pitch, from - first, 0.0);
+      std::fill_n(sums + i * pitch + (to - first), last - to, 0.0);
+    }
     RowCursor at(begin, shape.output);
-    for (int64_t r = begin; r < end; ++r, at.next()) {
-      const Window window{window_axis(at.d, shape.input[0], shape.axes[0]),
-                          window_axis(at.h, shape.input[1], shape.axes[1]),
-                          {},
-                          shape.input[1],
-                          width};
+    for (int64_t r = begin; r < end; r += lines) {
+      const int64_t rows = std::min(lines, end - r);
+      double scales[kMostLines];
+      for (int64_t i = 0; i < rows; ++i, at.next()) {
+        const RowOfPlane row = knows ? known[at.d * shape.output[1] + at.h] : row_of_plane(at.d, at.h);
+        scales[i] = row.scale;
+        SumColumns(row.window, input + at.plane * shape.input_positions() + from, to - from, sums + i * pitch + (from - first));
+      }
+      float* const results = output + r * shape.output[2] + ow;
+      if (!halved) {
+        for (int64_t i = 0; i < rows; ++i) {
+          SumAlong(sums + i * pitch, axis.kernel_size, axis.stride, count, inverse, scales[i], results + i * shape.output[2]);
+        }
+        continue;
+      }
+      SumWindows(sums, last - first, axis.kernel_size, totals);
+      SumAlong(totals, 1, axis.stride, count, inverse, scales[0], results);
       std::fill_n(sums, from - first, 0.0);
       std::fill_n(sums + (to - first), last - to, 0.0);
-      SumColumns(window, input + at.plane * shape.input_positions() + from, to - from, sums + (from - first));
-      const double scale = inverse_of_rest(shape, divisor, at.d, at.h);
-      float* results = output + r * shape.output[2] + ow;
-      if (halved) {
-        SumWindows(sums, last - first, axis.kernel_size, totals);
-        SumAlong(totals, 1, axis.stride, count, inverse, scale, results);
-      } else {
-        SumAlong(sums, axis.kernel_size, axis.stride, count, inverse, scale, results);
-      }
     }
   }
 }

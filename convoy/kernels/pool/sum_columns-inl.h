@@ -48,6 +48,14 @@ HWY_INLINE void SumColumns(const Window& window, const float* from, int64_t coun
     hn::StoreU(s0, D64(), sums + w);
     hn::StoreU(s1, D64(), sums + w + n);
   }
+  for (; w + n <= count; w += n) {
+    auto s = hn::Zero(D64());
+    for (int64_t z = 0; z < window.d.count; ++z) {
+      const float* row = first + z * slice + w;
+      for (int64_t y = 0; y < window.h.count; ++y, row += window.width) s = hn::Add(s, hn::PromoteTo(D64(), hn::LoadU(D32(), row)));
+    }
+    hn::StoreU(s, D64(), sums + w);
+  }
   for (; w < count; ++w) {
     double sum = 0;
     for (int64_t z = 0; z < window.d.count; ++z) {
