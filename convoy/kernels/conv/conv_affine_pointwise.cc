@@ -17,13 +17,11 @@ constexpr int64_t kLeastPixels = 24;        // of a task: each reads the whole w
 
 constexpr int64_t round_up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
 
-// Parts of the result channels: maps with fewer pixels than those rather have two threads scale all values than read all weights.
-int64_t row_parts_of(const ConvShape& s) { return s.output_positions() < s.out_channels ? 2 : 1; }
-
-// Parts of the pixels: an even number of equal ones, for two threads or four.
+// Tasks of a sample: an even number of equal ones, for two threads or four. (On maps of few pixels, where each task reads more
+// weights than values, parts of the result channels take as long.)
 int64_t parts_of(const ConvShape& s) {
-  const int64_t map = s.output_positions(), even = row_parts_of(s) == 1 ? 2 : 1;
-  const int64_t parts = round_up((s.in_channels * map + kMostFloats - 1) / kMostFloats, even);
+  const int64_t map = s.output_positions();
+  const int64_t parts = round_up((s.in_channels * map + kMostFloats - 1) / kMostFloats, 2);
   return std::clamp<int64_t>(parts, 1, std::max<int64_t>(map / kLeastPixels, 1));
 }
 
@@ -62,16 +60,13 @@ void affine_pointwise(const ConvShape& s, const AffinePointwiseArrays& io, const
   const int64_t map = s.output_positions(), pixels = pixels_of(s), parts = (map + pixels - 1) / pixels, values = values_of(s);
   const int64_t own = values + round_up(pointwise::piece_scratch_floats(part_shape, pixels), 16);
   float* const scratch = workspace.take<float>(own * num_threads());
-  const int64_t row_parts = std::min(row_parts_of(s), pieces.tiles);
-  parallel_for(s.batch * parts * row_parts, [&](int64_t task, int thread) {
-    const int64_t n = task / row_parts / parts, part = task % row_parts;
-    const int64_t begin = task / row_parts % parts * pixels, count = std::min(pixels, map - begin);
+  parallel_for(s.batch * parts, [&](int64_t task, int thread) {
+    const int64_t n = task / parts, begin = task % parts * pixels, count = std::min(pixels, map - begin);
     float* const to = scratch + thread * own;
     channel_affine_rows(io.input + n * s.in_channels * map + begin, map, s.in_channels, count, io.scale, io.shift, affine, to,
                         pixels);
     const pointwise::Arrays arrays{to, io.bias, io.packed, io.output + n * s.out_channels * map + begin, map};
-    pointwise::run_piece(part_shape, arrays, epilogue,
-                         {0, pieces.tiles * part / row_parts, pieces.tiles * (part + 1) / row_parts, 0, count}, to + values);
+    pointwise::run_piece(part_shape, arrays, epilogue, {0, 0, pieces.tiles, 0, count}, to + values);
   });
 }
 
