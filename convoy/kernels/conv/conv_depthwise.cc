@@ -54,7 +54,7 @@ double seconds(const ConvShape& s, const Machine& m) {
                                     : 0) +
                        (g.phases() > 1 ? 5e-9 : 0) + (g.phases() > 4 ? 20e-9 : 0) +
                        // What one tap reads of a source serves nothing else.
-                       (g.sources > 1 ? 1.2e-9 * static_cast<double>(g.sources) : 0) +
+                       (g.sources > 1 ? 1.2e-9 * std::min(adds, static_cast<double>(g.sources)) : 0) +
                        // Small planes of a volume are sorted anew for every depth tap.
                        (g.strided() && narrow && g.d.kernel > 1 ? 80e-9 * static_cast<double>(g.sources * g.d.kernel) : 0);
   // The tiles hold one result channel: where channels share their inputs they read those again for each (the first layer of

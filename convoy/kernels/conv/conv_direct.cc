@@ -654,7 +654,7 @@ HWY_INLINE void StorePhases(const Plan& p, const DirectBlock& b, const float* su
   const Axis& w = p.axes[2];
   const int64_t width = b.end[2] - b.begin[2], lanes = tile::Lanes(), phase_width = SumsWidth(p) / w.phases;
   const bool finish = !epilogue.empty();
-  HWY_ALIGN float mixed[3 * hn::MaxLanes(hn::ScalableTag<float>())];
+  HWY_ALIGN float mixed[4 * hn::MaxLanes(hn::ScalableTag<float>())];
   for (int64_t row = 0; row < rows; ++row) {
     const float* from = sums + row * pitch;
     const float single = bias != nullptr ? bias[row] : 0.0f;
@@ -662,16 +662,18 @@ HWY_INLINE void StorePhases(const Plan& p, const DirectBlock& b, const float* su
     for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
       for (int64_t h = b.begin[1]; h < b.end[1]; ++h, from += w.phases * phase_width) {
         float* const to = result + row * p.result_positions() + (d * p.axes[1].result + h) * w.result + b.begin[2];
-        if (w.phases == w.result_step && (w.phases == 2 || w.phases == 3)) {
+        if (w.phases == w.result_step && w.phases >= 2 && w.phases <= 4) {
           for (int64_t at = 0; at * w.phases < width; at += lanes) {
             const int64_t left = width - at * w.phases;
             const bool fits = left >= w.phases * lanes;
             float* const out = fits ? to + at * w.phases : mixed;
-            const auto first = hn::Add(hn::LoadU(v, from + at), add), second = hn::Add(hn::LoadU(v, from + phase_width + at), add);
+            const auto phase = [&](int64_t r) HWY_ATTR { return hn::Add(hn::LoadU(v, from + r * phase_width + at), add); };
             if (w.phases == 2) {
-              hn::StoreInterleaved2(first, second, v, out);
+              hn::StoreInterleaved2(phase(0), phase(1), v, out);
+            } else if (w.phases == 3) {
+              hn::StoreInterleaved3(phase(0), phase(1), phase(2), v, out);
             } else {
-              hn::StoreInterleaved3(first, second, hn::Add(hn::LoadU(v, from + 2 * phase_width + at), add), v, out);
+              hn::StoreInterleaved4(phase(0), phase(1), phase(2), phase(3), v, out);
             }
             if (!fits) std::copy(mixed, mixed + left, to + at * w.phases);
           }
@@ -909,8 +911,17 @@ HWY_ATTR void DirectPack(const ConvShape& s, Direction direction, const float* w
     const float* from = weight + group * p.weight_group + row * p.weight_row;
     float* to = packed + group * packed_group + row * p.channels * p.taps;
     const int64_t columns = p.weight_channel == p.taps ? p.channels * p.taps : p.taps;  // that follow each other
-    for (int64_t c = 0; c < p.channels * p.taps; c += columns)
-      Transpose(from + c / p.taps * p.weight_channel, p.weight_row, to + c * lanes, lanes, rows, columns);
+    // Channels of an input gradient lie pages apart, beyond what the processor foresees.
+    constexpr int64_t kAhead = 4, kMostFloats = 512;
+    const bool apart = columns == p.taps && rows * p.weight_row <= kMostFloats;
+    for (int64_t c = 0; c < p.channels * p.taps; c += columns) {
+      const float* const channel = from + c / p.taps * p.weight_channel;
+      if (apart && c + kAhead * columns < p.channels * p.taps) {
+        const float* const next = channel + kAhead * p.weight_channel;
+        for (int64_t i = 0; i < rows * p.weight_row; i += direct::kLine) hwy::Prefetch(next + i);
+      }
+      Transpose(channel, p.weight_row, to + c * lanes, lanes, rows, columns);
+    }
     for (int64_t c = 0; rows < lanes && c < p.channels * p.taps; ++c) std::fill(to + c * lanes + rows, to + (c + 1) * lanes, 0.0f);
   });
 }

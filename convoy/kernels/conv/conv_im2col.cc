@@ -593,7 +593,8 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double segments = gathered / static_cast<double>(std::max<int64_t>(s.output[2], 1));
   const bool strided = kDirection == Direction::kForward && s.axes[2].stride > 1;
   const bool phases = kDirection == Direction::kGradInput && s.axes[0].stride * s.axes[1].stride * s.axes[2].stride > 1;
-  const double interleaved = phases ? static_cast<double>(s.input_count()) * 0.9e-9 : 0;
+  const double runs = static_cast<double>(s.axes[2].stride) / static_cast<double>(std::max<int64_t>(s.input[2], 1));
+  const double interleaved = phases ? static_cast<double>(s.input_count()) * (0.9e-9 + runs * 10e-9) : 0;
   const double turns = phases ? phases_with_taps(s) * (1.5e-6 + static_cast<double>(s.batch * s.groups) * 0.7e-6) : 0;
   double lane_sums = 0;
   if constexpr (kDirection == Direction::kGradWeight) {
