@@ -69,6 +69,8 @@ constexpr const char* kShapes[] = {
     "transposed ic3 oc70 i14 k4 s2 p1",  // lanes of pixels, an odd number of vectors
     "transposed ic3 oc40 i17 k7 s3 p2",
     "transposed ic8 oc70 i25 k3 s3 p1",
+    "transposed ic40 oc3 i19 k5 s4 p1",  // four column phases
+    "n1 ic3 oc40 i77 k7 s4 p2",
     "transposed ic2 oc30 iw20 kw5 sw4",
     "transposed ic9 oc20 iw40 kw3 sw2 dw2 pw1",
 };
