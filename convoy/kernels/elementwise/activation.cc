@@ -82,7 +82,7 @@ void Forward(Activation kind, float a, float b, const float* x, float* y, int64_
       return map([a](auto d, auto v)
                      HWY_ATTR { return hn::IfThenElse(hn::Le(v, hn::Zero(d)), hn::Mul(hn::Set(d, a), AnyExpm1(d, v)), v); });
     case Activation::kSilu:
-      return map([](auto d, auto v) HWY_ATTR { return hn::Mul(v, Sigmoid(d, v)); });
+      return map([](auto d, auto v) HWY_ATTR { return Silu(d, v); });
     case Activation::kGelu:
       return map([](auto d, auto v) HWY_ATTR {
         auto density = v;
