@@ -18,9 +18,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // A NaN fails every comparison, so each select below names what a NaN must not take first.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Clamp(D d, V x, float low, float high) {
-  const V lowest = hn::Set(d, low), highest = hn::Set(d, high);
-  const V y = hn::IfThenElse(hn::Lt(x, lowest), lowest, x);
-  return hn::IfThenElse(hn::Gt(y, highest), highest, y);
+  return NotAbove(d, high, NotBelow(d, low, x));
 }
 
 template <class D, class V = hn::Vec<D>>
