@@ -311,6 +311,9 @@ std::vector<Refusal> refusals() {
       {"TileOverflow", with_list("Tile", {1, 1, 1, INT64_MAX}), "input 'repeats' has 9223372036854775807\n"},
       {"ExpandShape", with_list("Expand", {3, 3}), "shapes \\[1, 2, 4, 4\\] and \\[3, 3\\] cannot be broadcast together\n"},
       {"AddShapes", with_initializer(float_tensor("w", {3})), "shapes \\[1, 2, 4, 4\\] and \\[3\\] cannot be broadcast together\n"},
+      // R111
+      {"GemmRank", model_of({node("Gemm", {"x", "w"}, {"y"}, {}, "n1")}, {3}, {float_tensor("w", {3, 4})}),
+       "node 'n1' \\(Gemm\\): input 0 has 1 axes: \\[3\\]\n"},
       {"MatMulShapes", model_of({node("MatMul", {"x", "w"}, {"y"}, {}, "n1")}, {2, 3}, {float_tensor("w", {4, 5})}),
        "shapes \\[2, 3\\] and \\[4, 5\\] cannot be multiplied\n"},
       {"SliceStep0",
