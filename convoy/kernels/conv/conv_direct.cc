@@ -19,7 +19,7 @@
 // Measured on a core with two 512-bit FMA pipes, 2 threads, against oneDNN 2.6 in its own blocked layout: 3x3 of 64 to 512 channels
 // at 0.83 to 0.94 of its speed; the 7x7 stem was at 0.8 (0.9 of its NCHW) before a tile's sums were stored at once. Behind: k4 s2
 // at 8x8. What lost: copying lines with memcpy (a tenth of the time); one loop over (channel, tap) without a branch; lanes of
-// pixels for many result channels (a 7x7 stem takes a fifth longer, first layers of 3x3 as long).
+// pixels for many result channels (a 7x7 stem takes a fifth longer, first layers of 3x3 as long; on AVX2 3 % longer).
 //
 // Over 600 lines: one geometry serves the blocking, the slab, the lists of taps and the tiles, for both directions.
 #undef HWY_TARGET_INCLUDE
@@ -45,10 +45,11 @@
 #define CONVOY_KERNELS_CONV_DIRECT_GEOMETRY
 namespace convoy::kernels::direct {
 
-constexpr int64_t kMostPhases = 16;           // per axis
-constexpr int64_t kMostTaps = 512;            // and the longest chain of sums
-constexpr int64_t kLineTerms = 64;            // of a chain over one long line: its weights stay in L1 (a fifth faster than 512)
-constexpr int64_t kSlabFloats = 128 << 10;    // half of a 1 MiB L2 cache
+constexpr int64_t kMostPhases = 16;         // per axis
+constexpr int64_t kMostTaps = 512;          // and the longest chain of sums
+constexpr int64_t kLineTerms = 64;          // of a chain over one long line: its weights stay in L1 (a fifth faster than 512)
+constexpr int64_t kFewSumsTerms = 200;      // of a pixel's chain on AVX2: 12 sums use a weight so briefly that it must come from L1
+constexpr int64_t kSlabFloats = 128 << 10;  // half of a 1 MiB L2 cache
 constexpr int64_t kMostSlabFloats = 1 << 20;  // 4 MiB
 constexpr int64_t kBlockPixels = 1024;        // of a task
 constexpr int64_t kFewTasks = 8;
@@ -242,8 +243,8 @@ inline double pixel_lane_work(const Plan& p, int64_t lanes) {
   for (int64_t r = 0; r < p.axes[2].phases; ++r) {
     columns += static_cast<double>((p.axes[2].phase[static_cast<size_t>(r)].count + lanes - 1) / lanes * lanes);
   }
-  // Loads cross lines; a tile's beginning and end cost as much as some 8 more terms.
-  return columns * static_cast<double>(std::max<int64_t>(p.rows, 2)) * 1.15 * (1 + 8 / terms_of_a_sum(p));
+  // Loads cross lines, those of AVX2 half as often; a tile's beginning and end cost as much as some 8 more terms.
+  return columns * static_cast<double>(std::max<int64_t>(p.rows, 2)) * (lanes == 8 ? 1.05 : 1.15) * (1 + 8 / terms_of_a_sum(p));
 }
 
 inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
@@ -266,7 +267,9 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   p.pixel_lanes = !p.cut && w.result >= lanes && pixel_lane_work(p, lanes) < 0.8 * channel_lane_work(p, lanes);
   const int64_t volume = p.source_positions();
   const bool one_line = d.result * h.result == 1;
-  p.chain = std::max<int64_t>((one_line ? kLineTerms : kMostTaps) / p.taps, 1);
+  const int64_t phases = d.phases * h.phases * w.phases;
+  const int64_t terms = lanes == 8 ? std::min(kFewSumsTerms * phases, kMostTaps) : kMostTaps;
+  p.chain = std::max<int64_t>((one_line ? kLineTerms : terms) / p.taps, 1);
   p.chain = std::max<int64_t>(p.channels + (p.channels + p.chain - 1) / p.chain - 1, 1) /
             std::max<int64_t>((p.channels + p.chain - 1) / p.chain, 1);
   // Lanes of channels read in place even where planes lie a large power of two apart and share few sets of the cache: copying them
@@ -282,6 +285,11 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   p.block[2] = w.result <= 2 * kBlockPixels ? w.result : even(w.result, kBlockPixels, w.result_step);
   p.block[1] = p.pixel_lanes ? even(h.result, std::min(kFewRowsPixels / p.block[2], (h.result + 7) / 8), h.result_step)
                              : even(h.result, kBlockPixels / p.block[2], h.result_step);
+  // Few bands are of about equal height, and as many for each thread: of 13 a thread of two had the 112 lines of a stem for 58.
+  if (const int64_t bands = (h.result + p.block[1] - 1) / p.block[1]; bands > 4 && bands < 32) {
+    const int64_t wanted = (bands + 3) / 4 * 4;
+    p.block[1] = even(h.result, (h.result + wanted - 1) / wanted, h.result_step);
+  }
   // A layer of few tasks is cut into bands of lines, for the threads to be busy: 256 -> 24 channels at 32x32 was one task.
   const int64_t most_rows = p.pixel_lanes ? kFewRows : 2 * lanes, tiles = (p.rows + most_rows - 1) / most_rows;
   const double all =
@@ -316,7 +324,6 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   };
   measure();
   if (p.pixel_lanes) {
-    const int64_t phases = d.phases * h.phases * w.phases;
     p.chain = std::clamp<int64_t>(kFewRowsFloats / p.slab_channel,
                                   std::min(p.chain, (kFewRowsTerms * phases + p.taps - 1) / p.taps), p.chain);
   }
@@ -358,10 +365,10 @@ using shape::Spatial;
 
 HWY_INLINE Plan MakePlan(const ConvShape& s, Direction direction) { return direct::make_plan(s, direction, tile::Lanes()); }
 
-// Lanes of pixels: rows x vectors of a register tile, at most 3 x 8 or 4 x 6 (2 x 5 or 3 x 3 in 16 registers). The lines of a slab
+// Lanes of pixels: rows x vectors of a register tile, at most 3 x 8 or 4 x 6 (12 sums in 16 registers). The lines of a slab
 // and the sums are filled up to whole vectors, so there are no tails.
-constexpr int kMostRows = HWY_TARGET == HWY_AVX3 ? 4 : 3;
-constexpr int MostVectors(int rows) { return HWY_TARGET == HWY_AVX3 ? (rows <= 3 ? 8 : 6) : (rows <= 2 ? 5 : 3); }
+constexpr int kMostRows = 4;
+constexpr int MostVectors(int rows) { return HWY_TARGET == HWY_AVX3 ? (rows <= 3 ? 8 : 6) : (rows == 1 ? 8 : 12 / rows); }
 
 // Where the sums of a register tile go once they are complete: null while channels follow, or if phases are to be interleaved.
 struct RowStore {
@@ -387,7 +394,7 @@ HWY_ATTR void RowTile(const conv_tile::Work& t, const RowStore& store) {
   for (int64_t c = 0; c < t.channels; ++c) {
     for (const Tap *tap = t.taps, *end = tap + t.tap_count; tap != end; ++tap) {
       tile::AddPixels<false, kR, kV>(x + tap->source, w + tap->weight, none, sum);
-      tile::KeepOrder();
+      KeepOrder();
     }
     x += t.source_channel;
     w += t.weight_channel;
@@ -411,6 +418,7 @@ HWY_ATTR void RowTile(const conv_tile::Work& t, const RowStore& store) {
   const auto low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
   const auto mask = hn::FirstN(d, static_cast<size_t>(store.pixels - (kV - 1) * lanes));
   const auto all = hn::FirstN(d, static_cast<size_t>(lanes));
+  const bool whole = store.pixels == kV * lanes;
   HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
     float* const to = store.result + r * store.stride;
@@ -422,7 +430,7 @@ HWY_ATTR void RowTile(const conv_tile::Work& t, const RowStore& store) {
         y = hn::Add(y, LoadMasked(v + 1 < kV ? all : mask, d, finish.residual + (to - finish.result) + v * lanes));
       }
       if (finish.clamp) y = tile::Clamp(y, low, high);
-      if (v + 1 < kV) {
+      if (v + 1 < kV || (HWY_TARGET != HWY_AVX3 && whole)) {  // AVX2 stores some lanes slowly
         hn::StoreU(y, d, to + v * lanes);
       } else {
         StoreMasked(y, mask, d, to + v * lanes);
@@ -446,7 +454,7 @@ HWY_INLINE void RunRowTile(const conv_tile::Work& t, int64_t rows, int64_t vecto
     case 3:
       return RunRowTile<3>(t, vectors, store, std::make_integer_sequence<int, MostVectors(3)>());
     default:
-      if constexpr (kMostRows == 4) return RunRowTile<4>(t, vectors, store, std::make_integer_sequence<int, MostVectors(4)>());
+      return RunRowTile<4>(t, vectors, store, std::make_integer_sequence<int, MostVectors(4)>());
   }
 }
 
@@ -637,7 +645,6 @@ struct DirectLists {
   Pass* passes;
   int64_t pass_count;
   Tap* taps;
-  int64_t* places;  // of a tile's pixels
 };
 
 HWY_INLINE int64_t WholeVectors(int64_t columns) { return (columns + tile::Lanes() - 1) / tile::Lanes() * tile::Lanes(); }
@@ -744,7 +751,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
       work.sums_stride = w.result_step * stride;
       const float* const line = slab + (jd * ad.source_step * p.slab_lines + jh * ah.source_step) * p.slab_pitch;
       const int64_t step = p.in_place ? w.source_step : 1;
-      work.places = step > 1 ? lists.places : nullptr;
+      work.pixel_step = step;
       if (p.pixel_lanes) {
         for (int64_t i = 0; i < lists.pass_count; ++i) {
           const Pass& pass = lists.passes[i];
@@ -782,8 +789,8 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
         if (!(whole ? line_ends && h + 1 == b.end[1] : line_ends)) run = run / tile::Lanes() * tile::Lanes();
         if (run == 0) continue;
         float* const to = result + (d * ah.result + h) * w.result + b.begin[2] + stored - first;
-        tile::StoreChannels(all_sums + ((d - b.begin[0]) * (b.end[1] - b.begin[1]) * width + stored) * stride, stride, run, count,
-                            *store.finish, to, store.stride);
+        tile::StoreChannels<2>(all_sums + ((d - b.begin[0]) * (b.end[1] - b.begin[1]) * width + stored) * stride, run, count,
+                               *store.finish, to, store.stride);
         stored += run;
       }
     }
@@ -798,8 +805,8 @@ HWY_INLINE int64_t DirectParts(const Plan& p, int threads) {
 }
 
 struct DirectScratch {
-  int64_t slab, sums, taps, passes, places;  // floats
-  int64_t all() const { return slab + sums + taps + passes + places; }
+  int64_t slab, sums, taps, passes;  // floats
+  int64_t all() const { return slab + sums + taps + passes; }
 };
 
 HWY_INLINE DirectScratch ScratchOf(const Plan& p, int threads) {
@@ -809,8 +816,7 @@ HWY_INLINE DirectScratch ScratchOf(const Plan& p, int threads) {
       p.in_place ? 0 : whole_lines(p.slab_channel * std::min(p.slab_channels, p.channels) + (p.pixel_lanes ? tile::Lanes() : 0)),
       whole_lines((tiles * p.block[0] * p.block[1] * SumsWidth(p) + tile::Lanes()) * TileRows(p)),
       whole_lines(MostTaps(p) * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
-      whole_lines(MostPasses(p) * static_cast<int64_t>(sizeof(Pass) / sizeof(float))),
-      whole_lines(tile::kPixels * static_cast<int64_t>(sizeof(int64_t) / sizeof(float)))};
+      whole_lines(MostPasses(p) * static_cast<int64_t>(sizeof(Pass) / sizeof(float)))};
 }
 
 struct DirectIo {
@@ -833,10 +839,8 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
     float* const slab = scratch + thread * scratch_floats;
     float* const sums = slab + floats.slab;
     float* const list = sums + floats.sums;
-    DirectLists lists{reinterpret_cast<Pass*>(list), 0, reinterpret_cast<Tap*>(list + floats.passes),
-                      reinterpret_cast<int64_t*>(list + floats.passes + floats.taps)};
+    DirectLists lists{reinterpret_cast<Pass*>(list), 0, reinterpret_cast<Tap*>(list + floats.passes)};
     lists.pass_count = MakePasses(p, b, lists.passes);
-    for (int64_t i = 0; i < tile::kPixels; ++i) lists.places[i] = i * p.axes[2].source_step;
     const bool keep = p.slab_channels < p.channels;  // sums of all tiles wait for the next channels
     for (int64_t slab_begin = 0; slab_begin < p.channels; slab_begin += p.slab_channels) {
       const int64_t slab_end = std::min(p.channels, slab_begin + p.slab_channels);
@@ -884,7 +888,7 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
         for (int64_t d = b.begin[0]; d < b.end[0]; ++d) {
           for (int64_t h = b.begin[1]; h < b.end[1]; h += whole ? b.end[1] - b.begin[1] : 1, done += run) {
             float* const to = rows + (d * p.axes[1].result + h) * p.axes[2].result + b.begin[2];
-            if (!at_once) tile::StoreChannels(tile_sums + done * TileRows(p), TileRows(p), run, count, finish, to, positions);
+            if (!at_once) tile::StoreChannels<2>(tile_sums + done * TileRows(p), run, count, finish, to, positions);
             for (int64_t r = 0; r < count && epilogue.later; ++r) epilogue.finish(to + r * positions, run);
           }
         }
@@ -936,7 +940,8 @@ HWY_ATTR size_t DirectWorkspace(const ConvShape& s, Direction direction, int thr
   return static_cast<size_t>(floats.all() * threads) * sizeof(float);
 }
 
-// Multiply-adds, with those of lanes beyond the result, in units of what a register tile does at full speed.
+// Multiply-adds, with those of lanes beyond the result, in units of what a register tile does at full speed. Channel tiles of
+// AVX2 are small, and what is done between them shows.
 HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
   const Plan p = MakePlan(s, direction);
   const int64_t lanes = tile::Lanes();
@@ -946,7 +951,7 @@ HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
       p.cut ? static_cast<double>(direct::column_cost(p.axes[2], true)) / static_cast<double>(direct::column_cost(p.axes[2], false))
             : 1.0;
   return static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
-         static_cast<double>(s.output_positions() * s.taps()) * all / exact * cut;
+         static_cast<double>(s.output_positions() * s.taps()) * all / exact * cut * (lanes == 8 && !p.pixel_lanes ? 1.1 : 1.0);
 }
 
 HWY_ATTR bool DirectPixelLanes(const ConvShape& s, Direction direction) { return MakePlan(s, direction).pixel_lanes; }
@@ -954,7 +959,7 @@ HWY_ATTR bool DirectPixelLanes(const ConvShape& s, Direction direction) { return
 // What every task and every register tile costs beside its products: lists of passes and taps; beginning, adding to and storing
 // sums.
 HWY_ATTR double DirectTurns(const ConvShape& s, Direction direction) {
-  constexpr double kTask = 0.5e-6, kTurn = 20e-9;
+  constexpr double kTask = 0.5e-6, kTurn = HWY_TARGET == HWY_AVX2 ? 10e-9 : 20e-9;  // 12 sums instead of 28
   const Plan p = MakePlan(s, direction);
   const int64_t columns = TileColumns(p), chains = shape::ceil_div(p.channels, p.chain);
   int64_t passes = 0;

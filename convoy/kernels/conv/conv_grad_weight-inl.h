@@ -83,7 +83,7 @@ HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, co
       for (int r = 0; r < kR; ++r) {
         const V pixel = hn::Set(d, x[r][i]);
         HWY_UNROLL(8)
-        for (int v = 0; v < kV; ++v) acc[r][v] = hn::MulAdd(pixel, channels[v], acc[r][v]);
+        for (int v = 0; v < kV; ++v) Accumulate(pixel, channels[v], acc[r][v]);
       }
     }
   }

@@ -197,6 +197,7 @@ HWY_NOINLINE void ProductTile(int64_t tiles, const float* HWY_RESTRICT x, int64_
   Floats acc[kR][kV];
   HWY_UNROLL(16)
   for (int r = 0; r < kR; ++r) {
+    HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) acc[r][v] = hn::Zero(d);
   }
   const float* ahead = sums + kR * panel;  // the next tile's sums
@@ -214,17 +215,19 @@ HWY_NOINLINE void ProductTile(int64_t tiles, const float* HWY_RESTRICT x, int64_
       Floats value = hn::Set(d, x[r]);
       if (kV > 1) tile::Pin(value);
       HWY_UNROLL(2)
-      for (int v = 0; v < kV; ++v) acc[r][v] = hn::MulAdd(value, channels[v], acc[r][v]);
+      for (int v = 0; v < kV; ++v) Accumulate(value, channels[v], acc[r][v]);
     }
   }
   if (!first) {
     HWY_UNROLL(16)
     for (int r = 0; r < kR; ++r) {
+      HWY_UNROLL(2)
       for (int v = 0; v < kV; ++v) acc[r][v] = hn::Add(hn::Load(d, sums + r * panel + v * lanes), acc[r][v]);
     }
   }
   HWY_UNROLL(16)
   for (int r = 0; r < kR; ++r) {
+    HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) hn::Store(acc[r][v], d, sums + r * panel + v * lanes);
   }
 }

@@ -31,6 +31,7 @@
 namespace convoy::kernels::pointwise {
 
 constexpr int64_t kChain = 256;            // channels of one chain of sums
+constexpr int64_t kFewSumsChain = 96;      // with lanes of channels on AVX2, whose 12 sums need weights and pixels from L1
 constexpr int64_t kSlabFloats = 64 << 10;  // gathered pixels: a quarter of a 1 MiB L2 cache
 constexpr int64_t kBlockPixels = 1024;     // of sums that wait for more channels
 constexpr int64_t kFewPixels = 14;         // in a map: the samples of a batch then make one run
@@ -48,6 +49,11 @@ struct Plan {
   int64_t weight_row, weight_channel;
   bool fold, strided;
   int64_t chain;
+
+  void cut_chains(int64_t most) {  // of equal length
+    const int64_t chains = (channels + most - 1) / most;
+    chain = (channels + chains - 1) / chains;
+  }
 };
 
 inline Plan make_plan(const ConvShape& s, Direction direction) {
@@ -65,8 +71,7 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.strided = s.input != s.output;
   p.pixels = p.fold ? p.map * s.batch : p.map;
   p.images = p.fold ? s.groups : s.groups * s.batch;
-  const int64_t chains = (p.channels + kChain - 1) / kChain;
-  p.chain = (p.channels + chains - 1) / chains;
+  p.cut_chains(kChain);
   return p;
 }
 
@@ -164,6 +169,12 @@ HWY_INLINE Tiles MakeTiles(const Plan& p) {
   }
   t.gather = p.fold || p.strided;
   return t;
+}
+
+HWY_INLINE Plan MakePlan(const ConvShape& s, Direction direction) {
+  Plan p = pointwise::make_plan(s, direction);
+  if (tile::Lanes() == 8 && !MakeTiles(p).pixel_lanes) p.cut_chains(pointwise::kFewSumsChain);
+  return p;
 }
 
 HWY_INLINE Split PointwiseSplit(const Plan& p, const Tiles& t, int threads) {
@@ -324,7 +335,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
     for (int64_t at = begin; at < end;) {  // sample by sample
       const int64_t sample = at / p.map, length = std::min((sample + 1) * p.map, end) - at;
       float* const to = result + (sample * p.groups * p.rows + row) * result_plane + at % p.map;
-      tile::StoreChannels(sums + (at - begin) * rows_of_tile, rows_of_tile, length, count, finish, to, result_plane);
+      tile::StoreChannels<2>(sums + (at - begin) * rows_of_tile, length, count, finish, to, result_plane);
       epilogue.finish(to, length, count, result_plane);
       at += length;
     }
@@ -362,20 +373,20 @@ HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const pointwise::A
 }
 
 HWY_ATTR pointwise::Pieces PointwisePieces(const ConvShape& s) {
-  const Plan p = pointwise::make_plan(s, Direction::kForward);
+  const Plan p = MakePlan(s, Direction::kForward);
   const Tiles tiles = MakeTiles(p);
   return {tiles.count, tiles.height, tiles.extra, p.rows, tiles.step};
 }
 
 HWY_ATTR int64_t PointwisePieceFloats(const ConvShape& s, int64_t pixels) {
-  const Plan p = pointwise::make_plan(s, Direction::kForward);
+  const Plan p = MakePlan(s, Direction::kForward);
   const Tiles tiles = MakeTiles(p);
   return ScratchOf(p, tiles, (pixels + tiles.step - 1) / tiles.step * tiles.step).all();
 }
 
 HWY_ATTR void PointwisePiece(const ConvShape& s, const pointwise::Arrays& io, const SplitEpilogue& epilogue,
                              const pointwise::Piece& piece, float* scratch) {
-  const Plan p = pointwise::make_plan(s, Direction::kForward);
+  const Plan p = MakePlan(s, Direction::kForward);
   const Tiles tiles = MakeTiles(p);
   const int64_t each = tiles.units_of_tile();
   RunRectangle(s, p, tiles, io, epilogue,
@@ -384,17 +395,16 @@ HWY_ATTR void PointwisePiece(const ConvShape& s, const pointwise::Arrays& io, co
 }
 
 HWY_ATTR void PointwiseForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
-  PointwiseRun(s, pointwise::make_plan(s, Direction::kForward), {io.input, io.bias, io.packed, io.output}, io.epilogue, workspace);
+  PointwiseRun(s, MakePlan(s, Direction::kForward), {io.input, io.bias, io.packed, io.output}, io.epilogue, workspace);
 }
 
 HWY_ATTR void PointwiseGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
-  PointwiseRun(s, pointwise::make_plan(s, Direction::kGradInput), {io.grad_output, io.bias, io.packed, io.grad_input}, io.epilogue,
-               workspace);
+  PointwiseRun(s, MakePlan(s, Direction::kGradInput), {io.grad_output, io.bias, io.packed, io.grad_input}, io.epilogue, workspace);
 }
 
 // [group][tile of rows][channel][rows of the tile]
 HWY_ATTR void PointwisePack(const ConvShape& s, Direction direction, const float* weight, float* packed) {
-  const Plan p = pointwise::make_plan(s, direction);
+  const Plan p = MakePlan(s, direction);
   const Tiles tiles = MakeTiles(p);
   const int64_t packed_group = tiles.packed_rows() * p.channels;
   parallel_for(p.groups * tiles.count, [&](int64_t task) HWY_ATTR {
@@ -412,12 +422,12 @@ HWY_ATTR void PointwisePack(const ConvShape& s, Direction direction, const float
 }
 
 HWY_ATTR size_t PointwisePackedBytes(const ConvShape& s, Direction direction) {
-  const Plan p = pointwise::make_plan(s, direction);
+  const Plan p = MakePlan(s, direction);
   return static_cast<size_t>(p.groups * MakeTiles(p).packed_rows() * p.channels) * sizeof(float);
 }
 
 HWY_ATTR size_t PointwiseWorkspace(const ConvShape& s, Direction direction, int threads) {
-  const Plan p = pointwise::make_plan(s, direction);
+  const Plan p = MakePlan(s, direction);
   const Tiles tiles = MakeTiles(p);
   return static_cast<size_t>(ScratchOf(p, tiles, PixelsOfPart(p, tiles, PointwiseSplit(p, tiles, threads))).all() * threads) *
          sizeof(float);
@@ -425,7 +435,7 @@ HWY_ATTR size_t PointwiseWorkspace(const ConvShape& s, Direction direction, int 
 
 // Products that the lanes compute, those beyond the rows or pixels included.
 HWY_ATTR double PointwiseProducts(const ConvShape& s, Direction direction) {
-  const Plan p = pointwise::make_plan(s, direction);
+  const Plan p = MakePlan(s, direction);
   const auto up = [](int64_t size, int64_t step) { return static_cast<double>((size + step - 1) / step * step); };
   const double lanes = MakeTiles(p).pixel_lanes ? up(p.map, tile::Lanes()) * static_cast<double>(std::max<int64_t>(p.rows, 2))
                                                 : up(p.rows, tile::Lanes()) * static_cast<double>(p.map) *

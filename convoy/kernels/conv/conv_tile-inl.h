@@ -1,8 +1,8 @@
 // The register tiles of the direct convolutions, compiled once per instruction set. Both compute sums over (channel, tap) of
 // weight x source, where the tile's pixels lie alike in memory for every tap; they differ in what a vector's lanes are.
 //
-// ChannelTile: lanes = result channels, kP pixels broadcast one by one, the weights one sequential stream. The pixels lie side by
-//   side or, for one more load each, anywhere; the sums need a transposition (store_channels), so it pays from about 100 terms on.
+// ChannelTile: lanes = result channels, kP pixels broadcast one by one, the weights one sequential stream. The pixels lie at equal
+//   distances; the sums need a transposition (store_channels), so it pays from about 100 terms on.
 // PixelTile:   lanes = pixels, kR result channels broadcast. Nothing to transpose, any number of channels, but rows should fill
 //   vectors.
 //
@@ -24,6 +24,7 @@
 
 #include "convoy/kernels/conv/conv_tile.h"
 #include "convoy/kernels/masked-inl.h"
+#include "convoy/kernels/registers-inl.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
@@ -58,9 +59,6 @@ HWY_INLINE void Pin(Floats& v) {
 #endif
 }
 
-// Keeps loads from moving across: GCC 12 would share pixels between taps, and spill them.
-HWY_INLINE void KeepOrder() { asm volatile("" ::: "memory"); }
-
 // Else it would compute the addresses of some turns in advance, and spill those.
 HWY_INLINE void Pin(const float*& p) {
 #if HWY_TARGET != HWY_SCALAR
@@ -68,9 +66,9 @@ HWY_INLINE void Pin(const float*& p) {
 #endif
 }
 
-// places: of the pixels from x, if not side by side.
-template <bool kAnywhere, int kP, int kV>
-HWY_INLINE void AddTap(const float* HWY_RESTRICT x, const int64_t* places, const float* HWY_RESTRICT w, Floats (&sum)[kP][kV]) {
+// kStrided: pixels are `step` floats apart, otherwise side by side.
+template <bool kStrided, int kP, int kV>
+HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w, Floats (&sum)[kP][kV]) {
   const Full d;
   Floats weight[kV];
   HWY_UNROLL(2)
@@ -80,33 +78,38 @@ HWY_INLINE void AddTap(const float* HWY_RESTRICT x, const int64_t* places, const
   }
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
-    Floats value = hn::Set(d, x[kAnywhere ? places[p] : p]);
+    // An address reaches three pixels: base, one and two steps on.
+    if (kStrided && p % 3 == 0) {
+      if (p > 0) x += 3 * step;
+      Pin(x);
+    }
+    Floats value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
     if (kV > 1) Pin(value);
     HWY_UNROLL(2)
-    for (int v = 0; v < kV; ++v) sum[p][v] = hn::MulAdd(value, weight[v], sum[p][v]);
+    for (int v = 0; v < kV; ++v) Accumulate(value, weight[v], sum[p][v]);
   }
 }
 
-template <bool kLinear, bool kAnywhere, int kP, int kV>
+template <bool kLinear, bool kStrided, int kP, int kV>
 HWY_ATTR void ChannelTile(const Work& t) {
   const Full d;
   const int64_t lanes = Lanes();
   Floats sum[kP][kV];
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
+    HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) sum[p][v] = hn::Zero(d);
   }
   const float* x = t.source;
   const float* w = t.weight;
-  int64_t places[kP] = {};
-  if constexpr (kAnywhere) std::copy(t.places, t.places + kP, places);
+  const int64_t pixel_step = t.pixel_step;
   if constexpr (kLinear) {
     const int64_t step = t.source_channel;
     int64_t c = 0;
     for (; c + 4 <= t.channels; c += 4) {
       HWY_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
-        AddTap<kAnywhere, kP, kV>(x, places, w + i * kV * lanes, sum);
+        AddTap<kStrided, kP, kV>(x, pixel_step, w + i * kV * lanes, sum);
         KeepOrder();
         x += step;
         Pin(x);
@@ -114,7 +117,7 @@ HWY_ATTR void ChannelTile(const Work& t) {
       w += 4 * kV * lanes;
     }
     for (; c < t.channels; ++c) {
-      AddTap<kAnywhere, kP, kV>(x, places, w, sum);
+      AddTap<kStrided, kP, kV>(x, pixel_step, w, sum);
       KeepOrder();
       x += step;
       w += kV * lanes;
@@ -132,14 +135,14 @@ HWY_ATTR void ChannelTile(const Work& t) {
         for (int i = 0; i < 3; ++i) {
           __builtin_prefetch(ahead, 0, 2);
           ahead += ahead_step;
-          AddTap<kAnywhere, kP, kV>(x + tap[i].source, places, w + tap[i].weight, sum);
+          AddTap<kStrided, kP, kV>(x + tap[i].source, pixel_step, w + tap[i].weight, sum);
           KeepOrder();
         }
       }
       for (; tap != end; ++tap) {
         __builtin_prefetch(ahead, 0, 2);
         ahead += ahead_step;
-        AddTap<kAnywhere, kP, kV>(x + tap->source, places, w + tap->weight, sum);
+        AddTap<kStrided, kP, kV>(x + tap->source, pixel_step, w + tap->weight, sum);
         KeepOrder();
       }
       x += t.source_channel;
@@ -150,18 +153,20 @@ HWY_ATTR void ChannelTile(const Work& t) {
   if (t.add) {
     HWY_UNROLL(16)
     for (int p = 0; p < kP; ++p) {
+      HWY_UNROLL(2)
       for (int v = 0; v < kV; ++v) sum[p][v] = hn::Add(hn::LoadU(d, to + p * t.sums_stride + v * lanes), sum[p][v]);
     }
   }
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
+    HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) hn::StoreU(sum[p][v], d, to + p * t.sums_stride + v * lanes);
   }
 }
 
-template <bool kLinear, bool kAnywhere, int kV, int... kP>
+template <bool kLinear, bool kStrided, int kV, int... kP>
 HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, std::integer_sequence<int, kP...>) {
-  static constexpr std::array<void (*)(const Work&), sizeof...(kP)> kTiles{ChannelTile<kLinear, kAnywhere, kP + 1, kV>...};
+  static constexpr std::array<void (*)(const Work&), sizeof...(kP)> kTiles{ChannelTile<kLinear, kStrided, kP + 1, kV>...};
   kTiles[static_cast<size_t>(pixels - 1)](t);
 }
 
@@ -170,7 +175,7 @@ HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, std::integer_seque
 template <bool kLinear>
 HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, int64_t vectors) {
   constexpr auto kAll = std::make_integer_sequence<int, kPixels>();
-  if (kLinear || t.places == nullptr) {
+  if (kLinear || t.pixel_step == 1) {
     vectors == 2 ? RunChannelTile<kLinear, false, 2>(t, pixels, kAll) : RunChannelTile<kLinear, false, 1>(t, pixels, kAll);
   } else {
     vectors == 2 ? RunChannelTile<kLinear, true, 2>(t, pixels, kAll) : RunChannelTile<kLinear, true, 1>(t, pixels, kAll);
@@ -202,49 +207,74 @@ HWY_INLINE Floats Clamp(Floats v, Floats low, Floats high) {
 #endif
 }
 
-/// Transposes sums[pixel][sums_stride] of `channels` channels into rows of `pixels` values and finishes them. Reads up to
-/// one vector of pixels beyond the last.
-HWY_INLINE void StoreChannels(const float* sums, int64_t sums_stride, int64_t pixels, int64_t channels, const Finish& finish,
-                              float* result, int64_t result_stride) {
+// row[i] = channel i of a vector of pixels, from sums[pixel][kVectors]; only the first `rows` matter.
+template <int kVectors>
+HWY_INLINE void TransposeFour(const float* from, int64_t rows, Floats (&row)[4]) {
+  const Full d;
+#if HWY_TARGET == HWY_SCALAR
+  for (int i = 0; i < 4; ++i) row[i] = hn::Set(d, i < rows ? from[i] : 0.0f);
+#else
+  (void)rows;
+  const int64_t stride = kVectors * Lanes(), step = 4 * stride;
+  const Floats a = LoadBlocks(d, from, step), b = LoadBlocks(d, from + stride, step), e = LoadBlocks(d, from + 2 * stride, step),
+               f = LoadBlocks(d, from + 3 * stride, step);
+  const hn::Repartition<double, Full> d64;
+  const auto ab_low = hn::BitCast(d64, hn::InterleaveLower(d, a, b)), ab_high = hn::BitCast(d64, hn::InterleaveUpper(d, a, b)),
+             ef_low = hn::BitCast(d64, hn::InterleaveLower(d, e, f)), ef_high = hn::BitCast(d64, hn::InterleaveUpper(d, e, f));
+  row[0] = hn::BitCast(d, hn::InterleaveLower(d64, ab_low, ef_low));
+  row[1] = hn::BitCast(d, hn::InterleaveUpper(d64, ab_low, ef_low));
+  row[2] = hn::BitCast(d, hn::InterleaveLower(d64, ab_high, ef_high));
+  row[3] = hn::BitCast(d, hn::InterleaveUpper(d64, ab_high, ef_high));
+#endif
+}
+
+/// Transposes sums[pixel][kVectors] of `channels` channels into rows of `pixels` values and finishes them. Reads up to one vector
+/// of pixels beyond the last. The results wait in the store queue while the next tile is summed, so nothing else may be stored
+/// between them: inlined, spilled pointers filled the queue of Zen 4, and a 7x7 stem waited for it a tenth of the time.
+template <int kVectors>
+HWY_NOINLINE void StoreChannels(const float* sums, int64_t pixels, int64_t channels, const Finish& finish, float* result,
+                                int64_t result_stride) {
   const Full d;
   const int64_t lanes = Lanes();
   const Floats low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
   const bool clamp = finish.clamp;
-  for (int64_t c = 0; c < channels; c += 4) {
+  const float* bias = finish.bias;
+  const float* residual = finish.residual != nullptr ? finish.residual + (result - finish.result) : nullptr;
+  for (int64_t c = 0; c < channels; c += 4, sums += 4, result += 4 * result_stride) {
     const int64_t rows = std::min<int64_t>(4, channels - c);
     for (int64_t p = 0; p < pixels; p += lanes) {
-      const float* from = sums + p * sums_stride + c;
       Floats row[4];
-#if HWY_TARGET == HWY_SCALAR
-      for (int i = 0; i < 4; ++i) row[i] = hn::Set(d, i < rows ? from[i] : 0.0f);
-#else
-      const int64_t step = 4 * sums_stride;
-      const Floats a = LoadBlocks(d, from, step), b = LoadBlocks(d, from + sums_stride, step),
-                   e = LoadBlocks(d, from + 2 * sums_stride, step), f = LoadBlocks(d, from + 3 * sums_stride, step);
-      const hn::Repartition<double, Full> d64;
-      const auto ab_low = hn::BitCast(d64, hn::InterleaveLower(d, a, b)), ab_high = hn::BitCast(d64, hn::InterleaveUpper(d, a, b)),
-                 ef_low = hn::BitCast(d64, hn::InterleaveLower(d, e, f)), ef_high = hn::BitCast(d64, hn::InterleaveUpper(d, e, f));
-      row[0] = hn::BitCast(d, hn::InterleaveLower(d64, ab_low, ef_low));
-      row[1] = hn::BitCast(d, hn::InterleaveUpper(d64, ab_low, ef_low));
-      row[2] = hn::BitCast(d, hn::InterleaveLower(d64, ab_high, ef_high));
-      row[3] = hn::BitCast(d, hn::InterleaveUpper(d64, ab_high, ef_high));
-#endif
+      TransposeFour<kVectors>(sums + p * kVectors * lanes, rows, row);
+      if (rows == 4 && p + lanes <= pixels) {
+        if (bias != nullptr) {
+          HWY_UNROLL(4)
+          for (int i = 0; i < 4; ++i) row[i] = hn::Add(row[i], hn::Set(d, bias[i]));
+        }
+        if (residual != nullptr) {
+          HWY_UNROLL(4)
+          for (int i = 0; i < 4; ++i) row[i] = hn::Add(row[i], hn::LoadU(d, residual + i * result_stride + p));
+        }
+        if (clamp) {
+          HWY_UNROLL(4)
+          for (int i = 0; i < 4; ++i) row[i] = Clamp(row[i], low, high);
+        }
+        HWY_UNROLL(4)
+        for (int i = 0; i < 4; ++i) hn::StoreU(row[i], d, result + i * result_stride + p);
+        continue;
+      }
       const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(lanes, pixels - p)));
       HWY_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
         if (i >= rows) break;
-        float* to = result + (c + i) * result_stride + p;
         Floats v = row[i];
-        if (finish.bias != nullptr) v = hn::Add(v, hn::Set(d, finish.bias[c + i]));
-        if (finish.residual != nullptr) v = hn::Add(v, LoadMasked(mask, d, finish.residual + (to - finish.result)));
+        if (bias != nullptr) v = hn::Add(v, hn::Set(d, bias[i]));
+        if (residual != nullptr) v = hn::Add(v, LoadMasked(mask, d, residual + i * result_stride + p));
         if (clamp) v = Clamp(v, low, high);
-        if (p + lanes <= pixels) {
-          hn::StoreU(v, d, to);
-        } else {
-          StoreMasked(v, mask, d, to);
-        }
+        StoreMasked(v, mask, d, result + i * result_stride + p);
       }
     }
+    if (bias != nullptr) bias += 4;
+    if (residual != nullptr) residual += 4 * result_stride;
   }
 }
 
@@ -264,7 +294,7 @@ HWY_INLINE void AddPixels(const float* HWY_RESTRICT x, const float* HWY_RESTRICT
       Floats value = v + 1 < kV || !kTail ? hn::LoadU(d, x + v * Lanes()) : LoadMasked(mask, d, x + v * Lanes());
       if (kR > 1) Pin(value);
       HWY_UNROLL(8)
-      for (int r = 0; r < kR; ++r) sum[r][v] = hn::MulAdd(value, weight[r], sum[r][v]);
+      for (int r = 0; r < kR; ++r) Accumulate(value, weight[r], sum[r][v]);
     }
   } else {
     Floats value[kV];
@@ -278,7 +308,7 @@ HWY_INLINE void AddPixels(const float* HWY_RESTRICT x, const float* HWY_RESTRICT
       Floats weight = hn::Set(d, w[r]);
       if (kV > 1) Pin(weight);
       HWY_UNROLL(8)
-      for (int v = 0; v < kV; ++v) sum[r][v] = hn::MulAdd(value[v], weight, sum[r][v]);
+      for (int v = 0; v < kV; ++v) Accumulate(value[v], weight, sum[r][v]);
     }
   }
 }

@@ -17,9 +17,8 @@ struct Tap {
 /// Sums of a run of pixels over channels and taps.
 struct Work {
   const float* source = nullptr;  // of the first pixel and channel
-  // Channel tiles: where each pixel lies from there, in floats; null: side by side, as a pixel tile's do.
-  const int64_t* places = nullptr;
-  int64_t source_channel = 0;  // distance of channels
+  int64_t pixel_step = 1;         // distance of a channel tile's pixels; a pixel tile's lie side by side
+  int64_t source_channel = 0;     // distance of channels
   const float* weight = nullptr;
   int64_t weight_channel = 0;
   int64_t channels = 0;

@@ -257,6 +257,7 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
   Floats sum[kP][kV];
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
+    HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) sum[p][v] = hn::Zero(d);
   }
   const float* HWY_RESTRICT u = work.u;
@@ -280,19 +281,21 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
       for (int p = 0; p < kP; ++p) {
         Floats value = hn::Set(d, block[p * lanes + i]);
         if constexpr (kV > 1) tile::Pin(value);
-        sum[p][0] = hn::MulAdd(value, first, sum[p][0]);
-        if constexpr (kV > 1) sum[p][1] = hn::MulAdd(value, second, sum[p][1]);
+        Accumulate(value, first, sum[p][0]);
+        if constexpr (kV > 1) Accumulate(value, second, sum[p][1]);
       }
     }
   }
   if (work.add) {
     HWY_UNROLL(16)
     for (int p = 0; p < kP; ++p) {
+      HWY_UNROLL(2)
       for (int v = 0; v < kV; ++v) sum[p][v] = hn::Add(hn::LoadU(d, to + v * vector + p * tile), sum[p][v]);
     }
   }
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
+    HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) hn::StoreU(sum[p][v], d, to + v * vector + p * tile);
   }
 }
@@ -357,7 +360,7 @@ HWY_INLINE void StoreRow(const float* row, int64_t positions, int64_t channels, 
   const Full d;
   const int64_t lanes = Lanes();
   if (finish.residual != nullptr || channels < std::max<int64_t>(lanes, 4)) {
-    tile::StoreChannels(row, lanes, positions, channels, finish, result, plane);
+    tile::StoreChannels<1>(row, positions, channels, finish, result, plane);
     return;
   }
   for (int64_t p = 0; p < positions; p += lanes) {

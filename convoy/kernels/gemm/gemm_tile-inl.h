@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "convoy/kernels/masked-inl.h"
+#include "convoy/kernels/registers-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -59,7 +60,7 @@ HWY_INLINE void Tile(int64_t depth, const float* HWY_RESTRICT a, const float* HW
     for (int r = 0; r < kR; ++r) {
       const V row = hn::Set(d, a[r]);
       HWY_UNROLL(8)
-      for (int v = 0; v < kV; ++v) acc[r][v] = hn::MulAdd(row, column[v], acc[r][v]);
+      for (int v = 0; v < kV; ++v) Accumulate(row, column[v], acc[r][v]);
     }
     a += kRows;
     b += b_stride;
