@@ -1,5 +1,5 @@
 // Whole kernels of 3x3 and 5x5, stride 1 or 2, and of 7x7, under tiles of kRows output rows and one vector: what most depthwise
-// layers are made of. AVX-512 alone has the registers for it.
+// layers are made of.
 //
 // Zen 4 does one multiply-add of 512 bits a cycle and pays one for each store, so 3x3 takes at least 70 cycles a tile; loads that
 // cross a line take 1.5 and stay below that. A tile of 8 columns or less takes half a vector and half the time.
@@ -7,6 +7,10 @@
 // Stride 2: even and odd columns are parted within blocks of 128 bits, which is the cheap shuffle, and sums are brought into order
 // when they are finished. What a column of taps takes from a neighbouring column is summed apart and shifted by a lane then,
 // instead of every input row. So a lane at an edge of the vector may miss its neighbour: it is left to the next strip.
+//
+// AVX2 has registers for the sums and the weights of one column (stride 1) or row (stride 2), and loads every second column anew.
+// Masks take a register and instructions there, and a masked store 20 times as long as a whole one: strips inside of a row go
+// without, the last one begins where it ends with the row, and rows of less than a vector are stored over one another.
 #if defined(CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_INL_H_
 #undef CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_INL_H_
@@ -30,6 +34,7 @@ struct Strip {
   int64_t out_column, in_column;  // of lane 0; the first may be left of the outputs, the second left of the row
   uint16_t outputs;               // lanes that are stored
   uint16_t inside[7];             // lanes of a load in the row: stride 1 has one for every column of taps, stride 2 has two loads
+  bool whole;                     // all lanes are inside (AVX2)
 };
 
 // kRows output rows. At the end of a plane the first of them may be another tile's.
@@ -45,6 +50,7 @@ struct KernelTiles {
   const Strip* strip;
   int64_t strips;
   int64_t column_step, row_step, out_step;
+  int64_t output_columns;
   int64_t ahead, lines;  // floats from a tile's first to those that are fetched meanwhile, and lines of them for every strip
   bool flipped;          // the taps are read backwards
 };
@@ -52,7 +58,7 @@ struct KernelTiles {
 }  // namespace convoy::kernels::depthwise
 #endif  // CONVOY_KERNELS_CONV_DEPTHWISE_KERNEL_STRIP
 
-#if HWY_TARGET == HWY_AVX3
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
@@ -67,13 +73,21 @@ using depthwise::Strip;
 using depthwise::TileRange;
 
 template <class DV>
-HWY_INLINE hn::Mask<DV> LanesOf(DV, uint16_t bits) {
+HWY_INLINE hn::Mask<DV> LanesOf(DV d, uint16_t bits) {
+#if HWY_TARGET == HWY_AVX3
+  (void)d;
   return hn::Mask<DV>{static_cast<decltype(hn::Mask<DV>::raw)>(bits)};
+#else
+  const hn::RebindToSigned<DV> di;
+  return hn::RebindMask(d, hn::TestBit(hn::Set(di, bits), hn::Shl(hn::Set(di, 1), hn::Iota(di, 0))));
+#endif
 }
 
 // Even and odd columns of x and y, in the order that UnshuffledFrom knows.
+#if HWY_TARGET == HWY_AVX3
 HWY_INLINE __m512 Evens(__m512 x, __m512 y) { return _mm512_shuffle_ps(x, y, 0x88); }
 HWY_INLINE __m512 Odds(__m512 x, __m512 y) { return _mm512_shuffle_ps(x, y, 0xDD); }
+#endif
 HWY_INLINE __m256 Evens(__m256 x, __m256 y) { return _mm256_shuffle_ps(x, y, 0x88); }
 HWY_INLINE __m256 Odds(__m256 x, __m256 y) { return _mm256_shuffle_ps(x, y, 0xDD); }
 template <int kVector>
@@ -92,10 +106,72 @@ HWY_INLINE hn::Vec<DV> InOrder(DV d, hn::Vec<DV> v) {
 }
 
 constexpr int64_t kLine = 16;  // floats
+constexpr bool kFewRegisters = HWY_TARGET == HWY_AVX2;
 
 // Input rows under a tile of which a border leaves out half a kernel.
 constexpr bool ExistsAlways(int size, int stride, int row) {
   return row >= size / 2 && row < (kRows - 1) * stride + size - size / 2;
+}
+
+// The sums of a strip in 16 registers. kMasked: some lanes lie outside of the row.
+template <class DV, int kK, int kStride, bool kInner, bool kMasked>
+HWY_INLINE void SumStrip(DV d, const KernelTiles& k, const Strip& strip, uint32_t rows, const float* in, const float* weight,
+                         hn::Vec<DV> (&sums)[kRows]) {
+  using Vector = hn::Vec<DV>;
+  constexpr auto kVector = static_cast<int64_t>(hn::MaxLanes(DV()));
+  const int64_t column_step = k.column_step, row_step = k.row_step;
+  const auto load = [&](int which, const float* from) CONVOY_UNROLLED {
+    Vector x = kMasked ? LoadMasked(LanesOf(d, strip.inside[which]), d, from) : hn::LoadU(d, from);
+    KeepInRegister(x);
+    return x;
+  };
+  const auto exists = [&](auto r) CONVOY_UNROLLED { return (kInner && ExistsAlways(kK, kStride, r)) || (rows >> r & 1) != 0; };
+  if constexpr (kStride == 1) {
+    Unroll<kK>([&](auto column) CONVOY_UNROLLED {
+      Vector w[kK];
+      Unroll<kK>([&](auto row) CONVOY_UNROLLED { w[row] = hn::Set(d, weight[row * kK + column]); });
+      const float* at = in + column * column_step;
+      Unroll<kRows - 1 + kK>([&](auto r) CONVOY_UNROLLED {
+        if (exists(r)) {
+          const Vector x = load(column, at);
+          Unroll<kK>([&](auto tap) CONVOY_UNROLLED {
+            constexpr int kRow = r - tap;
+            if constexpr (kRow >= 0 && kRow < kRows) Accumulate(w[tap], x, sums[kRow]);
+          });
+        }
+        at += row_step;
+      });
+    });
+  } else {
+    // Tap rows i and i + 2 read the same rows: together if there are registers for the weights of both, else one by one.
+    Unroll<kK == 3 ? 2 : kK>([&](auto i) CONVOY_UNROLLED {
+      constexpr int kTaps = kK == 3 && i == 0 ? 2 : 1;
+      Vector w[kTaps * kK];
+      Unroll<kTaps * kK>([&](auto j) CONVOY_UNROLLED { w[j] = hn::Set(d, weight[(i + j / kK * 2) * kK + j % kK]); });
+      const float* at = in + i * row_step;
+      Unroll<kRows - 1 + kTaps>([&](auto row) CONVOY_UNROLLED {
+        const auto add = [&](auto column, Vector x) CONVOY_UNROLLED {
+          Unroll<kTaps>([&](auto tap) CONVOY_UNROLLED {
+            constexpr int kRow = row - tap;
+            if constexpr (kRow >= 0 && kRow < kRows) Accumulate(w[tap * kK + column], x, sums[kRow]);
+          });
+        };
+        if (exists(std::integral_constant<int, 2 * row + i>())) {
+          Unroll<(kK + 1) / 2>([&](auto pair) CONVOY_UNROLLED {
+            // The last column is the second of its pair, too: so nothing is read beyond it.
+            constexpr bool kLast = 2 * pair + 1 == kK;
+            constexpr int kFirst = kLast ? kK - 2 : 2 * pair;
+            const Vector x = load(2 * pair, at + kFirst), y = load(2 * pair + 1, at + kFirst + kVector);
+            if constexpr (!kLast) add(std::integral_constant<int, kFirst>(), Vector{Evens(x.raw, y.raw)});
+            add(std::integral_constant<int, kFirst + 1>(), Vector{Odds(x.raw, y.raw)});
+          });
+        }
+        at += 2 * row_step;
+      });
+      KeepOrder();
+    });
+    Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = InOrder<0>(d, sums[i]); });
+  }
 }
 
 // kInner: a border leaves out no more than half a kernel of any tile.
@@ -125,7 +201,13 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Pl
         const float* const in = plane.in + tile.in + strip->in_column;
         Vector sums[kRows];
         Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = hn::Set(d, plane.start); });
-        if constexpr (kStride == 1) {
+        if constexpr (kFewRegisters) {
+          if (strip->whole) {
+            SumStrip<DV, kK, kStride, kInner, false>(d, k, *strip, rows, in, weight, sums);
+          } else {
+            SumStrip<DV, kK, kStride, kInner, true>(d, k, *strip, rows, in, weight, sums);
+          }
+        } else if constexpr (kStride == 1) {
           Unroll<kK>([&](auto column) CONVOY_UNROLLED {
             const auto inside = LanesOf(d, strip->inside[column]);
             Vector w[kK];
@@ -212,8 +294,20 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Pl
           Unroll<kRows>([&](auto i) CONVOY_UNROLLED { sums[i] = Limited(sums[i], low, high); });
         }
         float* to = plane.out + out_at;
+        // Rows that are stored whole: all of them, or those of whose rest the next ones lie over.
+        const int64_t whole_rows = !kFewRegisters                         ? 0
+                                   : strip->outputs == (1 << kVector) - 1 ? kRows
+                                   : out_step < kVector && out_step == k.output_columns
+                                       ? kRows - (kVector + out_step - 1) / out_step + 1
+                                       : 0;
         Unroll<kRows>([&](auto i) CONVOY_UNROLLED {
-          if (i >= first_row) StoreMasked(sums[i], outputs, d, to);
+          if (i >= first_row) {
+            if (i < whole_rows) {
+              hn::StoreU(sums[i], d, to);
+            } else {
+              StoreMasked(sums[i], outputs, d, to);
+            }
+          }
           to += out_step;
         });
       }
@@ -228,6 +322,7 @@ class KernelRunner {
     k_.column_step = g_.w.input_step();
     k_.row_step = step_ * g_.w.input;
     k_.out_step = spacing_ * g_.w.output;
+    k_.output_columns = g_.w.output;
     k_.flipped = g_.w.gradient;
     k_.ahead = ((kRows - 1) * stride_ + size_) * k_.row_step;
   }
@@ -258,16 +353,18 @@ class KernelRunner {
   static constexpr int64_t kVector = HWY_LANES(float), kMostPlanes = 32, kMostTiles = 64, kMostStrips = 64;
 
   // Whether the first output of a strip at `column` takes from a lane to the left, and the last from one to the right.
-  bool NeedsLeft(int64_t column) const { return stride_ == 2 && (column > 0 || g_.w.pad < size_ / 2); }
-  bool NeedsRight() const { return stride_ == 2 && size_ == 5; }
+  bool NeedsLeft(int64_t column) const { return !kFewRegisters && stride_ == 2 && (column > 0 || g_.w.pad < size_ / 2); }
+  bool NeedsRight() const { return !kFewRegisters && stride_ == 2 && size_ == 5; }
 
   // From an output column on, as many as fit; returns the column behind.
   int64_t MakeStrips(int64_t column) {
     whole_ = halves_ = 0;
     while (column < g_.w.output && whole_ + halves_ < kMostStrips) {
       const int64_t edges = (NeedsLeft(column) ? 1 : 0) + (NeedsRight() ? 1 : 0), left = g_.w.output - column;
-      const int64_t lanes = left <= kVector / 2 - edges ? kVector / 2 : kVector, count = std::min(left, lanes - edges);
-      strips_[whole_ + halves_] = MakeStrip(column, count, lanes);
+      const int64_t lanes = kHalves && left <= kVector / 2 - edges ? kVector / 2 : kVector, count = std::min(left, lanes - edges);
+      // A residual may lie where the outputs do: they are computed once.
+      const bool again = kFewRegisters && left < kVector && whole_ > 0 && epilogue_.residual == nullptr;
+      strips_[whole_ + halves_] = again ? MakeStrip(column + left - kVector, kVector, lanes) : MakeStrip(column, count, lanes);
       ++(lanes == kVector ? whole_ : halves_);
       column += count;
     }
@@ -280,8 +377,16 @@ class KernelRunner {
     };
     const auto inside = [&](int64_t first) { return bits(-first, g_.w.input - first); };
     const int64_t first = NeedsLeft(column) ? 1 : 0;
-    Strip strip{column - first, 0, bits(first, first + count), {}};
-    if (stride_ == 1) {
+    Strip strip{column - first, 0, bits(first, first + count), {}, true};
+    if (kFewRegisters) {
+      strip.in_column = column * stride_ + first_input_column_;
+      const int64_t loads = stride_ == 1 ? size_ : size_ + 1;
+      for (int64_t i = 0; i < loads; ++i) {
+        const int64_t pair = std::min(i / 2 * 2, size_ - 2);
+        strip.inside[i] = inside(strip.in_column + (stride_ == 1 ? i * k_.column_step : pair + i % 2 * lanes));
+        strip.whole = strip.whole && strip.inside[i] == bits(0, lanes);
+      }
+    } else if (stride_ == 1) {
       strip.in_column = column + first_input_column_;
       for (int64_t i = 0; i < size_; ++i) strip.inside[i] = inside(strip.in_column + i * k_.column_step);
     } else {

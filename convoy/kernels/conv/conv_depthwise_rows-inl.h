@@ -12,6 +12,7 @@
 
 #include "convoy/kernels/conv/conv_depthwise_geometry.h"
 #include "convoy/kernels/masked-inl.h"
+#include "convoy/kernels/registers-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -49,6 +49,12 @@ constexpr const char* kShapes[] = {
     "n1 ic3 oc3 g3 i6 k3 p8",                        // rows of padding alone
     "n1 ic4 oc12 g4 i15 k3 p1",                      // channel multiplier
     "n2 ic4 oc8 g4 i7 k3 p1",                        //
+    "n1 ic3 oc3 g3 ih16 iw3 k3 p1",                  // rows of less than a vector, stored over one another
+    "n1 ic3 oc3 g3 ih15 iw1 k5 p2",                  //
+    "n1 ic3 oc3 g3 ih17 iw4 k7 p3",                  //
+    "n1 ic3 oc3 g3 ih16 iw11 k3 s2 p1",              //
+    "n1 ic2 oc2 g2 ih9 iw516 k3 p1",                 // the last strip of the next chunk of strips
+    "n1 ic2 oc2 g2 ih20 iw1030 k5 s2 p2",            //
     // Strides and dilations.
     "n2 ic17 oc17 g17 i14 k3 s2 p1",                    // sorted, two to a vector
     "n1 ic17 oc17 g17 i29 k5 s2 p2",                    //

@@ -47,7 +47,7 @@ struct TilePlan {
   int64_t class_tiles;      // of a class of rows
   int64_t plane_tiles;
   bool by_twos;       // stride 2 along h and w: rows are not sorted
-  bool whole_kernel;  // AVX-512 has tiles of their own for it
+  bool whole_kernel;  // AVX-512 and AVX2 have tiles of their own for it
   bool sorted;
   // Sorted rows: [source][slice][class of taps][row].
   int64_t sorted_columns = 0, phase_floats = 0, row_floats = 0, class_floats = 0, slice_floats = 0, source_floats = 0;
@@ -506,8 +506,10 @@ HWY_NOINLINE void RunRange(const Job& job, const TilePlan& plan, const SplitEpil
 
 HWY_ATTR void RunTiles(const Job& job, const TilePlan& plan, const SplitEpilogue& epilogue, bool pair, const TileRange& range,
                        float* scratch) {
-#if HWY_TARGET == HWY_AVX3
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
   if (plan.whole_kernel) return KernelRunner(job, epilogue).Run(range);
+#endif
+#if HWY_TARGET == HWY_AVX3
   if (pair) return RunRange<true>(job, plan, epilogue, range, scratch);
 #else
   (void)pair;
