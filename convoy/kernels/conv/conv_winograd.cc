@@ -711,7 +711,8 @@ double seconds(const ConvShape& s, const Machine& m) {
 template <Variant kVariant, Direction kDirection>
 double pack_seconds(const ConvShape& s, const Machine& m) {
   const winograd::Problem p = problem<kVariant, kDirection>(s);
-  const auto packed = static_cast<double>(p.groups * p.results * p.phases() * p.depth() * p.points());
+  const auto lanes = HWY_DYNAMIC_DISPATCH(WinogradLanes)();
+  const auto packed = static_cast<double>(p.groups * p.vectors(lanes) * lanes * p.depth() * p.points());
   return 1e-6 + (static_cast<double>(s.weight_count()) * 1.1e-9 + packed * 0.6e-9) / m.threads;
 }
 
