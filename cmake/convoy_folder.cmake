@@ -10,6 +10,12 @@ if(CONVOY_WERROR)
   list(APPEND CONVOY_WARNINGS -Werror)
 endif()
 
+# Link-time optimisation of what is built for size. The objects hold both forms: tests and the tool take the machine code.
+set(CONVOY_LTO_OPTIONS)
+if(CONVOY_LTO AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT CONVOY_SANITIZE)
+  set(CONVOY_LTO_OPTIONS $<$<CONFIG:Release>:-flto=auto> $<$<CONFIG:Release>:-ffat-lto-objects>)
+endif()
+
 function(convoy_compile_options target)
   target_compile_options(${target} PRIVATE ${CONVOY_WARNINGS} -ffp-contract=off
                          $<$<CONFIG:Release>:-ffunction-sections> $<$<CONFIG:Release>:-fdata-sections>)
@@ -44,6 +50,9 @@ function(convoy_folder name)
     convoy_compile_options(convoy_${name})
     if(ARG_OPTIMIZE)
       target_compile_options(convoy_${name} PRIVATE $<$<CONFIG:Release>:${ARG_OPTIMIZE}>)
+      if(ARG_OPTIMIZE STREQUAL "-Os" AND NOT ARG_TOOL)
+        target_compile_options(convoy_${name} PRIVATE ${CONVOY_LTO_OPTIONS})
+      endif()
     endif()
     # The fuzzer is led by the branches of what reads and checks files; kernels take none that depend on them, and count slowly.
     if(CONVOY_FUZZ AND NOT ARG_INTERNAL)
