@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/command.h"
+#include "cli/environment.h"
 #include "convoy/report/format.h"
 
 namespace convoy::cli {
@@ -72,6 +73,10 @@ std::string explanation(const Command& command, const report::Style& style) {
       if (report::display_width(left) >= kLeft) text += "\n  " + std::string(kLeft, ' ');
       text += "  " + wrapped(option->get_description(), kWidth - kLeft - 4, kLeft + 4) + "\n";
     }
+  }
+  text += "\nEnvironment:\n";
+  for (const EnvironmentVariable& variable : environment_variables()) {
+    text += "  " + report::pad_right(variable.name, kLeft) + variable.values + ": " + variable.meaning + "\n";
   }
   if (!command.examples.empty()) text += "\nExamples:\n";
   for (const std::string& example : command.examples) text += "  " + example + "\n";

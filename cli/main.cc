@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/environment.h"
 #include "cli/interrupt.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/suggest.h"
@@ -112,6 +113,7 @@ int run(std::vector<std::string> words, Session& session) {
     session.document(report::Json::object({{"schema", "convoy.help/1"}, {"text", explanation(command, report::Style())}}));
     return kOk;
   }
+  check_environment();
   set_num_threads(common.threads);
   const int code = command.run(session);
   if (stop_signal() == 0) return code;

@@ -78,6 +78,16 @@ class Wrong(tool.TestCase):
             with self.subTest(" ".join(words)):
                 self.expect_error(run(*words), 2, first, second)
 
+    def test_wrong_environment_variables(self):
+        for name, wrong, right in [("CONVOY_NUM_THREADS", "two", "2"), ("CONVOY_NUM_THREADS", "0", "1024"), ("CONVOY_ACCURACY", "exact", "strict"),
+                                   ("CONVOY_SIMD", "avx1024", "scalar"), ("CONVOY_MEASURED_PLANS", "yes", "1")]:
+            with self.subTest(name):
+                result = run("shape", "conv2d", "-i", "8", "-k", "3", env={name: wrong})
+                self.assertEqual(result.code, 2)
+                self.assertIn(f"the environment variable {name} is '{wrong}'\n       it may be ", result.err)
+                self.assertEqual(run("shape", "conv2d", "-i", "8", "-k", "3", env={name: right}).code, 0)
+                self.assertIn(name, run("help", "bench").out)
+
     def test_missing_and_surplus_words(self):
         self.assertEqual(run("check").code, 2)
         self.assertEqual(run("train").code, 2)
