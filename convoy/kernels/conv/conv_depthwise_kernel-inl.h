@@ -457,8 +457,8 @@ class KernelRunner {
   HWY_INLINE void RunKernels(int64_t count) const {
     if (size_ == 7) return RunKernel<DV, 7, 1, false>(k_, finish_, planes_, count);
     if (size_ == 5) {
-      return stride_ == 1 ? RunKernel<DV, 5, 1, false>(k_, finish_, planes_, count)
-                          : RunKernel<DV, 5, 2, false>(k_, finish_, planes_, count);
+      if (stride_ == 1) return RunKernel<DV, 5, 1, false>(k_, finish_, planes_, count);
+      if constexpr (!kFewRegisters) return RunKernel<DV, 5, 2, false>(k_, finish_, planes_, count);
     }
     if (inner_) {  // the tests take 8 % here
       return stride_ == 1 ? RunKernel<DV, 3, 1, true>(k_, finish_, planes_, count)
