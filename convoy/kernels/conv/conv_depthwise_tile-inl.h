@@ -110,8 +110,8 @@ HWY_NOINLINE void AddSegment(const TileColumns& tile, const hn::Mask<DV>* masks_
       Unroll<kTaps>([&](auto i) CONVOY_UNROLLED {
         constexpr int kDown = r - i, kRow = kDown / kStride;
         if constexpr (kDown >= 0 && kDown % kStride == 0 && kRow < kRows) {
-          Accumulate(k[i], x, sums[kRow]);
-          if constexpr (kPair) Accumulate(k[kTaps + i], x, sums[kRows + kRow]);
+          sums[kRow] = hn::MulAdd(k[i], x, sums[kRow]);
+          if constexpr (kPair) sums[kRows + kRow] = hn::MulAdd(k[kTaps + i], x, sums[kRows + kRow]);
         }
       });
     };
