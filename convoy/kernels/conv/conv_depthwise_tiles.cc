@@ -111,7 +111,8 @@ struct Tiles {
 HWY_INLINE int TapRows(int64_t left, bool by_twos, bool pair) {
   static constexpr int8_t kAny[] = {0, 1, 2, 3, 2, 5, 3, 7, 5, 7, 7, 5};
   static constexpr int8_t kTwos[] = {0, 1, 1, 3, 3, 5, 3, 5, 5, 3, 5};
-  if (pair || HWY_TARGET == HWY_SCALAR) return left >= 3 && (left != 4 || by_twos) ? 3 : left >= 2 && !by_twos ? 2 : 1;
+  if (HWY_TARGET == HWY_SCALAR) return 1;
+  if (pair) return left >= 3 && (left != 4 || by_twos) ? 3 : left >= 2 && !by_twos ? 2 : 1;
   if (by_twos) return left < 11 ? kTwos[left] : 5;
   return left < 12 ? kAny[left] : 7;
 }
@@ -221,7 +222,7 @@ class TileMaker {
 template <class DV, int kStride, bool kPair>
 HWY_INLINE void RunSegment(const TileColumns& t, const hn::Mask<DV>* masks, const Finish& finish, const Segment& s,
                            const PlaneOfTile* planes, int64_t count, int64_t begin, int64_t end, TileSums& sums) {
-  constexpr int kMost = HWY_TARGET == HWY_SCALAR || kPair ? 3 : kStride == 1 ? 7 : 5;
+  constexpr int kMost = HWY_TARGET == HWY_SCALAR ? 1 : kPair ? 3 : kStride == 1 ? 7 : 5;
   const auto add = [&](auto taps) CONVOY_UNROLLED {
     AddSegment<DV, std::min(taps(), kMost), kStride, kPair>(t, masks, finish, s, planes, count, begin, end, sums);
   };

@@ -368,7 +368,10 @@ HWY_INLINE Plan MakePlan(const ConvShape& s, Direction direction) { return direc
 // Lanes of pixels: rows x vectors of a register tile, at most 3 x 8 or 4 x 6 (12 sums in 16 registers). The lines of a slab
 // and the sums are filled up to whole vectors, so there are no tails.
 constexpr int kMostRows = 4;
-constexpr int MostVectors(int rows) { return HWY_TARGET == HWY_AVX3 ? (rows <= 3 ? 8 : 6) : (rows == 1 ? 8 : 12 / rows); }
+constexpr int MostVectors(int rows) {
+  if (HWY_TARGET == HWY_SCALAR) return 4 / rows;
+  return HWY_TARGET == HWY_AVX3 ? (rows <= 3 ? 8 : 6) : (rows == 1 ? 8 : 12 / rows);
+}
 
 // Where the sums of a register tile go once they are complete: null while channels follow, or if phases are to be interleaved.
 struct RowStore {

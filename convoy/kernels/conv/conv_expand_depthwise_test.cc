@@ -112,8 +112,8 @@ TEST(ExpandDepthwise, SaysWhatItCannotDo) {
   EXPECT_EQ(refuse_expand_depthwise(s), nullptr);
   s.expand = *shape::parse_descriptor("ic8 oc16 i9 k3 p1");
   EXPECT_STREQ(refuse_expand_depthwise(s), "needs a kernel of one tap");
-  s.expand = *shape::parse_descriptor("ic3 oc16 i512 k1");
-  s.depthwise = *shape::parse_descriptor("ic16 oc16 g16 i512 k3 p1");
+  s.expand = *shape::parse_descriptor("ic1 oc16 i880 k1");
+  s.depthwise = *shape::parse_descriptor("ic16 oc16 g16 i880 k3 p1");
   EXPECT_STREQ(refuse_expand_depthwise(s), "the planes of a tile are too large");
 }
 

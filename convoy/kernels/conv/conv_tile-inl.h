@@ -39,14 +39,11 @@ using conv_tile::Work;
 using Full = hn::ScalableTag<float>;
 using Floats = hn::Vec<Full>;
 
-// 14 x 2 keeps 28 sums, 2 weights and a pixel or two in 32 registers, 6 x 2 the same in 16.
-#if HWY_TARGET == HWY_AVX3
-inline constexpr int kPixels = 14;
-#else
-inline constexpr int kPixels = 6;
-#endif
+// 14 x 2 keeps 28 sums, 2 weights and a pixel or two in 32 registers, 6 x 2 the same in 16. Plain C++ is there to work, and to be
+// small.
+inline constexpr int kPixels = HWY_TARGET == HWY_AVX3 ? 14 : HWY_TARGET == HWY_SCALAR ? 3 : 6;
 // kRows x 3 or kRows / 2 x 6 vectors of pixels.
-inline constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 8 : 4;
+inline constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 8 : HWY_TARGET == HWY_SCALAR ? 2 : 4;
 
 HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Full())); }
 
@@ -427,18 +424,19 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
 template <bool kLinear, int kV, int... kR>
 HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const Finish* finish, std::integer_sequence<int, kR...>) {
   using Tile = void (*)(const Work&, int64_t, const Finish*);
-  static constexpr std::array<Tile, sizeof...(kR)> kWhole{PixelTile<kLinear, false, kR + 1, kV>...};
-#if HWY_TARGET == HWY_SCALAR
-  const auto& tiles = kWhole;
-#else
-  static constexpr std::array<Tile, sizeof...(kR)> kTail{PixelTile<kLinear, true, kR + 1, kV>...};
+  // Narrow tiles end a row. With AVX-512 masks cost nothing, so they need no second form.
+  constexpr bool kMasked = HWY_TARGET != HWY_SCALAR, kUnmasked = HWY_TARGET != HWY_AVX3 || kV % 3 == 0;
+  static constexpr std::array<Tile, sizeof...(kR)> kWhole{PixelTile<kLinear, !kUnmasked, kR + 1, kV>...};
+  static constexpr std::array<Tile, sizeof...(kR)> kTail{PixelTile<kLinear, kMasked, kR + 1, kV>...};
   const auto& tiles = pixels == kV * Lanes() ? kWhole : kTail;
-#endif
   tiles[static_cast<size_t>(rows - 1)](t, pixels, finish);
 }
 
+// Vectors of the widest tile of few result channels.
+constexpr int kWide = HWY_TARGET == HWY_SCALAR ? 3 : 6;
+
 /// Pixels of the widest tile for so many result channels.
-HWY_INLINE int64_t PixelTileWidth(int64_t rows) { return (rows <= kRows / 2 ? 6 : 3) * Lanes(); }
+HWY_INLINE int64_t PixelTileWidth(int64_t rows) { return (rows <= kRows / 2 ? kWide : 3) * Lanes(); }
 
 /// Sums for up to kRows result channels and up to PixelTileWidth pixels that lie side by side. finish: null while more channels
 /// follow.
@@ -454,11 +452,11 @@ HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const 
     case 3:
       return RunPixelTile<kLinear, 3>(t, rows, pixels, finish, kAll);
     case 4:
-      return RunPixelTile<kLinear, 4>(t, rows, pixels, finish, kFew);
+      return RunPixelTile<kLinear, std::min(4, kWide)>(t, rows, pixels, finish, kFew);
     case 5:
-      return RunPixelTile<kLinear, 5>(t, rows, pixels, finish, kFew);
+      return RunPixelTile<kLinear, std::min(5, kWide)>(t, rows, pixels, finish, kFew);
     default:
-      return RunPixelTile<kLinear, 6>(t, rows, pixels, finish, kFew);
+      return RunPixelTile<kLinear, kWide>(t, rows, pixels, finish, kFew);
   }
 }
 
