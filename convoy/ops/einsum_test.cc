@@ -26,6 +26,9 @@ Tensor by_definition(const EinsumLabels& labels, const std::vector<Tensor>& oper
   Shape shape;
   for (const int label : labels.output) shape.push_back(sizes[label]);
   Tensor result = Tensor::zeros(shape, DType::kFloat64);
+  for (const auto& [label, size] : sizes) {
+    if (size == 0) return result;
+  }
   std::map<int, int64_t> at;
   for (const auto& [label, size] : sizes) at[label] = 0;
   const auto offset = [&](const Tensor& x, const std::vector<int>& names) {
