@@ -33,53 +33,61 @@ bool holds_channels(const StepSite& site, size_t i, int64_t channels) {
   return !site.has(i) || site.input(i).shape == Shape{channels};
 }
 
-class ConvStep final : public PackedStep {
+// A step whose weight, input 1, is packed as a plan reads it. packed: once, for all runs; else the plan does it.
+class PlannedStep : public PackedStep {
+ protected:
+  explicit PlannedStep(plan::ConvPlan plan, bool transposed = false, bool packed = true)
+      : PackedStep({1, packed ? plan.packed_bytes() : 0, packing_form(plan, transposed)}), plan_(std::move(plan)) {}
+
+  const plan::ConvPlan& plan() const { return plan_; }
+
+ private:
+  void pack_values(const float* weight, float* packed) const noexcept override { plan_.pack(weight, packed); }
+
+  plan::ConvPlan plan_;
+};
+
+class ConvStep final : public PlannedStep {
  public:
   // `shape` is the layer's; its plan is that of the plain convolution. constant: the weight.
   ConvStep(const shape::ConvShape& shape, bool constant, const std::optional<ActivationOf>& activation, size_t inputs)
-      : ConvStep(
+      : PlannedStep(
             plan::ConvPlan(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = constant}),
-            shape.transposed, constant, inputs) {
+            shape.transposed, constant),
+        transposed_(shape.transposed),
+        inputs_(inputs) {
     set_activation(epilogue_, activation);
   }
 
   size_t workspace_bytes() const override {
-    return plan_.workspace_bytes() + (packing() == nullptr ? padded_bytes(plan_.packed_bytes()) : 0);
+    return plan().workspace_bytes() + (packing() == nullptr ? padded_bytes(plan().packed_bytes()) : 0);
   }
-  std::string_view algorithm() const override { return plan_.name(); }
+  std::string_view algorithm() const override { return plan().name(); }
 
   void run(const StepIo& io) const noexcept override {
     kernels::Epilogue<float> epilogue = epilogue_;
     epilogue.residual = inputs_ > 3 ? io.input<float>(3) : nullptr;
     const auto *input = io.input<float>(0), *weight = io.input<float>(1), *bias = inputs_ > 2 ? io.input<float>(2) : nullptr;
     if (transposed_) {
-      plan_.run(kernels::ConvGradInput<float>{input, weight, bias, io.output<float>(0), epilogue, packed(io)}, io.workspace);
+      plan().run(kernels::ConvGradInput<float>{input, weight, bias, io.output<float>(0), epilogue, packed(io)}, io.workspace);
     } else {
-      plan_.run(kernels::ConvForward<float>{input, weight, bias, io.output<float>(0), epilogue, packed(io)}, io.workspace);
+      plan().run(kernels::ConvForward<float>{input, weight, bias, io.output<float>(0), epilogue, packed(io)}, io.workspace);
     }
   }
 
  private:
-  ConvStep(plan::ConvPlan plan, bool transposed, bool constant, size_t inputs)
-      : PackedStep({1, constant ? plan.packed_bytes() : 0, packing_form(plan, transposed)}),
-        transposed_(transposed),
-        inputs_(inputs),
-        plan_(std::move(plan)) {}
-
-  void pack_values(const float* weight, float* packed) const noexcept override { plan_.pack(weight, packed); }
-
   bool transposed_;
   size_t inputs_;  // of the node: bias and residual may be left out
-  plan::ConvPlan plan_;
   kernels::Epilogue<float> epilogue_;
 };
 
-class AffineConvStep final : public PackedStep {
+class AffineConvStep final : public PlannedStep {
  public:
   AffineConvStep(const shape::ConvShape& shape, const std::optional<ActivationOf>& between,
                  const std::optional<ActivationOf>& activation)
-      : AffineConvStep(shape, plan::ConvPlan(kernels::affine_pointwise_packed(shape), plan::Direction::kForward,
-                                             {.algorithm = "conv_pointwise"})) {
+      : PlannedStep(
+            plan::ConvPlan(kernels::affine_pointwise_packed(shape), plan::Direction::kForward, {.algorithm = "conv_pointwise"})),
+        shape_(shape) {
     set_activation(between_, between);
     set_activation(epilogue_, activation);
   }
@@ -94,24 +102,16 @@ class AffineConvStep final : public PackedStep {
   }
 
  private:
-  AffineConvStep(const shape::ConvShape& shape, plan::ConvPlan pack_plan)
-      : PackedStep({1, pack_plan.packed_bytes(), packing_form(pack_plan, false)}),
-        shape_(shape),
-        pack_plan_(std::move(pack_plan)) {}
-
-  void pack_values(const float* weight, float* packed) const noexcept override { pack_plan_.pack(weight, packed); }
-
   shape::ConvShape shape_;
-  plan::ConvPlan pack_plan_;
   kernels::Epilogue<float> between_, epilogue_;
 };
 
-class ExpandDepthwiseStep final : public PackedStep {
+class ExpandDepthwiseStep final : public PlannedStep {
  public:
   ExpandDepthwiseStep(const kernels::ExpandDepthwiseShape& shape, const std::optional<ActivationOf>& expand_activation,
                       const std::optional<ActivationOf>& activation)
-      : ExpandDepthwiseStep(shape,
-                            plan::ConvPlan(sample_of(shape.expand), plan::Direction::kForward, {.algorithm = "conv_pointwise"})) {
+      : PlannedStep(plan::ConvPlan(sample_of(shape.expand), plan::Direction::kForward, {.algorithm = "conv_pointwise"})),
+        shape_(shape) {
     set_activation(expand_epilogue_, expand_activation);
     set_activation(epilogue_, activation);
   }
@@ -126,15 +126,7 @@ class ExpandDepthwiseStep final : public PackedStep {
   }
 
  private:
-  ExpandDepthwiseStep(const kernels::ExpandDepthwiseShape& shape, plan::ConvPlan pack_plan)
-      : PackedStep({1, pack_plan.packed_bytes(), packing_form(pack_plan, false)}),
-        shape_(shape),
-        pack_plan_(std::move(pack_plan)) {}
-
-  void pack_values(const float* weight, float* packed) const noexcept override { pack_plan_.pack(weight, packed); }
-
   kernels::ExpandDepthwiseShape shape_;
-  plan::ConvPlan pack_plan_;
   kernels::Epilogue<float> expand_epilogue_, epilogue_;
 };
 
