@@ -1,6 +1,5 @@
 // Files damaged everywhere, one place at a time; and small files that ask for much when they are loaded.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "convoy/onnx/model.h"
 #include "tests/fuzz/model_fuzz.h"
 #include "tests/onnx/model_bytes.h"
+#include "tests/onnx/used.h"
 #include "tests/sanitized.h"
 
 namespace convoy {
@@ -191,12 +191,9 @@ TEST(OnnxLoading, SmallFilesMakeLittle) {
       } catch (const std::bad_alloc&) {
         ::_exit(2);
       }
-      rusage use = {};
-      ::getrusage(RUSAGE_SELF, &use);
-      const double seconds = static_cast<double>(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
-                             1e-6 * static_cast<double>(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
-      std::fprintf(stderr, "%-20s %8zu bytes: %4ld MiB, %.2f s\n", file.name, file.bytes.size(), use.ru_maxrss >> 10, seconds);
-      ::_exit(use.ru_maxrss >> 10 > 256 ? 4 : seconds > 5 ? 5 : 0);
+      const testing::Used used = testing::used_so_far();
+      std::fprintf(stderr, "%-20s %8zu bytes: %4ld MiB, %.2f s\n", file.name, file.bytes.size(), used.mebibytes, used.seconds);
+      ::_exit(used.mebibytes > 256 ? 4 : used.seconds > 5 ? 5 : 0);
     }
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);

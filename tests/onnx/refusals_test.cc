@@ -19,6 +19,7 @@
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/model.h"
 #include "tests/onnx/model_bytes.h"
+#include "tests/onnx/used.h"
 #include "tests/sanitized.h"
 #include "tests/temporary_folder.h"
 
@@ -506,11 +507,7 @@ TEST(OnnxRefusals, Within100MillisecondsAnd64MiB) {
       } catch (const std::bad_alloc&) {
         ::_exit(2);
       }
-      // Tests share the machine: what counts is the time of this process.
-      rusage use = {};
-      ::getrusage(RUSAGE_SELF, &use);
-      const double seconds = static_cast<double>(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
-                             1e-6 * static_cast<double>(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+      const double seconds = testing::used_so_far().seconds;
       std::fprintf(stderr, "%-24s %.1f ms %s\n", row.name, seconds * 1e3, message.substr(0, 90).c_str());
       if (message.empty() || message.find(row.pattern) == std::string::npos) {
         if (!std::regex_search(message, std::regex(row.pattern)) || message.empty()) ::_exit(3);
