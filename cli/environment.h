@@ -8,6 +8,7 @@ namespace convoy::cli {
 
 struct EnvironmentVariable {
   std::string name, values, meaning;
+  bool (*allows)(const std::string& value);
 };
 const std::vector<EnvironmentVariable>& environment_variables();
 
