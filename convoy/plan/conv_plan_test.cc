@@ -78,7 +78,8 @@ TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
     EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 28, 5, 1, 2), direction).name(), "conv_winograd_f5");
     EXPECT_STREQ(ConvPlan(layer(64, 128, 1, 32, 4, 2, 1), direction).name(), "conv_winograd_stride2");
     EXPECT_STREQ(ConvPlan(layer(192, 192, 1, 32, 5, 2, 2), direction).name(), "conv_winograd_stride2");
-    EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 16, 4, 2, 1), direction).name(), "conv_direct");  // its weight is a quarter
+    EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 16, 4, 2, 1), direction).name(), "conv_winograd_stride2");
+    EXPECT_STREQ(ConvPlan(layer(512, 1024, 1, 8, 4, 2, 1), direction).name(), "conv_direct");  // its weight is a quarter
     EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 2, 1, 0), direction).name(), "conv_winograd_f3");
     shape::ConvShape dilated;
     dilated.rank = 1;

@@ -276,6 +276,8 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
         tile::Pin(second);
       }
       __builtin_prefetch(next, 0, 2);
+      if constexpr (kV * hn::MaxLanes(Full()) > 16)
+        __builtin_prefetch(next + next_step / 2, 0, 2);  // a step of two lines: all are needed
       next += next_step;
       HWY_UNROLL(16)
       for (int p = 0; p < kP; ++p) {
@@ -686,7 +688,8 @@ winograd::Problem problem(const ConvShape& s) {
   return winograd::make_problem(s, kDirection, along(1), along(2));
 }
 
-// Products at 93 % of the peak, or the weights' way from the outer cache, plus transforms by vectors of channels.
+// Products at 90 % of the peak, or the weights' way from the outer cache, whichever takes longer, plus transforms by vectors of
+// channels.
 template <Variant kVariant, Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   const winograd::Problem p = problem<kVariant, kDirection>(s);
@@ -705,7 +708,8 @@ double seconds(const ConvShape& s, const Machine& m) {
   // A chain of products ends with a load, an addition and a store.
   const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.channels) / winograd::kLongestChain, 1.0);
   const double added = groups * tiles * points * (chains - 1) * results * 5 * 2 * width;
-  return 3e-6 + (2 * products / 0.9 + transforms + added) / m.flops_per_second + streamed / m.bytes_per_second;
+  return 3e-6 + std::max(2 * products / 0.9 / m.flops_per_second, streamed / m.bytes_per_second) +
+         (transforms + added) / m.flops_per_second;
 }
 
 template <Variant kVariant, Direction kDirection>
