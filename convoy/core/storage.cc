@@ -54,7 +54,7 @@ size_t most_kept() {
 constexpr size_t kHugePage = size_t{2} << 20;
 
 void* aligned_malloc(size_t bytes) {
-  if (bytes < 2 * kHugePage) return std::aligned_alloc(kAlignment, bytes);
+  if (bytes < kHugePage) return std::aligned_alloc(kAlignment, bytes);
   void* block = nullptr;
   if (posix_memalign(&block, kHugePage, bytes) != 0) return nullptr;
 #ifdef MADV_HUGEPAGE
