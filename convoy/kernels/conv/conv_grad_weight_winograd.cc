@@ -323,15 +323,20 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
         const float* from = products + p * c.ins_per_task * c.panel + i;
         float* to = sums + i / c.panel * kTaps * c.panel + i % c.panel;
         Floats half[3][kPoints];
+        HWY_UNROLL(8)
         for (int column = 0; column < kPoints; ++column) {
           Floats points[kPoints], taps[3];
+          HWY_UNROLL(8)
           for (int row = 0; row < kPoints; ++row) points[row] = hn::Load(d, from + (row * kPoints + column) * c.sums_step());
           Collect(points, taps);
+          HWY_UNROLL(3)
           for (int kh = 0; kh < 3; ++kh) half[kh][column] = taps[kh];
         }
+        HWY_UNROLL(3)
         for (int kh = 0; kh < 3; ++kh) {
           Floats taps[3];
           Collect(half[kh], taps);
+          HWY_UNROLL(3)
           for (int kw = 0; kw < 3; ++kw) hn::Store(taps[kw], d, to + (kh * 3 + kw) * c.panel);
         }
       }
