@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "convoy/kernels/conv/conv_tile.h"
@@ -193,16 +194,22 @@ HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* from, int64_t stride) {
 }
 #endif
 
-HWY_INLINE Floats Clamp(Floats v, Floats low, Floats high) {
+// Of a NaN and of equals x86 takes the second operand; elsewhere a NaN fails the comparison. So a NaN stays, and a zero's sign.
+HWY_INLINE Floats AtLeast(Floats v, Floats low) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-  // Of a NaN and of equals the second operand comes out: a NaN stays, and so does a zero's sign.
-  return hn::Min(high, hn::Max(low, v));
+  return hn::Max(low, v);
 #else
-  // A NaN fails both comparisons and stays.
-  const Floats y = hn::IfThenElse(hn::Lt(v, low), low, v);
-  return hn::IfThenElse(hn::Gt(y, high), high, y);
+  return hn::IfThenElse(hn::Lt(v, low), low, v);
 #endif
 }
+HWY_INLINE Floats AtMost(Floats v, Floats high) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  return hn::Min(high, v);
+#else
+  return hn::IfThenElse(hn::Gt(v, high), high, v);
+#endif
+}
+HWY_INLINE Floats Clamp(Floats v, Floats low, Floats high) { return AtMost(AtLeast(v, low), high); }
 
 // row[i] = channel i of a vector of pixels, from sums[pixel][kVectors]; only the first `rows` matter.
 template <int kVectors>
@@ -400,12 +407,21 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
       }
     }
   }
-  if (finish != nullptr && finish->clamp) {
-    const Floats low = hn::Set(d, finish->low), high = hn::Set(d, finish->high);
+  // Each limit takes as long as a multiplication, so one that is infinite is left out.
+  if (finish != nullptr && finish->low != -std::numeric_limits<float>::infinity()) {
+    const Floats low = hn::Set(d, finish->low);
     HWY_UNROLL(8)
     for (int r = 0; r < kR; ++r) {
       HWY_UNROLL(8)
-      for (int v = 0; v < kV; ++v) sum[r][v] = Clamp(sum[r][v], low, high);
+      for (int v = 0; v < kV; ++v) sum[r][v] = AtLeast(sum[r][v], low);
+    }
+  }
+  if (finish != nullptr && finish->high != std::numeric_limits<float>::infinity()) {
+    const Floats high = hn::Set(d, finish->high);
+    HWY_UNROLL(8)
+    for (int r = 0; r < kR; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < kV; ++v) sum[r][v] = AtMost(sum[r][v], high);
     }
   }
   HWY_UNROLL(8)
