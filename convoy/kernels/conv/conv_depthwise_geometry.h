@@ -68,6 +68,18 @@ struct AxisGeometry {
     const int64_t i = gradient ? at / stride : at;
     return i < input ? i : -1;
   }
+  /// How many outputs and taps meet inside the input.
+  double pairs() const {
+    const int64_t from = gradient ? output : input, to = gradient ? input : output;  // of the forward pass
+    double count = 0;
+    for (int64_t tap = 0; tap < kernel; ++tap) {
+      const int64_t at = tap * dilation - pad;  // position o stride + at meets o
+      const int64_t begin = at >= 0 ? 0 : (-at + stride - 1) / stride;
+      const int64_t end = from <= at ? 0 : std::min((from - at - 1) / stride + 1, to);
+      count += static_cast<double>(std::max<int64_t>(end - begin, 0));
+    }
+    return count;
+  }
 };
 
 /// All axes. Outputs along w are phases() interleaved rows, phase q holding columns q, q + phases(), ..., up to phase_columns() of

@@ -21,7 +21,7 @@
 #define CONVOY_KERNELS_CONV_DEPTHWISE_STRIDE2_PLANE
 namespace convoy::kernels::stride2 {
 
-constexpr int64_t kPlaneGrain = 20000;  // results of a task, at least
+constexpr int64_t kPlaneGrain = 8000;  // results of a task, at least: some microseconds
 
 struct Axis {
   int64_t gradients, results;
@@ -101,7 +101,8 @@ HWY_INLINE void TwoRows(const Plane& p, const float* const* rows, const float* w
       } else {
         HWY_ALIGN float both[2 * hn::MaxLanes(D())];
         hn::StoreInterleaved2(values[0], values[1], d, both);
-        std::copy(both, both + count, to);
+        StoreMasked(hn::Load(d, both), InsideLanes(0, count), d, to);
+        if (count > lanes) StoreMasked(hn::Load(d, both + lanes), InsideLanes(0, count - lanes), d, to + lanes);
       }
     };
     if (second != nullptr) store(sum[1], second + 2 * t);
@@ -166,7 +167,8 @@ double seconds(const ConvShape& s, const Machine& m) {
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const auto lanes = static_cast<int64_t>(HWY_DYNAMIC_DISPATCH(Stride2Lanes)());
   const double vectors = number(s.batch * s.in_channels * ((s.input[1] + 1) / 2) * (((s.input[2] + 1) / 2 + lanes - 1) / lanes));
-  const double cycles = vectors * (number(s.taps()) + 20), bytes = 4 * number(s.input_count() + s.output_count());
+  const double begins = number(s.batch * s.in_channels) * (40 + 20 * number((s.input[1] + 1) / 2));  // of planes and rows
+  const double cycles = vectors * (1.1 * number(s.taps()) + 20) + begins, bytes = 4 * number(s.input_count() + s.output_count());
   return 1e-6 + std::max(cycles / 3e9, bytes / m.bytes_per_second) / m.threads;
 }
 

@@ -28,17 +28,6 @@
 #define CONVOY_KERNELS_CONV_DEPTHWISE_TILES_PLAN
 namespace convoy::kernels::depthwise {
 
-// Whether KernelRunner knows this: one plane under a kernel of 3x3 or 5x5, stride 1 or 2, or of 7x7. The input's rows do not count:
-// the bits are the same where they are handed over in parts.
-inline bool has_whole_kernel(const Geometry& g) {
-  const int64_t size = g.w.kernel, stride = g.w.gradient ? 1 : g.h.stride;
-  if (g.sources != 1 || g.phases() != 1 || g.h.kernel != size || (size != 3 && size != 5 && size != 7)) return false;
-  if (g.d.kernel != 1 || g.d.stride != 1 || g.d.pad != 0) return false;
-  if (g.h.stride != g.w.stride || stride > (size == 7 ? 1 : 2) || (stride == 2 && (g.w.dilation != 1 || g.h.dilation != 1)))
-    return false;
-  return g.h.output / g.h.spacing() >= kRows;
-}
-
 // How a job is cut: into chunks of columns, and rows of scratch memory where columns are sorted.
 struct TilePlan {
   Geometry g;
@@ -57,8 +46,7 @@ struct TilePlan {
     chunk = std::min(round_up(g.phase_columns(), kLanes), std::max(kTileColumns / (2 * g.w.kernel) / kLanes * kLanes, kLanes));
     class_tiles = (g.h.most_outputs() + kRows - 1) / kRows;
     plane_tiles = g.d.output * g.h.output_classes() * class_tiles;
-    // With many columns of taps sorting takes less than parting every vector for each two of them.
-    by_twos = g.strided() && g.w.stride == 2 && g.w.dilation == 1 && g.h.stride == 2 && g.h.dilation == 1 && g.w.kernel <= 6;
+    by_twos = parts_by_twos(g);
     whole_kernel = has_whole_kernel(g);
     sorted = g.strided() && !by_twos;
     if (!sorted) return;

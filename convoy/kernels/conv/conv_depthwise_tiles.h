@@ -6,6 +6,22 @@
 
 namespace convoy::kernels::depthwise {
 
+/// Whether there are tiles for the whole kernel: one plane under 3x3 or 5x5 taps, stride 1 or 2, or under 7x7. The input's rows do
+/// not count: the bits are the same where they are handed over in parts.
+inline bool has_whole_kernel(const Geometry& g) {
+  const int64_t size = g.w.kernel, stride = g.w.gradient ? 1 : g.h.stride;
+  if (g.sources != 1 || g.phases() != 1 || g.h.kernel != size || (size != 3 && size != 5 && size != 7)) return false;
+  if (g.d.kernel != 1 || g.d.stride != 1 || g.d.pad != 0) return false;
+  if (g.h.stride != g.w.stride || stride > (size == 7 ? 1 : 2) || (stride == 2 && (g.w.dilation != 1 || g.h.dilation != 1)))
+    return false;
+  return g.h.output / g.h.spacing() >= kRows;
+}
+/// Whether strided rows are read in pairs of vectors that are parted, not sorted before. With many columns of taps sorting takes
+/// less than parting every vector for each two of them.
+inline bool parts_by_twos(const Geometry& g) {
+  return g.strided() && g.w.stride == 2 && g.w.dilation == 1 && g.h.stride == 2 && g.h.dilation == 1 && g.w.kernel <= 6;
+}
+
 /// Null if tiles can compute this, else why not.
 const char* refuse_tiles(const Geometry& g);
 /// Scratch floats of one thread.

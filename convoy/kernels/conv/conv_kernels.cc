@@ -3,6 +3,7 @@
 #include <array>
 
 #include "convoy/kernels/conv/conv_depthwise.h"
+#include "convoy/kernels/conv/conv_depthwise_channels.h"
 #include "convoy/kernels/conv/conv_depthwise_stride2.h"
 #include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/conv_grad_weight.h"
@@ -29,31 +30,33 @@ const char* direction_name(Direction direction) {
 
 std::span<const ConvKernel* const> conv_kernels(Direction direction) {
   static constexpr std::array kForward{
-      &kConvDepthwiseForward,        //
-      &kConvGroupedForward,          //
-      &kConvWinogradF2Forward,       //
-      &kConvWinogradF3Forward,       //
-      &kConvWinogradF4Forward,       //
-      &kConvWinogradF5Forward,       //
-      &kConvWinogradStride2Forward,  //
-      &kConvPointwiseForward,        //
-      &kConvDirectForward,           //
-      &kConvIm2colForward,           //
+      &kConvDepthwiseForward,          //
+      &kConvDepthwiseChannelsForward,  //
+      &kConvGroupedForward,            //
+      &kConvWinogradF2Forward,         //
+      &kConvWinogradF3Forward,         //
+      &kConvWinogradF4Forward,         //
+      &kConvWinogradF5Forward,         //
+      &kConvWinogradStride2Forward,    //
+      &kConvPointwiseForward,          //
+      &kConvDirectForward,             //
+      &kConvIm2colForward,             //
       &kConvReferenceForward,
   };
   static constexpr std::array kGradInput{
-      &kConvDepthwiseStride2GradInput,  //
-      &kConvDepthwiseGradInput,         //
-      &kConvGroupedGradInput,           //
-      &kConvWinogradF2GradInput,        //
-      &kConvWinogradF3GradInput,        //
-      &kConvWinogradF4GradInput,        //
-      &kConvWinogradF5GradInput,        //
-      &kConvWinogradStride2GradInput,   //
-      &kConvPointwiseGradInput,         //
-      &kConvPointwiseSpreadGradInput,   //
-      &kConvDirectGradInput,            //
-      &kConvIm2colGradInput,            //
+      &kConvDepthwiseStride2GradInput,   //
+      &kConvDepthwiseGradInput,          //
+      &kConvDepthwiseChannelsGradInput,  //
+      &kConvGroupedGradInput,            //
+      &kConvWinogradF2GradInput,         //
+      &kConvWinogradF3GradInput,         //
+      &kConvWinogradF4GradInput,         //
+      &kConvWinogradF5GradInput,         //
+      &kConvWinogradStride2GradInput,    //
+      &kConvPointwiseGradInput,          //
+      &kConvPointwiseSpreadGradInput,    //
+      &kConvDirectGradInput,             //
+      &kConvIm2colGradInput,             //
       &kConvReferenceGradInput,
   };
   static constexpr std::array kGradWeight{
