@@ -1,5 +1,7 @@
 #include "convoy/plan/conv_plan.h"
 
+#include <cmath>
+
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/storage.h"
@@ -14,6 +16,8 @@ namespace {
 // so many are assumed. (Small maps with many channels: F(4,3) is half as fast as F(2,3) with one sample, and nearly twice with 8.)
 constexpr double kSamplesPerPacking = 2;
 constexpr int64_t kTrainingSamples = 8;
+// In training a single sample counts, too: packing for it can take ten times as long as another algorithm. It weighs a third.
+constexpr double kSingleSample = 1.0 / 3;
 
 // The cheapest algorithm that can run the shape, or the fastest one if it is to be measured. The reference closes every list, so
 // there is one. shape must be essential().
@@ -38,8 +42,11 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
     double seconds = 0;
     if (reason == nullptr) {
       seconds = kernel->seconds(samples, machine);
-      if (packings > 0 && kernel->pack_seconds != nullptr) seconds += kernel->pack_seconds(sample, machine) * packings;
-      seconds /= share;
+      const double pack = packings > 0 && kernel->pack_seconds != nullptr ? kernel->pack_seconds(sample, machine) * packings : 0;
+      seconds = (seconds + pack) / share;
+      if (options.training && direction != Direction::kGradWeight) {
+        seconds = std::pow(kernel->seconds(sample, machine) + pack, kSingleSample) * std::pow(seconds, 1 - kSingleSample);
+      }
       const bool accurate = kernel->accuracy <= options.accuracy;
       if (accurate && (best == nullptr || seconds < best_seconds)) {
         best = kernel;

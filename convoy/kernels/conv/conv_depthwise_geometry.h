@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "convoy/kernels/conv/conv_kernel.h"
+#include "convoy/shape/taps.h"
 
 namespace convoy::kernels::depthwise {
 
@@ -70,13 +71,10 @@ struct AxisGeometry {
   }
   /// How many outputs and taps meet inside the input.
   double pairs() const {
-    const int64_t from = gradient ? output : input, to = gradient ? input : output;  // of the forward pass
+    const shape::Axis axis{.kernel_size = kernel, .stride = stride, .dilation = dilation, .pad_begin = pad};
     double count = 0;
     for (int64_t tap = 0; tap < kernel; ++tap) {
-      const int64_t at = tap * dilation - pad;  // position o stride + at meets o
-      const int64_t begin = at >= 0 ? 0 : (-at + stride - 1) / stride;
-      const int64_t end = from <= at ? 0 : std::min((from - at - 1) / stride + 1, to);
-      count += static_cast<double>(std::max<int64_t>(end - begin, 0));
+      count += static_cast<double>(shape::valid_outputs(tap, gradient ? output : input, gradient ? input : output, axis).size());
     }
     return count;
   }

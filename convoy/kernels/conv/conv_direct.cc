@@ -953,8 +953,16 @@ HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
   const double cut =
       p.cut ? static_cast<double>(direct::column_cost(p.axes[2], true)) / static_cast<double>(direct::column_cost(p.axes[2], false))
             : 1.0;
+  double lines = 1;  // of those that taps read, the share inside the source
+  for (size_t a = 0; a < 2; ++a) {
+    int64_t inside = 0;
+    for (int64_t k = 0; k < s.axes[a].kernel_size; ++k)
+      inside += shape::valid_outputs(k, s.input[a], s.output[a], s.axes[a]).size();
+    lines *= static_cast<double>(inside) / static_cast<double>(s.output[a] * s.axes[a].kernel_size);
+  }
   return static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
-         static_cast<double>(s.output_positions() * s.taps()) * all / exact * cut * (lanes == 8 && !p.pixel_lanes ? 1.1 : 1.0);
+         static_cast<double>(s.output_positions() * s.taps()) * lines * all / exact * cut *
+         (lanes == 8 && !p.pixel_lanes ? 1.1 : 1.0);
 }
 
 HWY_ATTR bool DirectPixelLanes(const ConvShape& s, Direction direction) { return MakePlan(s, direction).pixel_lanes; }
@@ -1023,8 +1031,11 @@ double seconds(const ConvShape& s, const Machine& m) {
   if (HWY_DYNAMIC_DISPATCH(DirectPixelLanes)(s, kDirection)) {
     copied = static_cast<double>(kDirection == Direction::kForward ? s.input_count() : s.output_count());
   }
-  const double products = HWY_DYNAMIC_DISPATCH(DirectProducts)(s, kDirection) / (fraction * m.flops_per_second);
-  return 2e-6 + (2 * products + copied * 0.22e-9 + HWY_DYNAMIC_DISPATCH(DirectTurns)(s, kDirection)) / m.threads;
+  // Where pixels are few the weight comes from the outer cache.
+  const double streamed = std::max(4 * static_cast<double>(s.weight_count()) - 512.0 * 1024.0, 0.0) / (2 * m.bytes_per_second);
+  const double products =
+      std::max(2 * HWY_DYNAMIC_DISPATCH(DirectProducts)(s, kDirection) / (fraction * m.flops_per_second), streamed);
+  return 2e-6 + (products + copied * 0.22e-9 + HWY_DYNAMIC_DISPATCH(DirectTurns)(s, kDirection)) / m.threads;
 }
 
 template <Direction kDirection>

@@ -6,6 +6,7 @@
 #include "convoy/kernels/conv/conv_depthwise_channels.h"
 #include "convoy/kernels/conv/conv_depthwise_stride2.h"
 #include "convoy/kernels/conv/conv_direct.h"
+#include "convoy/kernels/conv/conv_few_pixels.h"
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
@@ -40,6 +41,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradStride2Forward,    //
       &kConvPointwiseForward,          //
       &kConvDirectForward,             //
+      &kConvFewPixelsForward,          //
       &kConvIm2colForward,             //
       &kConvReferenceForward,
   };
@@ -56,6 +58,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvPointwiseGradInput,          //
       &kConvPointwiseSpreadGradInput,    //
       &kConvDirectGradInput,             //
+      &kConvFewPixelsGradInput,          //
       &kConvIm2colGradInput,             //
       &kConvReferenceGradInput,
   };
