@@ -71,7 +71,7 @@ double seconds(const ConvShape& s, const Machine& m) {
                        (g.strided() && narrow && g.d.kernel > 1 ? 80e-9 * static_cast<double>(g.sources * g.d.kernel) : 0);
   // The tiles hold one result channel: where channels share their inputs they read those again for each (the first layer of
   // ResNet-50 took 2.0 ms where conv_direct takes 1.0).
-  const double shared = s.groups == 1 && s.in_channels > 1 && s.out_channels > 1 ? 1.5 : 1;
+  const double shared = s.groups == 1 && s.in_channels > 1 && s.out_channels > 1 ? (g.d.kernel > 1 ? 2.2 : 1.5) : 1;
   // Lines look up, and copy, every row of every source, and their sums come from the outer cache.
   const double rows = lines && g.sources > 1 ? planes * static_cast<double>(g.d.output * g.h.output * g.sources) *
                                                    static_cast<double>(g.d.kernel * g.h.kernel)

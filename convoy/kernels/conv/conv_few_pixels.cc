@@ -443,7 +443,9 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double sums =
       forward ? number(s.out_channels * pixels) * number((z.depth + few_pixels::kDepth - 1) / few_pixels::kDepth) : 0;
   const double patches = number(pixels * s.groups * z.depth);
-  const double cycles = vectors * (number(pixels) * 1.15 + tiles * 1.2) + sums * 14 + patches * 2.0;
+  const double rows = forward ? number((z.outs + few_pixels::kRows - 1) / few_pixels::kRows) : number(z.outs) / 4;
+  const double calls = number(s.groups) * (rows * tiles * 80 + number(pixels) * 60);
+  const double cycles = vectors * (number(pixels) * 1.15 + tiles * 1.2) + sums * 14 + patches * 2.0 + calls;
   const double streamed = std::max(4 * number(s.weight_count()) - 512.0 * 1024.0, 0.0);
   return 2e-6 + std::max(cycles / 3e9 * 96e9 / m.flops_per_second, streamed / (2.5 * m.bytes_per_second)) / m.threads;
 }

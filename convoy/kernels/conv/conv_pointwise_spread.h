@@ -1,5 +1,5 @@
-// The input gradient of a strided convolution with one tap (a transposed convolution's forward pass): what the same layer without a
-// stride gives, with zeros between.
+// The input gradient (a transposed convolution's forward pass) of a strided convolution with one tap, or of one with few input
+// channels: what every result pixel gives back through every tap, put or added to its place.
 #pragma once
 
 #include "convoy/kernels/conv/conv_kernel.h"

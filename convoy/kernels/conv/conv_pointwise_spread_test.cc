@@ -16,12 +16,27 @@ ConvShape parse(const char* text) { return *shape::parse_descriptor(text); }
 TEST(ConvPointwiseSpread, MatchesTheReference) {
   const ConvKernel* const kernel = &kConvPointwiseSpreadGradInput;
   for (const char* text : {
-           "n2 ic40 oc48 i14 k1 s2", "n1 ic64 oc33 i57 k1 s2", "n1 ic3 oc17 ih9 iw131 k1 s2",  // vectors, tails
-           "n3 ic16 oc20 ih9 iw31 k1 sh3 sw1", "n1 ic5 oc9 i50 k1 s3", "n2 ic8 oc8 i20 k1 sh1 sw2",
-           "n7 ic300 oc40 i59 k1 s2",                             // chunks of images, the last one smaller
-           "n4 ic24 oc36 g3 i10 k1 s2", "n5 ic24 oc36 i6 k1 s2",  // groups; maps that are folded
-           "n2 ic10 oc40 id3 ih5 iw7 k1 s2", "n2 ic6 oc40 iw2000 k1 s4",
+           "n2 ic40 oc48 i14 k1 s2",
+           "n1 ic64 oc33 i57 k1 s2",
+           "n1 ic3 oc17 ih9 iw131 k1 s2",  // vectors, tails
+           "n3 ic16 oc20 ih9 iw31 k1 sh3 sw1",
+           "n1 ic5 oc9 i50 k1 s3",
+           "n2 ic8 oc8 i20 k1 sh1 sw2",
+           "n7 ic300 oc40 i59 k1 s2",  // chunks of images, the last one smaller
+           "n4 ic24 oc36 g3 i10 k1 s2",
+           "n5 ic24 oc36 i6 k1 s2",  // groups; maps that are folded
+           "n2 ic10 oc40 id3 ih5 iw7 k1 s2",
+           "n2 ic6 oc40 iw2000 k1 s4",
            "n1 ic6 oc7 i9 k1 s5",  // five positions behind the last value
+           "n2 ic1 oc40 i13 k7 s2",
+           "n3 ic3 oc17 ih9 iw50 k3 p1",
+           "n2 ic17 oc9 i20 k2 s2 p1 d3",  // several taps
+           "n1 ic5 oc8 ih12 iw30 kh3 kw5 sh1 sw3 p2:1",
+           "n2 ic6 oc12 g3 i11 k3 s2 p1",
+           "n1 ic2 oc8 i6 k3 p8",
+           "n2 ic2 oc30 id5 ih6 iw7 k3 s2 p1",
+           "n2 ic3 oc16 iw60 kw5 sw4 pw2 dw2",
+           "n3 ic30 oc5 i34 k5",
        }) {
     const ConvShape s = parse(text);
     ASSERT_EQ(kernel->refuse(s), nullptr) << text;
@@ -35,10 +50,10 @@ TEST(ConvPointwiseSpread, MatchesTheReference) {
 
 TEST(ConvPointwiseSpread, RefusesWhatItDoesNotSpread) {
   const auto refuse = kConvPointwiseSpreadGradInput.refuse;
-  EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k3 s2")), "needs a kernel of one tap");
+  EXPECT_STREQ(refuse(parse("ic65 oc4 i20 k3 s2")), "needs few input channels per group, or one tap");
   EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1")), "needs a stride: without one nothing is spread");
   EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1 s2 p1")), "needs no padding");
-  EXPECT_STREQ(refuse(parse("ic100 oc4 i400 k1 s2")), "an image without its zeros takes more than 4 MB");
+  EXPECT_STREQ(refuse(parse("ic100 oc4 i400 k1 s2")), "what an image's pixels give back takes more than 4 MB");
 }
 
 }  // namespace
