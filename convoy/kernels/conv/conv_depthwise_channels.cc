@@ -350,7 +350,12 @@ double seconds(const ConvShape& s, const Machine& m) {
   const depthwise::Geometry g = depthwise::geometry(s, kDirection);
   const double turned = number(g.input_positions() + g.output_positions() + g.taps());
   const double row_taps = g.d.pairs() * g.h.pairs(), rows = number(g.d.output * g.h.output);
-  const double cycles = turned * number(lanes) * 0.55 + row_taps * (g.w.pairs() * 1.5 + 8) + rows * number(g.phases()) * 12 + 350;
+  double runs = number(g.phases());  // of columns with the same taps: they are short at the borders, and wait for their own sums
+  for (int64_t k = 0; k < s.axes[2].kernel_size; ++k) {
+    const shape::Range inside = shape::valid_outputs(k, s.input[2], s.output[2], s.axes[2]);
+    runs += (inside.begin > 0 ? 1 : 0) + (inside.end < s.output[2] ? 1 : 0);
+  }
+  const double cycles = turned * number(lanes) * 0.6 + row_taps * (g.w.pairs() * 1.5 + 8) + rows * runs * 40 + 350;
   return 1e-6 + number(blocks) * cycles / 3e9 * 96e9 / m.flops_per_second / m.threads;
 }
 
