@@ -18,6 +18,7 @@
 #include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/conv/winograd_scheme.h"
 #include "convoy/kernels/conv/winograd_tiling.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -115,7 +116,8 @@ HWY_ATTR void SpreadCalled(const Doubles* g, Steps from, Doubles* u, Steps to, i
 }
 
 // packed[group][pair of vectors of results][point][slice][channel][vector][lane]; the last pair may be a single.
-inline constexpr int64_t kChannels = 16;  // of a task
+inline constexpr int64_t kChannels = 16;       // of a task
+inline constexpr int64_t kStreamed = 4 << 20;  // floats of a packed weight that goes past the caches, at least
 inline constexpr int kTapArea = winograd::kMostTaps * winograd::kMostTaps;
 inline constexpr int kPointArea = winograd::kMostPoints * winograd::kMostPoints;
 inline constexpr int kKernelArea = 36;  // 6x6 at a stride of 2
@@ -129,6 +131,8 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
   const int64_t vectors = p.vectors(lanes), pairs = (vectors + 1) / 2, depth = p.depth();
   const int64_t parts = (p.channels + kChannels - 1) / kChannels;
   const int64_t area = p.h.kernel * p.w.kernel, taps = p.d.points * area;
+  const bool streamed = p.groups * vectors * lanes * all_points * depth >= kStreamed &&
+                        reinterpret_cast<uintptr_t>(packed) % (hn::Lanes(Full()) * sizeof(float)) == 0;
   parallel_for(p.groups * pairs * parts, [&](int64_t task) HWY_ATTR {
     const Full d;
     const Wide wide;
@@ -173,10 +177,18 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
           }
           // Whole lines at once: the points lie far apart, in few sets of the cache.
           float* const out = to + (slice * p.channels + channel) * width + v;
-          for (int64_t i = 0; i < all_points; ++i) hn::StoreU(hn::Load(d, points + i * lanes), d, out + i * depth * width);
+          for (int64_t i = 0; i < all_points; ++i) {
+            const auto point = hn::Load(d, points + i * lanes);
+            if (streamed) {
+              hn::Stream(point, d, out + i * depth * width);
+            } else {
+              hn::StoreU(point, d, out + i * depth * width);
+            }
+          }
         }
       }
     }
+    if (streamed) hwy::FlushStream();
   });
 }
 
