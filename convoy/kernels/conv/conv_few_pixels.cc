@@ -445,8 +445,10 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double patches = number(pixels * s.groups * z.depth);
   const double rows = forward ? number((z.outs + few_pixels::kRows - 1) / few_pixels::kRows) : number(z.outs) / 4;
   const double calls = number(s.groups) * (rows * tiles * 80 + number(pixels) * 60);
-  const double copied = 1.5 + 4 / number(s.axes[2].kernel_size);  // a patch's values, which follow each other along a kernel row
-  const double cycles = vectors * (number(pixels) * 1.15 + tiles * 1.2) + sums * 14 + patches * copied + calls;
+  // A patch's values follow each other along a kernel row; in a gradient they are added to planes that were filled before.
+  const double copied = (forward ? 1.5 : 2.0) + (forward ? 4.0 : 16.0) / number(s.axes[2].kernel_size);
+  const double cycles = vectors * (number(pixels) * 1.15 + tiles * 1.2) + sums * 14 + patches * copied + calls +
+                        (forward ? 0.0 : 0.5 * number(s.input_count()));
   const double streamed = std::max(4 * number(s.weight_count()) - 512.0 * 1024.0, 0.0);
   return 2e-6 + std::max(cycles / 3e9 * 96e9 / m.flops_per_second, streamed / (2.5 * m.bytes_per_second)) / m.threads;
 }
