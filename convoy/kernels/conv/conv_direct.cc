@@ -1034,8 +1034,16 @@ double seconds(const ConvShape& s, const Machine& m) {
   if (HWY_DYNAMIC_DISPATCH(DirectPixelLanes)(s, kDirection)) {
     copied = static_cast<double>(kDirection == Direction::kForward ? s.input_count() : s.output_count());
   }
-  // Where pixels are few the weight comes from the outer cache.
-  const double streamed = std::max(4 * static_cast<double>(s.weight_count()) - 512.0 * 1024.0, 0.0) / (2 * m.bytes_per_second);
+  // Where pixels are few the weight comes from the outer cache: that of the taps that read something.
+  double weights = static_cast<double>(s.weight_count());
+  for (size_t a = 0; a < 3; ++a) {
+    int64_t used = 0;
+    for (int64_t k = 0; k < s.axes[a].kernel_size; ++k) {
+      used += shape::valid_outputs(k, s.input[a], s.output[a], s.axes[a]).empty() ? 0 : 1;
+    }
+    weights *= static_cast<double>(used) / static_cast<double>(s.axes[a].kernel_size);
+  }
+  const double streamed = std::max(4 * weights - 512.0 * 1024.0, 0.0) / (2 * m.bytes_per_second);
   const double products =
       std::max(2 * HWY_DYNAMIC_DISPATCH(DirectProducts)(s, kDirection) / (fraction * m.flops_per_second), streamed);
   return 2e-6 + (products + copied * 0.22e-9 + HWY_DYNAMIC_DISPATCH(DirectTurns)(s, kDirection)) / m.threads;

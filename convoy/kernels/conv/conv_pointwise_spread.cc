@@ -93,7 +93,7 @@ HWY_EXPORT(AddTaps);
 namespace {
 
 constexpr int64_t kCompactBytes = int64_t{2} << 20;  // of the images that are computed before they are spread
-constexpr int64_t kMostChannels = 64;                // with several taps
+constexpr int64_t kMostChannels = 256;               // with several taps
 constexpr int64_t kMostBytes = int64_t{4} << 20;     // of a single one
 
 // The layer on result pixels, with an input channel for every tap.

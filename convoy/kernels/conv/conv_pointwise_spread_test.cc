@@ -50,7 +50,7 @@ TEST(ConvPointwiseSpread, MatchesTheReference) {
 
 TEST(ConvPointwiseSpread, RefusesWhatItDoesNotSpread) {
   const auto refuse = kConvPointwiseSpreadGradInput.refuse;
-  EXPECT_STREQ(refuse(parse("ic65 oc4 i20 k3 s2")), "needs few input channels per group, or one tap");
+  EXPECT_STREQ(refuse(parse("ic257 oc4 i20 k3 s2")), "needs few input channels per group, or one tap");
   EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1")), "needs a stride: without one nothing is spread");
   EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1 s2 p1")), "needs no padding");
   EXPECT_STREQ(refuse(parse("ic100 oc4 i400 k1 s2")), "what an image's pixels give back takes more than 4 MB");
