@@ -224,7 +224,7 @@ LayerQuestion read_question(const LayerWords& words) {
 
 std::vector<int64_t> read_sizes(const std::string& option, const std::string& text, int rank) {
   std::vector<int64_t> values = numbers(text);
-  if (values.size() == 1) values.assign(static_cast<size_t>(rank), values[0]);
+  if (values.size() == 1) values = std::vector(static_cast<size_t>(rank), values[0]);  // assign() may not be given an element
   if (values.size() != static_cast<size_t>(rank)) refuse_sizes(option, text, rank, false);
   return values;
 }

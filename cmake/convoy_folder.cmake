@@ -20,6 +20,9 @@ function(convoy_compile_options target)
   target_compile_options(${target} PRIVATE ${CONVOY_WARNINGS} -ffp-contract=off
                          $<$<CONFIG:Release>:-ffunction-sections> $<$<CONFIG:Release>:-fdata-sections>)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  if(EMSCRIPTEN)
+    target_compile_options(${target} PRIVATE -include ${PROJECT_SOURCE_DIR}/cmake/wasm/libcxx13.h)
+  endif()
   if(CONVOY_SANITIZE)
     target_compile_options(${target} PUBLIC -fsanitize=${CONVOY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     # AddressSanitizer does not see an index between a vector's size and its capacity.
@@ -35,13 +38,26 @@ function(convoy_test_program target)
   target_link_libraries(${target} PRIVATE convoy_static GTest::gtest GTest::gtest_main)
 endfunction()
 
-# convoy_folder(NAME [OPTIMIZE flag] [INTERNAL] [TOOL] [LIBRARIES lib...]): all .cc files below the current folder that are not
-# tests; LIBRARIES stay private. OPTIMIZE replaces Release's -O3: -Os for folders whose code runs once a call, not once an element,
+# Each test of a test program by itself, as PREFIX.suite.test; where programs run in an emulator that takes long to start, all at once.
+# Further arguments as gtest_discover_tests takes them.
+function(convoy_discover_tests target prefix)
+  if(NOT CMAKE_CROSSCOMPILING)
+    gtest_discover_tests(${target} TEST_PREFIX ${prefix}. DISCOVERY_TIMEOUT 60 ${ARGN})
+  elseif(NOT TEST ${target})
+    add_test(NAME ${target} COMMAND ${target} --gtest_brief=1)
+  endif()
+endfunction()
+
+# convoy_folder(NAME [OPTIMIZE flag] [INTERNAL] [TOOL] [WITHOUT file...] [LIBRARIES lib...]): all .cc files below the current folder,
+# but for those of WITHOUT, that are not tests; LIBRARIES stay private. OPTIMIZE replaces Release's -O3: -Os for folders whose code runs once a call, not once an element,
 # which halves their size. INTERNAL folders' headers are not installed, nor their symbols exported. TOOL folders serve the command
 # line tool and the tests, and are not part of the installed library.
 function(convoy_folder name)
-  cmake_parse_arguments(ARG "INTERNAL;TOOL" "OPTIMIZE" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "INTERNAL;TOOL" "OPTIMIZE" "WITHOUT;LIBRARIES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
+  foreach(file IN LISTS ARG_WITHOUT)
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  endforeach()
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")

@@ -22,6 +22,13 @@ namespace {
 
 constexpr int kMostThreads = 1024;
 
+// WebAssembly has threads only where a page's server allows them (COOP and COEP): whatever count is set, one works there.
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+constexpr bool kThreads = false;
+#else
+constexpr bool kThreads = true;
+#endif
+
 // The number of CPUs that the control group's quota allows, rounded up; 0 if there is no limit. cgroup v2, then v1.
 int quota_cpus() {
   double quota = 0, period = 0;
@@ -38,9 +45,11 @@ int quota_cpus() {
 }
 
 int affinity_cpus() {
+#ifdef __linux__
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
@@ -225,6 +234,7 @@ std::atomic<int>& thread_setting() {
 
 int available_threads() {
   static const int count = [] {
+    if (!kThreads) return 1;
     const int cpus = affinity_cpus();
     const int quota = quota_cpus();
     return quota > 0 ? std::min(cpus, quota) : cpus;
@@ -232,7 +242,7 @@ int available_threads() {
   return count;
 }
 
-int num_threads() { return thread_setting().load(std::memory_order_relaxed); }
+int num_threads() { return kThreads ? thread_setting().load(std::memory_order_relaxed) : 1; }
 
 void set_num_threads(int threads) {
   if (threads < 0 || threads > kMostThreads) {
@@ -247,7 +257,7 @@ namespace detail {
 
 void run_tasks(int64_t tasks, TaskFunction function, void* context) {
   const bool nested = inside_task;
-  if (!nested && tasks > 1 && num_threads() > 1) {
+  if (kThreads && !nested && tasks > 1 && num_threads() > 1) {
     Job job(tasks, function, context);
     inside_task = true;
     const bool done = pool().run(job);

@@ -7,7 +7,7 @@
 namespace convoy {
 
 /// Threads that parallel_for uses: as many as the process may run on (affinity and the container's CPU quota), or what
-/// set_num_threads said, or the environment variable CONVOY_NUM_THREADS.
+/// set_num_threads said, or the environment variable CONVOY_NUM_THREADS. Always 1 in WebAssembly.
 int num_threads();
 
 /// Sets the thread count; 0 returns to the default. Throws ValueError below 0 or above 1024.

@@ -161,13 +161,13 @@ void charge(const Account& account, int64_t bytes) {
   }
 }
 
-std::shared_ptr<void> allocate_block(size_t bytes, bool for_reuse) {
+std::shared_ptr<void> allocate_block(uint64_t bytes, bool for_reuse) {
   const auto fail = [bytes] {
     throw Error("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes",
                 "use smaller sizes, fewer at a time, or a smaller batch");
   };
   if (bytes > (SIZE_MAX >> 2)) fail();
-  const size_t size = block_bytes(bytes);
+  const size_t size = block_bytes(static_cast<size_t>(bytes));
   const auto charged = static_cast<int64_t>(size);
   charge(current_account, charged);
   bool kept = CONVOY_CACHE_MEMORY && for_reuse && size >= kSmallestKept && size <= kLargestKept;
@@ -196,8 +196,8 @@ MemoryBudget::~MemoryBudget() { current_account = account_->outer; }
 int64_t MemoryBudget::used_bytes() const { return account_->used; }
 int64_t MemoryBudget::peak_bytes() const { return account_->peak; }
 
-std::shared_ptr<void> allocate(size_t bytes) { return allocate_block(bytes, true); }
-std::shared_ptr<void> allocate_once(size_t bytes) { return allocate_block(bytes, false); }
+std::shared_ptr<void> allocate(uint64_t bytes) { return allocate_block(bytes, true); }
+std::shared_ptr<void> allocate_once(uint64_t bytes) { return allocate_block(bytes, false); }
 
 void release_cached_memory() {
   cache().clear();

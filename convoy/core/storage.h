@@ -3,18 +3,20 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace convoy {
 
 inline constexpr size_t kAlignment = 64;
 
-/// `bytes` of uninitialised memory aligned to kAlignment; released when the last handle goes. Throws Error when there is none:
+/// `bytes` of uninitialised memory aligned to kAlignment; released when the last handle goes. Throws Error when there is none, or
+/// more are asked for than an address can count:
 /// "not enough memory: tried to allocate N bytes".
-std::shared_ptr<void> allocate(size_t bytes);
+std::shared_ptr<void> allocate(uint64_t bytes);
 /// The same, given back to the operating system when the last handle goes: for what lives long and is not asked for again, as the
 /// weights of a model.
-std::shared_ptr<void> allocate_once(size_t bytes);
+std::shared_ptr<void> allocate_once(uint64_t bytes);
 /// What a block of `bytes` really takes, for sums of memory that are to be true.
 size_t block_bytes(size_t bytes);
 

@@ -57,7 +57,7 @@ TEST(Storage, LivingBlocksNeverOverlap) {
 }
 
 TEST(Storage, TooMuchMemoryIsAnErrorWithTheNumber) {
-  for (const size_t bytes : {size_t{1} << 60, std::numeric_limits<size_t>::max(), std::numeric_limits<size_t>::max() - 63}) {
+  for (const uint64_t bytes : {uint64_t{1} << 60, uint64_t{SIZE_MAX}, uint64_t{SIZE_MAX} - 63}) {
     try {
       (void)allocate(bytes);
       FAIL() << bytes;
@@ -164,7 +164,7 @@ TEST(Workspace, ZeroBytesAreLegal) {
   EXPECT_EQ(padded_bytes(65), 128u);
 }
 
-TEST(Workspace, TooMuchMemoryIsAnError) { EXPECT_THROW(Workspace(size_t{1} << 60), Error); }
+TEST(Workspace, TooMuchMemoryIsAnError) { EXPECT_THROW(Workspace(SIZE_MAX / 2), Error); }
 
 }  // namespace
 }  // namespace convoy

@@ -50,7 +50,7 @@ Tensor Tensor::empty(Shape shape, DType dtype) {
   t.numel_ = convoy::numel(shape);
   t.shape_ = std::move(shape);
   t.dtype_ = dtype;
-  t.storage_ = allocate(t.nbytes());
+  t.storage_ = allocate(static_cast<uint64_t>(t.numel_) * element_size(dtype));  // nbytes() fits an address only afterwards
   t.data_ = t.storage_.get();
   return t;
 }

@@ -19,12 +19,6 @@ struct GzipReader::State {
   bool done = false;
 };
 
-bool is_gzip(const ByteSource& source) {
-  uint8_t start[2] = {};
-  if (source.size() >= sizeof start) source.read(0, start, sizeof start);
-  return start[0] == 0x1f && start[1] == 0x8b;
-}
-
 GzipReader::GzipReader(const ByteSource& source) : state_(std::make_unique<State>(source)) {
   constexpr int kGzip = 16;  // asks zlib for the header and checksum of gzip
   if (inflateInit2(&state_->stream, MAX_WBITS + kGzip) != Z_OK) throw std::bad_alloc();

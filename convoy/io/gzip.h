@@ -10,7 +10,11 @@
 namespace convoy::io {
 
 /// True if the source begins as gzip files do.
-bool is_gzip(const ByteSource& source);
+inline bool is_gzip(const ByteSource& source) {
+  uint8_t start[2] = {};
+  if (source.size() >= sizeof start) source.read(0, start, sizeof start);
+  return start[0] == 0x1f && start[1] == 0x8b;
+}
 
 /// Unpacks a gzip file piece by piece.
 /// Errors: FileError "PATH: ..." for a truncated or broken stream, a wrong checksum included.

@@ -48,6 +48,8 @@ const char* TargetName() {
   return "AVX2";
 #elif HWY_TARGET == HWY_NEON
   return "NEON";
+#elif HWY_TARGET == HWY_WASM
+  return "WASM";
 #else
   return "scalar";
 #endif

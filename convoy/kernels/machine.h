@@ -13,7 +13,7 @@ struct Machine {
   size_t l2_bytes = size_t{1} << 20;
 };
 
-/// The instruction set that the kernels use, in words: "AVX-512", "AVX2", "scalar", "NEON". Chosen at the first call from what the
+/// The instruction set that the kernels use: "AVX-512", "AVX2", "scalar", "NEON", "WASM". Chosen at the first call from what the
 /// processor has, or by the environment variable CONVOY_SIMD=avx512|avx2|scalar (an unknown or unsupported name is ignored).
 const char* simd_name();
 

@@ -373,7 +373,7 @@ class Builder {
     const bool maximum = layer.type().rfind("AdaptiveMax", 0) == 0;
     const int n = layer.rank();
     AdaptiveSize sizes = layer.options().output_size.sizes();
-    if (sizes.size() == 1 && n > 1) sizes.assign(static_cast<size_t>(n), sizes[0]);
+    if (sizes.size() == 1 && n > 1) sizes = AdaptiveSize(static_cast<size_t>(n), sizes[0]);
     if (std::all_of(sizes.begin(), sizes.end(), [](const auto& size) { return size == 1; }))
       return node(maximum ? "GlobalMaxPool" : "GlobalAveragePool", {x});
     std::vector<int64_t> kernel;

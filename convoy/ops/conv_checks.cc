@@ -57,7 +57,7 @@ void check_weight_has_axes(const Shape& weight) {
 std::vector<int64_t> expand(const IntList& list, const char* name, int rank, const Shape& weight) {
   std::vector<int64_t> values = list.single() ? std::vector<int64_t>(static_cast<size_t>(rank), list.values()[0]) : list.values();
   const size_t dim = weight.size() - 2;
-  if (values.size() == 1) values.assign(dim, values[0]);
+  if (values.size() == 1) values = std::vector(dim, values[0]);  // assign() may not be given an element
   if (values.size() != dim) {
     throw ShapeMismatch(std::string("expected ") + name + " to be a single integer value or a list of " +
                             str(static_cast<int64_t>(dim)) + " values to match the convolution dimensions, but got " + name + "=" +

@@ -1,6 +1,7 @@
 #include "convoy/plan/conv_plan.h"
 
 #include <cmath>
+#include <cstdint>
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
@@ -33,6 +34,10 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
   const double share = direction == Direction::kGradWeight ? 1 : static_cast<double>(samples.batch);
   const double packings = options.training ? 1 : options.packed ? 0 : 1 / kSamplesPerPacking;
   const kernels::Machine& machine = kernels::nominal_machine();
+  // Sizes in memory must not wrap around where addresses have 32 bits: F(6,3) packs a weight into 7 times its bytes, and padding
+  // adds some.
+  constexpr uint64_t kMostPacked = 16;
+  const bool too_large = shape.taps() > 1 && static_cast<uint64_t>(shape.weight_count()) * sizeof(float) > SIZE_MAX / kMostPacked;
   const bool measure = options.measured && options.algorithm.empty();
   std::vector<ConvCandidate> own;
   if (measure && candidates == nullptr) candidates = &own;
@@ -40,6 +45,8 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
   double best_seconds = 0;
   for (const kernels::ConvKernel* kernel : kernels::conv_kernels(direction)) {
     const char* reason = kernel->refuse(sample);
+    if (too_large && reason == nullptr && kernel->pack != nullptr)
+      reason = "needs a smaller weight: packed it may pass what addresses reach";
     double seconds = 0;
     if (reason == nullptr) {
       seconds = kernel->seconds(samples, machine);

@@ -3,7 +3,7 @@
 
 namespace convoy::plan {
 
-/// The instruction set that the kernels use: "AVX-512", "AVX2", "NEON" or "scalar".
+/// The instruction set that the kernels use: "AVX-512", "AVX2", "NEON", "WASM" or "scalar".
 const char* simd_name();
 
 }  // namespace convoy::plan

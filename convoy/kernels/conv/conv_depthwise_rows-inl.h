@@ -208,8 +208,8 @@ struct FirstLanes {
 // v between low and high; a NaN stays.
 template <class V>
 HWY_INLINE V Limited(V v, V low, V high) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-  return hn::Min(high, hn::Max(low, v));  // x86 returns the second operand where one is NaN
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
+  return hn::Min(high, hn::Max(low, v));  // they return the second operand where one is NaN
 #else
   const V y = hn::IfThenElse(hn::Lt(v, low), low, v);
   return hn::IfThenElse(hn::Gt(y, high), high, y);

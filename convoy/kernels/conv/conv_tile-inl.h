@@ -196,14 +196,14 @@ HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* from, int64_t stride) {
 
 // Of a NaN and of equals x86 takes the second operand; elsewhere a NaN fails the comparison. So a NaN stays, and a zero's sign.
 HWY_INLINE Floats AtLeast(Floats v, Floats low) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
   return hn::Max(low, v);
 #else
   return hn::IfThenElse(hn::Lt(v, low), low, v);
 #endif
 }
 HWY_INLINE Floats AtMost(Floats v, Floats high) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
   return hn::Min(high, v);
 #else
   return hn::IfThenElse(hn::Gt(v, high), high, v);

@@ -71,7 +71,7 @@ void Forward(Activation kind, float a, float b, const float* x, float* y, int64_
   };
   switch (kind) {
     case Activation::kRelu:
-      return map([](auto d, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v); });
+      return map([](auto d, auto v) HWY_ATTR { return NotBelow(d, 0.0f, v); });
     case Activation::kRelu6:
       return map([](auto d, auto v) HWY_ATTR { return Clamp(d, v, 0.0f, 6.0f); });
     case Activation::kLeakyRelu:

@@ -26,10 +26,10 @@ HWY_INLINE V ScaleByPowerOfTwo(D d, V p, V n) {
   return hn::Mul(hn::Mul(p, first), hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::Sub(whole, half), bias))));
 }
 
-// max(limit, x) and min(limit, x) that keep a NaN in x, as x86's instructions do, whose second operand wins; Arm's take the number.
+// max(limit, x) and min(limit, x) that keep a NaN and a zero's sign: x86 and WebAssembly take the second operand, Arm a number.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V NotBelow(D d, float limit, V x) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
   return hn::Max(hn::Set(d, limit), x);
 #else
   return hn::IfThenElse(hn::Lt(x, hn::Set(d, limit)), hn::Set(d, limit), x);
@@ -37,7 +37,7 @@ HWY_INLINE V NotBelow(D d, float limit, V x) {
 }
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V NotAbove(D d, float limit, V x) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
   return hn::Min(hn::Set(d, limit), x);
 #else
   return hn::IfThenElse(hn::Gt(x, hn::Set(d, limit)), hn::Set(d, limit), x);
