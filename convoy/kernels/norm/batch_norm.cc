@@ -1,15 +1,11 @@
 // One sweep per channel: its statistics are taken and its values normalised while they lie in the second-level cache, so that
 // memory is read once and written once, backward too (the gradient, the input and, with a residual, the output read once).
 // 8 images of ResNet-50, 56 planes of 64 to 2048 channels, two cores, in separate passes normalisation, ReLU and additions
-// took 172 of a training step's 940 ms.
+// took 172 of a training step's 940 ms. Stores past the caches gained nothing that could be told from noise in a training step.
 //
-// What bounds it is memory: while a channel's results are written the next one's values are asked for, and large results go past
-// the caches, which saves reading their lines before (backward of 256 channels of 56x56 with a residual 4.2 -> 2.8 ms; results of
-// a few MB are better off in the outer cache, where the next layer finds them).
-//
-// Sums of a channel are those of its parts, which depend on the shape alone, in order. Inside of a part chains of at most 16 values
-// a lane are added in float32 and their sums in double; the mean is added in double from the start, and deviations are taken from
-// the part's mean, not from a value that may lie far off.
+// Sums are double, taken over parts of a channel that depend on the shape alone and added in order. The deviations' squares come
+// from one pass, around a value K of the part itself: sum (x - K)^2 - (sum (x - K))^2 / n. Since n * variance >= (mean - K)^2 / 2,
+// the subtraction loses at most some n * 2^-53 of the variance.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/norm/batch_norm.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -22,7 +18,6 @@
 
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/masked-inl.h"
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_NORM_BATCH_NORM_PARTS
@@ -30,9 +25,10 @@
 namespace convoy::kernels {
 namespace {
 
-constexpr int64_t kPart = 32768;        // values per part, about
-constexpr int64_t kGrain = 16384;       // values per task, at least
-constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
+constexpr int64_t kPart = 32768;   // values per part, about
+constexpr int64_t kGrain = 16384;  // values per task, at least
+// How far the first pass asks ahead: a core that reads one or two streams waits for memory, 15 % of forward and backward.
+constexpr int64_t kAhead = 1024;
 
 // A part is a range of segments; a segment is a plane, or a piece of one of at most kPart values.
 struct Parts {
@@ -78,95 +74,40 @@ using D64 = hn::ScalableTag<double>;
 using DF = hn::ScalableTag<float>;
 using DH = hn::Rebind<float, D64>;  // as many floats as doubles fit a vector
 
-// A sum of float32 vectors: short chains in float32, added up in double.
-struct WideSum {
-  hn::Vec<D64> sum;
+HWY_INLINE double Total(hn::Vec<D64> a, hn::Vec<D64> b) { return hn::GetLane(hn::SumOfLanes(D64(), hn::Add(a, b))); }
 
-  HWY_INLINE void Add(hn::Vec<DF> chain) {
-#if HWY_TARGET == HWY_SCALAR
-    sum = hn::Add(sum, hn::PromoteTo(D64(), chain));
-#else
-    sum = hn::Add(sum, hn::PromoteTo(D64(), hn::LowerHalf(DH(), chain)));
-    sum = hn::Add(sum, hn::PromoteTo(D64(), hn::UpperHalf(DH(), chain)));
-#endif
-  }
-  HWY_INLINE double Total() const { return hn::GetLane(hn::SumOfLanes(D64(), sum)); }
-};
-
-// Values of a chain, which is added in two halves.
-HWY_INLINE int64_t ChainValues() { return 16 * static_cast<int64_t>(hn::Lanes(DF())); }
-
-// All lanes, also of results that go past the caches, or the first of a run's last vector: zeros are read beyond.
-struct Whole {
-  HWY_INLINE hn::Vec<DF> Load(const float* p) const { return hn::LoadU(DF(), p); }
-  HWY_INLINE void Store(hn::Vec<DF> v, float* p) const { hn::StoreU(v, DF(), p); }
-};
-struct Streamed : Whole {
-  HWY_INLINE void Store(hn::Vec<DF> v, float* p) const { hn::Stream(v, DF(), p); }
-};
-struct Rest {
-  hn::Mask<DF> mask;
-  explicit HWY_INLINE Rest(int64_t count) : mask(hn::FirstN(DF(), static_cast<size_t>(count))) {}
-  HWY_INLINE hn::Vec<DF> Load(const float* p) const { return LoadMasked(mask, DF(), p); }
-  HWY_INLINE void Store(hn::Vec<DF> v, float* p) const { StoreMasked(v, mask, DF(), p); }
-};
-
-// Whether a run's results at p are streamed: the instruction needs whole vectors' addresses.
-HWY_INLINE bool Streams(const BatchNormShape& s, const float* p) {
-  return s.batch * s.channels * s.length >= kStreamed && reinterpret_cast<uintptr_t>(p) % (hn::Lanes(DF()) * sizeof(float)) == 0;
-}
-
-// Asks for what will be read soon, into the second-level cache.
-HWY_INLINE void AskFor(const float* p) { __builtin_prefetch(p, 0, 2); }
-
-// The residual is read next.
-void PartMoments(const BatchNormShape& s, int64_t part, const float* x, const float* residual, Moments* result) {
-  const auto n = static_cast<int64_t>(hn::Lanes(D64())), lanes = static_cast<int64_t>(hn::Lanes(DF()));
+void PartMoments(const BatchNormShape& s, int64_t part, const float* x, Moments* result) {
+  const auto n = static_cast<int64_t>(hn::Lanes(D64()));
+  float pivot = 0;
   int64_t count = 0;
-  auto sum0 = hn::Zero(D64()), sum1 = sum0;
+  auto sum0 = hn::Zero(D64()), sum1 = sum0, squares0 = sum0, squares1 = sum0;
   for (Run run(s, part); run.next();) {
     const float* p = x + run.at;
     const int64_t length = run.length;
+    if (count == 0) pivot = *p;
     count += length;
+    const auto pivots = hn::Set(D64(), static_cast<double>(pivot));
     int64_t i = 0;
     for (; i + 2 * n <= length; i += 2 * n) {
-      sum0 = hn::Add(sum0, hn::PromoteTo(D64(), hn::LoadU(DH(), p + i)));
-      sum1 = hn::Add(sum1, hn::PromoteTo(D64(), hn::LoadU(DH(), p + i + n)));
+      __builtin_prefetch(p + i + kAhead);
+      const auto v0 = hn::PromoteTo(D64(), hn::LoadU(DH(), p + i)), v1 = hn::PromoteTo(D64(), hn::LoadU(DH(), p + i + n));
+      const auto d0 = hn::Sub(v0, pivots), d1 = hn::Sub(v1, pivots);
+      sum0 = hn::Add(sum0, v0);
+      sum1 = hn::Add(sum1, v1);
+      squares0 = hn::MulAdd(d0, d0, squares0);
+      squares1 = hn::MulAdd(d1, d1, squares1);
     }
     for (; i < length; i += n) {
       const auto mask = hn::FirstN(DH(), static_cast<size_t>(std::min(n, length - i)));
-      sum0 = hn::Add(sum0, hn::PromoteTo(D64(), LoadMasked(mask, DH(), p + i)));
+      const auto v = LoadMasked(mask, DH(), p + i);
+      const auto d = hn::Sub(hn::PromoteTo(D64(), hn::IfThenElse(mask, v, hn::Set(DH(), pivot))), pivots);
+      sum0 = hn::Add(sum0, hn::PromoteTo(D64(), v));
+      squares0 = hn::MulAdd(d, d, squares0);
     }
   }
-  const double total = static_cast<double>(count), sum = hn::GetLane(hn::SumOfLanes(D64(), hn::Add(sum0, sum1)));
-  const float near = static_cast<float>(sum / total);
-  const auto center = hn::Set(DF(), near);
-  WideSum squares{hn::Zero(D64())};
-  for (Run run(s, part); run.next();) {
-    const float* p = x + run.at;
-    for (int64_t i = 0; i < run.length;) {
-      const int64_t end = std::min(i + ChainValues(), run.length);
-      auto chain0 = hn::Zero(DF()), chain1 = chain0;
-      for (; i + 2 * lanes <= end; i += 2 * lanes) {
-        if (residual != nullptr) {
-          AskFor(residual + run.at + i);
-          AskFor(residual + run.at + i + lanes);
-        }
-        const auto d0 = hn::Sub(hn::LoadU(DF(), p + i), center), d1 = hn::Sub(hn::LoadU(DF(), p + i + lanes), center);
-        chain0 = hn::MulAdd(d0, d0, chain0);
-        chain1 = hn::MulAdd(d1, d1, chain1);
-      }
-      for (; i < end; i += lanes) {
-        const Rest rest(std::min(lanes, end - i));
-        const auto d = hn::IfThenElseZero(rest.mask, hn::Sub(rest.Load(p + i), center));
-        chain0 = hn::MulAdd(d, d, chain0);
-      }
-      squares.Add(hn::Add(chain0, chain1));
-      i = end;
-    }
-  }
-  const double apart = sum / total - static_cast<double>(near);
-  *result = {total, sum, std::max(0.0, squares.Total() - total * apart * apart)};
+  const double sum = Total(sum0, sum1), total = static_cast<double>(count), shifted = sum - total * static_cast<double>(pivot);
+  const double squares = Total(squares0, squares1) - shifted * shifted / total;
+  *result = {total, sum, squares < 0 ? 0 : squares};
 }
 
 // A NaN stays.
@@ -175,112 +116,106 @@ HWY_INLINE hn::Vec<DF> Clamp(hn::Vec<DF> v, hn::Vec<DF> low, hn::Vec<DF> high) {
   return hn::IfThenElse(hn::Gt(raised, high), high, raised);
 }
 
-struct Normalization {
-  hn::Vec<DF> center, scale, shift, low, high;
-
-  template <bool kResidual, class Lanes>
-  HWY_INLINE void Step(const Lanes& lanes, const float* x, const float* residual, float* y) const {
-    auto v = hn::MulAdd(hn::Sub(lanes.Load(x), center), scale, shift);
-    if constexpr (kResidual) v = hn::Add(v, lanes.Load(residual));
-    lanes.Store(Clamp(v, low, high), y);
-  }
-};
-
-template <bool kResidual>
-HWY_INLINE void NormalizePart(const BatchNormShape& s, int64_t part, const BatchNormForward& io, int64_t channel,
-                              const ChannelCoefficients& c) {
-  const DF d;
-  const auto n = static_cast<int64_t>(hn::Lanes(d));
-  const Normalization of{hn::Set(d, c.center), hn::Set(d, c.scale), hn::Set(d, c.shift), hn::Set(d, io.low), hn::Set(d, io.high)};
-  for (Run run(s, part); run.next();) {
-    const int64_t at = run.at + channel * s.length, length = run.length, next = s.length;
-    const float *x = io.input + at, *r = kResidual ? io.residual + at : x;
-    float* y = io.output + at;
-    int64_t i = 0;
-    if (Streams(s, y)) {
-      for (; i + n <= length; i += n) {
-        AskFor(x + i + next);
-        of.Step<kResidual>(Streamed(), x + i, r + i, y + i);
-      }
-    }
-    for (; i + n <= length; i += n) {
-      AskFor(x + i + next);
-      of.Step<kResidual>(Whole(), x + i, r + i, y + i);
-    }
-    if (i < length) of.Step<kResidual>(Rest(length - i), x + i, r + i, y + i);
-  }
-  hwy::FlushStream();
-}
-
 void PartNormalize(const BatchNormShape& s, int64_t part, const BatchNormForward& io, int64_t channel,
                    const ChannelCoefficients& c) {
-  if (io.residual != nullptr) return NormalizePart<true>(s, part, io, channel, c);
-  NormalizePart<false>(s, part, io, channel, c);
+  const DF d;
+  const auto n = static_cast<int64_t>(hn::Lanes(d));
+  const auto center = hn::Set(d, c.center), scale = hn::Set(d, c.scale), shift = hn::Set(d, c.shift), low = hn::Set(d, io.low),
+             high = hn::Set(d, io.high);
+  for (Run run(s, part); run.next();) {
+    const int64_t at = run.at + channel * s.length, length = run.length;
+    const float *x = io.input + at, *r = io.residual == nullptr ? nullptr : io.residual + at;
+    float* y = io.output + at;
+    int64_t i = 0;
+    if (r == nullptr) {
+      for (; i + n <= length; i += n) {
+        const auto v = hn::MulAdd(hn::Sub(hn::LoadU(d, x + i), center), scale, shift);
+        hn::StoreU(Clamp(v, low, high), d, y + i);
+      }
+    } else {
+      for (; i + n <= length; i += n) {
+        const auto v = hn::MulAdd(hn::Sub(hn::LoadU(d, x + i), center), scale, shift);
+        hn::StoreU(Clamp(hn::Add(v, hn::LoadU(d, r + i)), low, high), d, y + i);
+      }
+    }
+    if (i < length) {
+      const auto mask = hn::FirstN(d, static_cast<size_t>(length - i));
+      auto v = hn::MulAdd(hn::Sub(LoadMasked(mask, d, x + i), center), scale, shift);
+      if (r != nullptr) v = hn::Add(v, LoadMasked(mask, d, r + i));
+      StoreMasked(Clamp(v, low, high), mask, d, y + i);
+    }
+  }
 }
 
 // Where the gradient passes: everywhere, where the input shows that the output was not clamped, or where the output shows it.
 enum class Passes { kAlways, kByInput, kByOutput };
 
 struct Gate {
-  hn::Vec<DF> center, scale, shift, low, high;
+  hn::Vec<DH> center, scale, shift, low, high;
 
-  HWY_INLINE Gate(const BatchNormBackward& io, const ChannelCoefficients& c)
-      : center(hn::Set(DF(), c.center)),
-        scale(hn::Set(DF(), c.scale)),
-        shift(hn::Set(DF(), c.shift)),
-        low(hn::Set(DF(), io.low)),
-        high(hn::Set(DF(), io.high)) {}
-
-  // The gradient that passes, and how far the input is from the center.
-  template <Passes kPasses, class Lanes>
-  HWY_INLINE hn::Vec<DF> Through(const Lanes& lanes, const float* g, const float* x, const float* output,
-                                 hn::Vec<DF>& distance) const {
-    const auto grad = lanes.Load(g);
-    distance = hn::Sub(lanes.Load(x), center);
+  template <Passes kPasses>
+  HWY_INLINE hn::Vec<DH> Through(hn::Vec<DH> grad, hn::Vec<DH> x, hn::Vec<DH> output) const {
     if constexpr (kPasses == Passes::kAlways) return grad;
-    auto y = distance;
-    if constexpr (kPasses == Passes::kByOutput) {
-      y = lanes.Load(output);
-    } else {
-      y = hn::MulAdd(distance, scale, shift);
-    }
+    const auto y = kPasses == Passes::kByOutput ? output : hn::MulAdd(hn::Sub(x, center), scale, shift);
     return hn::IfThenZeroElse(hn::Or(hn::Le(y, low), hn::Ge(y, high)), grad);
   }
 };
 
+HWY_INLINE Gate MakeGate(const BatchNormBackward& io, const ChannelCoefficients& c) {
+  const DH d;
+  return {hn::Set(d, c.center), hn::Set(d, c.scale), hn::Set(d, c.shift), hn::Set(d, io.low), hn::Set(d, io.high)};
+}
+
+// All lanes, or the first of a run's last vector: the others are 0, so that their gradient adds nothing.
+struct Whole {
+  HWY_INLINE hn::Vec<DH> Load(const float* p) const { return hn::LoadU(DH(), p); }
+  HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { hn::StoreU(v, DH(), p); }
+};
+struct Rest {
+  hn::Mask<DH> mask;
+  HWY_INLINE hn::Vec<DH> Load(const float* p) const { return LoadMasked(mask, DH(), p); }
+  HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { StoreMasked(v, mask, DH(), p); }
+};
+
+template <Passes kPasses, class Lanes>
+HWY_INLINE void AddToSums(const Lanes& lanes, const Gate& gate, const float* g, const float* x, const float* y, float* passed,
+                          hn::Vec<D64> mean, hn::Vec<D64>& grads, hn::Vec<D64>& products) {
+  const auto value = lanes.Load(x);
+  auto output = value;
+  if constexpr (kPasses == Passes::kByOutput) output = lanes.Load(y);
+  const auto narrow = gate.Through<kPasses>(lanes.Load(g), value, output);
+  if constexpr (kPasses == Passes::kByOutput) lanes.Store(narrow, passed);
+  const auto grad = hn::PromoteTo(D64(), narrow);
+  grads = hn::Add(grads, grad);
+  products = hn::MulAdd(grad, hn::Sub(hn::PromoteTo(D64(), value), mean), products);
+}
+
 template <Passes kPasses>
 HWY_INLINE void SumPart(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, int64_t channel,
                         const ChannelCoefficients& c, GradSums* result) {
-  const auto n = static_cast<int64_t>(hn::Lanes(DF()));
-  const Gate gate(io, c);
-  WideSum grads{hn::Zero(D64())}, products = grads;
+  const auto n = static_cast<int64_t>(hn::Lanes(DH()));
+  const Gate gate = MakeGate(io, c);
+  const auto mean = hn::Set(D64(), io.mean[channel]);
+  auto grads0 = hn::Zero(D64()), grads1 = grads0, products0 = grads0, products1 = grads0;
   for (Run run(s, part); run.next();) {
-    const int64_t at = run.at + channel * s.length;
-    const float *g = io.grad_output + at, *x = io.input + at, *y = kPasses == Passes::kByOutput ? io.output + at : g;
-    for (int64_t i = 0; i < run.length;) {
-      const int64_t end = std::min(i + ChainValues(), run.length);
-      auto grads0 = hn::Zero(DF()), grads1 = grads0, products0 = grads0, products1 = grads0, distance = grads0;
-      for (; i + 2 * n <= end; i += 2 * n) {
-        const auto first = gate.Through<kPasses>(Whole(), g + i, x + i, y + i, distance);
-        grads0 = hn::Add(grads0, first);
-        products0 = hn::MulAdd(first, distance, products0);
-        const int64_t j = i + n;
-        const auto second = gate.Through<kPasses>(Whole(), g + j, x + j, y + j, distance);
-        grads1 = hn::Add(grads1, second);
-        products1 = hn::MulAdd(second, distance, products1);
-      }
-      for (; i < end; i += n) {  // the gradient is 0 in the lanes beyond
-        const auto grad = gate.Through<kPasses>(Rest(std::min(n, end - i)), g + i, x + i, y + i, distance);
-        grads0 = hn::Add(grads0, grad);
-        products0 = hn::MulAdd(grad, distance, products0);
-      }
-      grads.Add(hn::Add(grads0, grads1));
-      products.Add(hn::Add(products0, products1));
-      i = end;
+    const int64_t at = run.at + channel * s.length, length = run.length;
+    const float *g = io.grad_output + at, *x = io.input + at, *y = kPasses == Passes::kByOutput ? io.output + at : nullptr;
+    float* passed = kPasses == Passes::kByOutput ? io.grad_residual + at : nullptr;
+    int64_t i = 0;
+    for (; i + 2 * n <= length; i += 2 * n) {
+      __builtin_prefetch(g + i + kAhead);
+      __builtin_prefetch(x + i + kAhead);
+      if constexpr (kPasses == Passes::kByOutput) __builtin_prefetch(y + i + kAhead);
+      AddToSums<kPasses>(Whole(), gate, g + i, x + i, y + i, passed + i, mean, grads0, products0);
+      const int64_t j = i + n;
+      AddToSums<kPasses>(Whole(), gate, g + j, x + j, y + j, passed + j, mean, grads1, products1);
+    }
+    for (; i < length; i += n) {
+      const Rest rest{hn::FirstN(DH(), static_cast<size_t>(std::min(n, length - i)))};
+      AddToSums<kPasses>(rest, gate, g + i, x + i, y + i, passed + i, mean, grads0, products0);
     }
   }
-  const double grad = grads.Total();
-  *result = {grad, products.Total() + grad * (static_cast<double>(c.center) - io.mean[channel])};
+  *result = {Total(grads0, grads1), Total(products0, products1)};
 }
 
 void PartGradSums(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, int64_t channel, const ChannelCoefficients& c,
@@ -290,58 +225,48 @@ void PartGradSums(const BatchNormShape& s, int64_t part, const BatchNormBackward
   SumPart<Passes::kAlways>(s, part, io, channel, c, result);
 }
 
-// grad_input = grad * slope + (input - center) * tilt + offset.
+// grad_input = grad * slope + (input - mean) * tilt + offset in double: over a few values the terms cancel almost completely.
+struct GradCoefficients {
+  double slope, tilt, offset;
+};
+
 struct Spread {
-  hn::Vec<DF> slope, tilt, offset;
+  hn::Vec<D64> mean, slope, tilt, offset;
 
   template <Passes kPasses, class Lanes>
-  HWY_INLINE void Step(const Lanes& lanes, const Gate& gate, const float* g, const float* x, const float* y, float* passed,
-                       float* to) const {
-    hn::Vec<DF> distance;
-    const auto grad = gate.Through<kPasses>(lanes, g, x, y, distance);
-    if constexpr (kPasses == Passes::kByOutput) lanes.Store(grad, passed);
-    lanes.Store(hn::MulAdd(grad, slope, hn::MulAdd(distance, tilt, offset)), to);
+  HWY_INLINE void Step(const Lanes& lanes, const Gate& gate, const float* g, const float* x, float* to) const {
+    const auto value = lanes.Load(x);
+    const auto grad = hn::PromoteTo(D64(), gate.Through<kPasses>(lanes.Load(g), value, value));
+    const auto rest = hn::MulAdd(hn::Sub(hn::PromoteTo(D64(), value), mean), tilt, offset);
+    lanes.Store(hn::DemoteTo(DH(), hn::MulAdd(grad, slope, rest)), to);
   }
 };
 
 template <Passes kPasses>
-HWY_INLINE void SpreadPart(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, int64_t channel,
-                           const ChannelCoefficients& c, const Spread& spread) {
-  const auto n = static_cast<int64_t>(hn::Lanes(DF()));
-  const Gate gate(io, c);
+HWY_INLINE void SpreadPart(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, const float* grad_output,
+                           int64_t channel, const ChannelCoefficients& c, const GradCoefficients& of) {
+  const auto n = static_cast<int64_t>(hn::Lanes(DH()));
+  const Gate gate = MakeGate(io, c);
+  const Spread spread{hn::Set(D64(), io.mean[channel]), hn::Set(D64(), of.slope), hn::Set(D64(), of.tilt),
+                      hn::Set(D64(), of.offset)};
   for (Run run(s, part); run.next();) {
-    const int64_t at = run.at + channel * s.length, length = run.length, next = s.length;
-    const float *g = io.grad_output + at, *x = io.input + at, *y = kPasses == Passes::kByOutput ? io.output + at : g;
-    float *to = io.grad_input + at, *passed = kPasses == Passes::kByOutput ? io.grad_residual + at : to;
-    const auto ask = [&](int64_t i) HWY_ATTR {
-      AskFor(g + i + next);
-      AskFor(x + i + next);
-      if constexpr (kPasses == Passes::kByOutput) AskFor(y + i + next);
-    };
+    const int64_t at = run.at + channel * s.length, length = run.length;
+    const float *g = grad_output + at, *x = io.input + at;
+    float* to = io.grad_input + at;
     int64_t i = 0;
-    if (Streams(s, to) && Streams(s, passed)) {
-      for (; i + n <= length; i += n) {
-        ask(i);
-        spread.Step<kPasses>(Streamed(), gate, g + i, x + i, y + i, passed + i, to + i);
-      }
+    for (; i + n <= length; i += n) spread.Step<kPasses>(Whole(), gate, g + i, x + i, to + i);
+    if (i < length) {
+      spread.Step<kPasses>(Rest{hn::FirstN(DH(), static_cast<size_t>(length - i))}, gate, g + i, x + i, to + i);
     }
-    for (; i + n <= length; i += n) {
-      ask(i);
-      spread.Step<kPasses>(Whole(), gate, g + i, x + i, y + i, passed + i, to + i);
-    }
-    if (i < length) spread.Step<kPasses>(Rest(length - i), gate, g + i, x + i, y + i, passed + i, to + i);
   }
-  hwy::FlushStream();
 }
 
 void PartGradInput(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, int64_t channel,
                    const ChannelCoefficients& c, bool clamped, double slope, double tilt, double offset) {
-  const double apart = static_cast<double>(c.center) - io.mean[channel];
-  const Spread spread{hn::Set(DF(), static_cast<float>(slope)), hn::Set(DF(), static_cast<float>(tilt)),
-                      hn::Set(DF(), static_cast<float>(offset + apart * tilt))};
-  if (io.output != nullptr) return SpreadPart<Passes::kByOutput>(s, part, io, channel, c, spread);
-  if (clamped) return SpreadPart<Passes::kByInput>(s, part, io, channel, c, spread);
-  SpreadPart<Passes::kAlways>(s, part, io, channel, c, spread);
+  const GradCoefficients spread{slope, tilt, offset};
+  if (io.output != nullptr) return SpreadPart<Passes::kAlways>(s, part, io, io.grad_residual, channel, c, spread);
+  if (clamped) return SpreadPart<Passes::kByInput>(s, part, io, io.grad_output, channel, c, spread);
+  SpreadPart<Passes::kAlways>(s, part, io, io.grad_output, channel, c, spread);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -364,9 +289,7 @@ template <class Gather, class Finish, class Spread>
 void for_each_channel(const BatchNormShape& s, const Gather& gather, const Finish& finish, const Spread& spread) {
   const int64_t parts = Parts(s).count;
   if (parts == 1 || s.channels >= 4 * num_threads()) {
-    // A thread's channels follow each other, since it asks for the next one's values.
-    const int64_t grain = std::max(s.channels / (4 * num_threads()), kGrain / (s.batch * s.length));
-    parallel_ranges(s.channels, grain, [&](int64_t begin, int64_t end) {
+    parallel_ranges(s.channels, std::max<int64_t>(1, kGrain / (s.batch * s.length)), [&](int64_t begin, int64_t end) {
       for (int64_t channel = begin; channel < end; ++channel) {
         for (int64_t part = 0; part < parts; ++part) gather(channel, part);
         finish(channel);
@@ -397,9 +320,7 @@ void batch_norm(const BatchNormShape& s, const BatchNormForward& io) noexcept {
   for_each_channel(
       s,
       [&](int64_t channel, int64_t part) {
-        HWY_DYNAMIC_DISPATCH(PartMoments)
-        (s, part, io.input + channel * s.length, io.residual != nullptr ? io.residual + channel * s.length : nullptr,
-         &io.partial[channel * parts + part]);
+        HWY_DYNAMIC_DISPATCH(PartMoments)(s, part, io.input + channel * s.length, &io.partial[channel * parts + part]);
       },
       [&](int64_t channel) {
         Moments all;
