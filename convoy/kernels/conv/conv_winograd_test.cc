@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <string_view>
 
 #include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/kernel_check_test.h"
+#include "convoy/kernels/machine.h"
 
 namespace convoy::kernels {
 namespace {
@@ -171,12 +173,13 @@ struct ErrorRow {
 TEST(WinogradErrors, StayInTheirTable) {
   const ErrorRow rows[] = {
       {&kConvWinogradF2Forward, 2, 3, 1, 3.5, 1.0},        {&kConvWinogradF4Forward, 2, 3, 1, 13.5, 2.5},
-      {&kConvWinogradF4Forward, 1, 3, 1, 6.5, 2.0},        {&kConvWinogradF4Forward, 3, 3, 1, 12.0, 2.1},
+      {&kConvWinogradF4Forward, 1, 3, 1, 6.0, 2.0},        {&kConvWinogradF4Forward, 3, 3, 1, 12.0, 2.1},
       {&kConvWinogradF5Forward, 2, 5, 1, 6.0, 1.8},        {&kConvWinogradF3Forward, 2, 2, 1, 4.5, 1.3},
       {&kConvWinogradF3Forward, 1, 2, 1, 4.5, 1.3},        {&kConvWinogradStride2Forward, 2, 4, 2, 2.5, 1.0},
       {&kConvWinogradStride2Forward, 1, 4, 2, 2.5, 1.0},   {&kConvWinogradStride2Forward, 2, 5, 2, 7.5, 1.9},
-      {&kConvWinogradStride2GradInput, 2, 4, 2, 6.5, 1.3}, {&kConvWinogradStride2GradInput, 2, 5, 2, 9.5, 1.2},
+      {&kConvWinogradStride2GradInput, 2, 4, 2, 6.0, 1.3}, {&kConvWinogradStride2GradInput, 2, 5, 2, 9.5, 1.2},
   };
+  const double unfused = std::string_view(simd_name()) == "WASM" ? 1.1 : 1.0;  // sums there round twice a step
   for (const ErrorRow& row : rows) {
     double worst_e = 0, worst_r = 0, worst_strict = 0;
     for (const int64_t channels : {32, 128, 512}) {
@@ -226,9 +229,9 @@ TEST(WinogradErrors, StayInTheirTable) {
     }
     std::printf("  %s %s, rank %d, kernel %d: E %.2f, R %.2f, to the strict kernel %.2f\n", row.kernel->name,
                 direction_name(row.kernel->direction), row.rank, static_cast<int>(row.kernel_size), worst_e, worst_r, worst_strict);
-    EXPECT_LE(worst_e, row.most_e) << row.kernel->name << " rank " << row.rank;
+    EXPECT_LE(worst_e, row.most_e * unfused) << row.kernel->name << " rank " << row.rank;
     EXPECT_LE(worst_r, row.most_r) << row.kernel->name << " rank " << row.rank;
-    EXPECT_LE(row.most_e, 16);
+    EXPECT_LE(row.most_e * unfused, 16);
     EXPECT_LE(row.most_r, 3.5);
   }
 }
