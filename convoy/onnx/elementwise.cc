@@ -67,6 +67,7 @@ void convert_softmax(Importing& importing) {
   importing.node.op = "Reshape";
   importing.node.inputs = {result, shape};
   importing.node.attributes = {};
+  importing.attributes().set("allowzero", int64_t{1});
 }
 
 void convert_dropout(Importing& importing) {
@@ -75,6 +76,29 @@ void convert_dropout(Importing& importing) {
     importing.set_input(1, importing.constant("ratio", Tensor::scalar(*ratio)));
   }
   importing.drop({"ratio", "is_test", "consumed_inputs"});
+  // What is kept was no news then: the mask, of the values' type before opset 10, is left at 0.
+  std::vector<graph::ValueId>& outputs = importing.node.outputs;
+  if (importing.opset() >= 12 || outputs.size() < 2) return;
+  if (outputs[1] != graph::kNoValue) {
+    const DType dtype = importing.opset() >= 10 ? DType::kBool : importing.dtype(0, DType::kFloat32);
+    graph::Attributes zero;
+    zero.set("value", Tensor::zeros({1}, dtype));
+    importing.insert_as("ConstantOfShape", {importing.insert("Shape", {importing.node.inputs[0]})}, outputs[1], std::move(zero));
+  }
+  outputs.resize(1);
+}
+
+// x * sigmoid(alpha * x).
+void convert_swish(Importing& importing) {
+  const graph::ValueId x = importing.node.inputs[0];
+  graph::ValueId scaled = x;
+  if (const double alpha = importing.attributes().number("alpha", 1.0); alpha != 1.0) {
+    const Tensor factor = Tensor::full({}, alpha, importing.dtype(0, DType::kFloat32));
+    scaled = importing.insert("Mul", {x, importing.constant("alpha", factor)});
+  }
+  importing.node.op = "Mul";
+  importing.node.inputs = {x, importing.insert("Sigmoid", {scaled})};
+  importing.drop({"alpha"});
 }
 
 }  // namespace
@@ -140,6 +164,7 @@ std::span<const OnnxOperator> elementwise_rows() {
       {"Softplus", 1, 1, 1},
       {"Softsign", 1, 1, 1},
       {"Mish", 1, 1, 1},
+      {"Swish", 1, 1, 1, "alpha:f", convert_swish},
       {"Gelu", 1, 1, 1, "approximate:s"},
       {"ThresholdedRelu", 1, 1, 1, "alpha:f"},
       {"Shrink", 1, 1, 1, "bias:f lambd:f"},

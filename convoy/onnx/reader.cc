@@ -30,7 +30,7 @@ using graph::Node;
 using graph::Type;
 using graph::ValueId;
 
-constexpr int64_t kLeastOpset = 6, kMostOpset = 25;
+constexpr int64_t kLeastOpset = 1, kMostOpset = 25;
 constexpr size_t kShownName = 120;  // of longer names messages show the beginning
 constexpr std::string_view kTrainingDomain = "ai.onnx.preview.training";
 
@@ -178,7 +178,7 @@ class Reader {
     if (found == opsets.end()) return;  // only functions or other domains: nodes of ONNX are refused where they stand
     if (found->second < kLeastOpset || found->second > kMostOpset) {
       fail("opset_import is " + std::to_string(found->second),
-           "Convoy reads opsets 6 to 25: export with one of them, or convert with onnx.version_converter");
+           "Convoy reads opsets 1 to 25: export with one of them, or convert with onnx.version_converter");
     }
   }
 

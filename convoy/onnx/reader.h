@@ -26,7 +26,7 @@ struct ReadOptions {
 ///
 /// Errors: FileError "PATH: node 'conv1' (Conv): ..." that names node, attribute and value; nothing is allocated for what the file
 /// does not hold.
-/// Source: onnx.proto, IR versions 3 to 13, opsets 6 to 25.
+/// Source: onnx.proto, IR versions 3 to 13, opsets 1 to 25.
 graph::Graph read(const std::string& path, const ReadOptions& options = {});
 /// The same from memory; `name` stands for the path in messages, `folder` for the model's folder.
 graph::Graph read_bytes(std::string_view bytes, const std::string& name = "model", const ReadOptions& options = {},

@@ -1,11 +1,19 @@
 // Resize in its three forms, and Upsample, its predecessor.
+#include <algorithm>
+
 #include "convoy/core/error.h"
 #include "convoy/onnx/import.h"
 
 namespace convoy::onnx {
 namespace {
 
-// Upsample multiplies sizes by scales (an attribute before opset 9), o / scale being where an output lies.
+// The scales from 1 on, or those up to it, with 1 in place of the others.
+graph::ValueId scales_of_one_side(Importing& importing, graph::ValueId scales, const char* limit) {
+  return importing.insert(limit, {scales, importing.constant("one", Tensor::scalar(1))});
+}
+
+// Upsample multiplies sizes by scales (an attribute before opset 9), o / scale being where an output lies. Nearest rounds that down
+// along an axis that grows, and up along one that shrinks.
 void convert_upsample(Importing& importing) {
   if (const auto* scales = importing.attributes().get<std::vector<double>>("scales")) {
     importing.set_input(
@@ -24,15 +32,37 @@ void convert_upsample(Importing& importing) {
   importing.attributes().set("mode", mode);
   importing.attributes().set("coordinate_transformation_mode", std::string("asymmetric"));
   importing.attributes().set("nearest_mode", std::string("floor"));
+  if (mode != "nearest") return;
+  bool grows = true, shrinks = true;
+  if (const Tensor* scales = importing.constant(2)) {
+    const std::vector<double> factors = scales->to(DType::kFloat64).to_vector<double>();
+    grows = std::any_of(factors.begin(), factors.end(), [](double factor) { return factor > 1; });
+    shrinks = std::any_of(factors.begin(), factors.end(), [](double factor) { return factor < 1; });
+  }
+  if (grows && shrinks) {
+    const graph::ValueId scales = importing.node.inputs[2];
+    const graph::ValueId larger =
+        importing.insert("Resize", {importing.node.inputs[0], graph::kNoValue, scales_of_one_side(importing, scales, "Max")},
+                         importing.attributes());
+    importing.node.inputs = {larger, graph::kNoValue, scales_of_one_side(importing, scales, "Min")};
+  }
+  if (shrinks) importing.attributes().set("nearest_mode", std::string("ceil"));
 }
 
-// Opset 10 has the scales as its second input and Upsample's coordinates. Up to 12, tf_half_pixel_for_nn is nearest's name for half
-// a pixel.
+// Opset 10 has the scales as its second input and Upsample's coordinates. Up to 12 there is tf_half_pixel_for_nn: half a pixel more
+// than half_pixel, which another way to round makes up for.
 void convert_resize(Importing& importing) {
   if (importing.opset() < 11) return convert_upsample(importing);
   if (importing.attributes().text("coordinate_transformation_mode", "") == "tf_half_pixel_for_nn") {
+    const std::string mode = importing.attributes().text("mode", "nearest");
+    const std::string rounding = importing.attributes().text("nearest_mode", "round_prefer_floor");
+    if (mode != "nearest" || (rounding != "floor" && rounding != "round_prefer_floor")) {
+      importing.refuse(
+          "coordinate_transformation_mode 'tf_half_pixel_for_nn' with mode '" + mode + "' and nearest_mode '" + rounding + "'",
+          "it is read with mode nearest, rounding with floor or round_prefer_floor; half_pixel goes with all");
+    }
     importing.attributes().set("coordinate_transformation_mode", std::string("half_pixel"));
-    importing.attributes().set("nearest_mode", std::string("floor"));
+    importing.attributes().set("nearest_mode", std::string(rounding == "floor" ? "round_prefer_ceil" : "ceil"));
   }
 }
 

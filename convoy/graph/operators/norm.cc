@@ -23,6 +23,16 @@ Tensor widened(const Tensor& tensor) {
 Tensor as(const Tensor& tensor, DType dtype) { return !tensor.defined() || tensor.dtype() == dtype ? tensor : tensor.to(dtype); }
 Tensor optional_input(const Call& call, size_t i) { return call.has(i) ? call.tensor(i) : Tensor(); }
 
+// One value per channel is its channel's mean and varies by 0; PyTorch refuses to train on it, ONNX does not.
+bool has_lone_values(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const int64_t count = input.numel();
+  return count > 0 && input.dim() > 1 && input.size(1) == count && weight.shape() == Shape{count} && bias.shape() == Shape{count};
+}
+Tensor normalized_alone(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const Tensor values = input.reshape({input.numel()});
+  return ops::add(ops::mul(ops::sub(values, values), weight), bias).reshape(input.shape());
+}
+
 void infer_batch_norm(Inference& inference) {
   same_as_first(inference);
   const auto& dims = inference.dims(0);
@@ -49,10 +59,17 @@ std::vector<Value> run_batch_norm(Call& call) {
     return {
         as(ops::batch_norm(input, mean, variance, weight, bias, {.training = false, .eps = eps}).output, call.tensor(0).dtype())};
   }
-  const NormResult result = ops::batch_norm(input, {}, {}, weight, bias, {.training = true, .eps = eps});
+  NormResult result;
+  Tensor batch_variance;
+  if (has_lone_values(input, weight, bias)) {
+    result.output = normalized_alone(input, weight, bias);
+    result.mean = input.reshape({input.numel()}).to(DType::kFloat64);
+    batch_variance = Tensor::zeros(result.mean.shape(), DType::kFloat64);
+  } else {
+    result = ops::batch_norm(input, {}, {}, weight, bias, {.training = true, .eps = eps});
+    batch_variance = ops::affine(ops::div(Tensor::full({}, 1.0, DType::kFloat64), ops::square(result.inv_std)), 1.0, -eps);
+  }
   const double keep = call.attributes().number("momentum", 0.9);
-  const Tensor batch_variance =
-      ops::affine(ops::div(Tensor::full({}, 1.0, DType::kFloat64), ops::square(result.inv_std)), 1.0, -eps);
   const auto mixed = [&](const Tensor& running, const Tensor& batch, size_t i) {
     return as(ops::add(ops::affine(running.to(DType::kFloat64), keep, 0), ops::affine(batch, 1 - keep, 0)), call.tensor(i).dtype());
   };
@@ -60,22 +77,22 @@ std::vector<Value> run_batch_norm(Call& call) {
           mixed(call.tensor(4), batch_variance, 4)};
 }
 
-std::vector<Value> run_instance_norm(Call& call) {
-  const Tensor input = widened(call.tensor(0));
-  const int64_t channels = input.dim() > 1 ? input.size(1) : 1;
-  // As group normalisation: PyTorch's instance_norm refuses planes of one value, which ONNX allows.
-  return {as(ops::group_norm(input, std::max<int64_t>(channels, 1), as(call.tensor(1), input.dtype()),
-                             as(call.tensor(2), input.dtype()), call.attributes().number("epsilon", 1e-5))
-                 .output,
+std::vector<Value> normalize_groups(const Call& call, const Tensor& input, int64_t groups) {
+  const Tensor weight = as(call.tensor(1), input.dtype()), bias = as(call.tensor(2), input.dtype());
+  const bool lone = groups == input.numel() && has_lone_values(input, weight, bias);
+  return {as(lone ? normalized_alone(input, weight, bias)
+                  : ops::group_norm(input, groups, weight, bias, call.attributes().number("epsilon", 1e-5)).output,
              call.tensor(0).dtype())};
 }
 
-std::vector<Value> run_group_norm(Call& call) {
+std::vector<Value> run_instance_norm(Call& call) {
   const Tensor input = widened(call.tensor(0));
-  return {as(ops::group_norm(input, call.attributes().integer("num_groups", 1), as(call.tensor(1), input.dtype()),
-                             as(call.tensor(2), input.dtype()), call.attributes().number("epsilon", 1e-5))
-                 .output,
-             call.tensor(0).dtype())};
+  // As group normalisation: PyTorch's instance_norm refuses planes of one value, which ONNX allows.
+  return normalize_groups(call, input, input.dim() > 1 ? std::max<int64_t>(input.size(1), 1) : 1);
+}
+
+std::vector<Value> run_group_norm(Call& call) {
+  return normalize_groups(call, widened(call.tensor(0)), call.attributes().integer("num_groups", 1));
 }
 
 void infer_layer_norm(Inference& inference) {

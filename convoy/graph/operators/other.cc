@@ -232,6 +232,12 @@ std::vector<Value> run_optional(Call& call) { return {call.value(0)}; }
 
 std::vector<Value> run_has_element(Call& call) { return {Tensor::full({}, call.has(0) ? 1 : 0, DType::kBool)}; }
 
+void infer_get_element(Inference& inference) {
+  Type type = inference.type(0);
+  type.optional = false;
+  inference.set(0, std::move(type));
+}
+
 std::vector<Value> run_get_element(Call& call) {
   if (!call.has(0)) throw Error("the optional is empty", "ask OptionalHasElement first");
   return {call.value(0)};
@@ -256,7 +262,7 @@ std::span<const Operator> other_operators() {
       {"ConcatFromSequence", infer_unknown, run_concat_from_sequence},
       {"Optional", same_as_first, run_optional},
       {"OptionalHasElement", infer_scalar_bool, run_has_element},
-      {"OptionalGetElement", same_as_first, run_get_element},
+      {"OptionalGetElement", infer_get_element, run_get_element},
   };
   return kRows;
 }

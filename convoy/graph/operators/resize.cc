@@ -75,8 +75,10 @@ void infer_resize(Inference& inference) {
   const Tensor *scales = inference.constant(2), *sizes = inference.constant(3);
   const std::optional<Shape> shape = inference.type(0).shape();
   if (shape && (!empty(scales) || !empty(sizes))) {
-    return inference.set(0, inference.dtype(0),
-                         dims_of(ops::resized_shape(*shape, options_of(inference.attributes(), nullptr, scales, sizes))));
+    ResizeOptions options = options_of(inference.attributes(), nullptr, scales, sizes);
+    options.rule.coordinates =
+        ResizeCoordinates::kHalfPixel;  // what is read where moves no size, and a crop's place may not be known
+    return inference.set(0, inference.dtype(0), dims_of(ops::resized_shape(*shape, options)));
   }
   // A scale of 1 keeps a size that is not known; sizes that are computed may be known all the same.
   Dims result(dims->size());
