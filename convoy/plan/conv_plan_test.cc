@@ -34,7 +34,8 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(), "conv_depthwise_stride2");
   EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kGradInput).name(), "conv_pointwise_spread");
-  EXPECT_STREQ(ConvPlan(layer(240, 240, 240, 28, 5, 1, 2), Direction::kGradWeight).name(), "conv_depthwise");
+  EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_depthwise");
+  EXPECT_STREQ(ConvPlan(layer(960, 960, 960, 7, 3, 2, 1), Direction::kGradWeight).name(), "conv_depthwise_channels");
 }
 
 // Asked to measure, a plan takes the fastest of what it ran, and the process keeps to that.

@@ -3,6 +3,9 @@
 // it lies. Turning takes about 0.6 cycles a value, whatever the kernel, so conv_depthwise, whose lanes are the columns of a row, is
 // faster where its rows need no sorting; it sorts rows into phases where they are strided, and its tiles of 7 rows are mostly empty
 // on small maps. 4096 planes of 7x7 under 3x3 taps at a stride of 4: 0.275 -> 0.04 ms.
+//
+// grad_weight: bands of the gradient and of the input under it, with zeros where the input has none, are turned alike. A register
+// tile of up to 3 x 3 taps then sums over all results of a band: a load and a multiply-add for each.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_depthwise_channels.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -10,6 +13,7 @@
 #include "hwy/highway.h"
 
 #include "convoy/kernels/conv/conv_depthwise_channels.h"
+#include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
 #include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
@@ -154,6 +158,32 @@ struct Plan {
   }
 };
 
+// grad_weight: how a plane of results is cut into bands, and the input under one.
+struct WeightPlan {
+  static constexpr int64_t kMostTaps = 1 << 12;
+  Geometry g;
+  int64_t columns, rows;                // of a band
+  int64_t source_rows, source_columns;  // under it, padding included
+
+  WeightPlan(const ConvShape& s, int64_t lanes)
+      : g(depthwise::geometry(s, Direction::kForward)), columns(even(g.w.output, depthwise::kChain)) {
+    const double row_floats = double(under(g.w, columns)) * double(g.h.stride) * double(lanes);
+    rows = even(g.h.output, std::max<int64_t>(static_cast<int64_t>(double(kBandFloats) / row_floats), 1));
+    source_rows = under(g.h, rows);
+    source_columns = under(g.w, columns);
+  }
+  static int64_t even(int64_t size, int64_t most) {  // the largest of equal parts of at most `most`
+    const int64_t parts = (size + most - 1) / most;
+    return (size + parts - 1) / parts;
+  }
+  static int64_t under(const AxisGeometry& axis, int64_t outputs) {
+    return (outputs - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1;
+  }
+  int64_t row_bands() const { return (g.h.output + rows - 1) / rows; }
+  int64_t column_bands() const { return (g.w.output + columns - 1) / columns; }
+  int64_t source_positions() const { return source_rows * source_columns; }
+};
+
 }  // namespace convoy::kernels::depthwise_channels
 #endif  // CONVOY_KERNELS_CONV_DEPTHWISE_CHANNELS_PLAN
 
@@ -162,9 +192,12 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
+using depthwise::AxisGeometry;
+using depthwise::Geometry;
 using depthwise_channels::ColumnTap;
 using depthwise_channels::Plan;
 using depthwise_channels::Run;
+using depthwise_channels::WeightPlan;
 using Channels = hn::ScalableTag<float>;
 using Vector = hn::Vec<Channels>;
 
@@ -316,6 +349,142 @@ size_t ChannelsWorkspace(const ConvShape& s, Direction direction, int threads) {
 
 const char* ChannelsRefuse(const ConvShape& s, Direction direction) { return Plan(s, direction, kLanes).refused; }
 
+// A band of the gradient and the input under it, turned.
+struct WeightBand {
+  const float* source;
+  int64_t source_row, source_column;  // from a result's input to that of the next row and column
+  int64_t tap_row, tap_column;        // and to that of the next tap
+  const float* grad;
+  int64_t grad_row;
+  int64_t rows, columns;
+};
+
+// totals += sums over a band for kRows x kColumns taps from one on; totals of tap rows lie totals_row apart.
+template <int kRows, int kColumns>
+HWY_NOINLINE void WeightTile(const WeightBand& b, const float* source, double* totals, int64_t totals_row) {
+  const Channels d;
+  constexpr int kTaps = kRows * kColumns;
+  Vector sum[kTaps];
+  Unroll<kTaps>([&](auto i) CONVOY_UNROLLED { sum[i] = hn::Zero(d); });
+  for (int64_t row = 0; row < b.rows; ++row) {
+    const float* x = source + row * b.source_row;
+    const float* g = b.grad + row * b.grad_row;
+    for (const float* const end = g + b.columns * kLanes; g < end; g += kLanes, x += b.source_column) {
+      const Vector of_result = hn::Load(d, g);
+      Unroll<kTaps>([&](auto i) CONVOY_UNROLLED {
+        sum[i] = hn::MulAdd(of_result, hn::Load(d, x + i / kColumns * b.tap_row + i % kColumns * b.tap_column), sum[i]);
+      });
+    }
+  }
+  HWY_ALIGN float lanes[kTaps * kLanes];
+  Unroll<kTaps>([&](auto i) CONVOY_UNROLLED { hn::Store(sum[i], d, lanes + i * kLanes); });
+  for (int i = 0; i < kTaps; ++i) {
+    double* const to = totals + i / kColumns * totals_row + i % kColumns * kLanes;
+    for (int64_t lane = 0; lane < kLanes; ++lane) to[lane] += static_cast<double>(lanes[i * kLanes + lane]);
+  }
+}
+
+template <int kRows>
+HWY_INLINE void AddTapRows(const WeightBand& b, const float* source, int64_t columns, double* totals) {
+  const int64_t totals_row = columns * kLanes;
+  for (; columns >= 3; columns -= 3, source += 3 * b.tap_column, totals += 3 * kLanes)
+    WeightTile<kRows, 3>(b, source, totals, totals_row);
+  if (columns == 2) WeightTile<kRows, 2>(b, source, totals, totals_row);
+  if (columns == 1) WeightTile<kRows, 1>(b, source, totals, totals_row);
+}
+
+struct WeightScratch {
+  int64_t source, grad, totals, weights;  // floats
+  int64_t all() const { return source + grad + totals + weights; }
+};
+
+WeightScratch WeightScratchOf(const WeightPlan& p) {
+  return {p.source_positions() * kLanes, p.rows * p.columns * kLanes, 2 * p.g.taps() * kLanes, p.g.taps() * kLanes};
+}
+
+// Rows [begin, end) and columns [from, to) of the input plane at `from_plane`, turned, with zeros where it has none.
+HWY_ATTR void TurnPadded(const AxisGeometry& h, const AxisGeometry& w, int64_t first_row, int64_t rows, int64_t first_column,
+                         int64_t columns, const float* plane, int64_t planes_apart, int64_t channels, float* to) {
+  const int64_t begin = std::clamp<int64_t>(-first_column, 0, columns), end = std::clamp(w.input - first_column, begin, columns);
+  for (int64_t r = 0; r < rows; ++r, to += columns * kLanes) {
+    const int64_t row = first_row + r;
+    const bool inside = row >= 0 && row < h.input && begin < end;
+    std::fill(to, to + (inside ? begin : columns) * kLanes, 0.0f);
+    if (!inside) continue;
+    std::fill(to + end * kLanes, to + columns * kLanes, 0.0f);
+    Turn(plane + row * w.input + first_column + begin, planes_apart, to + begin * kLanes, kLanes, channels, end - begin);
+  }
+}
+
+// The weight gradient of some channels.
+HWY_ATTR void ChannelsGradWeightBlock(const ConvShape& s, const WeightPlan& p, const ConvGradWeight<float>& io, int64_t channel,
+                                      int64_t channels, float* scratch) {
+  const Geometry& g = p.g;
+  const WeightScratch floats = WeightScratchOf(p);
+  float* const source = scratch;
+  float* const grad = source + floats.source;
+  auto* const totals = reinterpret_cast<double*>(grad + floats.grad);
+  float* const weights = grad + floats.grad + floats.totals;
+  std::fill(scratch, scratch + floats.source + floats.grad, 0.0f);  // lanes beyond the channels
+  std::fill(totals, totals + g.taps() * kLanes, 0.0);
+  const int64_t source_slice = g.h.input * g.w.input, grad_slice = g.h.output * g.w.output;
+  WeightBand b;
+  b.source_column = g.w.stride * kLanes;
+  b.tap_column = g.w.dilation * kLanes;
+  b.source_row = g.h.stride * p.source_columns * kLanes;
+  b.tap_row = g.h.dilation * p.source_columns * kLanes;
+  for (int64_t n = 0; n < s.batch; ++n) {
+    const float* const sample = io.input + (n * s.in_channels + channel) * g.input_positions();
+    const float* const sample_grad = io.grad_output + (n * s.in_channels + channel) * g.output_positions();
+    for (int64_t band = 0; band < g.d.output * p.row_bands() * p.column_bands(); ++band) {
+      const int64_t od = band / p.column_bands() / p.row_bands(), row = band / p.column_bands() % p.row_bands() * p.rows,
+                    column = band % p.column_bands() * p.columns;
+      const int64_t rows = std::min(p.rows, g.h.output - row);
+      b.columns = std::min(p.columns, g.w.output - column);
+      b.grad_row = b.columns * kLanes;
+      const float* const from = sample_grad + od * grad_slice + row * g.w.output + column;
+      const bool whole = b.columns == g.w.output;
+      for (int64_t r = 0; r < (whole ? 1 : rows); ++r) {
+        Turn(from + r * g.w.output, g.output_positions(), grad + r * b.grad_row, kLanes, channels,
+             whole ? rows * b.columns : b.columns);
+      }
+      for (int64_t kd = 0; kd < g.d.kernel; ++kd) {
+        const int64_t id = g.d.input_of(od, kd);
+        if (id < 0) continue;
+        TurnPadded(g.h, g.w, row * g.h.stride - g.h.pad, WeightPlan::under(g.h, rows), column * g.w.stride - g.w.pad,
+                   p.source_columns, sample + id * source_slice, g.input_positions(), channels, source);
+        const int64_t chain = std::max<int64_t>(depthwise::kChain / b.columns, 1);  // rows
+        for (int64_t r = 0; r < rows; r += chain) {
+          b.grad = grad + r * b.grad_row;
+          b.rows = std::min(chain, rows - r);
+          double* to = totals + kd * g.h.kernel * g.w.kernel * kLanes;
+          const float* tap = source + r * b.source_row;
+          int64_t left = g.h.kernel;
+          for (; left >= 3; left -= 3, tap += 3 * b.tap_row, to += 3 * g.w.kernel * kLanes) AddTapRows<3>(b, tap, g.w.kernel, to);
+          if (left == 2) AddTapRows<2>(b, tap, g.w.kernel, to);
+          if (left == 1) AddTapRows<1>(b, tap, g.w.kernel, to);
+        }
+      }
+    }
+  }
+  for (int64_t i = 0; i < g.taps() * kLanes; ++i) weights[i] = static_cast<float>(totals[i]);
+  Turn(weights, kLanes, io.grad_weight + channel * g.taps(), g.taps(), g.taps(), channels);
+}
+
+HWY_ATTR void ChannelsGradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
+  const WeightPlan p(s, kLanes);
+  const int64_t scratch_floats = WeightScratchOf(p).all(), blocks = (s.in_channels + kLanes - 1) / kLanes;
+  float* const scratch = workspace.take<float>(scratch_floats * num_threads());
+  parallel_for(blocks, [&](int64_t block, int thread) HWY_ATTR {
+    const int64_t channel = block * kLanes;
+    ChannelsGradWeightBlock(s, p, io, channel, std::min(kLanes, s.in_channels - channel), scratch + thread * scratch_floats);
+  });
+}
+
+size_t ChannelsWeightWorkspace(const ConvShape& s, int threads) {
+  return padded_bytes(static_cast<size_t>(WeightScratchOf(WeightPlan(s, kLanes)).all() * threads) * sizeof(float));
+}
+
 int64_t ChannelsLanes() { return kLanes; }
 
 }  // namespace
@@ -330,16 +499,46 @@ HWY_EXPORT(ChannelsForward);
 HWY_EXPORT(ChannelsGradInput);
 HWY_EXPORT(ChannelsWorkspace);
 HWY_EXPORT(ChannelsRefuse);
+HWY_EXPORT(ChannelsGradWeight);
+HWY_EXPORT(ChannelsWeightWorkspace);
 HWY_EXPORT(ChannelsLanes);
 
 namespace {
 
-template <Direction kDirection>
-const char* refuse(const ConvShape& s) {
+const char* refuse_any(const ConvShape& s) {
   if (s.in_channels_per_group() != 1 || s.out_channels_per_group() != 1) return "needs one channel per group";
   if (s.output_positions() == 0 || s.input_positions() == 0) return "nothing to compute";
-  if (depthwise::reaches_too_far(s)) return "the kernel reaches too far";
-  return HWY_DYNAMIC_DISPATCH(ChannelsRefuse)(s, kDirection);
+  return depthwise::reaches_too_far(s) ? "the kernel reaches too far" : nullptr;
+}
+
+template <Direction kDirection>
+const char* refuse(const ConvShape& s) {
+  const char* const reason = refuse_any(s);
+  return reason != nullptr ? reason : HWY_DYNAMIC_DISPATCH(ChannelsRefuse)(s, kDirection);
+}
+
+const char* refuse_grad_weight(const ConvShape& s) {
+  if (const char* const reason = refuse_any(s); reason != nullptr) return reason;
+  if (s.taps() > depthwise_channels::WeightPlan::kMostTaps) return "the kernel has too many taps";
+  const depthwise_channels::WeightPlan p(s, HWY_DYNAMIC_DISPATCH(ChannelsLanes)());
+  const bool fit = double(p.source_rows) * double(p.source_columns) * 16 < double(depthwise_channels::kMostBandFloats);
+  return fit ? nullptr : "the rows under one kernel do not fit the cache";
+}
+
+// Turning gradient and input, what a band's rows begin with, and a load and a multiply-add for every tap of every result.
+double seconds_grad_weight(const ConvShape& s, const Machine& m) {
+  const auto number = [](int64_t n) { return static_cast<double>(n); };
+  const int64_t lanes = HWY_DYNAMIC_DISPATCH(ChannelsLanes)(), blocks = (s.in_channels + lanes - 1) / lanes;
+  const depthwise_channels::WeightPlan p(s, lanes);
+  const depthwise::Geometry& g = p.g;
+  const double planes = g.d.pairs(), bands = number(p.row_bands() * p.column_bands());
+  const double turned = number(g.output_positions()) +
+                        planes * bands * number(std::min(p.source_rows, g.h.input) * std::min(p.source_columns, g.w.input));
+  const double vector = lanes > 8 ? 1.1 : 0.6;  // a load and a multiply-add
+  const double cycles = turned * number(lanes) * 0.6 + planes * bands * number(p.source_rows) * 20 +
+                        planes * number(g.h.output * g.w.output * g.h.kernel) * (number(g.w.kernel) * vector + 0.5) +
+                        planes * bands * number(g.h.kernel * g.w.kernel) * 12;
+  return 1e-6 + number(blocks) * (number(s.batch) * cycles + number(g.taps()) * 20) / 3e9 * 96e9 / m.flops_per_second;
 }
 
 // Turning, and a load and a multiply-add for every tap of every result; what begins with every row, run of columns and task.
@@ -384,6 +583,18 @@ const ConvKernel kConvDepthwiseChannelsGradInput{
     .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
       HWY_DYNAMIC_DISPATCH(ChannelsGradInput)(s, io, w);
     }};
+
+const ConvKernel kConvDepthwiseChannelsGradWeight{
+    .name = "conv_depthwise_channels",
+    .direction = Direction::kGradWeight,
+    .refuse = refuse_grad_weight,
+    .seconds = seconds_grad_weight,
+    .workspace_bytes = [](const ConvShape& s, int threads) { return HWY_DYNAMIC_DISPATCH(ChannelsWeightWorkspace)(s, threads); },
+    .grad_weight =
+        [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
+          HWY_DYNAMIC_DISPATCH(ChannelsGradWeight)
+          (s, io, w);
+        }};
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

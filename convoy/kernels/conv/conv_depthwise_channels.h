@@ -7,5 +7,6 @@ namespace convoy::kernels {
 
 extern const ConvKernel kConvDepthwiseChannelsForward;
 extern const ConvKernel kConvDepthwiseChannelsGradInput;
+extern const ConvKernel kConvDepthwiseChannelsGradWeight;
 
 }  // namespace convoy::kernels

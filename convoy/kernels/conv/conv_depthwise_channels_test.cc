@@ -30,6 +30,7 @@ constexpr const char* kShapes[] = {
     "n2 ic16 oc16 g16 iw50 kw5 sw3 pw2",                // a sequence
     "n1 ic16 oc16 g16 id5 ih6 iw7 k3 s2 p1",            // volumes
     "n1 ic3 oc3 g3 id4 ih5 iw5 kd2 kh3 kw1 sd1 s3 p1",  //
+    "n2 ic17 oc17 g17 iw700 kw4 sw2 pw3 dw2",           // a row in bands of columns
 };
 
 TEST(ConvDepthwiseChannels, MatchesTheReference) {
@@ -37,13 +38,12 @@ TEST(ConvDepthwiseChannels, MatchesTheReference) {
     const auto s = shape::parse_descriptor(text);
     ASSERT_TRUE(s) << text;
     const ConvShape plain = shape::essential(*s);
-    for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
-      const ConvKernel* const kernel =
-          direction == Direction::kForward ? &kConvDepthwiseChannelsForward : &kConvDepthwiseChannelsGradInput;
+    for (const ConvKernel* const kernel :
+         {&kConvDepthwiseChannelsForward, &kConvDepthwiseChannelsGradInput, &kConvDepthwiseChannelsGradWeight}) {
       ASSERT_EQ(kernel->refuse(plain), nullptr) << text;
       Random random(11);
       for (int round = 0; round < 4; ++round) {  // with and without bias, residual and activation
-        check_kernels(std::span(&kernel, 1), direction, plain, round % 2 == 0, random);
+        check_kernels(std::span(&kernel, 1), kernel->direction, plain, round % 2 == 0, random);
         if (HasFatalFailure()) return;
       }
     }

@@ -283,6 +283,8 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, co
   WeightGradient(plan, blocks, count, scratch, sums, totals, offsets).Run(s, io, begin, end);
 }
 
+int64_t GradWeightLanes() { return HWY_LANES(float); }
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
@@ -292,6 +294,7 @@ HWY_AFTER_NAMESPACE();
 namespace convoy::kernels {
 
 HWY_EXPORT(GradWeight);
+HWY_EXPORT(GradWeightLanes);
 
 namespace {
 
@@ -326,8 +329,9 @@ size_t workspace_bytes(const ConvShape& s, int threads) {
 double seconds(const ConvShape& s, const Machine& m) {
   const depthwise::WeightPlan plan(s);
   const depthwise::Geometry& g = plan.g;
+  const int64_t lanes = HWY_DYNAMIC_DISPATCH(GradWeightLanes)();
   const double vectors = static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
-                         static_cast<double>(g.d.output * g.h.output) * static_cast<double>((g.w.output + 15) / 16);
+                         static_cast<double>(g.d.output * g.h.output) * static_cast<double>((g.w.output + lanes - 1) / lanes);
   const double sorted = g.strided() ? 2.0 * static_cast<double>(g.h.stride) : 0;
   const double tap = plan.rows > 1 ? 0.5e-9 : 1.2e-9;
   return 1e-6 + vectors * (static_cast<double>(g.taps()) * tap + 3e-9 + sorted * 4e-9) * 96e9 / m.flops_per_second +

@@ -64,6 +64,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
   };
   static constexpr std::array kGradWeight{
       &kConvDepthwiseGradWeight,                    //
+      &kConvDepthwiseChannelsGradWeight,            //
       &kConvGroupedGradWeight,                      //
       &kConvWinogradGradWeight,  &kConvGradWeight,  //
       &kConvIm2colGradWeight,                       //
