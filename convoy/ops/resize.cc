@@ -157,6 +157,11 @@ Tensor resize(const Tensor& input, const ResizeOptions& options) {
   check_defined(input, "resize", "input");
   const Plan plan = make_plan(input.shape(), options);
   const ResizeRule& rule = options.rule;
+  // Nothing else bounds the other sizes of a result without values, and taps are made for each.
+  if (numel(plan.output) == 0) {
+    if (input.dtype() == DType::kBool && rule.mode != ResizeMode::kNearest) refuse_type(input.dtype(), "resize");
+    return Tensor::empty(plan.output, input.dtype());
+  }
   const bool crops = rule.coordinates == ResizeCoordinates::kTfCropAndResize;
   if (!is_float_or_double(input.dtype())) {
     if (rule.mode == ResizeMode::kNearest && !crops) return take_nearest(input, plan, rule);

@@ -161,6 +161,16 @@ TEST(Resize, KeepsProportionsIfAsked) {
   EXPECT_EQ(resized_shape({1, 1, 2, 4}, options), (Shape{1, 1, 7, 14}));
 }
 
+TEST(Resize, OfNothingMakesNothing) {
+  for (const ResizeMode mode : {ResizeMode::kNearest, ResizeMode::kLinear, ResizeMode::kCubic}) {
+    ResizeOptions options{.sizes = {1, int64_t{1} << 48, 0, 2}};
+    options.rule.mode = mode;
+    for (const DType dtype : {DType::kFloat32, DType::kUInt8})
+      EXPECT_EQ(resize(Tensor::zeros({1, 2, 3, 4}, dtype), options).shape(), options.sizes);
+    EXPECT_EQ(resize(Tensor::zeros({1, 2, 3, 4}), {.axes = {0}, .sizes = {0}, .rule = options.rule}).shape(), (Shape{0, 2, 3, 4}));
+  }
+}
+
 TEST(Resize, TakesEveryType) {
   for (int type = 0; type <= static_cast<int>(DType::kBool); ++type) {
     const auto d = static_cast<DType>(type);

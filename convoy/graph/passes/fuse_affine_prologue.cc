@@ -21,10 +21,11 @@ int fuse_affine_prologue(Graph& graph) {
     if (!input || scale == nullptr || shift == nullptr || scale->numel() != (*input)[1] || shift->numel() != (*input)[1]) continue;
     const auto shape = conv_shape(conv.attributes, *input, weight->shape(), false);
     if (!shape || kernels::refuse_affine_pointwise(*shape) != nullptr) continue;
+    const Tensor scales = scale->to(DType::kFloat32), shifts = shift->to(DType::kFloat32);  // new constants move the old ones
     Node fused = conv;
     fused.op = "AffineConv";
-    fused.inputs = {affine.inputs[0], conv.inputs[1], conv.input(2), editor.add_constant("scale", scale->to(DType::kFloat32)),
-                    editor.add_constant("shift", shift->to(DType::kFloat32))};
+    fused.inputs = {affine.inputs[0], conv.inputs[1], conv.input(2), editor.add_constant("scale", scales),
+                    editor.add_constant("shift", shifts)};
     if (const auto activation = fused_activation(affine.attributes)) {
       set_fused_activation(fused.attributes, *activation, kInputActivation);
     }
