@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/keep_num_threads.h"
 
 namespace convoy {
 
@@ -113,6 +114,7 @@ struct Job {
 };
 
 thread_local bool inside_task = false;
+thread_local int kept_threads = 0;  // what KeepNumThreads holds on to; 0: nothing
 
 // Persistent workers. Between jobs a worker spins for some microseconds (the next layer usually follows at once), then sleeps. The
 // caller never waits for a worker that has not started: on a busy machine that takes milliseconds, and a small job is done long
@@ -242,7 +244,13 @@ int available_threads() {
   return count;
 }
 
-int num_threads() { return kThreads ? thread_setting().load(std::memory_order_relaxed) : 1; }
+int num_threads() {
+  if (!kThreads) return 1;
+  return kept_threads > 0 ? kept_threads : thread_setting().load(std::memory_order_relaxed);
+}
+
+KeepNumThreads::KeepNumThreads() : before_(kept_threads) { kept_threads = num_threads(); }
+KeepNumThreads::~KeepNumThreads() { kept_threads = before_; }
 
 void set_num_threads(int threads) {
   if (threads < 0 || threads > kMostThreads) {

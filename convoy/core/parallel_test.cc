@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/keep_num_threads.h"
 
 namespace convoy {
 namespace {
@@ -166,6 +167,25 @@ TEST(ParallelSettings, TheCountIsWhatWasSet) {
     EXPECT_EQ(error.reason(), "set_num_threads expects a positive integer");
     EXPECT_NE(error.fix().find("-4"), std::string::npos);
   }
+}
+
+TEST(ParallelSettings, TheCountCanBeKept) {
+  set_num_threads(3);
+  {
+    const KeepNumThreads kept;
+    set_num_threads(5);
+    EXPECT_EQ(num_threads(), 3);
+    {
+      const KeepNumThreads again;
+      EXPECT_EQ(num_threads(), 3);
+    }
+    EXPECT_EQ(num_threads(), 3);
+    int elsewhere = 0;
+    std::thread([&] { elsewhere = num_threads(); }).join();
+    EXPECT_EQ(elsewhere, 5);
+  }
+  EXPECT_EQ(num_threads(), 5);
+  set_num_threads(0);
 }
 
 TEST(ParallelSettings, TheEnvironmentGivesTheDefault) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
 #include "convoy/graph/infer.h"
 #include "convoy/graph/node_error.h"
@@ -399,6 +400,7 @@ bool Schedule::run_part(const Part& part, int64_t sample, const std::vector<char
 
 bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const Observer& observer,
                    int64_t budget) const {
+  const KeepNumThreads kept;
   const size_t workspace = workspace_bytes();
   std::unique_ptr<Memory> memory;
   {

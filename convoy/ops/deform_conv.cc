@@ -5,6 +5,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/gemm/gemm.h"
 #include "convoy/ops/checks.h"
@@ -19,6 +20,7 @@ using kernels::Gemm;
 using shape::ConvShape;
 
 void multiply(const Gemm<float>& problem) {
+  const KeepNumThreads kept;
   Workspace workspace(kernels::gemm_workspace_bytes(problem.rows, problem.columns, problem.depth, num_threads()));
   kernels::gemm(problem, workspace);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/gemm/gemm.h"
 #include "convoy/ops/checks.h"
@@ -16,6 +17,7 @@ namespace {
 using kernels::Gemm;
 
 void run(const Gemm<float>& problem) {
+  const KeepNumThreads kept;
   Workspace workspace(kernels::gemm_workspace_bytes(problem.rows, problem.columns, problem.depth, num_threads()));
   kernels::gemm(problem, workspace);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "convoy/core/error.h"
+#include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/storage.h"
 #include "convoy/kernels/conv/conv_reference.h"
@@ -97,6 +98,7 @@ size_t call_bytes(const kernels::ConvKernel& kernel, const shape::ConvShape& sha
 template <class Io>
 void run_once(const kernels::ConvKernel& kernel, const shape::ConvShape& shape,
               void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&), const Io& io) {
+  const KeepNumThreads kept;
   Workspace workspace(call_bytes(kernel, shape, io));
   run_packing(kernel, shape, run, io, workspace);
 }

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/tensor.h"
 #include "convoy/shape/descriptor.h"
@@ -32,6 +33,7 @@ struct Data {
 double time_of(const ConvPlan& plan, bool packed, Data& data) {
   using Clock = std::chrono::steady_clock;
   const PackedWeight weight = packed ? plan.pack(data.weight.data<float>()) : PackedWeight();
+  const KeepNumThreads kept;
   Workspace workspace(plan.workspace_bytes() + (packed ? 0 : padded_bytes(plan.packed_bytes())));
   double least = std::numeric_limits<double>::infinity(), total = 0;
   for (int run = -1; run < kLeastRuns || total < kTrialSeconds; ++run) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/random.h"
 #include "convoy/core/tensor.h"
@@ -25,6 +26,7 @@ Measurement measure_conv(const shape::ConvShape& layer, Direction direction, con
   using Clock = std::chrono::steady_clock;
   const shape::ConvShape plain = plain_shape(layer);
   Measurement m{.plan = ConvPlan(plain, plain_direction(layer, direction), options.plan)};
+  const KeepNumThreads kept;
   m.threads = num_threads();
   m.workspace_bytes = m.plan.workspace_bytes();
   m.packed_bytes = m.plan.packed_bytes();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include "convoy/core/storage.h"
 #include "convoy/onnx/reader.h"
 #include "convoy/onnx/writer.h"
+#include "convoy/ops/linear.h"
 #include "tests/mutation.h"
 #include "tests/onnx/model_bytes.h"
 #include "tests/temporary_folder.h"
@@ -210,6 +212,49 @@ TEST(ModelMemory, ManyThreadsMayRunAndPlanAtOnce) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+// Scratch memory is made for as many threads as there are: they stay as many until it is given back.
+TEST(ModelMemory, TheThreadCountMayChangeInARun) {
+  const Model model = Model::load_bytes(layers({-1, kChannels, -2, -3}), {.keep_weights = true});
+  const Shape shape{2, kChannels, 21, 13};
+  const Tensor expected = run(model, shape);
+  set_num_threads(2);
+  int nodes = 0;
+  const auto change = [&](size_t, double) {
+    set_num_threads(31);
+    EXPECT_EQ(num_threads(), 2) << "behind node " << nodes;
+    ++nodes;
+  };
+  const graph::Values outputs = model.executor().run({{"x", input_of(shape)}}, change);
+  EXPECT_GT(nodes, 3);
+  EXPECT_TRUE(identical(outputs.at("y").tensor(), expected));
+  EXPECT_EQ(num_threads(), 31);
+  set_num_threads(0);
+}
+
+TEST(ModelMemory, TheThreadCountMayChangeWhileOthersRun) {
+  const Model model = Model::load_bytes(layers({-1, kChannels, -2, -3}), {.keep_weights = true});
+  const std::vector<Shape> shapes{{1, kChannels, 14, 14}, {2, kChannels, 21, 13}, {1, kChannels, 3, 3}};
+  std::vector<Tensor> expected;
+  for (const Shape& shape : shapes) expected.push_back(run(model, shape));
+  const Tensor x = input_of({30, 400}), product = ops::linear(x, x, {});  // what plans nothing ahead
+  std::atomic<int> wrong{0}, running{3};
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t i = 0; i < 30; ++i) {
+        const size_t which = (t + i) % shapes.size();
+        if (!identical(run(model, shapes[which]), expected[which])) ++wrong;
+        if (!identical(ops::linear(x, x, {}), product)) ++wrong;
+      }
+      --running;
+    });
+  }
+  for (int count = 0; running > 0; ++count) set_num_threads(count % 2 == 0 ? 1 : 31);
+  for (std::thread& thread : threads) thread.join();
+  set_num_threads(0);
   EXPECT_EQ(wrong, 0);
 }
 
