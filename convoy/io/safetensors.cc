@@ -6,10 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/utf8.h"
 #include "convoy/io/elements.h"
 #include "convoy/io/file.h"
 #include "convoy/shape/checked.h"
@@ -48,20 +50,11 @@ const char* name_of(DType dtype) {
   return row->name;
 }
 
-// The first byte that is not UTF-8 (overlong forms, surrogates and values above U+10FFFF included), or nothing.
-std::optional<size_t> first_bad_utf8(const std::string& text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+// The first byte that is not UTF-8, or nothing.
+std::optional<size_t> first_bad_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
-    const unsigned lead = byte(i);
-    const size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    const size_t length = front_character(text.substr(i)).length;
     if (length == 0) return i;
-    unsigned value = length == 1 ? lead : lead & (0x7fu >> length);
-    for (size_t k = 1; k < length; ++k) {
-      if (byte(i + k) >> 6 != 2) return i;
-      value = (value << 6) | (byte(i + k) & 63u);
-    }
-    constexpr std::array<unsigned, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
-    if (value < kSmallest[length] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) return i;
     i += length;
   }
   return std::nullopt;

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <iterator>
 
+#include "convoy/core/utf8.h"
+
 namespace convoy::io {
 namespace {
 
@@ -20,21 +22,10 @@ constexpr Range kHidden[] = {{0x80, 0x9F},     {0xAD, 0xAD},     {0x34F, 0x34F},
 }  // namespace
 
 size_t shown_character(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return first >= 0x20 && first != 0x7F ? 1 : 0;
-  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // longer forms of smaller numbers are not UTF-8
-  if (first < 0xC2 || first > 0xF4 || length > text.size()) return 0;
-  uint32_t code = first & (0xFFu >> (length + 1));
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-    code = code << 6 | (byte(i) & 0x3F);
-  }
-  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-  if (code < kLeast[length] || code > 0x10FFFF || surrogate) return 0;
-  const bool hidden =
-      std::any_of(std::begin(kHidden), std::end(kHidden), [&](Range range) { return code >= range.first && code <= range.last; });
+  const auto [code, length] = front_character(text);
+  if (code < 0x20 || code == 0x7F) return 0;
+  const bool hidden = std::any_of(std::begin(kHidden), std::end(kHidden),
+                                  [code = code](Range range) { return code >= range.first && code <= range.last; });
   return hidden ? 0 : length;
 }
 

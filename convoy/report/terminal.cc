@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "convoy/core/utf8.h"
+
 namespace convoy::report {
 
 namespace {
@@ -37,18 +39,10 @@ size_t escape_length(std::string_view text) {
   return text.size();
 }
 
-// One character from the front of `text`: its code point and its length; a byte that is not UTF-8 counts as one character.
-std::pair<uint32_t, size_t> decode(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const size_t length = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1;
-  if (length == 1 || length > text.size()) return {first, 1};
-  uint32_t code = first & (0xFFu >> (length + 1));
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return {first, 1};
-    code = code << 6 | (byte(i) & 0x3F);
-  }
-  return {code, length};
+// The character at the front of `text`; a byte that is not UTF-8 counts as one.
+Utf8Character decode(std::string_view text) {
+  const Utf8Character character = front_character(text);
+  return character.length > 0 ? character : Utf8Character{static_cast<unsigned char>(text[0]), 1};
 }
 
 int character_width(uint32_t code) {
