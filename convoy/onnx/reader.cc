@@ -11,46 +11,22 @@
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/io/file.h"
-#include "convoy/io/text.h"
 #include "convoy/onnx/file_bytes.h"
 #include "convoy/onnx/import.h"
-#include "convoy/onnx/tensor_proto.h"
-#include "convoy/onnx/wire.h"
+#include "convoy/onnx/messages.h"
 
 namespace convoy::onnx {
 namespace {
 
 using graph::Attribute;
 using graph::Attributes;
-using graph::Dim;
-using graph::Dims;
 using graph::Graph;
 using graph::kNoValue;
 using graph::Node;
 using graph::Type;
 using graph::ValueId;
 
-constexpr int64_t kLeastOpset = 1, kMostOpset = 25;
-constexpr size_t kShownName = 120;  // of longer names messages show the beginning
 constexpr std::string_view kTrainingDomain = "ai.onnx.preview.training";
-
-// Messages are kept as views of the file and looked into when they are needed: a hostile file of a million empty messages costs
-// sixteen times its size, not more.
-struct NodeView {
-  std::vector<std::string_view> inputs, outputs, attributes;
-  std::string_view name, op, domain, overload;
-};
-
-struct GraphView {
-  std::vector<std::string_view> nodes, initializers, sparse_initializers, inputs, outputs, infos;
-  std::string_view name;
-};
-
-struct FunctionView {
-  std::string_view name, domain, overload;
-  std::vector<std::string_view> inputs, outputs, nodes, attribute_defaults;
-  std::unordered_map<std::string_view, int64_t> opsets;
-};
 
 using Scope = std::unordered_map<std::string_view, ValueId>;
 
@@ -60,10 +36,10 @@ class Reader {
          const FileBytes* file = nullptr)
       : source_{name, bytes, file},
         options_(options),
-        tensors_{source_, options.limits, options.external_data ? (folder.empty() ? "." : folder) : ""} {}
+        messages_(source_, options.limits, options.external_data ? (folder.empty() ? "." : folder) : "") {}
 
   Graph read() {
-    read_model();
+    model_ = messages_.read_model();
     try {
       build();
       return std::move(graph_);
@@ -95,532 +71,9 @@ class Reader {
     }
   }
 
-  [[noreturn]] void fail(const std::string& reason, const std::string& fix) const {
-    throw FileError(source_.name + ": " + reason, fix);
-  }
-
-  static std::string quote(std::string_view text) { return io::quote(text); }
-
-  std::string_view checked_name(std::string_view name, const char* what) const {
-    if (static_cast<int64_t>(name.size()) > options_.limits.name_bytes) {
-      fail(std::string("the name of ") + what + " has " + std::to_string(name.size()) + " bytes: " + quote(name),
-           "names may have up to " + std::to_string(options_.limits.name_bytes) + " bytes");
-    }
-    if (!io::is_shown(name)) {
-      fail(std::string("the name of ") + what + " has control characters: " + quote(name),
-           "use printable UTF-8, without characters that are invisible or turn the direction of writing");
-    }
-    return name;
-  }
-
-  // ---- messages ----
-
-  void read_model() {
-    int64_t ir_version = 0;
-    bool has_graph = false;
-    std::vector<std::string_view> functions, opsets;
-    std::string_view graph_message;
-    if (source_.bytes.empty()) fail("the file is empty", "an ONNX file is a protobuf message (onnx.ModelProto)");
-    Fields fields(source_, source_.bytes);
-    while (fields.next()) {
-      switch (fields.number()) {
-        case 1:
-          ir_version = fields.integer();
-          break;
-        case 7:
-          graph_message = fields.bytes();
-          has_graph = true;
-          break;
-        case 8:
-          opsets.push_back(fields.bytes());
-          break;
-        case 25:
-          functions.push_back(fields.bytes());
-          break;
-        default:
-          break;
-      }
-    }
-    if (!has_graph)
-      fail("not an ONNX model: it holds no graph", "an ONNX file is a protobuf message (onnx.ModelProto) with a graph");
-    if (ir_version < 1 || ir_version > 1000) {
-      fail("ir_version is " + std::to_string(ir_version), "ONNX files say 3 to 13: is this a file of another kind?");
-    }
-    // Before IR version 3 files could leave the opset out; it is 1 then.
-    opsets_ = read_opsets(opsets, "opset_import");
-    if (opsets_.find("") == opsets_.end()) {
-      if (opsets.empty()) opsets_[""] = 1;
-    }
-    check_opset(opsets_);
-    for (const std::string_view message : functions) read_function(message);
-    read_graph(graph_message);
-  }
-
-  std::unordered_map<std::string_view, int64_t> read_opsets(const std::vector<std::string_view>& messages, const char* what) const {
-    std::unordered_map<std::string_view, int64_t> opsets;
-    for (const std::string_view message : messages) {
-      std::string_view domain;
-      int64_t version = 0;
-      Fields fields(source_, message);
-      while (fields.next()) {
-        if (fields.number() == 1) domain = fields.bytes();
-        if (fields.number() == 2) version = fields.integer();
-      }
-      if (domain == "ai.onnx") domain = {};
-      if (!opsets.emplace(domain, version).second)
-        fail(std::string(what) + " names the domain " + quote(domain) + " twice", "one version per domain");
-    }
-    return opsets;
-  }
-
-  void check_opset(const std::unordered_map<std::string_view, int64_t>& opsets) const {
-    const auto found = opsets.find("");
-    if (found == opsets.end()) return;  // only functions or other domains: nodes of ONNX are refused where they stand
-    if (found->second < kLeastOpset || found->second > kMostOpset) {
-      fail("opset_import is " + std::to_string(found->second),
-           "Convoy reads opsets 1 to 25: export with one of them, or convert with onnx.version_converter");
-    }
-  }
-
-  void check_counts() const {
-    const Limits& limits = options_.limits;
-    const auto check = [&](size_t count, int64_t limit, const char* what) {
-      if (static_cast<int64_t>(count) > limit)
-        fail("the model has more than " + std::to_string(limit) + " " + what, std::string("the limit is Limits::") + what);
-    };
-    check(view_.nodes.size(), limits.nodes, "nodes");
-    check(view_.initializers.size() + view_.sparse_initializers.size(), limits.initializers, "initializers");
-    check(std::max(view_.inputs.size(), view_.outputs.size()), limits.inputs, "inputs");
-    check(view_.inputs.size() + view_.outputs.size() + view_.infos.size(), limits.value_infos, "value_infos");
-  }
-
-  void read_graph(std::string_view message) {
-    Fields fields(source_, message);
-    while (fields.next()) {
-      check_counts();
-      switch (fields.number()) {
-        case 1:
-          view_.nodes.push_back(fields.bytes());
-          break;
-        case 2:
-          view_.name = fields.bytes();
-          break;
-        case 5:
-          view_.initializers.push_back(fields.bytes());
-          break;
-        case 11:
-          view_.inputs.push_back(fields.bytes());
-          break;
-        case 12:
-          view_.outputs.push_back(fields.bytes());
-          break;
-        case 13:
-          view_.infos.push_back(fields.bytes());
-          break;
-        case 15:
-          view_.sparse_initializers.push_back(fields.bytes());
-          break;
-        default:
-          break;
-      }
-    }
-  }
-
-  void read_function(std::string_view message) {
-    FunctionView function;
-    std::vector<std::string_view> opsets;
-    Fields fields(source_, message);
-    while (fields.next()) {
-      switch (fields.number()) {
-        case 1:
-          function.name = checked_name(fields.bytes(), "a function");
-          break;
-        case 4:
-          function.inputs.push_back(fields.bytes());
-          break;
-        case 5:
-          function.outputs.push_back(fields.bytes());
-          break;
-        case 7:
-          function.nodes.push_back(fields.bytes());
-          break;
-        case 9:
-          opsets.push_back(fields.bytes());
-          break;
-        case 10:
-          function.domain = checked_name(fields.bytes(), "a domain");
-          break;
-        case 11:
-          function.attribute_defaults.push_back(fields.bytes());
-          break;
-        case 13:
-          function.overload = checked_name(fields.bytes(), "an overload");
-          break;
-        default:
-          break;
-      }
-    }
-    function.opsets = opsets.empty() ? opsets_ : read_opsets(opsets, "a function's opset_import");
-    const std::string key = function_key(function.domain, function.name, function.overload);
-    if (!functions_.emplace(key, std::move(function)).second)
-      fail("the function " + quote(key) + " is defined twice", "give functions different names");
-  }
-
-  static std::string function_key(std::string_view domain, std::string_view name, std::string_view overload) {
-    return std::string(domain) + ":" + std::string(name) + (overload.empty() ? "" : ":" + std::string(overload));
-  }
-
-  NodeView read_node(std::string_view message) const {
-    NodeView node;
-    Fields fields(source_, message);
-    while (fields.next()) {
-      switch (fields.number()) {
-        case 1:
-          node.inputs.push_back(fields.bytes());
-          break;
-        case 2:
-          node.outputs.push_back(fields.bytes());
-          break;
-        case 3:
-          node.name = checked_name(fields.bytes(), "a node");
-          break;
-        case 4:
-          node.op = checked_name(fields.bytes(), "an operator");
-          break;
-        case 5:
-          node.attributes.push_back(fields.bytes());
-          break;
-        case 7:
-          node.domain = checked_name(fields.bytes(), "a domain");
-          break;
-        case 8:
-          node.overload = checked_name(fields.bytes(), "an overload");
-          break;
-        default:
-          break;
-      }
-    }
-    if (node.domain == "ai.onnx") node.domain = {};
-    if (static_cast<int64_t>(std::max(node.inputs.size(), node.outputs.size())) > options_.limits.inputs_per_node) {
-      fail(called(node) + " has " + std::to_string(node.inputs.size()) + " inputs and " + std::to_string(node.outputs.size()) +
-               " outputs",
-           "up to " + std::to_string(options_.limits.inputs_per_node) + " each are allowed");
-    }
-    if (static_cast<int64_t>(node.attributes.size()) > options_.limits.attributes_per_node) {
-      fail(called(node) + " has " + std::to_string(node.attributes.size()) + " attributes",
-           "up to " + std::to_string(options_.limits.attributes_per_node) + " are allowed");
-    }
-    return node;
-  }
-
-  static std::string called(const NodeView& node) {
-    const std::string op(node.op.substr(0, kShownName));
-    if (!node.name.empty()) return "node '" + std::string(node.name.substr(0, kShownName)) + "' (" + op + ")";
-    for (const std::string_view output : node.outputs) {
-      if (!output.empty()) return "the node (" + op + ") that makes " + quote(output);
-    }
-    return "a node (" + op + ") without a name";
-  }
-
-  // ---- types ----
-
-  struct Info {
-    std::string_view name;
-    Type type;
-    bool typed = false;
-  };
-
-  Info read_info(std::string_view message, const char* what) const {
-    Info info;
-    Fields fields(source_, message);
-    std::string_view type;
-    while (fields.next()) {
-      if (fields.number() == 1) info.name = checked_name(fields.bytes(), what);
-      if (fields.number() == 2) {
-        type = fields.bytes();
-        info.typed = true;
-      }
-    }
-    if (info.name.empty()) fail(std::string(what) + " has no name", "every input and output needs one");
-    if (info.typed) info.type = read_type(type, std::string(what) + " " + quote(info.name), 0);
-    return info;
-  }
-
-  Type read_type(std::string_view message, const std::string& what, int64_t depth) const {
-    if (depth > options_.limits.nesting)
-      fail("the type of " + what + " is nested more than " + std::to_string(options_.limits.nesting) + " deep", "use tensors");
-    Type type;
-    Fields fields(source_, message);
-    while (fields.next()) {
-      switch (fields.number()) {
-        case 1:
-          type = read_tensor_type(fields.bytes(), what);
-          break;
-        case 4:
-        case 9: {  // a sequence; an optional, which may be any value
-          Fields inner(source_, fields.bytes());
-          while (inner.next()) {
-            if (inner.number() == 1) type = read_type(inner.bytes(), what, depth + 1);
-          }
-          if (fields.number() == 4) {
-            type.kind = Type::Kind::kSequence;
-            type.dims.reset();
-          } else {
-            type.optional = true;
-          }
-          break;
-        }
-        case 5:
-        case 7:
-        case 8:
-          fail("the type of " + what + " is no tensor, sequence or optional", "maps, sparse and opaque values are not supported");
-        default:
-          break;
-      }
-    }
-    return type;
-  }
-
-  Type read_tensor_type(std::string_view message, const std::string& what) const {
-    Type type;
-    Fields fields(source_, message);
-    while (fields.next()) {
-      if (fields.number() == 1) {
-        const int64_t data_type = fields.integer();
-        type.dtype = dtype_of_onnx(data_type);
-        if (data_type == 8) {
-          type.kind = Type::Kind::kStrings;
-        } else if (!type.dtype) {
-          fail("the element type of " + what + " is " + onnx_type_name(data_type),
-               "types that can be read: FLOAT, DOUBLE, FLOAT16, BFLOAT16, INT8 to INT64, UINT8 to UINT64, BOOL, STRING");
-        }
-      } else if (fields.number() == 2) {
-        type.dims = read_dims(fields.bytes(), what);
-      }
-    }
-    return type;
-  }
-
-  Dims read_dims(std::string_view message, const std::string& what) const {
-    Dims dims;
-    Fields fields(source_, message);
-    while (fields.next()) {
-      if (fields.number() != 1) continue;
-      Dim dim;
-      Fields entries(source_, fields.bytes());
-      while (entries.next()) {
-        if (entries.number() == 1) {
-          dim.size = entries.integer();
-          if (dim.size < 0 || dim.size > options_.limits.dim) {
-            // Some exporters write -1 for a size that may be any.
-            if (dim.size == -1) continue;
-            fail("the shape of " + what + " has a size of " + std::to_string(dim.size),
-                 "sizes are 0 to " + std::to_string(options_.limits.dim));
-          }
-        } else if (entries.number() == 2) {
-          dim.symbol = std::string(checked_name(entries.bytes(), "a size"));
-        }
-      }
-      if (static_cast<int64_t>(dims.size()) >= options_.limits.rank) {
-        fail("the shape of " + what + " has more than " + std::to_string(options_.limits.rank) + " sizes",
-             "tensors may have up to " + std::to_string(options_.limits.rank) + " axes");
-      }
-      dims.push_back(std::move(dim));
-    }
-    return dims;
-  }
+  [[noreturn]] void fail(const std::string& reason, const std::string& fix) const { messages_.fail(reason, fix); }
 
   // ---- attributes ----
-
-  struct NamedAttribute {
-    std::string_view name, refers_to;
-    char type = '?';
-    Attribute value;
-    graph::Value strings;  // of a tensor of text
-  };
-
-  static const char* type_words(char type) {
-    switch (type) {
-      case 'i':
-        return "an integer";
-      case 'f':
-        return "a float";
-      case 's':
-        return "a string";
-      case 't':
-        return "a tensor";
-      case 'g':
-        return "a graph";
-      case 'I':
-        return "a list of integers";
-      case 'F':
-        return "a list of floats";
-      case 'S':
-        return "a list of strings";
-      case 'p':
-        return "a sparse tensor";
-      default:
-        return "of a type that Convoy does not know";
-    }
-  }
-
-  void check_entries(size_t entries, std::string_view name, const std::string& where) const {
-    if (static_cast<int64_t>(entries) <= options_.limits.list_entries) return;
-    fail(where + ": attribute '" + std::string(name) + "' has too many entries",
-         "up to " + std::to_string(options_.limits.list_entries) + " numbers, or a sixteenth of that in text");
-  }
-
-  // A function's attributes are read again for each call, and small messages can make large values: what all of them take together
-  // is in proportion to the file.
-  void spend(int64_t bytes) const {
-    spent_ += bytes;
-    if (spent_ > 8 * static_cast<int64_t>(source_.bytes.size()) + (int64_t{1} << 24)) {
-      fail("its functions and sparse tensors make much more than the file holds",
-           "expand functions that are called very often, store tensors dense");
-    }
-  }
-
-  NamedAttribute read_attribute(std::string_view message, const std::string& where) const {
-    spend(static_cast<int64_t>(message.size()));
-    NamedAttribute result;
-    int64_t type = 0, integer = 0;
-    double number = 0;
-    std::string_view text, tensor, sparse;
-    std::vector<int64_t> integers;
-    std::vector<double> numbers;
-    std::vector<std::string> texts;
-    char seen = '?';  // files of IR version 1 have no type
-    const auto keep = [&](char kind) { seen = kind; };
-    Fields fields(source_, message);
-    while (fields.next()) {
-      switch (fields.number()) {
-        case 1:
-          result.name = checked_name(fields.bytes(), "an attribute");
-          break;
-        case 2:
-          number = static_cast<double>(fields.real32());
-          keep('f');
-          break;
-        case 3:
-          integer = fields.integer();
-          keep('i');
-          break;
-        case 4:
-          text = fields.bytes();
-          keep('s');
-          break;
-        case 5:
-          tensor = fields.bytes();
-          keep('t');
-          break;
-        case 6:
-        case 11:
-          fail(where + ": attribute '" + std::string(result.name) + "' holds a graph",
-               "control flow (If, Loop, Scan) is not supported: export a model without it");
-        case 7:
-          keep('F');
-          if (fields.field().type == Field::Type::kBytes) {
-            std::string_view rest = fields.bytes();
-            if (rest.size() % 4 != 0)
-              fail(where + ": attribute '" + std::string(result.name) + "' ends inside a number", "store whole floats");
-            for (; !rest.empty(); rest.remove_prefix(4)) {
-              float value = 0;
-              std::copy_n(rest.data(), 4, reinterpret_cast<char*>(&value));
-              numbers.push_back(static_cast<double>(value));
-            }
-          } else {
-            numbers.push_back(static_cast<double>(fields.real32()));
-          }
-          check_entries(numbers.size(), result.name, where);
-          break;
-        case 8:
-          keep('I');
-          if (fields.field().type == Field::Type::kBytes) {
-            std::string_view rest = fields.bytes();
-            check_entries(static_cast<size_t>(count_varints(rest)), result.name, where);
-            while (!rest.empty()) integers.push_back(static_cast<int64_t>(take_varint(source_, rest)));
-          } else {
-            integers.push_back(fields.integer());
-          }
-          check_entries(integers.size(), result.name, where);
-          break;
-        case 9:
-          keep('S');
-          texts.emplace_back(fields.bytes());
-          check_entries(texts.size() * 16, result.name, where);
-          break;
-        case 20:
-          type = fields.integer();
-          break;
-        case 21:
-          result.refers_to = fields.bytes();
-          break;
-        case 22:
-          sparse = fields.bytes();
-          keep('p');
-          break;
-        default:
-          break;
-      }
-    }
-    constexpr std::string_view kTypes = "?fistgFISTGpP";  // by AttributeProto.AttributeType: 1 FLOAT, 2 INT, ...
-    if (type == 13 || type == 14) {
-      fail(where + ": attribute '" + std::string(result.name) + "' is a type", "types are not supported there: leave it out");
-    }
-    if (type < 0 || type >= static_cast<int64_t>(kTypes.size())) {
-      fail(where + ": attribute '" + std::string(result.name) + "' has the type " + std::to_string(type),
-           "AttributeProto.AttributeType has 1 to 14");
-    }
-    result.type = type == 0 ? seen : kTypes[static_cast<size_t>(type)];
-    if (result.name.empty()) fail(where + ": an attribute has no name", "every attribute needs one");
-    const std::string what = where + ": attribute '" + std::string(result.name) + "'";
-    switch (result.type) {
-      case 'i':
-        result.value = integer;
-        break;
-      case 'f':
-        result.value = number;
-        break;
-      case 's':
-        // Messages repeat it.
-        if (static_cast<int64_t>(text.size()) > options_.limits.name_bytes || !io::is_shown(text)) {
-          fail(what + " is " + quote(text),
-               "texts may have up to " + std::to_string(options_.limits.name_bytes) + " bytes of printable UTF-8");
-        }
-        result.value = std::string(text);
-        break;
-      case 'I':
-        result.value = std::move(integers);
-        break;
-      case 'F':
-        result.value = std::move(numbers);
-        break;
-      case 'S':
-        result.value = std::move(texts);
-        break;
-      case 't': {
-        const graph::Value value = read_tensor_proto(tensors_, tensor, what).value;
-        if (!value.is_tensor()) fail(what + " is a tensor of text", "only numbers are supported here");
-        result.value = value.tensor();
-        break;
-      }
-      case 'p':
-        result.value = read_sparse(sparse, what).value.tensor();
-        result.type = 't';
-        break;
-      default:
-        if (result.refers_to.empty())
-          fail(what + " is " + type_words(result.type),
-               "attributes that Convoy reads are numbers, strings, tensors and lists of these");
-    }
-    return result;
-  }
-
-  NamedValue read_sparse(std::string_view message, const std::string& what) const {
-    NamedValue dense = read_sparse_tensor_proto(tensors_, message, what);
-    spend(static_cast<int64_t>(dense.value.tensor().nbytes()));
-    return dense;
-  }
 
   // `bound`: what a function's caller gave for attributes that the body refers to; nullptr outside functions.
   Attributes read_attributes(const NodeView& node, const std::string& where, const Attributes* bound,
@@ -628,12 +81,12 @@ class Reader {
     Attributes attributes;
     std::set<std::string_view> seen;
     for (const std::string_view message : node.attributes) {
-      NamedAttribute attribute = read_attribute(message, where);
+      AttributeView attribute = messages_.read_attribute(message, where);
       if (!seen.insert(attribute.name).second)
         fail(where + ": attribute '" + std::string(attribute.name) + "' is given twice", "give each attribute once");
       if (!attribute.refers_to.empty()) {
         if (bound == nullptr) {
-          fail(where + ": attribute '" + std::string(attribute.name) + "' refers to " + quote(attribute.refers_to) +
+          fail(where + ": attribute '" + std::string(attribute.name) + "' refers to " + io::quote(attribute.refers_to) +
                    " outside a function",
                "give it a value");
         }
@@ -665,7 +118,7 @@ class Reader {
     return false;
   }
 
-  void check_attribute(const OnnxOperator& row, const NamedAttribute& attribute, const std::string& where) const {
+  void check_attribute(const OnnxOperator& row, const AttributeView& attribute, const std::string& where) const {
     char expected = 0;
     any_attribute(row, [&](std::string_view name, char type, bool) {
       if (name == attribute.name) expected = type;
@@ -677,19 +130,19 @@ class Reader {
         names.emplace_back(name);
         return false;
       });
-      fail(where + ": unknown attribute " + quote(attribute.name) + did_you_mean(attribute.name, names),
+      fail(where + ": unknown attribute " + io::quote(attribute.name) + did_you_mean(attribute.name, names),
            names.empty() ? "it takes none" : "it takes " + io::listed(names, 20));
     }
     if (expected != attribute.type) {
-      fail(where + ": attribute '" + std::string(attribute.name) + "' is " + type_words(attribute.type),
-           std::string("it must be ") + type_words(expected));
+      fail(where + ": attribute '" + std::string(attribute.name) + "' is " + attribute_type_words(attribute.type),
+           std::string("it must be ") + attribute_type_words(expected));
     }
   }
 
   void check_required(const OnnxOperator& row, const Attributes& attributes, const std::string& where) const {
     any_attribute(row, [&](std::string_view name, char type, bool required) {
       if (required && !attributes.has(name))
-        fail(where + ": attribute '" + std::string(name) + "' is missing", std::string("it must be ") + type_words(type));
+        fail(where + ": attribute '" + std::string(name) + "' is missing", std::string("it must be ") + attribute_type_words(type));
       return false;
     });
   }
@@ -698,36 +151,36 @@ class Reader {
 
   void build() {
     Scope scope;
-    graph_.name = std::string(view_.name);
-    const size_t names = view_.initializers.size() + view_.inputs.size() + view_.nodes.size();
+    graph_.name = std::string(model_.graph.name);
+    const size_t names = model_.graph.initializers.size() + model_.graph.inputs.size() + model_.graph.nodes.size();
     scope.reserve(names);
     graph_.values.reserve(names);
-    graph_.nodes.reserve(view_.nodes.size());
+    graph_.nodes.reserve(model_.graph.nodes.size());
     add_initializers(scope);
     add_inputs(scope);
     add_infos();
     inferring_ = std::make_unique<graph::Inferring>(graph_);
-    add_nodes(view_.nodes, scope, opsets_, nullptr, "");
+    add_nodes(model_.graph.nodes, scope, model_.opsets, nullptr, "");
     add_outputs(scope);
     set_types();
   }
 
   void add_initializer(Scope& scope, NamedValue named) {
-    checked_name(named.name, "an initializer");
+    messages_.checked_name(named.name, "an initializer");
     if (named.name.empty()) fail("an initializer has no name", "every initializer needs one");
-    if (!named.value.is_tensor()) fail("initializer " + quote(named.name) + " holds text", "only numbers are supported here");
+    if (!named.value.is_tensor()) fail("initializer " + io::quote(named.name) + " holds text", "only numbers are supported here");
     const ValueId id = graph_.add_constant(named.name, named.value.tensor());
     names_.push_back(std::make_unique<std::string>(named.name));
     if (!scope.emplace(*names_.back(), id).second)
-      fail("duplicate definition of " + quote(named.name) + ": two initializers", "give them different names");
+      fail("duplicate definition of " + io::quote(named.name) + ": two initializers", "give them different names");
   }
 
   void add_initializers(Scope& scope) {
     int64_t total = 0;
     std::vector<PendingValues> pending;
-    TensorSource source = tensors_;
+    TensorSource source = messages_.tensors();
     source.pending = &pending;
-    for (const std::string_view message : view_.initializers) {
+    for (const std::string_view message : model_.graph.initializers) {
       add_initializer(scope, read_tensor_proto(source, message, "initializer"));
       total += static_cast<int64_t>(message.size());
     }
@@ -739,17 +192,17 @@ class Reader {
     };
     read_pending(source_, pending, tell);
     tell(large);
-    for (const std::string_view message : view_.sparse_initializers) {
-      add_initializer(scope, read_sparse(message, "sparse_initializer"));
+    for (const std::string_view message : model_.graph.sparse_initializers) {
+      add_initializer(scope, messages_.read_sparse_tensor(message, "sparse_initializer"));
     }
   }
 
   void add_inputs(Scope& scope) {
     std::unordered_set<std::string_view> seen;
-    for (const std::string_view message : view_.inputs) {
-      Info info = read_info(message, "input");
+    for (const std::string_view message : model_.graph.inputs) {
+      ValueView info = messages_.read_value_info(message, "input");
       if (!seen.insert(info.name).second)
-        fail("duplicate definition of " + quote(info.name) + ": two inputs", "give them different names");
+        fail("duplicate definition of " + io::quote(info.name) + ": two inputs", "give them different names");
       // Up to IR version 3 every initializer is listed as an input too; such an input is a constant here.
       const auto found = scope.find(info.name);
       if (found != scope.end()) {
@@ -762,7 +215,7 @@ class Reader {
     }
   }
 
-  void check_initializer(const Info& info, const Tensor& tensor) const {
+  void check_initializer(const ValueView& info, const Tensor& tensor) const {
     bool fits = !info.type.dtype || *info.type.dtype == tensor.dtype();
     if (info.type.dims) {
       fits = fits && info.type.dims->size() == tensor.shape().size();
@@ -770,7 +223,7 @@ class Reader {
         fits = !(*info.type.dims)[i].known() || (*info.type.dims)[i].size == tensor.shape()[i];
     }
     if (!fits) {
-      fail("initializer " + quote(info.name) + " is " + to_string(Type::of(tensor)) + ", the input of that name " +
+      fail("initializer " + io::quote(info.name) + " is " + to_string(Type::of(tensor)) + ", the input of that name " +
                to_string(info.type),
            "both must be the same");
     }
@@ -778,17 +231,17 @@ class Reader {
 
   // Only kept where a node's output is found under the name.
   void add_infos() {
-    for (const std::string_view message : view_.infos) {
-      Info info = read_info(message, "value_info");
+    for (const std::string_view message : model_.graph.infos) {
+      ValueView info = messages_.read_value_info(message, "value_info");
       infos_.emplace(info.name, std::move(info.type));
     }
   }
 
   void add_outputs(const Scope& scope) {
     std::unordered_set<std::string_view> seen;
-    for (const std::string_view message : view_.outputs) {
-      const Info info = read_info(message, "output");
-      if (!seen.insert(info.name).second) fail("output " + quote(info.name) + " is listed twice", "list each output once");
+    for (const std::string_view message : model_.graph.outputs) {
+      const ValueView info = messages_.read_value_info(message, "output");
+      if (!seen.insert(info.name).second) fail("output " + io::quote(info.name) + " is listed twice", "list each output once");
       const auto found = scope.find(info.name);
       ValueId id = found->second;
       // A constant or an input that is an output too needs a value of its own, with the output's name.
@@ -804,9 +257,9 @@ class Reader {
   }
 
   // The file's word on an output where inference found something else.
-  void check_output(const Info& info, const Type& inferred) const {
+  void check_output(const ValueView& info, const Type& inferred) const {
     if (info.type.dtype && inferred.dtype && inferred.kind == info.type.kind && *info.type.dtype != *inferred.dtype) {
-      fail("output " + quote(info.name) + " is " + to_string(inferred) + ", the file says " + to_string(info.type),
+      fail("output " + io::quote(info.name) + " is " + to_string(inferred) + ", the file says " + to_string(info.type),
            "correct the output's type");
     }
   }
@@ -818,9 +271,9 @@ class Reader {
     for (size_t i = 0; i < nodes.size(); ++i) {
       for (const std::string_view output : nodes[i].outputs) {
         if (output.empty()) continue;
-        checked_name(output, "a value");
+        messages_.checked_name(output, "a value");
         if (scope.find(output) != scope.end() || !makers.emplace(output, i).second) {
-          fail(within + "duplicate definition of " + quote(output) + ": " + called(nodes[i]) + " makes it again",
+          fail(within + "duplicate definition of " + io::quote(output) + ": " + called(nodes[i]) + " makes it again",
                "every value has one origin: an input, an initializer or one node");
         }
       }
@@ -832,7 +285,7 @@ class Reader {
         if (input.empty() || scope.find(input) != scope.end()) continue;
         const auto maker = makers.find(input);
         if (maker == makers.end()) {
-          fail(within + called(nodes[i]) + " input " + quote(input) + " is not defined" + near(input, makers, scope),
+          fail(within + called(nodes[i]) + " input " + io::quote(input) + " is not defined" + near(input, makers, scope),
                "an input must be an input of the graph, an initializer or an output of another node");
         }
         readers[maker->second].push_back(i);
@@ -896,8 +349,8 @@ class Reader {
     fail(within + "the graph goes in a ring: " + names, "a value must not depend on itself");
   }
 
-  void add_nodes(const std::vector<std::string_view>& messages, Scope& scope,
-                 const std::unordered_map<std::string_view, int64_t>& opsets, const Attributes* bound, const std::string& within) {
+  void add_nodes(const std::vector<std::string_view>& messages, Scope& scope, const Opsets& opsets, const Attributes* bound,
+                 const std::string& within) {
     count_ += static_cast<int64_t>(messages.size());
     if (count_ > options_.limits.nodes) {
       fail("the model has more than " + std::to_string(options_.limits.nodes) + " nodes", "the limit is Limits::nodes");
@@ -905,8 +358,8 @@ class Reader {
     std::vector<NodeView> nodes;
     nodes.reserve(messages.size());
     for (const std::string_view message : messages) {
-      if (bound != nullptr) spend(static_cast<int64_t>(message.size()));  // read again in each call of a function
-      nodes.push_back(read_node(message));
+      if (bound != nullptr) messages_.spend(static_cast<int64_t>(message.size()));  // read again in each call of a function
+      nodes.push_back(messages_.read_node(message));
     }
     for (const NodeView& node : nodes) outputs_ += static_cast<int64_t>(node.outputs.size());
     if (outputs_ > options_.limits.node_outputs) {
@@ -921,28 +374,27 @@ class Reader {
 
   // Before anything is built: a missing output makes the rest pointless.
   void check_outputs(const std::vector<NodeView>& nodes, const Scope& scope) const {
-    if (view_.outputs.empty()) fail("the graph has no outputs", "name at least one value as an output");
+    if (model_.graph.outputs.empty()) fail("the graph has no outputs", "name at least one value as an output");
     std::vector<std::string_view> names;
-    for (const std::string_view message : view_.outputs) names.push_back(read_info(message, "output").name);
+    for (const std::string_view message : model_.graph.outputs) names.push_back(messages_.read_value_info(message, "output").name);
     std::unordered_set<std::string_view> missing(names.begin(), names.end());
     for (const NodeView& node : nodes) {
       for (const std::string_view output : node.outputs) missing.erase(output);
     }
     for (const std::string_view name : names) {
       if (missing.find(name) != missing.end() && scope.find(name) == scope.end())
-        fail("output " + quote(name) + " is not defined: no node makes it", "name an output of a node");
+        fail("output " + io::quote(name) + " is not defined: no node makes it", "name an output of a node");
     }
   }
 
-  void add_node(const NodeView& node, Scope& scope, const std::unordered_map<std::string_view, int64_t>& opsets,
-                const Attributes* bound) {
+  void add_node(const NodeView& node, Scope& scope, const Opsets& opsets, const Attributes* bound) {
     const std::string where = called(node);
-    const auto function =
-        functions_.empty() ? functions_.end() : functions_.find(function_key(node.domain, node.op, node.overload));
-    if (function != functions_.end()) return add_function(function->second, node, scope, bound);
+    const auto function = model_.functions.empty() ? model_.functions.end()
+                                                   : model_.functions.find(function_key(node.domain, node.op, node.overload));
+    if (function != model_.functions.end()) return add_function(function->second, node, scope, bound);
 
     if (!node.domain.empty() && node.domain != kTrainingDomain) {
-      fail(where + ": the domain " + quote(node.domain) + " is not supported",
+      fail(where + ": the domain " + io::quote(node.domain) + " is not supported",
            "Convoy reads ONNX's own operators (domain '') and functions that the model defines");
     }
     const auto opset = opsets.find("");
@@ -954,7 +406,7 @@ class Reader {
            "export a model without it: by tracing, or with the condition and the number of steps fixed");
     }
     if (row == nullptr) {
-      fail(where + ": there is no operator " + quote(node.op) + did_you_mean(node.op, onnx_operator_names()),
+      fail(where + ": there is no operator " + io::quote(node.op) + did_you_mean(node.op, onnx_operator_names()),
            "docs/onnx.md lists the operators that Convoy reads");
     }
     const auto inputs = static_cast<int64_t>(node.inputs.size()), outputs = static_cast<int64_t>(node.outputs.size());
@@ -1030,20 +482,20 @@ class Reader {
     }
     Attributes given = read_attributes(node, where, bound, nullptr);
     for (const std::string_view message : function.attribute_defaults) {
-      NamedAttribute attribute = read_attribute(message, "function '" + key + "'");
+      AttributeView attribute = messages_.read_attribute(message, "function '" + key + "'");
       if (!given.has(attribute.name)) given.set(std::string(attribute.name), std::move(attribute.value));
     }
     // A call of few bytes may leave out many inputs.
     constexpr int64_t kBytesOfInput = 64;
-    spend(kBytesOfInput * static_cast<int64_t>(function.inputs.size()));
+    messages_.spend(kBytesOfInput * static_cast<int64_t>(function.inputs.size()));
     Scope inner;
     for (size_t i = 0; i < function.inputs.size(); ++i) {
       const bool present = i < node.inputs.size() && !node.inputs[i].empty();
       if (!inner.emplace(function.inputs[i], present ? scope.at(node.inputs[i]) : kNoValue).second) {
-        fail("function '" + key + "' has two inputs " + quote(function.inputs[i]), "give them different names");
+        fail("function '" + key + "' has two inputs " + io::quote(function.inputs[i]), "give them different names");
       }
     }
-    check_opset(function.opsets);
+    messages_.check_opset(function.opsets);
     const auto first = static_cast<ValueId>(graph_.values.size());
     calls_.push_back(key);
     add_nodes(function.nodes, inner, function.opsets, &given, "function '" + key + "': ");
@@ -1052,7 +504,7 @@ class Reader {
       if (node.outputs[i].empty()) continue;
       const auto found = inner.find(function.outputs[i]);
       if (found == inner.end() || found->second == kNoValue) {
-        fail("function '" + key + "': output " + quote(function.outputs[i]) + " is not defined",
+        fail("function '" + key + "': output " + io::quote(function.outputs[i]) + " is not defined",
              "a node of the function must make it");
       }
       scope.emplace(node.outputs[i], found->second);
@@ -1062,16 +514,13 @@ class Reader {
 
   Source source_;
   ReadOptions options_;
-  TensorSource tensors_;
-  std::unordered_map<std::string_view, int64_t> opsets_;
-  std::unordered_map<std::string, FunctionView> functions_;
-  GraphView view_;
+  Messages messages_;
+  ModelView model_;
   std::unordered_map<std::string_view, Type> infos_;
   std::vector<std::unique_ptr<std::string>> names_;  // of initializers, that scopes refer to
   std::vector<std::string> calls_;                   // functions being expanded
   int64_t gradients_ = 0;
   int64_t count_ = 0, outputs_ = 0;  // nodes so far, and their outputs
-  mutable int64_t spent_ = 0;        // bytes of attributes read so far
   Graph graph_;
   std::unique_ptr<graph::Inferring> inferring_;
 };
