@@ -8,7 +8,6 @@
 #include <numeric>
 
 #include "cli/interrupt.h"
-#include "cli/model_inputs.h"
 #include "convoy/core/accuracy.h"
 #include "convoy/core/parallel.h"
 #include "convoy/graph/infer.h"
@@ -36,13 +35,13 @@ Runs timed(const Model& model, const graph::Values& inputs, double seconds, bool
   for (int i = 0; i < 2; ++i) model.executor().run(inputs);
   const Clock::time_point begin = Clock::now();
   while (runs.seconds.size() < 5 || (since(begin) < seconds && runs.seconds.size() < 100000)) {
-    if (stop_signal() != 0 && runs.seconds.size() >= 5) break;
+    if (stop_signal() != 0 && !runs.seconds.empty()) break;
     const Clock::time_point start = Clock::now();
     model.executor().run(inputs);
     runs.seconds.push_back(since(start));
   }
   std::sort(runs.seconds.begin(), runs.seconds.end());
-  if (!nodes) return runs;
+  if (!nodes || stop_signal() != 0) return runs;
   std::vector<std::vector<double>> all(model.graph().nodes.size());
   for (int i = 0; i < 11; ++i) {
     model.executor().run(inputs, [&](size_t node, double time) { all[node].push_back(time); });
@@ -112,21 +111,21 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
   const double load = since(start);
   graph::Values inputs;
   std::vector<graph::Type> types;
-  const std::map<std::string, Tensor> tensors = random_inputs(model, options.batch, 0);
+  const std::map<std::string, Tensor> tensors = random_inputs(model, options.sizes, 0);
   for (const graph::ValueId id : model.graph().inputs) {
     const Tensor& tensor = tensors.at(model.graph().value(id).name);
     inputs.emplace(model.graph().value(id).name, tensor);
     types.push_back(graph::Type::of(tensor));
   }
   double peak = kernels::measure_peak_flops(num_threads());
-  const Runs runs = timed(model, inputs, options.seconds, options.layers);
+  const Runs runs = running(path, [&] { return timed(model, inputs, options.seconds, options.layers); });
   peak = std::max(peak, kernels::measure_peak_flops(num_threads()));
   const std::vector<graph::LayerSummary> summary = graph::summarize(model.graph(), graph::infer_types(model.graph(), types));
   double macs = 0;
   for (const graph::LayerSummary& layer : summary) macs += layer.macs.value_or(0);
   const double least = runs.seconds.front(), median = runs.seconds[runs.seconds.size() / 2], flops = 2 * macs / least;
   session.print(fmt::format("{} · batch {} · {} · {} · peak {:.0f} GFLOP/s (register-only FMA loop, same run)\n",
-                            session.style().bold(path), options.batch, kernels::simd_name(),
+                            session.style().bold(path), options.sizes.batch, kernels::simd_name(),
                             report::counted(num_threads(), "thread"), peak * 1e-9));
   report::Table table({{"min", report::Align::kRight},
                        {"median", report::Align::kRight},
@@ -149,7 +148,7 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
   }
   if (!done.empty()) session.print("rewritten on loading: " + done + "\n");
   report::Json document = report::Json::object(
-      {{"schema", "convoy.bench_model/1"}, {"model", path}, {"batch", options.batch}, {"threads", num_threads()}});
+      {{"schema", "convoy.bench_model/1"}, {"model", path}, {"batch", options.sizes.batch}, {"threads", num_threads()}});
   document.set("min_ms", least * 1e3).set("median_ms", median * 1e3).set("runs", static_cast<int64_t>(runs.seconds.size()));
   document.set("load_ms", load * 1e3)
       .set("memory_bytes", memory)
@@ -158,7 +157,7 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
       .set("gflops", flops * 1e-9);
   document.set("peak_gflops", peak * 1e-9).set("fraction_of_peak", flops / peak).set("simd", kernels::simd_name());
   document.set("accuracy", accuracy_name(accuracy())).set("passes", passes);
-  if (options.layers) document.set("layers", print_layers(model, types, summary, runs, peak, session));
+  if (!runs.node_seconds.empty()) document.set("layers", print_layers(model, types, summary, runs, peak, session));
   session.document(document);
   stop_if_asked(report::counted(static_cast<int64_t>(runs.seconds.size()), "run") + " were measured");
   return kOk;

@@ -1,15 +1,15 @@
 // Timing of whole networks.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
+#include "cli/model_inputs.h"
 #include "cli/session.h"
 
 namespace convoy::cli {
 
 struct ModelBench {
-  int64_t batch = 1;
+  OpenSizes sizes = {};
   double seconds = 2;
   bool layers = false;
   bool external_data = false;

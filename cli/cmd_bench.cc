@@ -24,8 +24,8 @@ namespace {
 using plan::Direction;
 
 struct Options {
-  std::optional<std::string> layer, problems, training, direction, algorithm, accuracy;
-  std::optional<int64_t> batch, size;
+  std::optional<std::string> layer, problems, training, size, direction, algorithm, accuracy;
+  std::optional<int64_t> batch;
   std::optional<double> seconds;
   bool explain = false, cold = false, repack = false, measure = false;
   std::string model;
@@ -41,14 +41,16 @@ void declare(CLI::App& app, Options& options) {
              "a training step of this network instead: forward, backward, SGD with momentum");
   add_integer(app, "--batch", options.batch, 1, 4096,
               "images of a training step (8), or a model's batch where it leaves that open (1)");
-  add_integer(app, "--size", options.size, 32, 4096, "height and width of its images (224)");
+  add_text(app, "--size", options.size, "N|HxW",
+           "height and width of a training step's images (224), or where a model leaves them open (1)");
   add_choice(app, "--direction", options.direction, {"forward", "grad_input", "grad_weight"}, "what to compute (forward)");
   add_text(app, "--algorithm", options.algorithm, "NAME", "run this algorithm instead of the planner's choice");
   add_choice(app, "--accuracy", options.accuracy, {"strict", "default", "fast"}, "how much rounding error may buy speed (default)");
   app.add_flag("--measure", options.measure, "choose each algorithm by timing those that could be best, instead of by rule");
   app.add_flag("--cold", options.cold, "take the weight from memory in every call, as in a large network");
   app.add_flag("--repack", options.repack, "pack the weight in every call, as in training");
-  add_number(app, "--seconds", options.seconds, 0, 600, true, "how long to measure each layer (0.5), or the training steps (5)");
+  add_number(app, "--seconds", options.seconds, 0, 600, true,
+             "how long to measure: a model (2), each layer (0.5), the training steps (5)");
   app.add_flag("--layers", options.model_bench.layers, "of a model: every layer's time, slowest first");
   app.add_flag("--external-data", options.model_bench.external_data, "let the model read values from other files in its folder");
   app.add_option("MODEL", options.model);
@@ -196,10 +198,11 @@ int run_training(const Options& options, Session& session) {
       options.explain) {
     throw UsageError("--training excludes the options of single layers", "for example convoy bench --training resnet18 --batch 8");
   }
-  const TrainingBenchmark benchmark{.model = *options.training,
-                                    .batch = options.batch.value_or(8),
-                                    .size = options.size.value_or(224),
-                                    .seconds = options.seconds.value_or(5)};
+  const auto [height, width] = height_and_width("--size", options.size.value_or("224"));
+  if (height != width || height < 32 || height > 4096)
+    throw UsageError("--size: training steps take square images of 32 to 4096 pixels", "for example --size 224");
+  const TrainingBenchmark benchmark{
+      .model = *options.training, .batch = options.batch.value_or(8), .size = height, .seconds = options.seconds.value_or(5)};
   const TrainingTimes times = measure_training(benchmark);
   const int threads = num_threads();
   session.print(fmt::format("{} · {} parameters · batch {} · {} x {} · {} · {} thread{} · {} steps\n", benchmark.model,
@@ -236,13 +239,13 @@ int run_training(const Options& options, Session& session) {
 int run(const Options& options, Session& session) {
   if (options.measure) set_measured_plans(true);
   if (!options.model.empty()) {
-    if (options.layer || options.problems || options.training || options.size || options.direction || options.algorithm ||
-        options.explain || options.cold || options.repack)
+    if (options.layer || options.problems || options.training || options.direction || options.algorithm || options.explain ||
+        options.cold || options.repack)
       throw UsageError("a model is timed whole: it takes no option of single layers or training",
                        "for example convoy bench model.onnx --layers");
     if (options.accuracy) set_accuracy(*parse_accuracy(*options.accuracy));
     ModelBench bench = options.model_bench;
-    bench.batch = options.batch.value_or(1);
+    bench.sizes = open_sizes(options.batch.value_or(1), options.size);
     bench.seconds = options.seconds.value_or(2);
     return bench_model(options.model, bench, session);
   }

@@ -52,9 +52,8 @@ struct Guess {
   double score = 0;
 };
 
-// The best entries of a row of scores; probabilities are used as they are, other scores through softmax.
-std::vector<Guess> guesses(const Tensor& output, const std::vector<std::string>& labels, int64_t top) {
-  std::vector<double> scores = output.to(DType::kFloat64).to_vector<double>();
+// The best of a sample's scores; probabilities are used as they are, other scores through softmax.
+std::vector<Guess> guesses(std::vector<double> scores, const std::vector<std::string>& labels, int64_t top) {
   const double sum = std::accumulate(scores.begin(), scores.end(), 0.0), most = *std::max_element(scores.begin(), scores.end());
   const bool probabilities = std::abs(sum - 1) < 1e-3 && *std::min_element(scores.begin(), scores.end()) >= 0;
   if (!probabilities) {
@@ -72,30 +71,48 @@ std::vector<Guess> guesses(const Tensor& output, const std::vector<std::string>&
   return result;
 }
 
-bool one_row_of_scores(const Tensor& output) {
-  return is_floating(output.dtype()) && output.numel() > 1 && output.dim() >= 1 &&
-         output.numel() == output.size(output.dim() == 1 ? 0 : 1);
+// The scores of each sample, if that is what an output of shape (C) or (N, C, 1, ...) may be.
+std::vector<std::vector<double>> scores_of(const Tensor& output) {
+  const int64_t samples = output.dim() > 1 ? output.size(0) : 1;
+  const int64_t classes = output.dim() > 0 ? output.size(output.dim() > 1 ? 1 : 0) : 0;
+  if (!is_floating(output.dtype()) || classes < 2 || output.numel() != samples * classes) return {};
+  const std::vector<double> values = output.to(DType::kFloat64).to_vector<double>();
+  if (!std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); })) return {};
+  std::vector<std::vector<double>> scores;
+  for (int64_t i = 0; i < samples; ++i) scores.emplace_back(values.begin() + i * classes, values.begin() + (i + 1) * classes);
+  return scores;
 }
 
-// Least, largest and mean of the finite values, and whether there are others.
-std::string values_text(const Tensor& output) {
-  if (output.numel() == 0) return "empty";
-  const std::vector<double> values = output.to(DType::kFloat64).to_vector<double>();
-  double least = INFINITY, most = -INFINITY, sum = 0;
-  int64_t bad = 0;
-  for (const double value : values) {
-    if (!std::isfinite(value)) {
-      ++bad;
-      continue;
+// Of the finite values, and how many others there are.
+struct ValueRange {
+  double least = INFINITY, most = -INFINITY, mean = 0;
+  int64_t count = 0, not_finite = 0;
+
+  explicit ValueRange(const Tensor& output) : count(output.numel()) {
+    for (const double value : output.to(DType::kFloat64).to_vector<double>()) {
+      if (!std::isfinite(value)) {
+        ++not_finite;
+        continue;
+      }
+      least = std::min(least, value);
+      most = std::max(most, value);
+      mean += value;
     }
-    least = std::min(least, value);
-    most = std::max(most, value);
-    sum += value;
+    mean /= static_cast<double>(count - not_finite);
   }
-  if (bad == output.numel()) return "not one finite value";
-  std::string text = fmt::format("{:.5g} to {:.5g}, mean {:.5g}", least, most, sum / static_cast<double>(output.numel() - bad));
-  return bad > 0 ? text + ", " + report::counted(bad, "value is not finite", "values are not finite") : text;
-}
+
+  std::string text() const {
+    if (count == 0) return "empty";
+    if (not_finite == count) return "not one finite value";
+    const std::string text = fmt::format("{:.5g} to {:.5g}, mean {:.5g}", least, most, mean);
+    return not_finite > 0 ? text + ", " + report::counted(not_finite, "value is not finite", "values are not finite") : text;
+  }
+
+  // What there is none of is null.
+  report::Json json() const {
+    return report::Json::object({{"min", least}, {"max", most}, {"mean", mean}, {"not_finite", not_finite}});
+  }
+};
 
 // Before anything is computed that could then not be saved.
 void make_folder(const std::string& folder) {
@@ -128,49 +145,69 @@ report::Json save_outputs(const std::string& folder, const Model& model, const s
   return index;
 }
 
-std::map<std::string, Tensor> timed_run(const Model& model, const std::map<std::string, Tensor>& inputs, double& seconds) {
+std::map<std::string, Tensor> timed_run(const Model& model, const std::string& path, const std::map<std::string, Tensor>& inputs,
+                                        double& seconds) {
   const auto start = std::chrono::steady_clock::now();
-  std::map<std::string, Tensor> outputs = model.run(inputs);
+  std::map<std::string, Tensor> outputs = running(path, [&] { return model.run(inputs); });
   seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outputs;
 }
 
-// What the outputs are, or the classes if they are scores of one sample.
-report::Json show(const Model& model, const std::map<std::string, Tensor>& outputs, const std::vector<std::string>& labels,
-                  int64_t top, bool classify, const std::string& file, Session& session) {
-  report::Json rows = report::Json::array();
-  const std::vector<ModelValue> values = model.outputs();
-  const bool scores = classify && values.size() == 1 && one_row_of_scores(outputs.at(values[0].name));
-  if (scores) {
-    const Tensor& output = outputs.at(values[0].name);
-    if (!labels.empty() && static_cast<int64_t>(labels.size()) != output.numel()) {
-      session.warn(fmt::format("the labels file has {}, the model {} classes",
-                               report::counted(static_cast<int64_t>(labels.size()), "name"), output.numel()));
-    }
-    report::Json classes = report::Json::array();
-    const std::vector<Guess> best = guesses(output, labels, top);
-    int width = 0;
-    for (const Guess& guess : best) width = std::max(width, report::display_width(guess.label));
-    if (!file.empty()) session.print(session.style().bold(file) + "\n");
-    for (const Guess& guess : best) {
-      session.print((file.empty() ? "" : "  ") + report::pad_right(guess.label, width) + "  " + report::percent(guess.score) +
-                    "\n");
-      classes.push(report::Json::object({{"index", guess.index}, {"class", guess.label}, {"probability", guess.score}}));
-    }
-    return report::Json::object({{"file", file}, {"classes", classes}});
+// The classes of one sample, below its heading if it has one.
+report::Json show_classes(const std::vector<Guess>& best, const std::string& heading, Session& session) {
+  report::Json classes = report::Json::array();
+  int width = 0;
+  for (const Guess& guess : best) width = std::max(width, report::display_width(guess.label));
+  if (!heading.empty()) session.print(session.style().bold(heading) + "\n");
+  for (const Guess& guess : best) {
+    session.print((heading.empty() ? "" : "  ") + report::pad_right(guess.label, width) + "  " + report::percent(guess.score) +
+                  "\n");
+    classes.push(report::Json::object({{"index", guess.index}, {"class", guess.label}, {"probability", guess.score}}));
   }
+  return classes;
+}
+
+// What a run's outputs are shown with: where they come from, and how.
+struct Showing {
+  std::string file;     // the image; empty for arrays
+  bool headed = false;  // whether there are several
+  bool classify = false;
+  std::vector<std::string> labels;
+  int64_t top = 5;
+};
+
+// The classes of each sample if the only output is scores, else what the outputs are; into `results`.
+void show(const Model& model, const std::map<std::string, Tensor>& outputs, const Showing& showing, report::Json& results,
+          Session& session) {
+  const std::vector<ModelValue> values = model.outputs();
+  const report::Json file = showing.file.empty() ? report::Json() : report::Json(showing.file);
+  if (showing.classify && values.size() == 1) {
+    const std::vector<std::vector<double>> scores = scores_of(outputs.at(values[0].name));
+    if (!scores.empty() && !showing.labels.empty() && showing.labels.size() != scores[0].size()) {
+      session.warn(fmt::format("the labels file has {}, the model {} classes",
+                               report::counted(static_cast<int64_t>(showing.labels.size()), "name"), scores[0].size()));
+    }
+    for (size_t i = 0; i < scores.size(); ++i) {
+      const std::string heading = scores.size() > 1 ? fmt::format("sample {}", i) : showing.headed ? showing.file : "";
+      const report::Json classes = show_classes(guesses(scores[i], showing.labels, showing.top), heading, session);
+      results.push(report::Json::object({{"file", file}, {"sample", static_cast<int64_t>(i)}, {"classes", classes}}));
+    }
+    if (!scores.empty()) return;
+  }
+  report::Json rows = report::Json::array();
   report::Table table({{"output"}, {"type"}, {"shape"}, {"values"}});
   for (const ModelValue& value : values) {
     const Tensor& output = outputs.at(value.name);
-    table.add_row({value.name, dtype_name(output.dtype()), to_string(output.shape()), values_text(output)});
+    const ValueRange range(output);
+    table.add_row({value.name, dtype_name(output.dtype()), to_string(output.shape()), range.text()});
     rows.push(report::Json::object({{"name", value.name},
                                     {"dtype", dtype_name(output.dtype())},
                                     {"shape", report::Json::array_of(output.shape())},
-                                    {"values", values_text(output)}}));
+                                    {"values", range.json()}}));
   }
-  if (!file.empty()) session.print(session.style().bold(file) + "\n");
+  if (showing.headed) session.print(session.style().bold(showing.file) + "\n");
   session.print(table.text(session.style()));
-  return report::Json::object({{"file", file}, {"outputs", rows}});
+  results.push(report::Json::object({{"file", file}, {"outputs", rows}}));
 }
 
 // Whether some input has its first size open.
@@ -196,23 +233,25 @@ int run(const Options& options, Session& session) {
       throw UsageError(image + " is an array, not an image", "give it with --input " + image);
   }
   if (options.output_dir) make_folder(*options.output_dir);
-  const std::vector<std::string> labels = options.labels ? read_labels(*options.labels) : std::vector<std::string>{};
+  Showing showing{.headed = images.size() > 1,
+                  .classify = !images.empty() || options.labels || options.top,
+                  .labels = options.labels ? read_labels(*options.labels) : std::vector<std::string>{},
+                  .top = options.top.value_or(5)};
+  const OpenSizes sizes = open_sizes(options.batch, options.random ? options.image.size : std::nullopt);
   const Model model = Model::load(path, {.external_data = options.external_data, .progress = reading_progress(session)});
-  const int64_t top = options.top.value_or(5);
   report::Json results = report::Json::array();
   report::Json document = report::Json::object({{"schema", "convoy.run/1"}, {"model", path}});
   double seconds = 0, total = 0;
   int exit_code = kOk;
   if (images.empty()) {
-    const std::map<std::string, Tensor> inputs = options.random
-                                                     ? random_inputs(model, options.batch, static_cast<uint64_t>(options.seed))
-                                                     : file_inputs(model, options.inputs);
+    const std::map<std::string, Tensor> inputs =
+        options.random ? random_inputs(model, sizes, static_cast<uint64_t>(options.seed)) : file_inputs(model, options.inputs);
     if (options.random && options.batch > 1 && !takes_batch(model)) {
       session.warn("--batch " + std::to_string(options.batch) + " changes nothing: the file gives every size of the inputs");
     }
-    const std::map<std::string, Tensor> outputs = timed_run(model, inputs, seconds);
+    const std::map<std::string, Tensor> outputs = timed_run(model, path, inputs, seconds);
     total = seconds;
-    results.push(show(model, outputs, labels, top, options.labels.has_value() || options.top.has_value(), "", session));
+    show(model, outputs, showing, results, session);
     if (options.output_dir) document.set("saved", save_outputs(*options.output_dir, model, outputs));
   }
   for (const std::string& image : images) {
@@ -223,9 +262,10 @@ int run(const Options& options, Session& session) {
         throw UsageError("the model takes " + std::to_string(inputs.size()) + " inputs, not one image",
                          "give them with --input NAME=FILE.npy");
       const std::map<std::string, Tensor> outputs =
-          timed_run(model, {{inputs[0].name, image_input(image, inputs[0], options.image)}}, seconds);
+          timed_run(model, path, {{inputs[0].name, image_input(image, inputs[0], options.image)}}, seconds);
       total += seconds;
-      results.push(show(model, outputs, labels, top, true, images.size() > 1 ? image : "", session));
+      showing.file = image;
+      show(model, outputs, showing, results, session);
       if (options.output_dir) document.set("saved", save_outputs(*options.output_dir, model, outputs));
     } catch (const FileError& error) {
       if (images.size() == 1) throw;
@@ -234,7 +274,7 @@ int run(const Options& options, Session& session) {
     }
   }
   if (options.output_dir) session.print(fmt::format("saved in {}\n", *options.output_dir));
-  session.print(session.style().dim(report::duration(total)) + "\n");
+  session.print(session.style().dim("computed in " + report::duration(total)) + "\n");
   document.set("seconds", total).set("results", results);
   session.document(document);
   return exit_code;

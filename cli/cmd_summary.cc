@@ -1,8 +1,9 @@
 // convoy summary MODEL
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/model_inputs.h"
@@ -17,12 +18,14 @@ namespace {
 
 struct Options {
   std::string model;
+  std::optional<std::string> size;
   int64_t batch = 1;
   bool time = false, external_data = false, flops = false;
 };
 
 void declare(CLI::App& app, Options& options) {
   add_integer(app, "--batch", options.batch, 1, 65536, "the batch to count for, where the model leaves it open (1)");
+  add_text(app, "--size", options.size, "N|HxW", "height and width to count for, where the model leaves them open (1)");
   app.add_flag("--time", options.time,
                "run it on random numbers and show each layer's time; \"in next\": it runs inside a layer further down");
   app.add_flag("--flops", options.flops, "count FLOPs, 2 per multiply-add");
@@ -31,18 +34,36 @@ void declare(CLI::App& app, Options& options) {
 }
 
 // The graph's inputs with open sizes chosen.
-std::vector<graph::Type> input_types(const graph::Graph& graph, int64_t batch) {
+std::vector<graph::Type> input_types(const graph::Graph& graph, const OpenSizes& sizes) {
   std::vector<graph::Type> types;
   for (const graph::ValueId id : graph.inputs) {
     graph::Type type = graph.value(id).type;
     if (type.dims) {
       for (size_t i = 0; i < type.dims->size(); ++i) {
-        if (!(*type.dims)[i].known()) (*type.dims)[i] = {i == 0 ? batch : 1};
+        if (!(*type.dims)[i].known()) (*type.dims)[i] = {sizes.at(i, type.dims->size())};
       }
     }
     types.push_back(std::move(type));
   }
   return types;
+}
+
+// Whether an input has a height or width that the file does not say.
+bool leaves_sizes_open(const graph::Graph& graph) {
+  return std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](graph::ValueId id) {
+    const std::optional<graph::Dims>& dims = graph.value(id).type.dims;
+    return dims && dims->size() > 2 &&
+           std::any_of(dims->begin() + 2, dims->end(), [](const graph::Dim& dim) { return !dim.known(); });
+  });
+}
+
+// [1, 64, 112, 112]; a size that is not known is its name or null, a shape without a rank null.
+report::Json shape_json(const graph::Type& type) {
+  if (!type.dims) return {};
+  report::Json sizes = report::Json::array();
+  for (const graph::Dim& dim : *type.dims)
+    sizes.push(dim.known() ? report::Json(dim.size) : dim.symbol.empty() ? report::Json() : report::Json(dim.symbol.text()));
+  return sizes;
 }
 
 std::string shape_text(const graph::Type& type) { return type.dims ? graph::to_string(*type.dims) : "?"; }
@@ -61,14 +82,14 @@ std::string large(double count) {
 }
 
 struct Totals {
-  int64_t parameters = 0;
+  int64_t parameters = 0, parameter_bytes = 0;
   double macs = 0;
   bool all_counted = true;
 };
 
 // Seconds per name of a first output, as the network runs after its passes, the least of three runs after a first one.
-std::map<std::string, double> node_seconds(const Model& model, int64_t batch) {
-  const std::map<std::string, Tensor> tensors = random_inputs(model, batch, 0);
+std::map<std::string, double> node_seconds(const Model& model, const OpenSizes& sizes) {
+  const std::map<std::string, Tensor> tensors = random_inputs(model, sizes, 0);
   graph::Values inputs;
   for (const auto& [name, tensor] : tensors) inputs.emplace(name, tensor);
   const graph::Graph& graph = model.graph();
@@ -100,6 +121,7 @@ report::Json print_layers(const graph::Graph& graph, const std::vector<graph::Ty
   const double per_mac = flops ? 2 : 1;
   for (const graph::LayerSummary& layer : graph::summarize(graph, types)) {
     totals.parameters += layer.parameters;
+    totals.parameter_bytes += layer.parameter_bytes;
     totals.macs += layer.macs.value_or(0);
     totals.all_counted = totals.all_counted && layer.macs.has_value();
     std::vector<std::string> cells{layer.name,
@@ -110,7 +132,7 @@ report::Json print_layers(const graph::Graph& graph, const std::vector<graph::Ty
                                    layer.macs ? count_text(*layer.macs * per_mac) : "?",
                                    layer.receptive_field > 0 ? std::to_string(layer.receptive_field) : "--"};
     report::Json row = report::Json::object(
-        {{"name", layer.name}, {"type", layer.op}, {"output_shape", shape_text(layer.output)}, {"kernel", layer.kernel}});
+        {{"name", layer.name}, {"type", layer.op}, {"output_shape", shape_json(layer.output)}, {"kernel", layer.kernel}});
     row.set("parameters", layer.parameters);
     row.set("macs", layer.macs ? report::Json(*layer.macs) : report::Json());
     row.set("receptive_field", layer.receptive_field > 0 ? report::Json(layer.receptive_field) : report::Json());
@@ -138,24 +160,33 @@ int run(const Options& options, Session& session) {
       graph = std::move(partial);
       throw;
     }
-    const std::vector<graph::Type> types = graph::infer_types(graph, input_types(graph, options.batch));
+    const OpenSizes sizes = open_sizes(options.batch, options.size);
+    const std::vector<graph::Type> types = graph::infer_types(graph, input_types(graph, sizes));
     std::map<std::string, double> seconds;
-    if (options.time) seconds = node_seconds(Model::of(graph), options.batch);
+    if (options.time) seconds = running(options.model, [&] { return node_seconds(Model::of(graph), sizes); });
     Totals totals;
     report::Json document = report::Json::object({{"schema", "convoy.summary/1"}, {"model", options.model}});
     document.set("layers", print_layers(graph, types, seconds, options.flops, totals, session));
     const std::string least = totals.all_counted ? "" : "at least ";
     session.print(fmt::format("\n{}{} parameters ({})\n{}{} {} for one input of batch {}{}\n", "",
-                              report::grouped(totals.parameters), report::bytes(totals.parameters * 4), least,
+                              report::grouped(totals.parameters), report::bytes(totals.parameter_bytes), least,
                               large(totals.macs * (options.flops ? 2 : 1)), options.flops ? "FLOPs" : "MACs", options.batch,
                               options.flops ? " (2 per multiply-add)" : " (1 MAC is 1 multiplication and 1 addition)"));
-    std::string ends;
-    for (const graph::ValueId id : graph.inputs)
-      ends += "input  " + graph.value(id).name + ": " + graph::to_string(graph.value(id).type) + "\n";
-    for (const graph::ValueId id : graph.outputs)
-      ends += "output " + graph.value(id).name + ": " + graph::to_string(graph.value(id).type) + "\n";
-    session.print(ends);
+    for (const auto& [what, ids] : {std::pair("input", &graph.inputs), std::pair("output", &graph.outputs)}) {
+      report::Json ends = report::Json::array();
+      for (const graph::ValueId id : *ids) {
+        const graph::ValueInfo& value = graph.value(id);
+        session.print(fmt::format("{:<6} {}: {}\n", what, value.name, graph::to_string(value.type)));
+        ends.push(report::Json::object({{"name", value.name},
+                                        {"dtype", value.type.dtype ? report::Json(dtype_name(*value.type.dtype)) : report::Json()},
+                                        {"shape", shape_json(value.type)}}));
+      }
+      document.set(what + std::string("s"), ends);
+    }
+    if (!options.size && leaves_sizes_open(graph))
+      session.print("heights and widths that the file leaves open count as 1: --size 224 chooses others\n");
     document.set("parameters", totals.parameters)
+        .set("parameter_bytes", totals.parameter_bytes)
         .set("macs", totals.macs)
         .set("all_counted", totals.all_counted)
         .set("batch", options.batch);
@@ -167,7 +198,7 @@ int run(const Options& options, Session& session) {
       std::vector<graph::Type> types;
       for (const graph::ValueInfo& value : graph.values) types.push_back(value.type);
       Totals totals;
-      print_layers(graph, types, {}, options.flops, totals, session);
+      session.keep_for_error("layers", print_layers(graph, types, {}, options.flops, totals, session));
     }
     throw;
   }

@@ -238,7 +238,7 @@ void print_agreement(const graph::GraphAgreement& agreement, int64_t inputs, Ses
 
 // One sample of random numbers, of the sizes that the user chose for the first input.
 Inputs sample_of(const Model& model, const Shape& input, uint64_t seed) {
-  Inputs inputs = random_inputs(model, 1, seed);
+  Inputs inputs = random_inputs(model, OpenSizes{}, seed);
   const ModelValue first = model.inputs().at(0);
   if (input.empty()) {
     for (size_t i = 1; i < first.shape.size(); ++i) {

@@ -6,7 +6,9 @@
 #include <charconv>
 #include <cmath>
 #include <memory>
+#include <tuple>
 
+#include "cli/interrupt.h"
 #include "convoy/core/random.h"
 #include "convoy/core/suggest.h"
 #include "convoy/data/resize.h"
@@ -35,7 +37,19 @@ std::vector<double> numbers(const std::string& option, const std::string& text) 
   return result;
 }
 
-// "224" or "224x320": height and width.
+const ModelValue& input_named(const Model& model, const std::vector<ModelValue>& inputs, const std::string& name,
+                              const std::string& what) {
+  std::vector<std::string> names;
+  for (const ModelValue& input : inputs) {
+    if (input.name == name) return input;
+    names.push_back(input.name);
+  }
+  throw UsageError(what + ": the model has no input '" + name + "'" + did_you_mean(name, names),
+                   "it takes " + report::joined(names));
+}
+
+}  // namespace
+
 std::pair<int64_t, int64_t> height_and_width(const std::string& option, const std::string& text) {
   const auto number = [&](std::string_view part) {
     int64_t value = 0;
@@ -51,25 +65,19 @@ std::pair<int64_t, int64_t> height_and_width(const std::string& option, const st
   return {number(std::string_view(text).substr(0, x)), number(std::string_view(text).substr(x + 1))};
 }
 
-const ModelValue& input_named(const Model& model, const std::vector<ModelValue>& inputs, const std::string& name,
-                              const std::string& what) {
-  std::vector<std::string> names;
-  for (const ModelValue& input : inputs) {
-    if (input.name == name) return input;
-    names.push_back(input.name);
-  }
-  throw UsageError(what + ": the model has no input '" + name + "'" + did_you_mean(name, names),
-                   "it takes " + report::joined(names));
+OpenSizes open_sizes(int64_t batch, const std::optional<std::string>& size) {
+  OpenSizes sizes{.batch = batch};
+  if (size) std::tie(sizes.height, sizes.width) = height_and_width("--size", *size);
+  return sizes;
 }
-
-}  // namespace
 
 void add_image_options(CLI::App& app, ImageOptions& options) {
   add_text(app, "--mean", options.mean, "R,G,B",
            "taken from the pixels, which are 0 to 1 (default for 3 channels: 0.485,0.456,0.406; else 0)");
   add_text(app, "--std", options.std, "R,G,B", "what they are then divided by (default for 3 channels: 0.229,0.224,0.225; else 1)");
   add_text(app, "--size", options.size, "N|HxW",
-           "resize to this first: the shorter side to N, or exactly to HxW (default: to what the model takes)");
+           "resize to this first: the shorter side to N, or exactly to HxW (default: to what the model takes); of random inputs: "
+           "height and width where the model leaves them open (1)");
   add_text(app, "--crop", options.crop, "N|HxW", "then cut this out of the middle");
 }
 
@@ -93,23 +101,25 @@ std::function<void(int64_t, int64_t)> reading_progress(const Session& session) {
     }
     progress->update(done / kMegabyte);
     if (done == total) progress->clear();
+    stop_if_asked("while reading the model");
   };
 }
 
-Shape concrete_shape(const ModelValue& input, int64_t batch) {
+Shape concrete_shape(const ModelValue& input, const OpenSizes& sizes) {
   if (!input.has_shape) {
     throw ShapeMismatch("the file does not say how many axes input '" + input.name + "' has",
                         "give it with --input " + input.name + "=FILE.npy");
   }
   Shape shape = input.shape;
   for (size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] < 0) shape[i] = i == 0 ? batch : 1;
+    if (shape[i] < 0) shape[i] = sizes.at(i, shape.size());
   }
   return shape;
 }
 
 Tensor image_input(const std::string& path, const ModelValue& input, const ImageOptions& options) {
-  if (!input.has_shape || input.shape.size() != 4 || input.dtype != "float32") {
+  const std::optional<DType> dtype = dtype_named(input.dtype);
+  if (!input.has_shape || input.shape.size() != 4 || !dtype || !is_floating(*dtype)) {
     throw UsageError("the model takes no image: its first input is " + input_text(input),
                      "give its inputs with --input NAME=FILE.npy");
   }
@@ -179,14 +189,14 @@ Tensor image_input(const std::string& path, const ModelValue& input, const Image
       result.data<float>()[c * plane + i] = static_cast<float>((static_cast<double>(image.data<float>()[c * plane + i]) - m) / d);
     }
   }
-  return result;
+  return result.to(*dtype);
 }
 
-std::map<std::string, Tensor> random_inputs(const Model& model, int64_t batch, uint64_t seed) {
+std::map<std::string, Tensor> random_inputs(const Model& model, const OpenSizes& sizes, uint64_t seed) {
   Generator generator(seed);
   std::map<std::string, Tensor> inputs;
   for (const ModelValue& input : model.inputs()) {
-    const Shape shape = concrete_shape(input, batch);
+    const Shape shape = concrete_shape(input, sizes);
     const std::optional<DType> dtype = dtype_named(input.dtype);
     if (!dtype) {
       throw UsageError(
@@ -203,7 +213,13 @@ std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<
   const std::vector<ModelValue> known = model.inputs();
   const auto put = [&](const std::string& name, Tensor tensor, const std::string& what) {
     const ModelValue& input = input_named(model, known, name, what);
-    if (const std::optional<DType> dtype = dtype_named(input.dtype); dtype && tensor.dtype() != *dtype) tensor = tensor.to(*dtype);
+    if (const std::optional<DType> dtype = dtype_named(input.dtype); dtype && tensor.dtype() != *dtype) {
+      if (is_floating(tensor.dtype()) && !is_floating(*dtype)) {
+        throw UsageError(what + ": " + dtype_name(tensor.dtype()) + " for input " + input_text(input),
+                         fmt::format("save it with whole numbers: numpy.save(FILE, x.astype(\"{}\"))", input.dtype));
+      }
+      tensor = tensor.to(*dtype);
+    }
     if (!inputs.emplace(name, std::move(tensor)).second)
       throw UsageError(what + ": input '" + name + "' is given twice", "give each input once");
   };

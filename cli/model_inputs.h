@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/command.h"
@@ -24,22 +25,53 @@ struct ImageOptions {
 /// Adds --mean, --std, --size and --crop.
 void add_image_options(CLI::App& app, ImageOptions& options);
 
-/// The model's first input with the sizes that may be any chosen: the batch, then 1. Errors: ShapeMismatch if not even the rank is
-/// known.
-Shape concrete_shape(const ModelValue& input, int64_t batch);
+/// What is chosen for sizes that a model leaves open: of an input's first axis the batch, of the axes from the third on height and
+/// width (of the last axis the width), of others 1.
+struct OpenSizes {
+  int64_t batch = 1, height = 1, width = 1;
 
-/// One image as (1, C, H, W) for the input: resized so that its shorter side is --size, cut to --crop (or what the model takes) in
-/// the middle, less the mean, divided by the standard deviation. Defaults: ImageNet's for 3 channels, 0 and 1 otherwise.
+  int64_t at(size_t axis, size_t rank) const { return axis == 0 ? batch : axis == 1 ? 1 : axis + 1 == rank ? width : height; }
+};
+
+/// Sizes for `batch` and for a text as height_and_width() takes it (1 without one).
+OpenSizes open_sizes(int64_t batch, const std::optional<std::string>& size);
+
+/// "224" or "224x320", height and width. Errors: UsageError that names the option.
+std::pair<int64_t, int64_t> height_and_width(const std::string& option, const std::string& text);
+
+/// An input's shape with what it leaves open chosen. Errors: ShapeMismatch if not even the rank is known.
+Shape concrete_shape(const ModelValue& input, const OpenSizes& sizes);
+
+/// One image as (1, C, H, W) of the input's floating type: resized so that its shorter side is --size, cut to --crop (or what the
+/// model takes) in the middle, less the mean, divided by the standard deviation. Defaults: ImageNet's for 3 channels, 0 and 1
+/// otherwise.
 Tensor image_input(const std::string& path, const ModelValue& input, const ImageOptions& options);
 
 /// Random values for every input: normal for floats, 0 or 1 for bool, 0 for integers (indices that are always inside).
-std::map<std::string, Tensor> random_inputs(const Model& model, int64_t batch, uint64_t seed);
+std::map<std::string, Tensor> random_inputs(const Model& model, const OpenSizes& sizes, uint64_t seed);
 
 /// The arrays that NAME=FILE.npy, FILE.npz (by the names inside) or FILE.npy (for a model of one input) say.
+/// Arrays of other types are converted, but fractions are not cut off.
 /// Errors: UsageError for a name that the model does not have, FileError for files.
 std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<std::string>& arguments);
 
 /// "x: float32 [N, 3, 224, 224]".
 std::string input_text(const ModelValue& value);
+
+/// Calls f, which runs a model. A node that refuses the values it gets, such as an index out of range, is an error of the file.
+template <class F>
+auto running(const std::string& path, F&& f) {
+  try {
+    return f();
+  } catch (const FileError&) {
+    throw;
+  } catch (const ShapeMismatch&) {
+    throw;
+  } catch (const ValueError&) {
+    throw;
+  } catch (const Error& error) {
+    throw FileError(path + ": " + error.reason(), error.fix());
+  }
+}
 
 }  // namespace convoy::cli

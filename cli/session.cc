@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace convoy::cli {
 
@@ -54,6 +55,8 @@ void Session::document(const report::Json& document) {
   if (options_.json) write_out(document.text() + "\n");
 }
 
+void Session::keep_for_error(std::string name, report::Json value) { kept_.emplace_back(std::move(name), std::move(value)); }
+
 void Session::warn(std::string_view text) { write_err("convoy: " + err_.yellow("warning:") + " " + indented(text) + "\n"); }
 
 void Session::interrupted(std::string_view finished) {
@@ -68,7 +71,10 @@ void Session::complain(std::string_view reason, std::string_view fix) {
 
 void Session::fail(std::string_view reason, std::string_view fix, int exit_code) {
   complain(reason, fix);
-  document(report::Json::object({{"schema", "convoy.error/1"}, {"error", reason}, {"fix", fix}, {"exit_code", exit_code}}));
+  report::Json error =
+      report::Json::object({{"schema", "convoy.error/1"}, {"error", reason}, {"fix", fix}, {"exit_code", exit_code}});
+  for (auto& [name, value] : kept_) error.set(name, std::move(value));
+  document(error);
 }
 
 }  // namespace convoy::cli

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "convoy/core/error.h"
 #include "convoy/report/json.h"
@@ -46,6 +47,8 @@ class Session {
   void print(std::string_view text);
   /// The command's one JSON object, under --json only.
   void document(const report::Json& document);
+  /// Adds a member to the object that fail() prints: what was found before the error.
+  void keep_for_error(std::string name, report::Json value);
   /// "convoy: warning: ..." on standard error.
   void warn(std::string_view text);
   /// "convoy: interrupted: ..." on standard error.
@@ -62,6 +65,7 @@ class Session {
 
   CommonOptions options_;
   report::Style out_, err_;
+  std::vector<report::Json::Member> kept_;
 };
 
 }  // namespace convoy::cli

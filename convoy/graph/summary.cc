@@ -168,8 +168,10 @@ class Summary {
     for (const ValueId id : node.inputs) {
       if (id == kNoValue || !graph_.value(id).is_constant()) continue;
       const Type& constant = graph_.value(id).type;
-      if (constant.dtype && is_floating(*constant.dtype) && counted_.insert(id).second)
-        result.parameters += numel(constant.shape().value_or(Shape{0}));
+      if (!constant.dtype || !is_floating(*constant.dtype) || !counted_.insert(id).second) continue;
+      const int64_t count = numel(constant.shape().value_or(Shape{0}));
+      result.parameters += count;
+      result.parameter_bytes += count * static_cast<int64_t>(element_size(*constant.dtype));
     }
     const bool transposed = node.op == "ConvTranspose" || node.op == "FusedConvTranspose";
     const bool expands = node.op == "ExpandDepthwise";

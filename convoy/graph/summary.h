@@ -18,8 +18,9 @@ struct LayerSummary {
   Type output;              // of its first output
   std::string kernel;       // "7x7 /2", "3x3 g32", "2x2 d2"; empty if it slides no window
   int64_t parameters = 0;   // floating constants that no earlier layer uses
-  std::optional<double>
-      macs;  // multiply-adds of convolutions and matrix products, 0 for what has none; nullopt: a size is not known
+  int64_t parameter_bytes = 0;
+  /// Multiply-adds of convolutions and matrix products, 0 for what has none; nullopt: a size is not known.
+  std::optional<double> macs;
   int64_t receptive_field = 0;  // the longest stretch of the input's last axis that one output sees; 0: not known, or everything
 };
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/suggest.h"
 #include "convoy/io/text.h"
 
 namespace convoy::io {
@@ -34,7 +35,7 @@ bool is_folder(const std::string& path) {
   return fs::is_directory(path, ignored);
 }
 
-// What a folder offers in place of a missing file: the names with the same ending.
+// What a folder offers in place of a missing file: of the names with the same ending the one like it, or all.
 std::string alternatives(const std::string& path) {
   const std::string folder = folder_of(path);
   if (!is_folder(folder)) return "the folder " + folder + " does not exist";
@@ -45,6 +46,13 @@ std::string alternatives(const std::string& path) {
   }
   std::sort(names.begin(), names.end());
   if (names.empty()) return "the folder " + folder + " has no such file";
+  std::vector<std::string> stems;
+  for (const std::string& name : names) stems.push_back(fs::path(name).stem().string());
+  const std::string nearest = suggestion(fs::path(path).stem().string(), stems);
+  if (!nearest.empty()) {
+    const std::string name = nearest + fs::path(path).extension().string();
+    return "did you mean " + (fs::path(path).parent_path() / name).string() + "?";
+  }
   return "the folder " + folder + " holds " + listed(names);
 }
 

@@ -266,6 +266,8 @@ TEST(SafeTensors, FilesThatCannotBeReadAreNamed) {
   EXPECT_EQ(error(missing), missing + ": no such file\nthe folder " + folder.path() + " has no such file");
   folder.write("other.safetensors", "");
   EXPECT_EQ(error(missing), missing + ": no such file\nthe folder " + folder.path() + " holds other.safetensors");
+  const std::string mistyped = folder.path("ohter.safetensors");
+  EXPECT_EQ(error(mistyped), mistyped + ": no such file\ndid you mean " + folder.path("other.safetensors") + "?");
   const std::string deep = folder.path() + "/no/m.safetensors";
   EXPECT_EQ(error(deep), deep + ": no such file\nthe folder " + folder.path() + "/no does not exist");
   EXPECT_EQ(error(folder.path()), folder.path() + ": is a folder, not a file\ngive a file inside it");

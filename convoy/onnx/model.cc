@@ -95,8 +95,10 @@ Model Model::load(const std::string& path, const ModelOptions& options) {
     graph::run_passes(graph, options.passes_off);
     return graph;
   };
-  // Other files may change unnoticed.
-  return Model(read(true), options, path, options.external_data ? std::function<graph::Graph()>() : reload);
+  // Other files may change unnoticed, and a pipe gives its bytes once.
+  std::error_code failed;
+  const bool again = !options.external_data && std::filesystem::is_regular_file(path, failed);
+  return Model(read(true), options, path, again ? reload : std::function<graph::Graph()>());
 }
 
 Model Model::load_bytes(std::string_view bytes, const ModelOptions& options, const std::string& name) {

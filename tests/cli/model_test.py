@@ -2,11 +2,52 @@
 import json
 import os
 import shutil
+import struct
+import subprocess
+import zlib
 
 import tool
 from tool import run
 
 MODEL = os.path.join(tool.SOURCE, "tests", "onnx", "cases", "small_network", "model.onnx")
+FLOAT, INT64, FLOAT16 = 1, 7, 10  # onnx.TensorProto.DataType
+
+
+def field(number, content):
+    """One of a protobuf message's fields: an integer, or text or a message behind its length (under 128 bytes)."""
+    if isinstance(content, int):
+        return bytes([number << 3, content])
+    content = content.encode() if isinstance(content, str) else content
+    assert len(content) < 128 or number == 7, "the graph alone may be longer"
+    length = bytes([len(content)]) if len(content) < 128 else bytes([len(content) & 127 | 128, len(content) >> 7])
+    return bytes([number << 3 | 2]) + length + content
+
+
+def onnx_model(op, name, sizes, dtype=FLOAT, initializer=None, then=None):
+    """An ONNX file of one node y = op(NAME), or y = op(initializer, NAME); `then`: another node (op, input, output)."""
+    shape = b"".join(field(1, field(1, size) if isinstance(size, int) else field(2, size)) for size in sizes)
+    inputs = [initializer[0], name] if initializer else [name]
+    nodes = [(op, inputs, "y")] + ([(then[0], [then[1]], then[2])] if then else [])
+    graph = b"".join(field(1, b"".join(field(1, i) for i in ins) + field(2, out) + field(4, kind)) for kind, ins, out in nodes)
+    if initializer:
+        count = initializer[1][0]
+        graph += field(5, field(1, count) + field(2, FLOAT) + field(8, initializer[0]) + field(9, struct.pack(f"<{count}f", *range(count))))
+    graph += field(11, field(1, name) + field(2, field(1, field(1, dtype) + field(2, shape)))) + field(12, field(1, nodes[-1][2]))
+    return field(1, 8) + field(8, field(2, 13)) + field(7, graph)
+
+
+def npy(dtype, shape, data):
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (63 - (10 + len(header)) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
+def write_gray_png(path, width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + bytes((x * 7 + y) % 256 for x in range(width)) for y in range(height))
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 class Models(tool.TestCase):
@@ -26,6 +67,80 @@ class Models(tool.TestCase):
             index = json.load(file)
         for entry in index["outputs"]:
             self.assertTrue(os.path.exists(os.path.join(folder, entry["file"])))
+
+    def test_json_holds_numbers(self):
+        """Sizes as lists, ranges as numbers, the image's path even if it is the only one."""
+        document = self.json_of(run("summary", MODEL, "--json"), "convoy.summary/1")
+        self.assertEqual(document["layers"][0]["output_shape"][0], 1)
+        self.assertEqual(document["parameter_bytes"], 4 * document["parameters"])
+        self.assertEqual([value["dtype"] for value in document["inputs"] + document["outputs"]], ["float32", "float32"])
+        result = self.json_of(run("run", MODEL, "--random-input", "--json"), "convoy.run/1")["results"][0]
+        self.assertIsNone(result["file"])
+        values = result["outputs"][0]["values"]
+        self.assertLessEqual(values["min"], values["mean"])
+        self.assertEqual(values["not_finite"], 0)
+
+    def test_classes_of_each_sample_of_a_batch(self):
+        document = self.json_of(run("run", MODEL, "--random-input", "--batch", "2", "--top", "1", "--json"), "convoy.run/1")
+        self.assertEqual([result["sample"] for result in document["results"]], [0, 1])
+        self.assertEqual([len(result["classes"]) for result in document["results"]], [1, 1])
+
+    def test_open_sizes_are_chosen(self):
+        path = self.write("open.onnx", onnx_model("Relu", "x", ["N", 3, "H", "W"]))
+        self.assertEqual(self.json_of(run("summary", path, "--size", "4x6", "--json"), "convoy.summary/1")["layers"][0]["output_shape"], [1, 3, 4, 6])
+        self.assertIn("count as 1: --size", run("summary", path).out)
+        self.assertNotIn("count as 1", run("summary", path, "--size", "5").out)
+        document = self.json_of(run("run", path, "--random-input", "--batch", "2", "--size", "5", "--json"), "convoy.run/1")
+        self.assertEqual(document["results"][0]["outputs"][0]["shape"], [2, 3, 5, 5])
+        self.assertEqual(run("bench", path, "--size", "8", "--seconds", "0.01").code, 0)
+        self.expect_error(run("bench", path, "--size", "8x"), 2, "--size: '8x' is not a size", "for example --size 224, or 224x320 (height x width), up to 16384")
+        self.expect_error(run("bench", "--training", "resnet18", "--size", "224x64"), 2, "--size: training steps take square images of 32 to 4096 pixels", "for example --size 224")
+
+    def test_half_precision_networks_take_images(self):
+        path = self.write("half.onnx", onnx_model("Relu", "x", [1, 1, 8, 8], FLOAT16))
+        image = os.path.join(self.folder, "gray.png")
+        write_gray_png(image, 8, 8)
+        result = self.json_of(run("run", path, image, "--json"), "convoy.run/1")["results"][0]
+        self.assertEqual((result["file"], result["outputs"][0]["dtype"]), (image, "float16"))
+
+    def test_arrays_of_other_types(self):
+        path = self.write("whole.onnx", onnx_model("Abs", "x", ["N"], INT64))
+        self.assertEqual(run("run", path, "--input", self.write("i.npy", npy("<i4", (2,), struct.pack("<2i", -1, 2)))).code, 0)
+        floats = self.write("f.npy", npy("<f4", (2,), struct.pack("<2f", 0.5, 2)))
+        self.expect_error(run("run", path, "--input", floats), 2, f"--input {floats}: float32 for input x: int64 [N]",
+                          'save it with whole numbers: numpy.save(FILE, x.astype("int64"))')
+
+    def test_values_that_a_node_refuses_are_no_bug(self):
+        path = self.write("gather.onnx", onnx_model("Gather", "x", [1], INT64, initializer=("w", [2])))
+        index = self.write("i.npy", npy("<i8", (1,), struct.pack("<q", 9)))
+        self.expect_error(run("run", path, "--input", index), 3, f"{path}: the node (Gather) that makes 'y': index 9 is out of bounds for dimension 0 with size 2",
+                          "indices can be -2 to 1")
+
+    def test_a_model_from_a_pipe(self):
+        """Read once: runs with inputs of other shapes need nothing more of it."""
+        path = self.write("open.onnx", onnx_model("Relu", "x", [1, 1, "H", "W"]))
+        images = []
+        for size in (5, 9):
+            images.append(os.path.join(self.folder, f"{size}.png"))
+            write_gray_png(images[-1], size, size)
+        with open(path, "rb") as file:
+            done = subprocess.run([tool.TOOL, "run", "/dev/stdin", *images, "--json"], env=tool.PLAIN, input=file.read(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([result["outputs"][0]["shape"] for result in json.loads(done.stdout)["results"]], [[1, 1, 5, 5], [1, 1, 9, 9]])
+
+    def test_layers_before_an_error_are_shown(self):
+        path = self.write("broken.onnx", onnx_model("Relu", "x", [2], then=("Frobnicate", "y", "z")))
+        result = run("summary", path)
+        self.assertEqual(result.code, 3, result)
+        self.assertIn("Relu", result.out)
+        self.assertEqual([layer["type"] for layer in self.json_of(run("summary", path, "--json"), "convoy.error/1")["layers"]], ["Relu"])
+
+    def test_labels_are_text(self):
+        for content, reason in ((b"a\n\x1b[31mb\n", 'line 2 is no name: "\\x1b[31mb"'), (b"", "holds no names")):
+            labels = self.write("labels.txt", content)
+            self.expect_error(run("run", MODEL, "--random-input", "--labels", labels), 3, f"{labels}: {reason}")
+        self.expect_error(run("run", MODEL, "--random-input", "--labels", self.folder), 3, self.folder + ": is a folder, not a file")
+        self.expect_error(run("run", MODEL, "--random-input", "--labels", labels[:-1]), 3, labels[:-1] + ": no such file")
 
     def test_bench_times_the_whole_and_its_layers(self):
         document = self.json_of(run("bench", MODEL, "--layers", "--seconds", "0.01", "--json"), "convoy.bench_model/1")
