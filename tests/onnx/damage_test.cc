@@ -126,6 +126,13 @@ std::vector<SmallFile> small_files() {
                      node("Mul", {"n", "two"}, {"nn"}), node("Add", {"nn", "two"}, {"y"})},
                     {1, size}, {float_tensor("e", {}, 1e-5f), float_tensor("two", {}, 2)});
   };
+  // Each sum becomes one convolution.
+  std::vector<Message> residuals;
+  for (int i = 0; i < kTimes * 2; ++i) {
+    const std::string from = i == 0 ? "x" : "r" + std::to_string(i), branch = "b" + std::to_string(i);
+    residuals.push_back(node("Conv", {from, "w"}, {branch}));
+    residuals.push_back(node("Add", {branch, from}, {i + 1 < kTimes * 2 ? "r" + std::to_string(i + 1) : "y"}));
+  }
   std::vector<Message> folding{node("ConstantOfShape", {"shape"}, {"c0"})};
   for (int i = 1; i < kTimes * 4; ++i) folding.push_back(node("Neg", {"c" + std::to_string(i - 1)}, {"c" + std::to_string(i)}));
   folding.push_back(node("Add", {"x", "c" + std::to_string(kTimes * 4 - 1)}, {"y"}));
@@ -167,6 +174,7 @@ std::vector<SmallFile> small_files() {
                            if (n == "0") parts.push_back({1, node("ConstantOfShape", {"shape"}, {"c"})});
                          },
                          {1, 1 << 18, 1, 1}, {millions})},
+      {"Residuals", model_of(residuals, {1, 4, 6, 6}, {float_tensor("w", {4, 4, 1, 1}, 0.25f)})},
       {"LongLayerNorm", layer_norm(int64_t{1} << 30)},
       {"LongestLayerNorm", layer_norm(int64_t{1} << 40)},
       {"Folding", model_of(folding, {1 << 18}, {millions})},

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -320,6 +322,17 @@ class Merging {
     return wide;
   }
 
+  // As Graph::unused_name, which looks at all names in each call.
+  std::string unused_name(const std::string& stem) {
+    if (names_.empty()) {
+      for (const ValueInfo& info : graph_.values) names_.insert(info.name);
+    }
+    int64_t& used = used_[stem];
+    std::string name = used == 0 ? stem : stem + "_" + std::to_string(used);
+    while (!names_.insert(name).second) name = stem + "_" + std::to_string(++used);
+    return name;
+  }
+
   // The nodes that compute the sum with fewer convolutions; empty if there are none to merge.
   std::vector<Node> merged(const Node& sum, const std::vector<ValueId>& terms) {
     std::vector<Branch> branches;
@@ -355,14 +368,14 @@ class Merging {
       const ConvParameters one = ops::add_branches(placed);
       const DType dtype = branches[c].weight_like.dtype();
       Node conv{.op = "Conv", .name = maker(terms[c])->name};
-      conv.inputs = {branches[c].source, graph_.add_constant(graph_.unused_name("merged_weight"), one.weight.to(dtype)),
-                     graph_.add_constant(graph_.unused_name("merged_bias"), one.bias.to(dtype))};
+      conv.inputs = {branches[c].source, graph_.add_constant(unused_name("merged_weight"), one.weight.to(dtype)),
+                     graph_.add_constant(unused_name("merged_bias"), one.bias.to(dtype))};
       conv.attributes.set("strides", branches[c].strides);
       conv.attributes.set("dilations", wide->dilations);
       conv.attributes.set("pads", wide->pads);
       conv.attributes.set("kernel_shape", wide->kernel);
       conv.attributes.set("group", branches[c].groups);
-      const ValueId out = graph_.add_value(graph_.unused_name("merged_output"), graph_.value(sum.output(0)).type);
+      const ValueId out = graph_.add_value(unused_name("merged_output"), graph_.value(sum.output(0)).type);
       conv.outputs = {out};
       left.push_back(out);
       nodes.push_back(std::move(conv));
@@ -379,8 +392,7 @@ class Merging {
     ValueId total = left[0];
     for (size_t n = 1; n < left.size(); ++n) {
       const bool last = n + 1 == left.size();
-      const ValueId out =
-          last ? sum.output(0) : graph_.add_value(graph_.unused_name("merged_sum"), graph_.value(sum.output(0)).type);
+      const ValueId out = last ? sum.output(0) : graph_.add_value(unused_name("merged_sum"), graph_.value(sum.output(0)).type);
       nodes.push_back({.op = "Add", .name = last ? sum.name : "", .inputs = {total, left[n]}, .outputs = {out}});
       total = out;
     }
@@ -390,6 +402,8 @@ class Merging {
   Graph& graph_;
   std::vector<std::vector<int32_t>> readers_;
   std::vector<int32_t> producers_;
+  std::unordered_set<std::string> names_;          // of all values, once one is to be made
+  std::unordered_map<std::string, int64_t> used_;  // by stem: the last number that was tried
 };
 
 }  // namespace
