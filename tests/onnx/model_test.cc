@@ -3,14 +3,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <numeric>
 #include <thread>
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/random.h"
 #include "convoy/core/storage.h"
+#include "convoy/graph/infer.h"
 #include "convoy/onnx/reader.h"
 #include "convoy/onnx/writer.h"
 #include "convoy/ops/linear.h"
@@ -213,6 +216,84 @@ TEST(ModelMemory, ManyThreadsMayRunAndPlanAtOnce) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
+}
+
+// The two largest sums of bytes of what nodes have made and others are still to read, counted from the graph alone.
+int64_t largest_live_sets(graph::Graph graph, int64_t batch) {
+  for (const graph::ValueId id : graph.inputs) (*graph.value(id).type.dims)[0] = {batch};
+  graph::infer(graph);
+  std::vector<int64_t> live(graph.nodes.size() + 1, 0);  // by node: by how much the sum changes there
+  const auto readers = graph.readers();
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (const graph::ValueId id : graph.nodes[i].outputs) {
+      if (id == graph::kNoValue || std::count(graph.outputs.begin(), graph.outputs.end(), id) > 0) continue;
+      const std::vector<int32_t>& of = readers[static_cast<size_t>(id)];
+      const size_t last = of.empty() ? i : static_cast<size_t>(*std::max_element(of.begin(), of.end()));
+      const int64_t bytes = numel(*graph.value(id).type.shape()) * 4;
+      live[i] += bytes;
+      live[last + 1] -= bytes;
+    }
+  }
+  std::partial_sum(live.begin(), live.end(), live.begin());
+  std::sort(live.rbegin(), live.rend());
+  return live[0] + live[1];
+}
+
+// Branches that join in every way: a concatenation, a residual, a map at half the size, something kept to the end.
+std::string branches() {
+  Generator generator;
+  generator.manual_seed(9);
+  const auto conv = [](const char* from, const char* weight, const char* to, int64_t stride = 1) {
+    return Part{
+        1, node("Conv", {from, weight}, {to}, {attribute_ints("pads", {1, 1, 1, 1}), attribute_ints("strides", {stride, stride})})};
+  };
+  return model({conv("x", "w1", "a"),
+                {1, node("Relu", {"a"}, {"b"})},
+                conv("b", "w2", "c"),
+                conv("b", "w3", "d"),
+                {1, node("Concat", {"c", "b", "d"}, {"e"}, {attribute_int("axis", 1)})},
+                conv("e", "w4", "f"),
+                {1, node("Add", {"f", "b"}, {"g"})},
+                conv("g", "w2", "h", 2),
+                {1, node("Sigmoid", {"h"}, {"i"})},
+                {1, node("Mul", {"h", "i"}, {"j"})},
+                {1, node("Resize", {"j", "", "twice"}, {"k"}, {attribute_text("mode", "linear")})},
+                {1, node("Concat", {"k", "a"}, {"l"}, {attribute_int("axis", 1)})},
+                {1, node("GlobalAveragePool", {"l"}, {"m"})},
+                {1, node("Flatten", {"m"}, {"y"})},
+                {5, random_tensor("w1", {16, 3, 3, 3}, generator)},
+                {5, random_tensor("w2", {8, 16, 3, 3}, generator)},
+                {5, random_tensor("w3", {4, 16, 3, 3}, generator)},
+                {5, random_tensor("w4", {16, 28, 3, 3}, generator)},
+                {5, tensor_header("twice", {4}, kFloat).bytes(9, std::string("\0\0\x80\x3f\0\0\x80\x3f\0\0\0\x40\0\0\0\x40", 16))},
+                {11, value_info("x", {-1, 3, 20, 22})},
+                {12, Message().bytes(1, "y")}});
+}
+
+TEST(ModelMemory, TheArenaIsWithinTheTwoLargestLiveSets) {
+  for (const std::string& bytes : {branches(), layers({-1, kChannels, 14, 14})}) {
+    for (const std::vector<std::string>& off : {std::vector<std::string>{}, {"residual", "activation", "channel_affine"}}) {
+      const Model network = Model::load_bytes(bytes, {.passes_off = off});
+      for (const int64_t batch : {1, 3, 8}) {
+        std::vector<graph::Type> types{network.graph().value(network.graph().inputs[0]).type};
+        (*types[0].dims)[0] = {batch};
+        const auto use = network.executor().memory(types);
+        ASSERT_TRUE(use);
+        EXPECT_GT(use->arena_bytes, 0);
+        EXPECT_LE(use->arena_bytes * 10, largest_live_sets(network.graph(), batch) * 11) << "batch " << batch;
+      }
+    }
+  }
+  // Large networks of the ONNX project, with the batch that they have.
+  if (!std::filesystem::is_directory(CONVOY_LIGHT_NETWORKS)) return;
+  for (const auto& entry : std::filesystem::directory_iterator(CONVOY_LIGHT_NETWORKS)) {
+    const auto file = entry.path() / (entry.path().filename().string() + ".onnx");
+    if (!std::filesystem::exists(file)) continue;
+    const Model network = Model::load(file.string());
+    const auto use = network.executor().memory();
+    ASSERT_TRUE(use) << file;
+    EXPECT_LE(use->arena_bytes * 10, largest_live_sets(network.graph(), 1) * 11) << file;
+  }
 }
 
 // Scratch memory is made for as many threads as there are: they stay as many until it is given back.
