@@ -1,7 +1,10 @@
 // One sweep per channel: its statistics are taken and its values normalised while they lie in the second-level cache, so that
 // memory is read once and written once, backward too (the gradient, the input and, with a residual, the output read once).
 // 8 images of ResNet-50, 56 planes of 64 to 2048 channels, two cores, in separate passes normalisation, ReLU and additions
-// took 172 of a training step's 940 ms. Stores past the caches gained nothing that could be told from noise in a training step.
+// took 172 of a training step's 940 ms.
+//
+// Results too large for the outer cache are streamed: they go past the caches, which saves reading their lines before, and the next
+// channel's values are asked for while one is written. Smaller ones are better off in the cache, where the next layer finds them.
 //
 // Sums are double, taken over parts of a channel that depend on the shape alone and added in order. The deviations' squares come
 // from one pass, around a value K of the part itself: sum (x - K)^2 - (sum (x - K))^2 / n. Since n * variance >= (mean - K)^2 / 2,
@@ -18,6 +21,7 @@
 
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/masked-inl.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_NORM_BATCH_NORM_PARTS
@@ -29,6 +33,13 @@ constexpr int64_t kPart = 32768;   // values per part, about
 constexpr int64_t kGrain = 16384;  // values per task, at least
 // How far the first pass asks ahead: a core that reads one or two streams waits for memory, 15 % of forward and backward.
 constexpr int64_t kAhead = 1024;
+constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
+
+// Whether results are streamed: the instruction needs whole vectors' addresses.
+bool streams(const BatchNormShape& s, const float* result) {
+  constexpr int64_t kVector = 64 / sizeof(float);
+  return s.batch * s.channels * s.length >= kStreamed && s.length % kVector == 0 && reinterpret_cast<uintptr_t>(result) % 64 == 0;
+}
 
 // A part is a range of segments; a segment is a plane, or a piece of one of at most kPart values.
 struct Parts {
@@ -116,35 +127,52 @@ HWY_INLINE hn::Vec<DF> Clamp(hn::Vec<DF> v, hn::Vec<DF> low, hn::Vec<DF> high) {
   return hn::IfThenElse(hn::Gt(raised, high), high, raised);
 }
 
-void PartNormalize(const BatchNormShape& s, int64_t part, const BatchNormForward& io, int64_t channel,
-                   const ChannelCoefficients& c) {
+// A vector of normalised values.
+struct Normalization {
+  hn::Vec<DF> center, scale, shift, low, high;
+
+  HWY_INLINE hn::Vec<DF> operator()(hn::Vec<DF> x) const { return hn::MulAdd(hn::Sub(x, center), scale, shift); }
+  HWY_INLINE hn::Vec<DF> clamp(hn::Vec<DF> v) const { return Clamp(v, low, high); }
+};
+
+template <bool kResidual>
+HWY_INLINE void NormalizePart(const BatchNormShape& s, int64_t part, const BatchNormForward& io, int64_t channel,
+                              const ChannelCoefficients& c, bool streamed) {
   const DF d;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
-  const auto center = hn::Set(d, c.center), scale = hn::Set(d, c.scale), shift = hn::Set(d, c.shift), low = hn::Set(d, io.low),
-             high = hn::Set(d, io.high);
+  const Normalization of{hn::Set(d, c.center), hn::Set(d, c.scale), hn::Set(d, c.shift), hn::Set(d, io.low), hn::Set(d, io.high)};
   for (Run run(s, part); run.next();) {
     const int64_t at = run.at + channel * s.length, length = run.length;
-    const float *x = io.input + at, *r = io.residual == nullptr ? nullptr : io.residual + at;
+    const float *x = io.input + at, *r = kResidual ? io.residual + at : x;
     float* y = io.output + at;
     int64_t i = 0;
-    if (r == nullptr) {
-      for (; i + n <= length; i += n) {
-        const auto v = hn::MulAdd(hn::Sub(hn::LoadU(d, x + i), center), scale, shift);
-        hn::StoreU(Clamp(v, low, high), d, y + i);
-      }
-    } else {
-      for (; i + n <= length; i += n) {
-        const auto v = hn::MulAdd(hn::Sub(hn::LoadU(d, x + i), center), scale, shift);
-        hn::StoreU(Clamp(hn::Add(v, hn::LoadU(d, r + i)), low, high), d, y + i);
-      }
+    for (; streamed && i < length; i += n) {
+      __builtin_prefetch(x + i + s.length, 0, 2);
+      if constexpr (kResidual) __builtin_prefetch(r + i + s.length, 0, 2);
+      auto v = of(hn::LoadU(d, x + i));
+      if constexpr (kResidual) v = hn::Add(v, hn::LoadU(d, r + i));
+      hn::Stream(of.clamp(v), d, y + i);
+    }
+    for (; i + n <= length; i += n) {
+      auto v = of(hn::LoadU(d, x + i));
+      if constexpr (kResidual) v = hn::Add(v, hn::LoadU(d, r + i));
+      hn::StoreU(of.clamp(v), d, y + i);
     }
     if (i < length) {
       const auto mask = hn::FirstN(d, static_cast<size_t>(length - i));
-      auto v = hn::MulAdd(hn::Sub(LoadMasked(mask, d, x + i), center), scale, shift);
-      if (r != nullptr) v = hn::Add(v, LoadMasked(mask, d, r + i));
-      StoreMasked(Clamp(v, low, high), mask, d, y + i);
+      auto v = of(LoadMasked(mask, d, x + i));
+      if constexpr (kResidual) v = hn::Add(v, LoadMasked(mask, d, r + i));
+      StoreMasked(of.clamp(v), mask, d, y + i);
     }
   }
+  if (streamed) hwy::FlushStream();
+}
+
+void PartNormalize(const BatchNormShape& s, int64_t part, const BatchNormForward& io, int64_t channel,
+                   const ChannelCoefficients& c) {
+  const bool streamed = streams(s, io.output);
+  if (io.residual != nullptr) return NormalizePart<true>(s, part, io, channel, c, streamed);
+  NormalizePart<false>(s, part, io, channel, c, streamed);
 }
 
 // Where the gradient passes: everywhere, where the input shows that the output was not clamped, or where the output shows it.
@@ -166,10 +194,14 @@ HWY_INLINE Gate MakeGate(const BatchNormBackward& io, const ChannelCoefficients&
   return {hn::Set(d, c.center), hn::Set(d, c.scale), hn::Set(d, c.shift), hn::Set(d, io.low), hn::Set(d, io.high)};
 }
 
-// All lanes, or the first of a run's last vector: the others are 0, so that their gradient adds nothing.
+// All lanes, also of results that are streamed, or the first of a run's last vector: the others are 0, so that their gradient adds
+// nothing.
 struct Whole {
   HWY_INLINE hn::Vec<DH> Load(const float* p) const { return hn::LoadU(DH(), p); }
   HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { hn::StoreU(v, DH(), p); }
+};
+struct Streamed : Whole {
+  HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { hn::Stream(v, DH(), p); }
 };
 struct Rest {
   hn::Mask<DH> mask;
@@ -177,20 +209,21 @@ struct Rest {
   HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { StoreMasked(v, mask, DH(), p); }
 };
 
-template <Passes kPasses, class Lanes>
+// kKeeps: what passes is stored.
+template <Passes kPasses, bool kKeeps, class Lanes>
 HWY_INLINE void AddToSums(const Lanes& lanes, const Gate& gate, const float* g, const float* x, const float* y, float* passed,
                           hn::Vec<D64> mean, hn::Vec<D64>& grads, hn::Vec<D64>& products) {
   const auto value = lanes.Load(x);
   auto output = value;
   if constexpr (kPasses == Passes::kByOutput) output = lanes.Load(y);
   const auto narrow = gate.Through<kPasses>(lanes.Load(g), value, output);
-  if constexpr (kPasses == Passes::kByOutput) lanes.Store(narrow, passed);
+  if constexpr (kKeeps) lanes.Store(narrow, passed);
   const auto grad = hn::PromoteTo(D64(), narrow);
   grads = hn::Add(grads, grad);
   products = hn::MulAdd(grad, hn::Sub(hn::PromoteTo(D64(), value), mean), products);
 }
 
-template <Passes kPasses>
+template <Passes kPasses, bool kKeeps>
 HWY_INLINE void SumPart(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, int64_t channel,
                         const ChannelCoefficients& c, GradSums* result) {
   const auto n = static_cast<int64_t>(hn::Lanes(DH()));
@@ -199,30 +232,36 @@ HWY_INLINE void SumPart(const BatchNormShape& s, int64_t part, const BatchNormBa
   auto grads0 = hn::Zero(D64()), grads1 = grads0, products0 = grads0, products1 = grads0;
   for (Run run(s, part); run.next();) {
     const int64_t at = run.at + channel * s.length, length = run.length;
-    const float *g = io.grad_output + at, *x = io.input + at, *y = kPasses == Passes::kByOutput ? io.output + at : nullptr;
-    float* passed = kPasses == Passes::kByOutput ? io.grad_residual + at : nullptr;
+    const float *g = io.grad_output + at, *x = io.input + at, *y = kPasses == Passes::kByOutput ? io.output + at : g;
+    float* passed = kKeeps ? io.grad_residual + at : nullptr;
     int64_t i = 0;
     for (; i + 2 * n <= length; i += 2 * n) {
       __builtin_prefetch(g + i + kAhead);
       __builtin_prefetch(x + i + kAhead);
       if constexpr (kPasses == Passes::kByOutput) __builtin_prefetch(y + i + kAhead);
-      AddToSums<kPasses>(Whole(), gate, g + i, x + i, y + i, passed + i, mean, grads0, products0);
+      AddToSums<kPasses, kKeeps>(Whole(), gate, g + i, x + i, y + i, passed + i, mean, grads0, products0);
       const int64_t j = i + n;
-      AddToSums<kPasses>(Whole(), gate, g + j, x + j, y + j, passed + j, mean, grads1, products1);
+      AddToSums<kPasses, kKeeps>(Whole(), gate, g + j, x + j, y + j, passed + j, mean, grads1, products1);
     }
     for (; i < length; i += n) {
       const Rest rest{hn::FirstN(DH(), static_cast<size_t>(std::min(n, length - i)))};
-      AddToSums<kPasses>(rest, gate, g + i, x + i, y + i, passed + i, mean, grads0, products0);
+      AddToSums<kPasses, kKeeps>(rest, gate, g + i, x + i, y + i, passed + i, mean, grads0, products0);
     }
   }
   *result = {Total(grads0, grads1), Total(products0, products1)};
 }
 
+// With an output what passes is stored now and read again, or found out again where results are streamed.
+HWY_INLINE bool StreamsGradients(const BatchNormShape& s, const BatchNormBackward& io) {
+  return streams(s, io.grad_input) && (io.output == nullptr || streams(s, io.grad_residual));
+}
+
 void PartGradSums(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, int64_t channel, const ChannelCoefficients& c,
                   bool clamped, GradSums* result) {
-  if (io.output != nullptr) return SumPart<Passes::kByOutput>(s, part, io, channel, c, result);
-  if (clamped) return SumPart<Passes::kByInput>(s, part, io, channel, c, result);
-  SumPart<Passes::kAlways>(s, part, io, channel, c, result);
+  if (io.output != nullptr && StreamsGradients(s, io)) return SumPart<Passes::kByOutput, false>(s, part, io, channel, c, result);
+  if (io.output != nullptr) return SumPart<Passes::kByOutput, true>(s, part, io, channel, c, result);
+  if (clamped) return SumPart<Passes::kByInput, false>(s, part, io, channel, c, result);
+  SumPart<Passes::kAlways, false>(s, part, io, channel, c, result);
 }
 
 // grad_input = grad * slope + (input - mean) * tilt + offset in double: over a few values the terms cancel almost completely.
@@ -234,14 +273,20 @@ struct Spread {
   hn::Vec<D64> mean, slope, tilt, offset;
 
   template <Passes kPasses, class Lanes>
-  HWY_INLINE void Step(const Lanes& lanes, const Gate& gate, const float* g, const float* x, float* to) const {
+  HWY_INLINE void Step(const Lanes& lanes, const Gate& gate, const float* g, const float* x, const float* y, float* passed,
+                       float* to) const {
     const auto value = lanes.Load(x);
-    const auto grad = hn::PromoteTo(D64(), gate.Through<kPasses>(lanes.Load(g), value, value));
+    auto output = value;
+    if constexpr (kPasses == Passes::kByOutput) output = lanes.Load(y);
+    const auto narrow = gate.Through<kPasses>(lanes.Load(g), value, output);
+    if constexpr (kPasses == Passes::kByOutput) lanes.Store(narrow, passed);
+    const auto grad = hn::PromoteTo(D64(), narrow);
     const auto rest = hn::MulAdd(hn::Sub(hn::PromoteTo(D64(), value), mean), tilt, offset);
     lanes.Store(hn::DemoteTo(DH(), hn::MulAdd(grad, slope, rest)), to);
   }
 };
 
+// kByOutput: only where results are streamed.
 template <Passes kPasses>
 HWY_INLINE void SpreadPart(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, const float* grad_output,
                            int64_t channel, const ChannelCoefficients& c, const GradCoefficients& of) {
@@ -249,21 +294,36 @@ HWY_INLINE void SpreadPart(const BatchNormShape& s, int64_t part, const BatchNor
   const Gate gate = MakeGate(io, c);
   const Spread spread{hn::Set(D64(), io.mean[channel]), hn::Set(D64(), of.slope), hn::Set(D64(), of.tilt),
                       hn::Set(D64(), of.offset)};
+  const bool streamed = StreamsGradients(s, io);
   for (Run run(s, part); run.next();) {
     const int64_t at = run.at + channel * s.length, length = run.length;
-    const float *g = grad_output + at, *x = io.input + at;
-    float* to = io.grad_input + at;
+    const float *g = grad_output + at, *x = io.input + at, *y = kPasses == Passes::kByOutput ? io.output + at : g;
+    float *to = io.grad_input + at, *passed = kPasses == Passes::kByOutput ? io.grad_residual + at : to;
     int64_t i = 0;
-    for (; i + n <= length; i += n) spread.Step<kPasses>(Whole(), gate, g + i, x + i, to + i);
+    for (; streamed && i < length; i += 2 * n) {
+      const int64_t j = i + n;
+      __builtin_prefetch(g + i + s.length, 0, 2);
+      __builtin_prefetch(x + i + s.length, 0, 2);
+      if constexpr (kPasses == Passes::kByOutput) __builtin_prefetch(y + i + s.length, 0, 2);
+      spread.Step<kPasses>(Streamed(), gate, g + i, x + i, y + i, passed + i, to + i);
+      spread.Step<kPasses>(Streamed(), gate, g + j, x + j, y + j, passed + j, to + j);
+    }
+    if constexpr (kPasses == Passes::kByOutput) continue;
+    for (; i + n <= length; i += n) spread.Step<kPasses>(Whole(), gate, g + i, x + i, y + i, passed + i, to + i);
     if (i < length) {
-      spread.Step<kPasses>(Rest{hn::FirstN(DH(), static_cast<size_t>(length - i))}, gate, g + i, x + i, to + i);
+      const Rest rest{hn::FirstN(DH(), static_cast<size_t>(length - i))};
+      spread.Step<kPasses>(rest, gate, g + i, x + i, y + i, passed + i, to + i);
     }
   }
+  if (streamed) hwy::FlushStream();
 }
 
 void PartGradInput(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, int64_t channel,
                    const ChannelCoefficients& c, bool clamped, double slope, double tilt, double offset) {
   const GradCoefficients spread{slope, tilt, offset};
+  if (io.output != nullptr && StreamsGradients(s, io)) {
+    return SpreadPart<Passes::kByOutput>(s, part, io, io.grad_output, channel, c, spread);
+  }
   if (io.output != nullptr) return SpreadPart<Passes::kAlways>(s, part, io, io.grad_residual, channel, c, spread);
   if (clamped) return SpreadPart<Passes::kByInput>(s, part, io, io.grad_output, channel, c, spread);
   SpreadPart<Passes::kAlways>(s, part, io, io.grad_output, channel, c, spread);
