@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "convoy/core/parallel.h"
 #include "convoy/shape/taps.h"
@@ -35,6 +36,8 @@ constexpr int64_t kFewSumsChain = 96;      // with lanes of channels on AVX2, wh
 constexpr int64_t kSlabFloats = 64 << 10;  // gathered pixels: a quarter of a 1 MiB L2 cache
 constexpr int64_t kBlockPixels = 1024;     // of sums that wait for more channels
 constexpr int64_t kFewPixels = 14;         // in a map: the samples of a batch then make one run
+
+constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
 
 // A run of pixels that are `step` floats apart in the source.
 struct Segment {
@@ -73,6 +76,14 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.images = p.fold ? s.groups : s.groups * s.batch;
   p.cut_chains(kChain);
   return p;
+}
+
+// Whether a result that no cache holds goes past them, which saves reading its lines before (64 -> 256 channels, 8 samples of
+// 56x56: 4.6 -> 3.7 ms). Whole tiles then lie on whole lines.
+inline bool streams(const Plan& p, const Arrays& io) {
+  constexpr int64_t kLine = 64;
+  return io.result_plane == 0 && p.samples * p.groups * p.rows * p.map >= kStreamed &&
+         p.map % (kLine / static_cast<int64_t>(sizeof(float))) == 0 && reinterpret_cast<uintptr_t>(io.result) % kLine == 0;
 }
 
 // The plan in terms of this instruction set's tiles.
@@ -278,7 +289,9 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
       if (last) epilogue.finish(work.sums, pixels, rows, result_plane);
     };
     work.sums_stride = result_plane;
+    const bool streams = pointwise::streams(p, io) && !epilogue.later;
     for (int64_t c = 0; c < p.channels; c += p.chain) {
+      work.streamed = streams && c + p.chain >= p.channels;
       if (tiles.gather) {  // panels follow each other in the slab, and stores along the rows
         for (int64_t i = tile_begin; i < tile_end; ++i) {
           chain_of(i, c);
@@ -296,6 +309,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
         }
       }
     }
+    if (streams) hwy::FlushStream();
     return;
   }
   const int64_t rows_of_tile = 2 * tile::Lanes(), pixel_tiles = (end - begin + tile::kPixels - 1) / tile::kPixels;

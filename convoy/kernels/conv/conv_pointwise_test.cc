@@ -49,6 +49,8 @@ constexpr const char* kShapes[] = {
     "n1 ic6 oc40 iw2000 kw1",          // 1d
     "n2 ic10 oc40 id3 ih5 iw7 k1 s2",  // 3d
     "n1 ic2000 oc16 i9 k1 s2",         // a slab of few pixels
+    "n2 ic5 oc70 ih16 iw1031 k1",      // results that go past the caches
+    "n2 ic70 oc5 ih16 iw1031 k1",
 };
 
 TEST(ConvPointwise, ForwardMatchesTheReference) {

@@ -424,6 +424,16 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
       for (int v = 0; v < kV; ++v) sum[r][v] = AtMost(sum[r][v], high);
     }
   }
+  if constexpr (kLinear && !kTail && kR == kRows && kV == 3) {  // large maps consist of these
+    if (t.streamed) {
+      HWY_UNROLL(8)
+      for (int r = 0; r < kR; ++r) {
+        HWY_UNROLL(8)
+        for (int v = 0; v < kV; ++v) hn::Stream(sum[r][v], d, t.sums + r * t.sums_stride + v * lanes);
+      }
+      return;
+    }
+  }
   HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
     float* const to = t.sums + r * t.sums_stride;

@@ -33,6 +33,7 @@ struct Work {
   int64_t ahead_step = 0;
   // Pixel tiles without a list of taps: so many floats from each channel's first pixel a line is asked for.
   int64_t ahead_pixels = 0;
+  bool streamed = false;  // the same: results of the widest tile, on whole lines, go past the caches
 };
 
 /// What happens to finished sums on their way to the result: bias, residual, clamp.
