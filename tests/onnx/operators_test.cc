@@ -121,6 +121,21 @@ TEST(OnnxSwish, IsTheValueTimesItsSigmoid) {
   expect_values(result({node("Swish", {"x"}, {"y"}, {attribute_float("alpha", 1.5f)})}, {2}, {}, 24), {2}, steeper);
 }
 
+TEST(OnnxEqual, ComparesTexts) {
+  constexpr uint64_t kString = 8;
+  const Model model = Model::load_bytes(testing::model({{1, node("Equal", {"x", "z"}, {"y"})},
+                                                        {11, value_info("x", {2, 2}, kString)},
+                                                        {11, value_info("z", {2}, kString)},
+                                                        {12, Message().bytes(1, "y")}},
+                                                       19));
+  const auto text = [](Shape shape, std::vector<std::string> values) {
+    return graph::Value(graph::Strings{std::move(shape), std::move(values)});
+  };
+  const graph::Values outputs = model.run_values({{"x", text({2, 2}, {"a", "b", "", "a"})}, {"z", text({2}, {"a", "a"})}});
+  expect_values(outputs.at("y").tensor(), {2, 2}, {1, 0, 0, 1});
+  EXPECT_THROW(model.run_values({{"x", text({2, 2}, {"a", "b", "", "a"})}, {"z", text({3}, {"a", "a", "b"})}}), Error);
+}
+
 // The form that opset 6 has is read under older numbers too.
 TEST(OnnxOldOpsets, ReadWhatDidNotChange) {
   expect_values(result({node("Neg", {"x"}, {"y"})}, {2}, {}, 1), {2}, {-1, -2});

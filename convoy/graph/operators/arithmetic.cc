@@ -1,5 +1,8 @@
 // Arithmetic, comparison, logic and choice, with broadcasting, and functions of one number.
 #include <algorithm>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 
 #include "convoy/core/error.h"
 #include "convoy/graph/operator.h"
@@ -96,6 +99,21 @@ std::vector<Value> run_compare(Call& call) {
   return {ops::compare(kKind, call.tensor(0), call.tensor(1))};
 }
 
+// Texts are compared as numbers, of which equal ones have the same.
+std::vector<Value> run_equal(Call& call) {
+  const Strings *a = call.value(0).strings(), *b = call.value(1).strings();
+  if (a == nullptr || b == nullptr) return run_compare<Comparison::kEqual>(call);
+  std::unordered_map<std::string_view, int64_t> numbers;
+  const auto numbered = [&](const Strings& texts) {
+    std::vector<int64_t> result;
+    for (const std::string& text : texts.values)
+      result.push_back(numbers.emplace(text, static_cast<int64_t>(numbers.size())).first->second);
+    return Tensor::from(result, texts.shape);
+  };
+  const Tensor first = numbered(*a);
+  return {ops::compare(Comparison::kEqual, first, numbered(*b))};
+}
+
 template <Logical kKind>
 std::vector<Value> run_logical(Call& call) {
   return {ops::logical(kKind, call.tensor(0), call.tensor(1))};
@@ -165,7 +183,7 @@ std::span<const Operator> arithmetic_operators() {
       {"Asinh", same_as_first, run_unary<Unary::kAsinh>},
       {"Acosh", same_as_first, run_unary<Unary::kAcosh>},
       {"Atanh", same_as_first, run_unary<Unary::kAtanh>},
-      {"Equal", infer_bool, run_compare<Comparison::kEqual>},
+      {"Equal", infer_bool, run_equal},
       {"Less", infer_bool, run_compare<Comparison::kLess>},
       {"LessOrEqual", infer_bool, run_compare<Comparison::kLessEqual>},
       {"Greater", infer_bool, run_compare<Comparison::kGreater>},
