@@ -70,8 +70,8 @@ function(convoy_folder name)
         target_compile_options(convoy_${name} PRIVATE ${CONVOY_LTO_OPTIONS})
       endif()
     endif()
-    # The fuzzer is led by the branches of what reads and checks files; kernels take none that depend on them, and count slowly.
-    if(CONVOY_FUZZ AND NOT ARG_INTERNAL)
+    # The fuzzer is led by the branches of what reads and checks files; kernels take few that depend on them, and count slowly.
+    if(CONVOY_FUZZ AND (CONVOY_FUZZ_KERNELS OR NOT ARG_INTERNAL))
       target_compile_options(convoy_${name} PRIVATE -fsanitize=fuzzer-no-link)
     endif()
     # Inline functions are compiled into whoever calls them: exporting them too would be a name each.
