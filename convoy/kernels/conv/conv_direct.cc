@@ -119,6 +119,12 @@ struct Axis {
     return std::max<int64_t>(clip ? std::min(size, source) : size, 1);
   }
 
+  int64_t most_taps() const {  // of a phase
+    int64_t most = 0;
+    for (int64_t r = 0; r < phases; ++r) most = std::max(most, phase[static_cast<size_t>(r)].taps);
+    return most;
+  }
+
   bool reads(const Phase& p, int64_t j, int64_t tap) const {
     const int64_t at = j * source_step + p.offset_of(tap);
     return at >= 0 && at < source;
@@ -268,16 +274,18 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   // long with 17.
   const bool wide = w.result >= lanes || (4 * w.result >= 3 * lanes && p.rows <= kFewRows);
   p.pixel_lanes = !p.cut && wide && pixel_lane_work(p, lanes) < 0.8 * channel_lane_work(p, lanes);
-  const int64_t volume = p.source_positions();
-  const bool one_line = d.result * h.result == 1;
-  const int64_t phases = d.phases * h.phases * w.phases;
-  const int64_t terms = lanes == 8 ? std::min(kFewSumsTerms * phases, kMostTaps) : kMostTaps;
-  p.chain = std::max<int64_t>((one_line ? kLineTerms : terms) / p.taps, 1);
-  p.chain = std::max<int64_t>(p.channels + (p.channels + p.chain - 1) / p.chain - 1, 1) /
-            std::max<int64_t>((p.channels + p.chain - 1) / p.chain, 1);
   // Lanes of channels read in place even where planes lie a large power of two apart and share few sets of the cache: copying them
   // into a slab takes longer (128 channels at 64x64: 12.9 against 9.8 ms), but for lines that are read by phases.
+  const int64_t volume = p.source_positions();
   p.in_place = !p.pixel_lanes && (p.channels < 8 || w.result_step == 1 || volume % kAliasFloats != 0);
+  const bool one_line = d.result * h.result == 1;
+  const int64_t phases = d.phases * h.phases * w.phases;
+  // A sum of one phase has a channel's taps of that phase only. A slab holds what a chain reads.
+  const int64_t terms = one_line ? kLineTerms : lanes == 8 ? kFewSumsTerms : kMostTaps;
+  const int64_t phase_taps = p.pixel_lanes || p.in_place ? d.most_taps() * h.most_taps() * w.most_taps() : p.taps;
+  p.chain = std::max<int64_t>(terms / std::max<int64_t>(phase_taps, 1), 1);
+  p.chain = std::max<int64_t>(p.channels + (p.channels + p.chain - 1) / p.chain - 1, 1) /
+            std::max<int64_t>((p.channels + p.chain - 1) / p.chain, 1);
 
   const auto even = [](int64_t size, int64_t most, int64_t step) {  // size cut into equal parts of at most `most`
     most = std::max<int64_t>(most, 1);
@@ -307,8 +315,10 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   // Long lines are cut, too. Not so in a batch and otherwise alone: taps at a line's ends are summed apart for whole tiles.
   const int64_t in_a_sample = p.groups * tiles * parts(0) * parts(1) * parts(2);
   if (in_a_sample > 0 && in_a_sample < worth) {
-    const int64_t columns = p.block[2] * in_a_sample / worth;
-    p.block[2] = std::min(p.block[2], even(w.result, std::max(columns, kLeastTaskColumns), w.result_step));
+    const int64_t columns = std::max(p.block[2] * in_a_sample / worth, kLeastTaskColumns);
+    int64_t pieces = (w.result + columns - 1) / columns;
+    if (pieces > 2) pieces = (pieces + 2) / 4 * 4;  // as many for each thread: of five one of two threads had three
+    p.block[2] = std::min(p.block[2], even(w.result, (w.result + pieces - 1) / pieces, w.result_step));
   }
   const auto measure = [&] {
     if (p.in_place) {
