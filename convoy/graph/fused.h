@@ -3,6 +3,9 @@
 //   FusedConv            input, weight, bias, residual; Conv's attributes: activation(Conv + residual)
 //   AffineConv           input, weight, bias, scale (C), shift (C); Conv's attributes, for 1x1 kernels:
 //                        activation(Conv(input_activation(input scale[c] + shift[c])))
+//   PooledConv           input, weight, bias; FusedConv's attributes and "pool", "max" or "average":
+//                        MaxPool or AveragePool(activation(Conv)) by windows of 2x2 at a stride of 2; the second output, if
+//                        there is one, is what is pooled
 //   FusedConvTranspose   input, weight, bias; ConvTranspose's attributes: activation(ConvTranspose)
 //   ExpandDepthwise      input, weight (E, C, 1, 1), bias, depthwise weight (E, 1, *), depthwise bias; the depthwise Conv's
 //   attributes:

@@ -110,6 +110,13 @@ class Summary {
   std::optional<double> macs(const Node& node) const {
     if (is_convolution(node)) return convolution_macs(node, false);
     if (node.op == "ConvTranspose" || node.op == "FusedConvTranspose") return convolution_macs(node, true);
+    if (node.op == "PooledConv") {
+      const std::optional<Shape> input = type(node.input(0)).shape(), weight = type(node.input(1)).shape();
+      const std::optional<double> weights = count(node.input(1));
+      const auto shape = input && weight ? conv_shape(node.attributes, *input, *weight, false) : std::nullopt;
+      if (!shape || !weights || shape->out_channels == 0) return std::nullopt;
+      return static_cast<double>(shape->output_count()) * *weights / static_cast<double>(shape->out_channels);
+    }
     if (node.op == "ExpandDepthwise") {
       const std::optional<Shape> weight = type(node.input(1)).shape(), depthwise = type(node.input(3)).shape();
       const std::optional<double> inputs = count(node.input(0)), outputs = count(node.output(0)), taps = count(node.input(3));
@@ -174,8 +181,8 @@ class Summary {
       result.parameter_bytes += count * static_cast<int64_t>(element_size(*constant.dtype));
     }
     const bool transposed = node.op == "ConvTranspose" || node.op == "FusedConvTranspose";
-    const bool expands = node.op == "ExpandDepthwise";
-    const bool convolution = transposed || expands || is_convolution(node);
+    const bool expands = node.op == "ExpandDepthwise", pools = node.op == "PooledConv";
+    const bool convolution = transposed || expands || pools || is_convolution(node);
     const bool pooling = node.op == "MaxPool" || node.op == "AveragePool" || node.op == "LpPool";
     std::optional<std::vector<shape::Axis>> axes;
     if (convolution) {
@@ -187,8 +194,13 @@ class Summary {
     if (axes) result.kernel = kernel_text(*axes, convolution ? node.attributes.integer("group", 1) : 1);
     if (axes && expands)
       result.kernel = kernel_text(std::vector<shape::Axis>(axes->size(), shape::Axis{}), 1) + " " + result.kernel;
+    if (axes && pools) {
+      const shape::PoolShape windows = windows_of_two();
+      result.kernel += " " + kernel_text({windows.axes[1], windows.axes[2]}, 1);
+    }
     result.macs = macs(node);
-    const Chain seen = (convolution || pooling) && !axes ? Chain() : chain(node, axes, transposed);
+    Chain seen = (convolution || pooling) && !axes ? Chain() : chain(node, axes, transposed);
+    if (pools && seen) seen->push_back({.kind = shape::LayerKind::kConv, .axis = windows_of_two().axes[2]});
     for (const ValueId id : node.outputs) {
       if (id != kNoValue) chains_[static_cast<size_t>(id)] = seen;
     }

@@ -121,6 +121,12 @@ Shape output_shape(const shape::ConvShape& layer) {
   return shape;
 }
 
+shape::PoolShape windows_of_two() {
+  shape::PoolShape pool;
+  for (size_t a = 1; a < 3; ++a) pool.axes[a] = {.kernel_size = 2, .stride = 2};
+  return pool;
+}
+
 bool are_spatial(const Tensor& axes, int64_t rank) {
   std::vector<char> named(static_cast<size_t>(rank), 0);
   for (const int64_t axis : axes.to(DType::kInt64).to_vector<int64_t>()) {

@@ -8,6 +8,7 @@
 #include "convoy/graph/graph.h"
 #include "convoy/shape/axis.h"
 #include "convoy/shape/conv.h"
+#include "convoy/shape/pool.h"
 
 namespace convoy::graph {
 
@@ -24,6 +25,9 @@ std::optional<std::vector<shape::Axis>> windows(const Attributes& attributes, co
 std::optional<shape::ConvShape> conv_shape(const Attributes& attributes, const Shape& input, const Shape& weight, bool transposed);
 /// The shape of what it gives.
 Shape output_shape(const shape::ConvShape& layer);
+
+/// The windows of a PooledConv (fused.h), 2x2 at a stride of 2; sizes are left open.
+shape::PoolShape windows_of_two();
 
 /// Whether `axes` of a value with `rank` axes are all those behind the channels, and no other.
 bool are_spatial(const Tensor& axes, int64_t rank);

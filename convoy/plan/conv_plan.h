@@ -62,6 +62,8 @@ class ConvPlan {
   Direction direction() const { return direction_; }
   const char* name() const { return kernel_->name; }
   const kernels::ConvKernel& kernel() const { return *kernel_; }
+  /// Whether a call may ask for pooling (kernels::Epilogue).
+  bool pools() const { return kernel_->pools != nullptr && kernel_->pools(shape_); }
   /// All algorithms of the list in its order.
   const std::vector<ConvCandidate>& candidates() const { return candidates_; }
   /// Size of the packed weight; 0 if the algorithm reads the weight as it is.

@@ -8,6 +8,7 @@
 #include "convoy/ops/elementwise.h"
 #include "convoy/ops/linear.h"
 #include "convoy/ops/norm.h"
+#include "convoy/ops/pool.h"
 #include "convoy/ops/reduce.h"
 #include "convoy/ops/slice.h"
 
@@ -31,13 +32,11 @@ std::vector<Value> run_conv(Call& call) {
   return {activated(call, sum)};
 }
 
-// The pass that makes the node knows all sizes but the batch.
-void infer_expand_depthwise(Inference& inference) {
-  const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(3);
-  const std::optional<Shape> taps = inference.type(3).shape();
-  if (!input || !weight || !taps || input->size() != taps->size() || taps->size() < 3) {
-    return inference.set(0, inference.dtype(0), std::nullopt);
-  }
+// What a convolution of input 0 by this weight makes, for passes that know all sizes but the batch.
+std::optional<Dims> convolved(const Inference& inference, size_t weight_input) {
+  const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(weight_input);
+  const std::optional<Shape> taps = inference.type(weight_input).shape();
+  if (!input || !weight || !taps || input->size() != taps->size() || taps->size() < 3) return std::nullopt;
   Dims output{(*input)[0], (*weight)[0]};
   const std::vector<int64_t> sizes = spatial_sizes(*input);
   const auto axes = windows(inference.attributes(), {taps->begin() + 2, taps->end()}, sizes);
@@ -48,7 +47,26 @@ void infer_expand_depthwise(Inference& inference) {
     }
     output.push_back(size);
   }
-  inference.set(0, inference.dtype(0), std::move(output));
+  return output;
+}
+
+void infer_expand_depthwise(Inference& inference) { inference.set(0, inference.dtype(0), convolved(inference, 3)); }
+
+void infer_pooled_conv(Inference& inference) {
+  std::optional<Dims> dims = convolved(inference, 1);
+  if (inference.outputs() > 1) inference.set(1, inference.dtype(0), dims);
+  for (size_t i = 2; dims && i < dims->size(); ++i) {
+    if ((*dims)[i].known()) (*dims)[i].size = *shape::pool_output_size((*dims)[i].size, windows_of_two().axes[1], false);
+  }
+  inference.set(0, inference.dtype(0), std::move(dims));
+}
+
+std::vector<Value> run_pooled_conv(Call& call) {
+  const Tensor map = run_conv<false>(call)[0].tensor();
+  const bool largest = call.attributes().text("pool", "") == "max";
+  const Tensor pooled = largest ? ops::max_pool(map, windows_of_two()).output : ops::avg_pool(map, windows_of_two(), false);
+  if (call.outputs() < 2) return {pooled};
+  return {pooled, map};
 }
 
 std::vector<Value> run_expand_depthwise(Call& call) {
@@ -151,6 +169,7 @@ std::span<const Operator> fused_operators() {
   static constexpr Operator kRows[] = {
       {"FusedConv", infer_conv<false>, run_conv<false>},
       {"AffineConv", infer_conv<false>, run_affine_conv},
+      {"PooledConv", infer_pooled_conv, run_pooled_conv},
       {"FusedConvTranspose", infer_conv<true>, run_conv<true>},
       {"ExpandDepthwise", infer_expand_depthwise, run_expand_depthwise},
       {"SqueezeExcite", same_as_first, run_squeeze_excite},

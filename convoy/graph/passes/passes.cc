@@ -25,6 +25,8 @@ std::span<const Pass> passes() {
       {"linear", "matrix products with a constant, and their bias, as linear layers", match_linear},
       {"residual", "sums into the convolution that makes one of the terms", fuse_residual},
       {"activation", "activations into what makes their input", fuse_activation},
+      {"pool", "pooling by 2x2 into the convolution in front of it, where its algorithm holds whole windows in registers",
+       fuse_pool},
       {"expand_depthwise", "a 1x1 convolution and the depthwise one behind it as one", fuse_expand_depthwise},
       {"affine_prologue", "products and sums per channel, and their activation, into the 1x1 convolution behind them",
        fuse_affine_prologue},

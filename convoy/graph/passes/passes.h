@@ -49,6 +49,7 @@ int fold_channel_affine(Graph& graph);
 int match_linear(Graph& graph);
 int fuse_residual(Graph& graph);
 int fuse_activation(Graph& graph);
+int fuse_pool(Graph& graph);
 int match_channel_shuffle(Graph& graph);
 int fuse_expand_depthwise(Graph& graph);
 int fuse_affine_prologue(Graph& graph);

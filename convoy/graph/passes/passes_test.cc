@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "convoy/core/accuracy.h"
 #include "convoy/core/elementwise.h"
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
@@ -363,6 +364,61 @@ TEST(Passes, ExpansionsGoIntoTheDepthwiseConvolution) {
     EXPECT_EQ(same_numbers(net, {y}, {"expand_depthwise"}).ops, (std::multiset<std::string>{"FusedConv", "FusedConv", "Conv"}));
     EXPECT_EQ(same_numbers(net, {y, expanded}).ops.count("ExpandDepthwise"), 0u);  // somebody else wants what lies between
   }
+}
+
+// The values of a graph's only output, planned.
+std::vector<float> values_of(const Graph& graph, const Shape& input) {
+  Generator generator;
+  const Values got = Executor(graph).run({{"x", randn(input, DType::kFloat32, &generator)}});
+  return got.begin()->second.tensor().to_vector<float>();
+}
+
+TEST(Passes, PoolsByTwoGoIntoTheConvolutionInFront) {
+  const Shape shape{3, 16, 30, 23};
+  const std::map<std::string, Attribute> by_two{{"kernel_shape", std::vector<int64_t>{2, 2}},
+                                                {"strides", std::vector<int64_t>{2, 2}}};
+  for (const std::string op : {"MaxPool", "AveragePool"}) {
+    for (const std::string activation : {"", "Relu", "Clip"}) {
+      Net net(shape);
+      ValueId map = net.batch_norm(net.conv(net.x, 16, 20, 3, 1), 20);
+      if (activation == "Relu") map = net.add("Relu", {map});
+      if (activation == "Clip") map = net.add("Clip", {map, net.number(-0.5), net.number(0.5)});
+      const ValueId y = net.add(op, {map}, by_two);
+      const Outcome on = same_numbers(net, {y}, {}, 1e-4);
+      EXPECT_EQ(on.ops, (std::multiset<std::string>{"PooledConv"}));
+      EXPECT_EQ(on.graph.value(on.graph.outputs[0]).type.shape(), (Shape{3, 20, 15, 11}));
+      const Outcome off = same_numbers(net, {y}, {"pool"}, 1e-4);
+      EXPECT_EQ(off.ops, (std::multiset<std::string>{activation.empty() ? "Conv" : "FusedConv", op}));
+      EXPECT_EQ(values_of(on.graph, shape), values_of(off.graph, shape));
+      EXPECT_EQ(same_numbers(net, {y, map}, {}, 1e-4).ops, on.ops);  // somebody else wants what is pooled
+      EXPECT_EQ(same_numbers(net, {y, net.add("Exp", {map})}, {}, 1e-4).ops, (std::multiset<std::string>{"PooledConv", "Exp"}));
+      // A plan made later for another accuracy has an algorithm that does not pool.
+      const Accuracy before = accuracy();
+      set_accuracy(Accuracy::kStrict);
+      EXPECT_EQ(values_of(on.graph, shape), values_of(off.graph, shape));
+      EXPECT_EQ(same_numbers(net, {y}, {}, 1e-4).ops, off.ops);
+      set_accuracy(before);
+    }
+  }
+}
+
+TEST(Passes, OtherPoolsStay) {
+  const auto pooled = [](const std::string& between, std::map<std::string, Attribute> windows, int64_t kernel = 3) {
+    Net net({1, 16, 22, 21});
+    ValueId map = net.conv(net.x, 16, 16, kernel, kernel / 2);
+    if (between == "Add") map = net.add("Relu", {net.add("Add", {map, net.add("Exp", {net.x})})});
+    if (between == "Sigmoid") map = net.add("Sigmoid", {map});
+    windows.insert({{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
+    return same_numbers(net, {net.add("MaxPool", {map}, windows)}).ops.count("PooledConv");
+  };
+  EXPECT_EQ(pooled("", {}), 1u);
+  EXPECT_EQ(pooled("", {}, 1), 0u);      // an algorithm without tiles of whole windows
+  EXPECT_EQ(pooled("Add", {}), 0u);      // a residual
+  EXPECT_EQ(pooled("Sigmoid", {}), 0u);  // more than a clamp
+  EXPECT_EQ(pooled("", {{"ceil_mode", int64_t{1}}}), 0u);
+  EXPECT_EQ(pooled("", {{"kernel_shape", std::vector<int64_t>{3, 3}}}), 0u);
+  EXPECT_EQ(pooled("", {{"strides", std::vector<int64_t>{2, 1}}}), 0u);
+  EXPECT_EQ(pooled("", {{"pads", std::vector<int64_t>{0, 1, 0, 0}}}), 0u);
 }
 
 TEST(Passes, NormalisationsInFrontOfPointwiseConvolutions) {

@@ -5,6 +5,7 @@
 #include "convoy/graph/windows.h"
 #include "convoy/kernels/conv/conv_affine_pointwise.h"
 #include "convoy/kernels/conv/conv_expand_depthwise.h"
+#include "convoy/kernels/pool/pool.h"
 #include "convoy/plan/conv_plan.h"
 #include "convoy/shape/descriptor.h"
 
@@ -106,6 +107,49 @@ class AffineConvStep final : public PlannedStep {
   kernels::Epilogue<float> between_, epilogue_;
 };
 
+// Pools in the kernel, or, where the plan has become another than the pass saw (accuracy, measured plans), behind it.
+class PooledConvStep final : public PlannedStep {
+ public:
+  // both: the map that is pooled is wanted, too.
+  PooledConvStep(const shape::ConvShape& shape, const shape::PoolShape& pool, kernels::Pool2x2 how, bool both,
+                 const std::optional<ActivationOf>& activation)
+      : PlannedStep(plan::ConvPlan(shape, plan::Direction::kForward)),
+        pool_(pool),
+        how_(how),
+        behind_(!plan().pools()),
+        both_(both),
+        own_map_(behind_ && !both ? shape.output_count() : 0) {
+    set_activation(epilogue_, activation);
+  }
+
+  size_t workspace_bytes() const override {
+    return plan().workspace_bytes() + padded_bytes(static_cast<size_t>(own_map_) * sizeof(float));
+  }
+  std::string_view algorithm() const override { return plan().name(); }
+
+  void run(const StepIo& io) const noexcept override {
+    const float* const weight = packed(io);
+    auto *const pooled = io.output<float>(0), *map = both_ ? io.output<float>(1) : nullptr;
+    if (own_map_ > 0) map = io.workspace.take<float>(own_map_);
+    kernels::Epilogue<float> epilogue = epilogue_;
+    if (!behind_) {
+      epilogue.pool = how_;
+      epilogue.pooled = pooled;
+    }
+    plan().kernel().forward(plan().shape(), {io.input<float>(0), io.input<float>(1), io.input<float>(2), map, epilogue, weight},
+                            io.workspace);
+    if (!behind_) return;
+    how_ == kernels::Pool2x2::kMax ? kernels::max_pool_values(pool_, map, pooled) : kernels::avg_pool(pool_, {}, map, pooled);
+  }
+
+ private:
+  shape::PoolShape pool_;
+  kernels::Pool2x2 how_;
+  bool behind_, both_;
+  int64_t own_map_;  // floats of a map that nobody else wants
+  kernels::Epilogue<float> epilogue_;
+};
+
 class ExpandDepthwiseStep final : public PlannedStep {
  public:
   ExpandDepthwiseStep(const kernels::ExpandDepthwiseShape& shape, const std::optional<ActivationOf>& expand_activation,
@@ -162,6 +206,22 @@ StepPlan affine_conv_step(const StepSite& site) {
                                            fused_activation(site.attributes()))};
 }
 
+StepPlan pooled_conv_step(const StepSite& site) {
+  if (!site.all_float() || !site.has(0) || !site.has(1) || !site.is_constant(1)) return {};
+  const auto shape = conv_shape(site.attributes(), site.input(0).shape, site.input(1).shape, false);
+  if (!shape || !holds_channels(site, 2, shape->out_channels)) return {};
+  shape::PoolShape pool = windows_of_two();
+  pool.batch = shape->batch;
+  pool.channels = shape->out_channels;
+  pool.input = shape->output;
+  const auto complete = shape::complete(pool);
+  if (!complete || site.output(0).shape != Shape{pool.batch, pool.channels, complete->output[1], complete->output[2]}) return {};
+  const bool both = site.wants(1);
+  if (both && site.output(1).shape != output_shape(*shape)) return {};
+  const auto how = site.attributes().text("pool", "") == "max" ? kernels::Pool2x2::kMax : kernels::Pool2x2::kAverage;
+  return {std::make_unique<PooledConvStep>(*shape, *complete, how, both, fused_activation(site.attributes()))};
+}
+
 // Rows are samples of one position: the weight streams past each of a few rows, as the planner's pointwise algorithms do it best.
 StepPlan linear_step(const StepSite& site) {
   const Shape &input = site.input(0).shape, &weight = site.input(1).shape;
@@ -184,6 +244,7 @@ std::span<const StepMaker> conv_steps() {
       {"Conv", conv_step<false>},
       {"FusedConv", conv_step<false>},
       {"AffineConv", affine_conv_step},
+      {"PooledConv", pooled_conv_step},
       {"ConvTranspose", conv_step<true>},
       {"FusedConvTranspose", conv_step<true>},
       {"ExpandDepthwise", expand_depthwise_step},

@@ -69,6 +69,8 @@ struct ConvKernel {
   size_t (*packed_bytes)(const ConvShape&) = nullptr;
   void (*pack)(const ConvShape&, const float* weight, float* packed) = nullptr;
   double (*pack_seconds)(const ConvShape&, const Machine&) = nullptr;
+  /// Whether a call on this shape can pool its results (epilogue.h). Null: it cannot.
+  bool (*pools)(const ConvShape&) = nullptr;
   /// Exactly one of these is set, by direction.
   void (*forward)(const ConvShape&, const ConvForward<float>&, Workspace&) = nullptr;
   void (*grad_input)(const ConvShape&, const ConvGradInput<float>&, Workspace&) = nullptr;

@@ -30,10 +30,12 @@
 #include "convoy/kernels/conv/conv_winograd.h"
 #include "convoy/kernels/conv/winograd_pack-inl.h"
 #include "convoy/kernels/conv/winograd_transform-inl.h"
+#include "convoy/kernels/pool/window_2x2-inl.h"
 #include "hwy/highway.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -433,6 +435,22 @@ HWY_ATTR const float* TransformTiles(const Problem& p, const Block& block, int64
   return m;
 }
 
+// Pools pairs of `rows` rows of `width` positions, in place: half as many rows of half as many positions.
+HWY_ATTR void PoolRows(Pool2x2 pool, int64_t rows, int64_t width, float* values) {
+  const Full d;
+  const int64_t lanes = Lanes();
+  float* to = values;
+  for (int64_t i = 0; i < rows; i += 2) {
+    const float* from = values + i * width * lanes;
+    const float* const end = from + width * lanes;
+    for (; from < end; from += 2 * lanes, to += lanes) {
+      const Floats a = hn::LoadU(d, from), b = hn::LoadU(d, from + lanes), e = hn::LoadU(d, from + width * lanes),
+                   f = hn::LoadU(d, from + (width + 1) * lanes);
+      hn::StoreU(pool == Pool2x2::kMax ? Largest2x2(a, b, e, f) : Average2x2(a, b, e, f), d, to);
+    }
+  }
+}
+
 using TilesTransform = const float* (*)(const Problem&, const Block&, int64_t, const float*, int64_t, int64_t, const ResultFinish&,
                                         float*);
 
@@ -468,9 +486,9 @@ HWY_ATTR void TransformResults(const Problem& p, const Block& block, TilesTransf
     const int64_t skipped = std::max<int64_t>(-left, 0);
     m = transform(p, block, row, m, m_phase, width, finished, rows);
     const int64_t origin = p.h.origin(row % p.h.tiles()), image_plane = row / p.h.tiles();
-    const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size;
-    float* result = io.result + (n * p.groups * p.results + channel) * plane + depth * p.h.result * p.w.result + left + skipped;
-    for (int64_t i = 0; i < p.h.outputs * phases_h; ++i) {
+    const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size, first = n * p.groups * p.results + channel;
+    float* result = io.result + first * plane + depth * p.h.result * p.w.result + left + skipped;
+    for (int64_t i = 0; io.result != nullptr && i < p.h.outputs * phases_h; ++i) {
       const int64_t h = (origin + i / phases_h * dh) * phases_h + i % phases_h + p.h.base;
       if (h < 0 || (p.fold == 0 && h >= p.h.result)) continue;
       const int64_t folded = h * p.fold, columns = std::min(width, p.w.result - left - folded);
@@ -487,6 +505,14 @@ HWY_ATTR void TransformResults(const Problem& p, const Block& block, TilesTransf
       StoreRow(from + skipped * lanes, columns - skipped, channels, finish, to, plane);
       if (!epilogue.later) continue;
       for (int64_t c = 0; c < channels; ++c) epilogue.finish(to + c * plane, columns - skipped);
+    }
+    if (io.epilogue.pool == Pool2x2::kNone) continue;
+    const int64_t height = p.h.result / 2, length = p.w.result / 2;
+    PoolRows(io.epilogue.pool, p.h.outputs, width, rows);
+    float* const pooled = io.epilogue.pooled + (first * p.d.size + depth) * height * length + left / 2;
+    for (int64_t i = 0; i < p.h.outputs / 2 && origin / 2 + i < height; ++i) {
+      StoreRow(rows + i * width / 2 * lanes, std::min(width, p.w.result - left) / 2, channels, finish,
+               pooled + (origin / 2 + i) * length, p.d.size * height * length);
     }
   }
 }
@@ -564,6 +590,7 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
   const int threads = num_threads();
   const Tiling t = winograd::make_tiling(p, Lanes(), threads);
   const SplitEpilogue epilogue(io.epilogue);
+  assert(io.epilogue.pool == Pool2x2::kNone || (epilogue.residual == nullptr && !epilogue.later));
   if (p.rows() == 0 || p.w.size == 0 || p.results == 0) return;
 
   const int64_t source_floats = t.source_floats(p), product_floats = t.product_floats(p);
@@ -688,6 +715,16 @@ winograd::Problem problem(const ConvShape& s) {
   return winograd::make_problem(s, kDirection, along(1), along(2));
 }
 
+// Whole windows in every tile, and no result that sees padding only, which would be exact alone.
+template <Variant kVariant>
+bool pools(const ConvShape& s) {
+  const winograd::Problem p = problem<kVariant, Direction::kForward>(s);
+  const auto fits = [](const shape::Axis& axis, const winograd::TiledAxis& tiled) {
+    return tiled.outputs % 2 == 0 && axis.dilation == 1 && axis.pad_begin < axis.kernel_size && axis.pad_end < axis.kernel_size;
+  };
+  return p.fold == 0 && fits(s.axes[1], p.h) && fits(s.axes[2], p.w);
+}
+
 // Products at 90 % of the peak, or the weights' way from the outer cache, whichever takes longer, plus transforms by vectors of
 // channels.
 template <Variant kVariant, Direction kDirection>
@@ -735,6 +772,7 @@ constexpr ConvKernel forward_kernel(const char* name) {
           .packed_bytes = packed_bytes<kVariant, Direction::kForward>,
           .pack = pack<kVariant, Direction::kForward>,
           .pack_seconds = pack_seconds<kVariant, Direction::kForward>,
+          .pools = pools<kVariant>,
           .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
             HWY_DYNAMIC_DISPATCH(WinogradRun)
             (kVariant, Direction::kForward, s, {io.input, io.packed, io.bias, io.output, io.epilogue}, w);

@@ -9,6 +9,7 @@
 #include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/kernel_check_test.h"
 #include "convoy/kernels/machine.h"
+#include "convoy/kernels/pool/pool.h"
 
 namespace convoy::kernels {
 namespace {
@@ -126,6 +127,108 @@ TEST_P(Winograd, CropsWithNegativePadding) {
     check_kernels(winograd_kernels(GetParam()), GetParam(), *complete, false, random);
     if (HasFatalFailure()) return;
   }
+}
+
+PoolShape pool_of(const ConvShape& s) {
+  PoolShape pool;
+  pool.rank = 3;
+  pool.batch = s.batch;
+  pool.channels = s.out_channels;
+  pool.input = s.output;
+  for (size_t a = 1; a < 3; ++a) pool.axes[a] = {.kernel_size = 2, .stride = 2};
+  return *shape::complete(pool);
+}
+
+// The bits of the pooling kernels behind the same convolution: odd sizes lose their last row or column, zeros keep their sign, and
+// a NaN or an infinity goes where it went.
+TEST(WinogradPooling, GivesTheBitsOfPoolingBehind) {
+  Random random(11);
+  int ran = 0;
+  for (int round = 0; round < 120; ++round) {
+    ConvShape s;
+    s.rank = static_cast<int>(pick(random, {2, 2, 2, 3}));
+    s.batch = pick(random, {1, 1, 3});
+    s.groups = pick(random, {1, 1, 1, 2});
+    s.in_channels = s.groups * (s.groups == 1 ? pick(random, {8, 16, 17, 33}) : 16);
+    s.out_channels = s.groups * (s.groups == 1 ? pick(random, {1, 3, 8, 15, 16, 17, 47, 70}) : 21);
+    const int64_t taps = pick(random, {3, 3, 5}), stride = taps == 5 ? pick(random, {1, 2}) : 1;
+    for (int a = s.first_axis(); a < 3; ++a) {
+      const auto at = static_cast<size_t>(a);
+      s.input[at] = a == 0 ? 3 : taps + static_cast<int64_t>(random() % 40);
+      s.axes[at] = {a == 0 ? 2 : taps, a == 0 ? 1 : stride, 1, 0, 0};
+      s.axes[at].pad_begin = a == 0 ? 0 : static_cast<int64_t>(random()) % taps;
+      s.axes[at].pad_end = random() % 3 == 0 ? s.axes[at].pad_begin : 0;
+    }
+    s = *shape::complete(s);
+    if (s.output[1] < 2 || s.output[2] < 2) continue;
+    const bool with_bias = random() % 2 == 0, small = random() % 2 == 0;
+    std::vector<float> x = values(random, s.input_count(), small), w = values(random, s.weight_count(), small),
+                       bias = values(random, s.out_channels, small);
+    if (random() % 2 == 0) {
+      for (const float odd : {std::nanf(""), INFINITY, -INFINITY}) x[random() % x.size()] = odd;
+    }
+    Epilogue<float> epilogue;
+    if (random() % 3 > 0) epilogue.activation = pick(random, {0, 1}) == 0 ? Activation::kRelu : Activation::kHardtanh;
+    epilogue.options = {-3.0, random() % 2 == 0 ? -0.0 : 3.0};  // -0 for what is larger beside sums that are 0
+    const PoolShape pool = pool_of(s);
+    const auto pooled = static_cast<size_t>(pool.planes() * pool.output_positions());
+    for (const ConvKernel* kernel : winograd_kernels(Direction::kForward)) {
+      if (kernel->refuse(s) != nullptr || !kernel->pools(s)) continue;
+      SCOPED_TRACE(std::string(kernel->name) + " " + describe(s));
+      std::vector<float> map(static_cast<size_t>(s.output_count())), expected(pooled);
+      epilogue.pool = Pool2x2::kNone;
+      epilogue.pooled = nullptr;
+      run_kernel(*kernel, s, x.data(), w.data(), with_bias ? bias.data() : nullptr, map.data(), epilogue);
+      for (const Pool2x2 how : {Pool2x2::kMax, Pool2x2::kAverage}) {
+        epilogue.pool = how;
+        if (how == Pool2x2::kMax) {
+          max_pool_values(pool, map.data(), expected.data());
+        } else {
+          avg_pool(pool, {}, map.data(), expected.data());
+        }
+        for (const int threads : {1, 2, 5}) {
+          set_num_threads(threads);
+          GuardedFloats got(pooled, threads != 2);
+          epilogue.pooled = got.data();
+          std::vector<float> both(threads == 2 ? map.size() : 0);  // what is pooled is wanted, too
+          run_kernel(*kernel, s, x.data(), w.data(), with_bias ? bias.data() : nullptr, both.empty() ? nullptr : both.data(),
+                     epilogue);
+          ASSERT_EQ(std::memcmp(both.data(), map.data(), both.size() * sizeof(float)), 0);
+          set_num_threads(0);
+          for (size_t i = 0; i < pooled; ++i) {
+            if (std::isnan(expected[i]) && std::isnan(got.data()[i])) continue;  // which of several depends on their order
+            ASSERT_EQ(std::memcmp(&got.data()[i], &expected[i], sizeof(float)), 0)
+                << (how == Pool2x2::kMax ? "largest, " : "average, ") << threads << " threads, at " << i << ": " << got.data()[i]
+                << " for " << expected[i];
+          }
+        }
+      }
+      ++ran;
+    }
+  }
+  EXPECT_GT(ran, 80);
+}
+
+TEST(WinogradPooling, NeedsWholeWindowsInATileAndNoResultOfPaddingAlone) {
+  const auto layer = [](int64_t kernel, int64_t stride, int64_t dilation, int64_t pad, int64_t height) {
+    ConvShape s;
+    s.in_channels = s.out_channels = 16;
+    for (size_t a = 1; a < 3; ++a) {
+      s.input[a] = 20;
+      s.axes[a] = {kernel, stride, dilation, pad, pad};
+    }
+    if (height == 1) s.axes[1] = {};
+    return *shape::complete(s);
+  };
+  EXPECT_TRUE(kConvWinogradF4Forward.pools(layer(3, 1, 1, 2, 3)));
+  EXPECT_TRUE(kConvWinogradF2Forward.pools(layer(3, 1, 1, 0, 3)));
+  EXPECT_TRUE(kConvWinogradF5Forward.pools(layer(5, 1, 1, 2, 5)));
+  EXPECT_TRUE(kConvWinogradStride2Forward.pools(layer(5, 2, 1, 2, 5)));
+  EXPECT_FALSE(kConvWinogradStride2Forward.pools(layer(4, 2, 1, 1, 4)));  // three results an axis
+  EXPECT_FALSE(kConvWinogradF3Forward.pools(layer(2, 1, 1, 0, 2)));
+  EXPECT_FALSE(kConvWinogradF4Forward.pools(layer(3, 1, 1, 1, 1)));
+  EXPECT_FALSE(kConvWinogradF4Forward.pools(layer(3, 1, 2, 1, 3)));
+  EXPECT_FALSE(kConvWinogradF4Forward.pools(layer(3, 1, 1, 3, 3)));
 }
 
 // The table of docs/accuracy.md: over 32 to 512 channels, normal and rectified inputs, weights of variance 2 / (channels taps),

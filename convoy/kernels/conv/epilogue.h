@@ -9,12 +9,19 @@
 
 namespace convoy::kernels {
 
-/// result = activation(sum + bias + residual).
+/// Pooling over windows of 2x2 at a stride of 2, along the last two axes: an odd row or column at the end has no window.
+enum class Pool2x2 : uint8_t { kNone, kMax, kAverage };
+
+/// result = activation(sum + bias + residual), and if asked for pooled = pool(result); then `result` itself may be null: not
+/// wanted. A kernel pools where its `pools` says so, without a residual and behind no activation but a clamp, and gives the bits of
+/// pool.h's functions.
 template <class T>
 struct Epilogue {
   const T* residual = nullptr;  // of the result's shape, dense, not the result itself; null: none
   std::optional<Activation> activation;
   ActivationOptions options;
+  Pool2x2 pool = Pool2x2::kNone;
+  T* pooled = nullptr;
 };
 
 /// An epilogue for kernels: residual and clamp (none, relu, relu6 and hardtanh are clamps) belong where the sums still lie in
@@ -39,7 +46,7 @@ struct SplitEpilogue {
   void apply(float* values, int64_t count, int64_t residual_at) const noexcept;
 };
 
-/// The definition.
+/// The definition, but for pooling.
 template <class T>
 void apply_epilogue(const Epilogue<T>& epilogue, T* values, int64_t count, int64_t residual_at) noexcept;
 

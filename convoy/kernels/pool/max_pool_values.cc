@@ -3,6 +3,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
 #include "convoy/kernels/masked-inl.h"
+#include "convoy/kernels/pool/larger-inl.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "convoy/kernels/pool/row_cursor.h"
@@ -21,12 +22,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 // Columns of the rows or of a block of one: more than the largest span of a window.
 constexpr int64_t kColumns = 2048;
-
-// A NaN wins over everything.
-template <class V>
-HWY_INLINE V Larger(V best, V next) {
-  return hn::IfThenElse(hn::Or(hn::Gt(next, best), hn::IsNaN(next)), next, best);
-}
 
 // columns[i] = the largest of `rows` values, one below the other at from + i, `step` apart. Writes whole vectors.
 HWY_INLINE void Columns(const float* from, int64_t rows, int64_t step, bool first, float* columns, int64_t count) {
