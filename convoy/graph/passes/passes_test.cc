@@ -12,6 +12,7 @@
 #include "convoy/core/random.h"
 #include "convoy/graph/executor.h"
 #include "convoy/graph/infer.h"
+#include "convoy/graph/summary.h"
 
 namespace convoy::graph {
 namespace {
@@ -400,6 +401,25 @@ TEST(Passes, PoolsByTwoGoIntoTheConvolutionInFront) {
       set_accuracy(before);
     }
   }
+}
+
+TEST(Passes, APooledConvolutionCountsTheSameWorkAndSeesAsFar) {
+  Net net({1, 16, 30, 23});
+  const ValueId map = net.conv(net.x, 16, 20, 3, 1);
+  const ValueId pooled =
+      net.add("MaxPool", {map}, {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
+  net.graph.outputs = {net.conv(pooled, 20, 8, 3, 1)};
+  infer(net.graph);
+  const auto total = [](const Graph& graph) {
+    double macs = 0;
+    const std::vector<LayerSummary> layers = summarize(graph, infer_types(graph, {}));
+    for (const LayerSummary& layer : layers) macs += layer.macs.value();
+    return std::pair(macs, layers.back().receptive_field);
+  };
+  Graph rewritten = net.graph;
+  run_passes(rewritten);
+  ASSERT_EQ(rewritten.nodes.size(), 2u);
+  EXPECT_EQ(total(rewritten), total(net.graph));
 }
 
 TEST(Passes, OtherPoolsStay) {
