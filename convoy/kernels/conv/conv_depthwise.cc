@@ -4,6 +4,7 @@
 #include "convoy/kernels/conv/conv_depthwise.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "convoy/kernels/conv/conv_depthwise_geometry.h"
 #include "convoy/kernels/conv/conv_depthwise_lines.h"
@@ -27,7 +28,11 @@ template <bool kGrouped, Direction kDirection>
 const char* refuse(const ConvShape& s) {
   if (!kGrouped && s.in_channels_per_group() != 1) return "needs one input channel per group";
   if (kGrouped && s.in_channels_per_group() == 1) return "needs more than one input channel per group";
-  if (kGrouped && std::max(s.in_channels_per_group(), s.out_channels_per_group()) > 64) return "needs few channels per group";
+  constexpr int64_t kMostSources = 1024, kMostResults = 64;  // beyond, conv_direct is faster
+  const auto [sources, results] = kDirection == Direction::kForward
+                                      ? std::pair{s.in_channels_per_group(), s.out_channels_per_group()}
+                                      : std::pair{s.out_channels_per_group(), s.in_channels_per_group()};
+  if (kGrouped && (sources > kMostSources || results > kMostResults)) return "needs few channels per group";
   if (s.output_positions() == 0 || s.input_positions() == 0) return "nothing to compute";
   if (depthwise::reaches_too_far(s)) return "the kernel reaches too far";
   const Geometry g = depthwise::geometry(s, kDirection);
@@ -57,8 +62,12 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double adds = static_cast<double>(g.sources * g.taps()) / static_cast<double>(g.phases() * (g.h.gradient ? g.h.stride : 1));
   // Measured: 14 to 23 ns a vector of a sequence; 0.9 to 1.3 an addition where phases have one or two tap rows; some 20 to gather a
   // vector of every fourth column.
+  const int64_t channels = kDirection == Direction::kForward ? s.out_channels_per_group() : s.in_channels_per_group();
   const double add = lines ? 0.45e-9 : g.phases() > 1 ? 1.1e-9 : g.sources == 1 ? 0.6e-9 : 0.3e-9;
-  const double gathers = static_cast<double>(g.sources * g.sorted_phases() * std::min(g.h.kernel, g.h.stride + 1));
+  // Sorted rows serve the channels of a group that are computed together.
+  const bool sorted = g.strided() && (lines || !depthwise::parts_by_twos(g));
+  const double together = lines ? 1 : static_cast<double>(std::min(channels, depthwise::planes_of_block(g)));
+  const double gathers = static_cast<double>(g.sources * g.sorted_phases() * std::min(g.h.kernel, g.h.stride + 1)) / together;
   const double store = (lines ? 12e-9 : 3e-9) +
                        (g.strided() ? (g.w.stride > 4   ? 16e-9 * gathers
                                        : g.w.stride > 2 ? 5e-9 * gathers
@@ -68,10 +77,15 @@ double seconds(const ConvShape& s, const Machine& m) {
                        // What one tap reads of a source serves nothing else.
                        (g.sources > 1 ? 1.2e-9 * std::min(adds, static_cast<double>(g.sources)) : 0) +
                        // Small planes of a volume are sorted anew for every depth tap.
-                       (g.strided() && narrow && g.d.kernel > 1 ? 80e-9 * static_cast<double>(g.sources * g.d.kernel) : 0);
-  // The tiles hold one result channel: where channels share their inputs they read those again for each (the first layer of
-  // ResNet-50 took 2.0 ms where conv_direct takes 1.0).
-  const double shared = s.groups == 1 && s.in_channels > 1 && s.out_channels > 1 ? (g.d.kernel > 1 ? 2.2 : 1.5) : 1;
+                       (sorted && narrow && g.d.kernel > 1 ? 80e-9 * static_cast<double>(g.sources * g.d.kernel) : 0);
+  // The tiles hold one or two result channels: where channels share their inputs they read those again for each, beyond half of the
+  // cache (the first layer of ResNet-50 took 2.0 ms where conv_direct takes 1.0). Narrow planes of a volume leave rows of tiles
+  // empty.
+  constexpr int64_t kCacheFloats = 128 << 10;
+  const double shared = g.sources == 1 || channels == 1                                   ? 1
+                        : g.d.kernel > 1 && narrow                                        ? 2.2
+                        : s.groups == 1 && g.sources * g.input_positions() > kCacheFloats ? 1.5
+                                                                                          : 1;
   // Lines look up, and copy, every row of every source, and their sums come from the outer cache.
   const double rows = lines && g.sources > 1 ? planes * static_cast<double>(g.d.output * g.h.output * g.sources) *
                                                    static_cast<double>(g.d.kernel * g.h.kernel)
@@ -79,10 +93,10 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double visits =
       rows * (25e-9 * static_cast<double>(1 + g.phases()) + 2e-9 * static_cast<double>(round_up(g.w.input, kLanes) / kLanes));
   // Every plane begins anew, and sorts the rows it reads.
-  const double sorted_rows = g.strided() && !lines ? static_cast<double>(g.sources * g.d.output * g.d.kernel) *
-                                                         static_cast<double>(std::min(g.h.input, g.h.output * g.h.kernel))
-                                                   : 0;
-  const double begin = planes * (30e-9 + sorted_rows * 4e-9);
+  const double sorted_rows = sorted && !lines ? static_cast<double>(g.sources * g.d.output * g.d.kernel) *
+                                                    static_cast<double>(std::min(g.h.input, g.h.output * g.h.kernel))
+                                              : 0;
+  const double begin = planes * (30e-9 + sorted_rows * 4e-9 / together);
   return 1e-6 + (shared * vectors * (adds * add + store) + visits + begin) * 96e9 / m.flops_per_second;
 }
 

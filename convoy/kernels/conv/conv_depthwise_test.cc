@@ -120,6 +120,16 @@ TEST(ConvDepthwise, GradWeightMatchesTheReference) {
   for (const char* text : kShapes) check(Direction::kGradWeight, text);
 }
 
+// More source channels than make one chain.
+TEST(ConvDepthwise, SumsManyChannels) {
+  for (const char* text : {"n1 ic130 oc1 i9 k3 p1", "n2 ic150 oc2 ih20 iw17 k4 s2 p1", "n1 ic70 oc1 iw90 kw7 pw3"}) {
+    check(Direction::kForward, text);
+  }
+  for (const char* text : {"n1 ic2 oc130 i9 k3 p1", "n2 ic3 oc150 ih20 iw17 k4 s2 p1", "n1 ic2 oc70 iw90 kw7 pw3"}) {
+    check(Direction::kGradInput, text);
+  }
+}
+
 TEST(ConvDepthwise, RefusesWhatItCannotHold) {
   const auto refused = [](const char* text) { return kConvDepthwiseForward.refuse(*shape::parse_descriptor(text)); };
   EXPECT_STREQ(refused("ic4 oc4 g2 i20 k3"), "needs one input channel per group");
@@ -127,6 +137,8 @@ TEST(ConvDepthwise, RefusesWhatItCannotHold) {
   EXPECT_STREQ(refused("ic4 oc4 g4 iw400000 kw300000 dw1"), "the rows under one kernel do not fit the cache");
   EXPECT_STREQ(kConvGroupedForward.refuse(*shape::parse_descriptor("ic4 oc4 g4 i20 k3")),
                "needs more than one input channel per group");
+  EXPECT_STREQ(kConvGroupedForward.refuse(*shape::parse_descriptor("ic4 oc65 i20 k3")), "needs few channels per group");
+  EXPECT_STREQ(kConvGroupedForward.refuse(*shape::parse_descriptor("ic1025 oc1 i20 k3")), "needs few channels per group");
 }
 
 }  // namespace

@@ -79,7 +79,6 @@ using depthwise::TilePlan;
 using depthwise::TileRange;
 
 constexpr int64_t kVector = HWY_LANES(float);
-constexpr int64_t kMostPlanes = 32;  // that tiles are worked out for at a time
 constexpr int64_t kMostTiles = 64;
 
 struct TileOfPlane {
@@ -142,10 +141,8 @@ class TileMaker {
   // The segments of one tile; false: they do not fit.
   bool Add(int64_t od, int64_t oh, int64_t rows, int64_t first_in, Segment* segments, int& used) const {
     const AxisGeometry& h = g_.h;
-    const int64_t taps = g_.taps(), step = plan_.by_twos ? 1 : h.input_step(), stride = plan_.by_twos ? 2 : 1;
-    const int64_t together = g_.sources * taps > depthwise::kChain
-                                 ? std::clamp<int64_t>(depthwise::kChain / std::max<int64_t>(taps, 1), 1, g_.sources)
-                                 : g_.sources;
+    const int64_t step = plan_.by_twos ? 1 : h.input_step(), stride = plan_.by_twos ? 2 : 1;
+    const int64_t together = depthwise::sources_together(g_);
     const int first = used;
     for (int64_t source = 0; source < g_.sources; source += together) {
       for (int64_t kd = 0; kd < g_.d.kernel; ++kd) {
@@ -327,9 +324,7 @@ class TileRunner {
     t_.temporary_step = phases * kVector;
     SetPhase(0);
     const TileMaker maker(plan_, job_.weight_source, kPair);
-    const int64_t plane_floats = g_.input_positions() * g_.sources + g_.output_positions();
-    constexpr int64_t kCacheFloats = 6144;  // half of the L1 cache
-    const int64_t fit = std::clamp<int64_t>(kCacheFloats / plane_floats, 1, kMostPlanes);
+    const int64_t fit = depthwise::planes_of_block(g_);
     const int64_t block = kPair ? depthwise::round_up(fit, 2) : fit;
     const int64_t last_tile = range.first_tile + range.tiles;
     const bool whole = range.tiles == plan_.plane_tiles && columns == g_.phase_columns();
@@ -481,7 +476,7 @@ class TileRunner {
   ColumnTaps columns_;
   RowSorter sorter_;
   Tiles tiles_;
-  PlaneOfTile planes_[kMostPlanes + 1];
+  PlaneOfTile planes_[depthwise::kMostPlanes + 1];
   TileSums sums_;
   HWY_ALIGN float temporary_[2 * kRows * kMaxPhases * kVector];
 };
@@ -528,7 +523,7 @@ const char* refuse_tiles(const Geometry& g) {
   if (g.w.kernel > kMaxColumnTaps) return "needs at most 64 kernel columns";
   if (g.phases() > kMaxPhases) return "needs strides of at most 16";
   // In double: the counts themselves might overflow. Each class of taps takes a segment for every few of them.
-  const double sources_apart = g.sources * g.taps() > kChain ? static_cast<double>(g.sources) : 1.0;
+  const auto sources_apart = static_cast<double>(shape::ceil_div(g.sources, sources_together(g)));
   const auto segments = static_cast<double>(g.d.kernel * (g.h.gradient ? 1 : g.h.tap_classes()) * (g.h.most_taps() + 2) / 3 + 1);
   if (sources_apart * segments > static_cast<double>(kMaxSegments)) return "the kernel has too many rows";
   constexpr double kMostFloats = 1 << 18;

@@ -22,6 +22,19 @@ inline bool parts_by_twos(const Geometry& g) {
   return g.strided() && g.w.stride == 2 && g.w.dilation == 1 && g.h.stride == 2 && g.h.dilation == 1 && g.w.kernel <= 6;
 }
 
+/// Source planes whose sums make one chain.
+inline int64_t sources_together(const Geometry& g) {
+  if (g.sources * g.taps() <= kChain) return g.sources;
+  return std::clamp<int64_t>(kChain / std::max<int64_t>(g.taps(), 1), 1, g.sources);
+}
+
+/// Result planes that a tile is computed for one after the other, while they and what they read stay in the cache.
+constexpr int64_t kMostPlanes = 32;
+inline int64_t planes_of_block(const Geometry& g) {
+  constexpr int64_t kCacheFloats = 6144;  // half of the L1 cache
+  return std::clamp<int64_t>(kCacheFloats / (g.input_positions() * g.sources + g.output_positions()), 1, kMostPlanes);
+}
+
 /// Null if tiles can compute this, else why not.
 const char* refuse_tiles(const Geometry& g);
 /// Scratch floats of one thread.
