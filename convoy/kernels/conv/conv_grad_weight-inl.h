@@ -222,8 +222,18 @@ HWY_INLINE void StoreSums(const float* sums, int64_t count, int64_t width, float
   }
 }
 
+// The same -> weight[k][lane], of whole panels.
+HWY_INLINE void StoreTurnedSums(const float* sums, int64_t count, int64_t width, float* weight, int64_t stride) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), panel = 2 * lanes;
+  for (int64_t k = 0; k < count; ++k) {
+    for (int64_t v = 0; v < width; v += lanes) hn::StoreU(hn::Load(d, sums + k * panel + v), d, weight + k * stride + v);
+  }
+}
+
 // Adds the parts' sums in order, [part][group][panel][k][2 vectors], in the place of the first, and stores them as the weight.
-HWY_ATTR inline void AddParts(float* part_sums, int64_t parts, int64_t groups, int64_t outs, int64_t depth, float* weight) {
+HWY_ATTR inline void AddParts(float* part_sums, int64_t parts, int64_t groups, int64_t outs, int64_t depth, float* weight,
+                              bool turned = false) {
   constexpr int64_t kChunk = 64;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>())), panel = 2 * lanes;
   const int64_t panels = (outs + panel - 1) / panel, chunks = (depth + kChunk - 1) / kChunk;
@@ -238,6 +248,7 @@ HWY_ATTR inline void AddParts(float* part_sums, int64_t parts, int64_t groups, i
       for (int64_t part = 1; part < parts; ++part) sum = hn::Add(sum, hn::Load(d, sums + part * part_floats + i));
       hn::Store(sum, d, sums + i);
     }
+    if (turned) return StoreTurnedSums(sums, count, panel, weight + k * outs + out, outs);
     StoreSums(sums, count, std::min(panel, outs - out), weight + (group * outs + out) * depth + k, depth);
   });
 }

@@ -37,6 +37,8 @@ TEST_P(GradWeight, MatchesTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GradWeight,
                          testing::Values("n1 ic64 oc64 i7 k3 p1",              // one block
+                                         "n2 ic32 oc100 i9 k1",                // lanes of input channels, parts
+                                         "n1 ic64 oc600 i5 k1",                // the same, one part
                                          "n3 ic17 oc30 i13 k3 p1",             // blocks across images, tails of rows and panels
                                          "n2 ic100 oc17 ih9 iw31 k3 s2 p1",    // strided, one vector of a panel used
                                          "n5 ic30 oc100 i14 k1",               // pointwise: positions are one row
