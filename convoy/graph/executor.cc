@@ -24,14 +24,33 @@ std::string names_of(const Graph& graph, const std::vector<ValueId>& ids) {
   return text.empty() ? "none" : text;
 }
 
-bool fits(const Type& type, const Tensor& tensor) {
-  if (type.dtype && *type.dtype != tensor.dtype()) return false;
-  if (!type.dims) return true;
-  if (type.dims->size() != tensor.shape().size()) return false;
-  for (size_t i = 0; i < type.dims->size(); ++i) {
-    if ((*type.dims)[i].known() && (*type.dims)[i].size != tensor.shape()[i]) return false;
+bool fits(const Dims& dims, const Shape& shape) {
+  if (dims.size() != shape.size()) return false;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i].known() && dims[i].size != shape[i]) return false;
   }
   return true;
+}
+
+std::string kind_of(const Value& value) {
+  if (value.is_tensor()) return to_string(Type::of(value.tensor()));
+  return value.strings() != nullptr ? "text" : value.sequence() != nullptr ? "a sequence" : "undefined";
+}
+
+// What a run is given for an input, alone.
+void check_input(const ValueInfo& info, const Value& value) {
+  const Type& type = info.type;
+  if (type.kind == Type::Kind::kTensor && !type.dtype && !type.dims) return;  // the file does not say what it is
+  if (type.optional && !value.present()) return;
+  const auto wrong = [&] { return "input '" + info.name + "' is " + kind_of(value) + ", the model takes " + to_string(type); };
+  const bool right_kind = type.kind == Type::Kind::kTensor    ? value.is_tensor()
+                          : type.kind == Type::Kind::kStrings ? value.strings() != nullptr
+                                                              : value.sequence() != nullptr;
+  if (!right_kind) throw Error(wrong(), "give it a value of that kind");
+  if (type.kind != Type::Kind::kTensor) return;
+  if (type.dtype && *type.dtype != value.tensor().dtype()) throw Error(wrong(), "Tensor::to converts it");
+  if (type.dims && !fits(*type.dims, value.tensor().shape()))
+    throw ShapeMismatch(wrong(), "sizes given as numbers must be met, named ones may be any");
 }
 
 }  // namespace
@@ -117,14 +136,9 @@ void Executor::check_inputs(const Values& inputs, std::vector<Value>& values) co
       throw Error("input '" + info.name + "' is missing", "it is " + to_string(info.type));
     }
     values[static_cast<size_t>(id)] = found->second;
-    if (!found->second.is_tensor() || info.type.kind != Type::Kind::kTensor) continue;
+    check_input(info, found->second);
+    if (!found->second.is_tensor() || info.type.kind != Type::Kind::kTensor || !info.type.dims) continue;
     const Tensor& tensor = found->second.tensor();
-    if (!fits(info.type, tensor)) {
-      throw ShapeMismatch(
-          "input '" + info.name + "' is " + to_string(Type::of(tensor)) + ", the model takes " + to_string(info.type),
-          "sizes given as numbers must be met, named ones may be any");
-    }
-    if (!info.type.dims) continue;
     for (size_t i = 0; i < info.type.dims->size(); ++i) {
       const Dim& dim = (*info.type.dims)[i];
       if (dim.known() || dim.symbol.empty()) continue;

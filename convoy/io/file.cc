@@ -100,6 +100,7 @@ std::string listed(const std::vector<std::string>& names, size_t limit) {
 }
 
 ByteSource ByteSource::open(const std::string& path) {
+  if (path.empty()) throw FileError("cannot read: the file name is empty", "give a file name");
   ByteSource source;
   source.name_ = path;
   source.file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -112,13 +112,26 @@ std::map<std::string, Tensor> Model::run(const std::map<std::string, Tensor>& in
   graph::Values values;
   for (const auto& [name, tensor] : inputs) values.emplace(name, tensor);
   std::map<std::string, Tensor> outputs;
-  for (const auto& [name, value] : run_values(values)) outputs.emplace(name, value.tensor());
+  for (const auto& [name, value] : run_values(values)) {
+    if (value.present() && !value.is_tensor()) {
+      throw Error("output '" + name + "' is " + (value.strings() != nullptr ? "text" : "a sequence"),
+                  "Model::run_values gives text and sequences");
+    }
+    outputs.emplace(name, value.tensor());
+  }
   return outputs;
 }
 
 graph::Values Model::run_values(const graph::Values& inputs) const { return executor_->run(inputs); }
 
 int64_t Model::peak_bytes(const std::map<std::string, Shape>& shapes) const {
+  for (const auto& [name, shape] : shapes) {
+    const bool known = std::any_of(graph().inputs.begin(), graph().inputs.end(),
+                                   [&, &name = name](graph::ValueId id) { return graph().value(id).name == name; });
+    if (!known) throw Error("the model has no input '" + name + "'", "Model::inputs lists those that it has");
+    if (std::any_of(shape.begin(), shape.end(), [](int64_t size) { return size < 0; }))
+      throw ShapeMismatch("input '" + name + "': a run cannot have the shape " + to_string(shape), "sizes are 0 or more");
+  }
   std::vector<graph::Type> types;
   for (const graph::ValueId id : graph().inputs) {
     const graph::ValueInfo& info = graph().value(id);

@@ -62,15 +62,16 @@ class Model {
   /// What was done to the network on loading: each pass with the number of places it changed.
   const std::vector<graph::PassResult>& passes() const { return *passes_; }
 
-  /// The outputs by name. Errors: Error for inputs that are missing, unknown or of another type; ShapeMismatch for other shapes;
-  /// what a node refuses, with its name in front.
+  /// The outputs by name. Errors: Error for inputs that are missing, unknown or of another type, for more memory than the budget,
+  /// and for outputs that are no tensors; ShapeMismatch for other shapes; what a node refuses, with its name in front.
   std::map<std::string, Tensor> run(const std::map<std::string, Tensor>& inputs) const;
   /// The same for models that take or make text or sequences.
   graph::Values run_values(const graph::Values& inputs) const;
 
   /// The most bytes that a run has in memory at a time: inputs, scratch memory, values and outputs, constants left out. `shapes`:
   /// of the inputs; those not named are as the file says, with 1 for sizes that may be any. Where shapes depend on values, so that
-  /// only a run can tell: what is known of the values.
+  /// only a run can tell: what is known of the values. Errors: Error for a name that no input has; ShapeMismatch for shapes that
+  /// cannot run.
   int64_t peak_bytes(const std::map<std::string, Shape>& shapes = {}) const;
   /// Bytes of weights and other constants that are in memory now.
   int64_t weight_bytes() const { return executor_->weight_bytes(); }

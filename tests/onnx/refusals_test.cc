@@ -639,7 +639,24 @@ TEST(OnnxRun, RefusesInputsThatDoNotFit) {
   EXPECT_EQ(message({{"x", Tensor::zeros({2, 3})}, {"z", Tensor::zeros({1})}}), "the model has no input 'z'\nits inputs: 'x'");
   EXPECT_EQ(message({{"x", Tensor::zeros({2, 4})}}).substr(0, 63),
             "input 'x' is float32 [2, 4], the model takes float32 [N, 3]\nsiz");
-  EXPECT_EQ(message({{"x", Tensor::zeros({2, 3}, DType::kFloat64)}}).substr(0, 26), "input 'x' is float64 [2, 3");
+  EXPECT_EQ(message({{"x", Tensor::zeros({2, 3}, DType::kFloat64)}}),
+            "input 'x' is float64 [2, 3], the model takes float32 [N, 3]\nTensor::to converts it");
+  EXPECT_EQ(message({{"x", Tensor()}}), "input 'x' is undefined, the model takes float32 [N, 3]\ngive it a value of that kind");
+  EXPECT_THROW(model.run_values({{"x", graph::Sequence{Tensor::zeros({2, 3})}}}), Error);
+  EXPECT_GT(model.peak_bytes({{"x", {2, 3}}}), 0);
+  EXPECT_THROW(model.peak_bytes({{"z", {2, 3}}}), Error);
+  EXPECT_THROW(model.peak_bytes({{"x", {-2, 3}}}), ShapeMismatch);
+}
+
+TEST(OnnxRun, OutputsThatAreNoTensorsAreNamed) {
+  const Model model = Model::load_bytes(model_of({node("SequenceConstruct", {"x"}, {"y"}, {}, "n1")}, {-1, 3}));
+  try {
+    model.run({{"x", Tensor::zeros({2, 3})}});
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "output 'y' is a sequence\nModel::run_values gives text and sequences");
+  }
+  EXPECT_EQ(model.run_values({{"x", Tensor::zeros({2, 3})}}).at("y").sequence()->size(), 1u);
 }
 
 TEST(OnnxOperators, AreListedInTheDocumentationAndRun) {
