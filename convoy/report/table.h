@@ -15,7 +15,8 @@ struct Column {
   Align align = Align::kLeft;
 };
 
-/// Columns two spaces apart under their titles; the widths follow from the cells. Cells may be marked by a Style and hold UTF-8.
+/// Columns two spaces apart under their titles; the widths follow from the cells. Cells may be marked by a Style and hold UTF-8. On
+/// a terminal that is too narrow long texts of the first column, names that exporters make up, lose their middle.
 class Table {
  public:
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}

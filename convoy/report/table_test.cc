@@ -34,5 +34,22 @@ TEST(Table, ColorDoesNotMoveColumns) {
   EXPECT_EQ(table.text(style), " \x1b[2ma\x1b[0m  \x1b[2mb\x1b[0m\n \x1b[31m1\x1b[0m  x\n10  y\n");
 }
 
+TEST(Table, NarrowTerminalsShortenTheFirstColumn) {
+  Table table({{"layer"}, {"type"}});
+  table.add_row({"/features/features.0/features.0.0/Conv", "Conv"});
+  table.add_row({"/classifier/Gemm", "Gemm"});
+  const Terminal narrow{.is_terminal = true, .utf8 = true, .columns = 30};
+  EXPECT_EQ(table.text(Style(narrow)),
+            "layer                     type\n"
+            "/features/f…res.0.0/Conv  Conv\n"
+            "/classifier/Gemm          Gemm\n");
+  EXPECT_EQ(table.text(Style(Terminal{.utf8 = true, .columns = 30})),  // no terminal: all of it
+            "layer                                   type\n"
+            "/features/features.0/features.0.0/Conv  Conv\n"
+            "/classifier/Gemm                        Gemm\n");
+  const Terminal tiny{.is_terminal = true, .columns = 5};
+  EXPECT_EQ(table.text(Style(tiny)), "layer             type\n/featu....0/Conv  Conv\n/classifier/Gemm  Gemm\n");
+}
+
 }  // namespace
 }  // namespace convoy::report

@@ -154,6 +154,15 @@ std::string truncated(std::string_view text, int width) {
   return result;
 }
 
+std::string without_middle(std::string_view text, int width, std::string_view gap) {
+  const int rest = width - display_width(gap);
+  if (display_width(text) <= width || rest < 2 || text.find('\x1b') != std::string_view::npos) return std::string(text);
+  const std::string front = truncated(text, rest / 2);
+  std::string_view back = text.substr(front.size());
+  while (display_width(back) > rest - rest / 2) back.remove_prefix(decode(back).length);
+  return front + std::string(gap) + std::string(back);
+}
+
 Terminal inspect_terminal(int descriptor, ColorMode color, bool ascii) {
   Terminal terminal;
   terminal.is_terminal = isatty(descriptor) == 1;

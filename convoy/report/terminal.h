@@ -35,6 +35,10 @@ std::string pad_left(std::string_view text, int width);
 /// At most `width` columns of `text`, cut between characters. Escape sequences do not count and are kept.
 std::string truncated(std::string_view text, int width);
 
+/// The beginning and the end of `text` with `gap` between them, `width` columns together. Text that fits, or has escape sequences,
+/// stays as it is.
+std::string without_middle(std::string_view text, int width, std::string_view gap);
+
 /// Whether the stream can be redrawn, coloured, and how wide it is.
 struct Terminal {
   bool is_terminal = false;

@@ -59,6 +59,15 @@ TEST(Terminal, TruncationKeepsCharactersAndEscapesWhole) {
   EXPECT_EQ(truncated("abc", 10), "abc");
 }
 
+TEST(Terminal, TheMiddleGoes) {
+  EXPECT_EQ(without_middle("abcdefgh", 5, "…"), "ab…gh");
+  EXPECT_EQ(without_middle("abcdefgh", 8, "…"), "abcdefgh");
+  EXPECT_EQ(without_middle("abcdefgh", 6, "..."), "a...gh");
+  EXPECT_EQ(without_middle("日本日本日本", 6, "…"), "日…本");
+  EXPECT_EQ(without_middle("abcdefgh", 2, "…"), "abcdefgh");
+  EXPECT_EQ(without_middle("\x1b[31mred and red\x1b[0m", 5, "…"), "\x1b[31mred and red\x1b[0m");
+}
+
 TEST(Style, MarksOnlyWithColor) {
   EXPECT_EQ(Style(Terminal{}).red("x"), "x");
   const Style colored(Terminal{.color = true, .utf8 = true});
