@@ -82,9 +82,11 @@ report::Json print_layers(const Model& model, const std::vector<graph::Type>& in
     const double flops = seconds > 0 ? 2 * layer.macs.value_or(0) / seconds : 0;
     rows.push(report::Json::object({{"name", layer.name},
                                     {"type", layer.op},
+                                    {"output_shape", shape_json(layer.output)},
                                     {"kernel", layer.kernel},
                                     {"algorithm", algorithm},
                                     {"ms", seconds * 1e3},
+                                    {"share", seconds / runs.total()},
                                     {"gflops", flops * 1e-9},
                                     {"fraction_of_peak", flops / peak}}));
     if (seconds < runs.total() * 1e-3) {

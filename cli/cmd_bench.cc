@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
+#include <sstream>
 
 #include "cli/bench_model.h"
 #include "cli/command.h"
@@ -10,6 +10,7 @@
 #include "cli/training_benchmark.h"
 #include "convoy/core/measured_plans.h"
 #include "convoy/core/parallel.h"
+#include "convoy/io/file.h"
 #include "convoy/kernels/machine.h"
 #include "convoy/nn/vision_models.h"
 #include "convoy/plan/measure.h"
@@ -136,8 +137,9 @@ std::string trimmed(const std::string& text) {
 }
 
 std::vector<Problem> read_problems(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw FileError(path + ": cannot be read", "give a file with one descriptor a line");
+  constexpr uint64_t kMostBytes = uint64_t{1} << 26;
+  const std::vector<uint8_t> bytes = io::ByteSource::open(path).read_all(kMostBytes);
+  std::istringstream file(std::string(bytes.begin(), bytes.end()));
   std::vector<Problem> problems;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "cli/command.h"
+#include "cli/guesses.h"
 #include "cli/interrupt.h"
 #include "cli/labels.h"
 #include "cli/model_file.h"
@@ -36,23 +36,11 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("IMAGE", options.images);
 }
 
-struct Guess {
-  std::string label;
-  double probability = 0;
-};
-
-std::vector<Guess> guesses(nn::Module& module, const Tensor& image, const std::vector<std::string>& classes, int64_t top) {
+std::vector<double> probabilities(nn::Module& module, const Tensor& image) {
   const NoGradGuard no_grad;
   const Shape& shape = image.shape();
   const Tensor logits = module(image.reshape({1, shape[0], shape[1], shape[2]})).data();
-  const std::vector<double> probabilities = ops::softmax(logits, 1).to_vector<double>();
-  std::vector<size_t> order(probabilities.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return probabilities[a] > probabilities[b]; });
-  order.resize(std::min(order.size(), static_cast<size_t>(top)));
-  std::vector<Guess> result;
-  for (const size_t i : order) result.push_back({classes.at(i), probabilities[i]});
-  return result;
+  return ops::softmax(logits, 1).to_vector<double>();
 }
 
 struct Classifier {
@@ -126,7 +114,7 @@ int run(const Options& options, Session& session) {
     try {
       const Shape& wanted = classifier.image_shape;
       const Tensor image = data::resize_image(io::read_image(path, static_cast<int>(wanted[0])), wanted[1], wanted[2]);
-      result = guesses(*classifier.network, image, classifier.classes, options.top);
+      result = best_guesses(probabilities(*classifier.network, image), classifier.classes, options.top);
     } catch (const FileError& error) {
       unreadable.emplace_back(path, error);
       session.complain(error);
@@ -138,7 +126,8 @@ int run(const Options& options, Session& session) {
     for (size_t i = 0; i < result.size(); ++i) {
       const std::string text = result[i].label + " " + report::percent(result[i].probability);
       line += "  " + (i == 0 ? session.style().bold(text) : text);
-      classes.push(report::Json::object({{"class", result[i].label}, {"probability", result[i].probability}}));
+      classes.push(
+          report::Json::object({{"index", result[i].index}, {"class", result[i].label}, {"probability", result[i].probability}}));
     }
     session.print(line + "\n");
     images.push(report::Json::object({{"file", path}, {"classes", classes}}));

@@ -6,15 +6,14 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <numeric>
 
 #include "cli/command.h"
+#include "cli/guesses.h"
 #include "cli/interrupt.h"
 #include "cli/labels.h"
 #include "cli/model_inputs.h"
+#include "convoy/io/file.h"
 #include "convoy/io/npy.h"
-#include "convoy/ops/reduce.h"
 #include "convoy/report/format.h"
 #include "convoy/report/table.h"
 
@@ -44,31 +43,6 @@ void declare(CLI::App& app, Options& options) {
   add_image_options(app, options.image);
   app.add_flag("--external-data", options.external_data, "let the model read values from other files in its folder");
   app.add_option("MODEL IMAGE", options.arguments);
-}
-
-struct Guess {
-  int64_t index = 0;
-  std::string label;
-  double score = 0;
-};
-
-// The best of a sample's scores; probabilities are used as they are, other scores through softmax.
-std::vector<Guess> guesses(std::vector<double> scores, const std::vector<std::string>& labels, int64_t top) {
-  const double sum = std::accumulate(scores.begin(), scores.end(), 0.0), most = *std::max_element(scores.begin(), scores.end());
-  const bool probabilities = std::abs(sum - 1) < 1e-3 && *std::min_element(scores.begin(), scores.end()) >= 0;
-  if (!probabilities) {
-    double total = 0;
-    for (double& score : scores) total += score = std::exp(score - most);
-    for (double& score : scores) score /= total;
-  }
-  std::vector<size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
-  order.resize(std::min(order.size(), static_cast<size_t>(top)));
-  std::vector<Guess> result;
-  for (const size_t i : order)
-    result.push_back({static_cast<int64_t>(i), i < labels.size() ? labels[i] : "class " + std::to_string(i), scores[i]});
-  return result;
 }
 
 // The scores of each sample, if that is what an output of shape (C) or (N, C, 1, ...) may be.
@@ -138,10 +112,10 @@ report::Json save_outputs(const std::string& folder, const Model& model, const s
                                      {"dtype", dtype_name(output.dtype())},
                                      {"shape", report::Json::array_of(output.shape())}}));
   }
-  const std::string path = folder + "/index.json";
-  std::ofstream file(path, std::ios::binary);
-  file << report::Json::object({{"schema", "convoy.outputs/1"}, {"outputs", index}}).text() << "\n";
-  if (!file.flush()) throw FileError(path + ": cannot be written", "give --output-dir a folder that can be written");
+  const std::string text = report::Json::object({{"schema", "convoy.outputs/1"}, {"outputs", index}}).text() + "\n";
+  io::OutputFile file(folder + "/index.json");
+  file.write(text.data(), text.size());
+  file.commit();
   return index;
 }
 
@@ -160,9 +134,9 @@ report::Json show_classes(const std::vector<Guess>& best, const std::string& hea
   for (const Guess& guess : best) width = std::max(width, report::display_width(guess.label));
   if (!heading.empty()) session.print(session.style().bold(heading) + "\n");
   for (const Guess& guess : best) {
-    session.print((heading.empty() ? "" : "  ") + report::pad_right(guess.label, width) + "  " + report::percent(guess.score) +
-                  "\n");
-    classes.push(report::Json::object({{"index", guess.index}, {"class", guess.label}, {"probability", guess.score}}));
+    session.print((heading.empty() ? "" : "  ") + report::pad_right(guess.label, width) + "  " +
+                  report::percent(guess.probability) + "\n");
+    classes.push(report::Json::object({{"index", guess.index}, {"class", guess.label}, {"probability", guess.probability}}));
   }
   return classes;
 }
@@ -189,7 +163,8 @@ void show(const Model& model, const std::map<std::string, Tensor>& outputs, cons
     }
     for (size_t i = 0; i < scores.size(); ++i) {
       const std::string heading = scores.size() > 1 ? fmt::format("sample {}", i) : showing.headed ? showing.file : "";
-      const report::Json classes = show_classes(guesses(scores[i], showing.labels, showing.top), heading, session);
+      const report::Json classes =
+          show_classes(best_guesses(probabilities_of(scores[i]), showing.labels, showing.top), heading, session);
       results.push(report::Json::object({{"file", file}, {"sample", static_cast<int64_t>(i)}, {"classes", classes}}));
     }
     if (!scores.empty()) return;

@@ -57,15 +57,6 @@ bool leaves_sizes_open(const graph::Graph& graph) {
   });
 }
 
-// [1, 64, 112, 112]; a size that is not known is its name or null, a shape without a rank null.
-report::Json shape_json(const graph::Type& type) {
-  if (!type.dims) return {};
-  report::Json sizes = report::Json::array();
-  for (const graph::Dim& dim : *type.dims)
-    sizes.push(dim.known() ? report::Json(dim.size) : dim.symbol.empty() ? report::Json() : report::Json(dim.symbol.text()));
-  return sizes;
-}
-
 std::string shape_text(const graph::Type& type) { return type.dims ? graph::to_string(*type.dims) : "?"; }
 
 std::string count_text(double count) {

@@ -44,7 +44,10 @@ std::string overview(const report::Style& style) {
   std::string text = "Try:  " + style.bold("convoy demo") + "\n\nCommands:\n";
   for (const Command& command : all_commands())
     text += fmt::format("  {}  {}\n", style.bold(fmt::format("{:<8}", command.name)), command.summary);
-  return text + "\n'convoy help COMMAND' explains a command, 'convoy --version' names the version.\n";
+  return text +
+         "\n'convoy help COMMAND' explains a command, 'convoy --version' names the version.\n"
+         "Exit codes: 0 done, 1 what was compared differs, 2 wrong command line, 3 unusable file, 4 impossible sizes, 5 a bug, 130 "
+         "Ctrl-C.\n";
 }
 
 std::string explanation(const Command& command, const report::Style& style) {

@@ -92,6 +92,14 @@ std::string input_text(const ModelValue& value) {
   return text + "]";
 }
 
+report::Json shape_json(const graph::Type& type) {
+  if (!type.dims) return {};
+  report::Json sizes = report::Json::array();
+  for (const graph::Dim& dim : *type.dims)
+    sizes.push(dim.known() ? report::Json(dim.size) : dim.symbol.empty() ? report::Json() : report::Json(dim.symbol.text()));
+  return sizes;
+}
+
 std::function<void(int64_t, int64_t)> reading_progress(const Session& session) {
   return [progress = std::shared_ptr<report::Progress>(), options = session.progress(1)](int64_t done, int64_t total) mutable {
     constexpr int64_t kMegabyte = 1000000;
@@ -149,15 +157,16 @@ Tensor image_input(const std::string& path, const ModelValue& input, const Image
     size = {scaled(height), scaled(width)};
   }
   if (size.first > 16384 || size.second > 16384) {
-    throw ShapeMismatch(fmt::format("{}: {}x{} pixels would become {}x{}", path, width, height, size.second, size.first),
-                        "give --size HxW, up to 16384 each");
+    throw ShapeMismatch(
+        fmt::format("{}: {}x{} pixels (height x width) would become {}x{}", path, height, width, size.first, size.second),
+        "give --size HxW, up to 16384 each");
   }
   if (size != std::pair(height, width)) image = data::resize_image(image, size.first, size.second);
   if (wanted && *wanted != size) {
     if (wanted->first > size.first || wanted->second > size.second) {
-      throw ShapeMismatch(
-          fmt::format("{}: {}x{} pixels cannot be cut out of {}x{}", path, wanted->second, wanted->first, size.second, size.first),
-          "use a larger --size or a smaller --crop");
+      throw ShapeMismatch(fmt::format("{}: {}x{} pixels (height x width) cannot be cut out of {}x{}", path, wanted->first,
+                                      wanted->second, size.first, size.second),
+                          "use a larger --size or a smaller --crop");
     }
     const int64_t top = (size.first - wanted->first) / 2, left = (size.second - wanted->second) / 2;
     image = ops::slice(

@@ -58,6 +58,9 @@ std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<
 /// "x: float32 [N, 3, 224, 224]".
 std::string input_text(const ModelValue& value);
 
+/// [1, 64, 112, 112] for JSON; a size that is not known is its name or null, a shape without a rank null.
+report::Json shape_json(const graph::Type& type);
+
 /// Calls f, which runs a model. A node that refuses the values it gets, such as an index out of range, is an error of the file.
 template <class F>
 auto running(const std::string& path, F&& f) {

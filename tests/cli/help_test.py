@@ -8,7 +8,7 @@ class Help(tool.TestCase):
         result = run()
         self.assertEqual(result.code, 0)
         self.assertEqual(result.out.splitlines()[0], "Try:  convoy demo")
-        self.assertEqual(len(result.out.splitlines()), 15)
+        self.assertEqual(len(result.out.splitlines()), 16)
         self.assertEqual(result.out, run("help").out)
         self.assertEqual(result.out, run("--help").out)
 

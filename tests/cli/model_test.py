@@ -102,6 +102,8 @@ class Models(tool.TestCase):
         write_gray_png(image, 8, 8)
         result = self.json_of(run("run", path, image, "--json"), "convoy.run/1")["results"][0]
         self.assertEqual((result["file"], result["outputs"][0]["dtype"]), (image, "float16"))
+        self.expect_error(run("run", path, image, "--size", "4x5"), 4, image + ": 8x8 pixels (height x width) cannot be cut out of 4x5",
+                          "use a larger --size or a smaller --crop")
 
     def test_arrays_of_other_types(self):
         path = self.write("whole.onnx", onnx_model("Abs", "x", ["N"], INT64))
@@ -146,7 +148,15 @@ class Models(tool.TestCase):
         document = self.json_of(run("bench", MODEL, "--layers", "--seconds", "0.01", "--json"), "convoy.bench_model/1")
         self.assertGreaterEqual(document["runs"], 5)
         self.assertLessEqual(document["min_ms"], document["median_ms"])
-        self.assertGreater(len(document["layers"]), 0)
+        self.assertAlmostEqual(sum(layer["share"] for layer in document["layers"]), 1)
+        self.assertTrue(all(layer["output_shape"][0] == 1 for layer in document["layers"] if layer["type"] == "FusedConv"))
+
+    def test_bench_stops_when_asked(self):
+        path = self.write("large.onnx", onnx_model("Relu", "x", [1, 127, 127, 127]))
+        result = tool.interrupt_after(2, "bench", path, "--seconds", "60", "--layers")
+        self.assertEqual(result.code, 130, result)
+        self.assertRegex(result.err, r"interrupted: [\d,]+ runs were measured")
+        self.assertIn("GFLOP/s", result.out)
 
     def test_bench_chooses_by_measuring_if_asked(self):
         layer = ["bench", "--layer", "ic8 oc8 i12 k3 p1", "--seconds", "0.01", "--json"]
@@ -211,6 +221,11 @@ class Models(tool.TestCase):
         self.assertEqual(result.code, 130, result)
         self.assertIn("interrupted: while comparing; nothing was written", result.err)
         self.assertEqual(os.listdir(self.folder), [])
+
+    def test_problems_are_a_file(self):
+        self.expect_error(run("bench", "--problems", self.folder), 3, self.folder + ": is a folder, not a file", "give a file inside it")
+        path = self.write("layers.txt", "# none\n")
+        self.expect_error(run("bench", "--problems", path), 3, path + ": there is no layer in it")
 
     def test_a_damaged_file_is_refused(self):
         path = os.path.join(self.folder, "cut.onnx")
