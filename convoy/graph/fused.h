@@ -10,6 +10,11 @@
 //   ExpandDepthwise      input, weight (E, C, 1, 1), bias, depthwise weight (E, 1, *), depthwise bias; the depthwise Conv's
 //   attributes:
 //                        activation(Conv(expand_activation(Conv(input, weight, bias)), depthwise weight, depthwise bias))
+//   InvertedResidual     input, weights (E, C + taps + O + 2 S), three biases, residual, squeeze bias, excite bias; the depthwise
+//                        Conv's attributes, squeezed S:
+//                        project_activation(Conv(SqueezeExcite(ExpandDepthwise(input)), weight) + residual), each row of `weights`
+//                        being what one expanded channel takes of the input, its taps, what the results and what the squeezed
+//                        values take of it, and what its gate takes of these; no SqueezeExcite if S is 0
 //   SqueezeExcite        input (N, C, *), weights (2, S C): squeeze (S, C) and excite (C, S), bias (S), bias (C):
 //                        input activation(Linear(squeeze_activation(Linear(mean over *, squeeze)), excite))[c]
 //   Linear               input (*, K), weight (O, K), bias (O): activation(input weight^T + bias)
@@ -35,9 +40,11 @@ struct ActivationOf {
 };
 
 /// The attributes "activation", "activation_a" and "activation_b" of a fused node; nullopt: none. kExpandActivation,
-/// kSqueezeActivation, kInputActivation: of the first of two layers.
+/// kSqueezeActivation, kInputActivation: of the first of two layers; kGateActivation,
+/// kProjectActivation: of what follows these.
 inline constexpr std::string_view kActivation = "activation", kExpandActivation = "expand_activation",
-                                  kSqueezeActivation = "squeeze_activation", kInputActivation = "input_activation";
+                                  kSqueezeActivation = "squeeze_activation", kInputActivation = "input_activation",
+                                  kProjectActivation = "project_activation", kGateActivation = "gate_activation";
 std::optional<ActivationOf> fused_activation(const Attributes& attributes, std::string_view which = kActivation);
 void set_fused_activation(Attributes& attributes, const ActivationOf& activation, std::string_view which = kActivation);
 

@@ -14,7 +14,8 @@ constexpr int64_t kLeastPositions = 100;
 bool keeps_samples_apart(const Node& node) {
   // clang-format off
   static const std::set<std::string, std::less<>> kOperators = {
-      "Conv", "FusedConv", "AffineConv", "PooledConv", "ConvTranspose", "FusedConvTranspose", "ExpandDepthwise", "SqueezeExcite",
+      "Conv", "FusedConv", "AffineConv", "PooledConv", "ConvTranspose", "FusedConvTranspose", "ExpandDepthwise",
+      "InvertedResidual", "SqueezeExcite",
       "Activation", "Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Mish", "HardSwish", "HardSigmoid", "Gelu",
       "Clip", "Add", "Sub", "Mul", "Div", "ChannelAffine", "ChannelLayerNorm", "ChannelShuffle", "Interleave", "MaxPool",
       "AveragePool", "GlobalAveragePool", "Identity", "Concat", "Split"};

@@ -123,6 +123,18 @@ class Summary {
       if (!weight || !depthwise || !inputs || !outputs || !taps || (*depthwise)[0] == 0) return std::nullopt;
       return *inputs * static_cast<double>((*weight)[0]) + *outputs * *taps / static_cast<double>((*depthwise)[0]);
     }
+    if (node.op == "InvertedResidual") {
+      const std::optional<Shape> input = type(node.input(0)).shape(), weights = type(node.input(1)).shape(),
+                                 output = type(node.output(0)).shape();
+      if (!input || !weights || !output || input->size() != 4 || output->size() != 4) return std::nullopt;
+      // Each number of a row meets the input's positions, the output's, or, behind the means, one of a sample.
+      const auto number = [](int64_t n) { return static_cast<double>(n); };
+      const double expanded = number((*weights)[0]), gates = number(2 * node.attributes.integer("squeezed", 0)),
+                   behind = number((*weights)[1] - (*input)[1]) - gates;
+      return number((*input)[0]) * expanded *
+             (number((*input)[1]) * number((*input)[2]) * number((*input)[3]) +
+              behind * number((*output)[2]) * number((*output)[3]) + gates);
+    }
     if (node.op == "SqueezeExcite") {
       const std::optional<Shape> input = type(node.input(0)).shape();
       const std::optional<double> weights = count(node.input(1));
@@ -181,19 +193,24 @@ class Summary {
       result.parameter_bytes += count * static_cast<int64_t>(element_size(*constant.dtype));
     }
     const bool transposed = node.op == "ConvTranspose" || node.op == "FusedConvTranspose";
-    const bool expands = node.op == "ExpandDepthwise", pools = node.op == "PooledConv";
-    const bool convolution = transposed || expands || pools || is_convolution(node);
+    const bool projects = node.op == "InvertedResidual", expands = node.op == "ExpandDepthwise" || projects;
+    const bool pools = node.op == "PooledConv", convolution = transposed || expands || pools || is_convolution(node);
     const bool pooling = node.op == "MaxPool" || node.op == "AveragePool" || node.op == "LpPool";
     std::optional<std::vector<shape::Axis>> axes;
     if (convolution) {
-      const std::optional<Shape> weight = type(node.input(expands ? 3 : 1)).shape();
-      if (weight && weight->size() >= 3) axes = window_axes(node, {weight->begin() + 2, weight->end()});
+      const std::optional<Shape> weight = type(node.input(expands && !projects ? 3 : 1)).shape();
+      if (projects) {
+        axes = window_axes(node, node.attributes.integers("kernel_shape"));
+      } else if (weight && weight->size() >= 3) {
+        axes = window_axes(node, {weight->begin() + 2, weight->end()});
+      }
     } else if (pooling) {
       axes = window_axes(node, {});
     }
     if (axes) result.kernel = kernel_text(*axes, convolution ? node.attributes.integer("group", 1) : 1);
     if (axes && expands)
-      result.kernel = kernel_text(std::vector<shape::Axis>(axes->size(), shape::Axis{}), 1) + " " + result.kernel;
+      result.kernel =
+          kernel_text(std::vector<shape::Axis>(axes->size(), shape::Axis{}), 1) + " " + result.kernel + (projects ? " 1x1" : "");
     if (axes && pools) {
       const shape::PoolShape windows = windows_of_two();
       result.kernel += " " + kernel_text({windows.axes[1], windows.axes[2]}, 1);

@@ -13,8 +13,16 @@ constexpr size_t kLeastBytes = 4096;  // smaller ones are not worth a second loo
 
 // Operators whose steps read input 1 in an order of their own.
 bool packs(const Node& node, size_t input) {
-  static constexpr std::string_view kLayers[] = {"Conv",          "FusedConv",          "AffineConv", "PooledConv",
-                                                 "ConvTranspose", "FusedConvTranspose", "Linear"};
+  static constexpr std::string_view kLayers[] = {"Conv",
+                                                 "FusedConv",
+                                                 "AffineConv",
+                                                 "PooledConv",
+                                                 "ConvTranspose",
+                                                 "FusedConvTranspose",
+                                                 "ExpandDepthwise",
+                                                 "InvertedResidual",
+                                                 "SqueezeExcite",
+                                                 "Linear"};
   return input == 1 && std::find(std::begin(kLayers), std::end(kLayers), node.op) != std::end(kLayers);
 }
 

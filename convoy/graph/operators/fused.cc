@@ -79,6 +79,27 @@ std::vector<Value> run_expand_depthwise(Call& call) {
   return {activated(call, conv.run(second)[0].tensor())};
 }
 
+// The pass that makes the node knows all sizes but the batch.
+void infer_inverted_residual(Inference& inference) {
+  const std::optional<Dims>& input = inference.dims(0);
+  const std::optional<Shape> weights = inference.type(1).shape();
+  const std::vector<int64_t> kernel = inference.attributes().integers("kernel_shape");
+  if (!input || !weights || input->size() != 4 || weights->size() != 2 || kernel.size() != 2 || !(*input)[1].known())
+    return inference.set(0, inference.dtype(0), std::nullopt);
+  Dims output{(*input)[0],
+              Dim((*weights)[1] - (*input)[1].size - kernel[0] * kernel[1] - 2 * inference.attributes().integer("squeezed", 0))};
+  const std::vector<int64_t> sizes = spatial_sizes(*input);
+  const auto axes = windows(inference.attributes(), kernel, sizes);
+  for (size_t a = 0; a < sizes.size(); ++a) {
+    Dim size;
+    if (axes && sizes[a] >= 0) {
+      if (const auto known = shape::output_size(sizes[a], (*axes)[a])) size.size = *known;
+    }
+    output.push_back(size);
+  }
+  inference.set(0, inference.dtype(0), std::move(output));
+}
+
 std::vector<Value> run_squeeze_excite(Call& call) {
   const Tensor& input = call.tensor(0);
   const int64_t channels = input.size(1), squeezed = call.tensor(1).size(1) / channels;
@@ -94,6 +115,37 @@ std::vector<Value> run_squeeze_excite(Call& call) {
   shape[0] = input.size(0);
   shape[1] = channels;
   return {ops::mul(input, activated(call, ops::linear(narrow, excite, bias(3))).reshape(shape))};
+}
+
+std::vector<Value> run_inverted_residual(Call& call) {
+  const Tensor& table = call.tensor(1);
+  const std::vector<int64_t> kernel = call.attributes().integers("kernel_shape");
+  const int64_t expanded = table.size(0), channels = call.tensor(0).size(1), taps = kernel[0] * kernel[1],
+                squeezed = call.attributes().integer("squeezed", 0), results = table.size(1) - channels - taps - 2 * squeezed;
+  const auto columns = [&](int64_t begin, int64_t count, const Shape& shape) {
+    return ops::slice(table, {{1, begin, begin + count}}).reshape(shape);
+  };
+  const auto argument = [&](size_t i) { return call.has(i) ? call.value(i) : Value(); };
+  Call first(call.node(), {argument(0), Value(columns(0, channels, {expanded, channels, 1, 1})), argument(2),
+                           Value(columns(channels, taps, {expanded, 1, kernel[0], kernel[1]})), argument(3)});
+  Tensor middle = run_expand_depthwise(first)[0].tensor();
+  if (squeezed > 0) {
+    const int64_t at = channels + taps + results, all = expanded * squeezed;
+    const Tensor squeeze = ops::permute(columns(at, squeezed, {expanded, squeezed}), {1, 0}).reshape({1, all});
+    Node excite{"SqueezeExcite", call.node().name, {}, {kNoValue}};
+    if (const auto kind = fused_activation(call.attributes(), kSqueezeActivation))
+      set_fused_activation(excite.attributes, *kind, kSqueezeActivation);
+    if (const auto kind = fused_activation(call.attributes(), kGateActivation)) set_fused_activation(excite.attributes, *kind);
+    Call gated(excite, {Value(middle), Value(ops::concat({squeeze, columns(at + squeezed, squeezed, {1, all})}, 0)), argument(6),
+                        argument(7)});
+    middle = run_squeeze_excite(gated)[0].tensor();
+  }
+  const Tensor weight = ops::permute(columns(channels + taps, results, {expanded, results}), {1, 0});
+  Node project{"Conv", call.node().name, {}, {kNoValue}};
+  Call second(project, {Value(middle), Value(weight.reshape({results, expanded, 1, 1})), argument(4)});
+  Tensor sum = find_operator("Conv")->run(second)[0].tensor();
+  if (call.has(5)) sum = ops::add(sum, call.tensor(5));
+  return {activated(call, sum, kProjectActivation)};
 }
 
 void infer_linear(Inference& inference) {
@@ -172,6 +224,7 @@ std::span<const Operator> fused_operators() {
       {"PooledConv", infer_pooled_conv, run_pooled_conv},
       {"FusedConvTranspose", infer_conv<true>, run_conv<true>},
       {"ExpandDepthwise", infer_expand_depthwise, run_expand_depthwise},
+      {"InvertedResidual", infer_inverted_residual, run_inverted_residual},
       {"SqueezeExcite", same_as_first, run_squeeze_excite},
       {"Linear", infer_linear, run_linear},
       {"Activation", same_as_first, run_activation},

@@ -31,6 +31,9 @@ std::span<const Pass> passes() {
       {"affine_prologue", "products and sums per channel, and their activation, into the 1x1 convolution behind them",
        fuse_affine_prologue},
       {"squeeze_excite", "mean, two linear layers and the product with them as one", fuse_squeeze_excite},
+      {"inverted_residual",
+       "a 1x1 and a depthwise convolution, perhaps squeeze-and-excitation, and the 1x1 convolution behind them as one",
+       fuse_inverted_residual},
       {"channel_shuffle", "reshape, transpose, reshape of channels as one shuffle", match_channel_shuffle},
   };
   return kPasses;

@@ -52,6 +52,7 @@ int fuse_activation(Graph& graph);
 int fuse_pool(Graph& graph);
 int match_channel_shuffle(Graph& graph);
 int fuse_expand_depthwise(Graph& graph);
+int fuse_inverted_residual(Graph& graph);
 int fuse_affine_prologue(Graph& graph);
 int fuse_squeeze_excite(Graph& graph);
 

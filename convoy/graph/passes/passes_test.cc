@@ -13,6 +13,8 @@
 #include "convoy/graph/executor.h"
 #include "convoy/graph/infer.h"
 #include "convoy/graph/summary.h"
+#include "convoy/kernels/conv/conv_inverted_residual.h"
+#include "convoy/shape/descriptor.h"
 
 namespace convoy::graph {
 namespace {
@@ -361,7 +363,7 @@ TEST(Passes, ExpansionsGoIntoTheDepthwiseConvolution) {
         net.add("Conv", {expanded, net.numbers({40, 1, 3, 3})},
                 {{"pads", std::vector<int64_t>(4, 1)}, {"group", int64_t{40}}, {"strides", std::vector<int64_t>(2, stride)}});
     const ValueId y = net.conv(net.add("HardSwish", {depthwise}), 40, 8, 1);
-    EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"ExpandDepthwise", "Conv"}));
+    EXPECT_EQ(same_numbers(net, {y}, {"inverted_residual"}).ops, (std::multiset<std::string>{"ExpandDepthwise", "Conv"}));
     EXPECT_EQ(same_numbers(net, {y}, {"expand_depthwise"}).ops, (std::multiset<std::string>{"FusedConv", "FusedConv", "Conv"}));
     EXPECT_EQ(same_numbers(net, {y, expanded}).ops.count("ExpandDepthwise"), 0u);  // somebody else wants what lies between
   }
@@ -439,6 +441,51 @@ TEST(Passes, OtherPoolsStay) {
   EXPECT_EQ(pooled("", {{"kernel_shape", std::vector<int64_t>{3, 3}}}), 0u);
   EXPECT_EQ(pooled("", {{"strides", std::vector<int64_t>{2, 1}}}), 0u);
   EXPECT_EQ(pooled("", {{"pads", std::vector<int64_t>{0, 1, 0, 0}}}), 0u);
+}
+
+TEST(Passes, InvertedResidualsWithSqueezeAndExcitationRunAsOne) {
+  kernels::InvertedResidualShape shape;
+  shape.expand = *shape::parse_descriptor("ic9 oc40 ih15 iw23 k1");
+  shape.depthwise = *shape::parse_descriptor("ic40 oc40 g40 ih15 iw23 k3 p1");
+  shape.project = *shape::parse_descriptor("ic40 oc11 ih15 iw23 k1");
+  shape.squeezed = 7;
+  if (!kernels::prefers_inverted_residual(shape)) GTEST_SKIP() << "not on this machine";
+  Net net({2, 9, 15, 23});
+  const ValueId expanded = net.add("HardSwish", {net.conv(net.x, 9, 40, 1)});
+  const ValueId depthwise = net.add("HardSwish", {net.conv(expanded, 40, 40, 3, 1, 40)});
+  const ValueId narrow = net.add("Relu", {net.conv(net.add("GlobalAveragePool", {depthwise}), 40, 7, 1)});
+  const ValueId gated = net.add("Mul", {depthwise, net.add("HardSigmoid", {net.conv(narrow, 7, 40, 1)})});
+  const ValueId y = net.conv(gated, 40, 11, 1);
+  EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"InvertedResidual"}));
+  EXPECT_EQ(same_numbers(net, {y}, {"inverted_residual"}).ops,
+            (std::multiset<std::string>{"ExpandDepthwise", "SqueezeExcite", "Conv"}));
+  EXPECT_EQ(same_numbers(net, {y}, {"squeeze_excite"}).ops.count("InvertedResidual"), 0u);
+}
+
+TEST(Passes, InvertedResidualsRunAsOne) {
+  kernels::InvertedResidualShape shape;
+  shape.expand = *shape::parse_descriptor("ic9 oc40 ih15 iw23 k1");
+  for (const int64_t stride : {1, 2}) {
+    shape.depthwise = *shape::parse_descriptor("ic40 oc40 g40 ih15 iw23 k5 p2 s" + std::to_string(stride));
+    shape.project.in_channels = 40;
+    shape.project.out_channels = 9;
+    shape.project.input = shape.depthwise.output;
+    shape.project = *shape::complete(shape.project);
+    if (!kernels::prefers_inverted_residual(shape)) GTEST_SKIP() << "not on this machine";
+    Net net({2, 9, 15, 23});
+    const ValueId expanded = net.add("Clip", {net.conv(net.x, 9, 40, 1), net.number(0), net.number(6)});
+    const ValueId depthwise = net.add(
+        "HardSwish",
+        {net.add("Conv", {expanded, net.numbers({40, 1, 5, 5}), net.numbers({40})},
+                 {{"pads", std::vector<int64_t>(4, 2)}, {"group", int64_t{40}}, {"strides", std::vector<int64_t>(2, stride)}})});
+    const ValueId projected = net.conv(depthwise, 40, 9, 1, 0, 1, false);
+    const ValueId y = net.add("Relu", {stride == 1 ? net.add("Add", {net.x, projected}) : projected});
+    EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"InvertedResidual"}));
+    EXPECT_EQ(same_numbers(net, {y}, {"inverted_residual"}).ops, (std::multiset<std::string>{"ExpandDepthwise", "FusedConv"}));
+    EXPECT_EQ(same_numbers(net, {y, depthwise}).ops.count("InvertedResidual"), 0u);  // somebody else wants what lies between
+    const ValueId wider = net.conv(depthwise, 40, 9, 3, 1);
+    EXPECT_EQ(same_numbers(net, {wider}).ops.count("InvertedResidual"), 0u);
+  }
 }
 
 TEST(Passes, NormalisationsInFrontOfPointwiseConvolutions) {

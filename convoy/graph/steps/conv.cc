@@ -5,6 +5,7 @@
 #include "convoy/graph/windows.h"
 #include "convoy/kernels/conv/conv_affine_pointwise.h"
 #include "convoy/kernels/conv/conv_expand_depthwise.h"
+#include "convoy/kernels/conv/conv_inverted_residual.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/plan/conv_plan.h"
 #include "convoy/shape/descriptor.h"
@@ -187,6 +188,66 @@ StepPlan expand_depthwise_step(const StepSite& site) {
                                                 fused_activation(site.attributes()))};
 }
 
+class InvertedResidualStep final : public PackedStep {
+ public:
+  InvertedResidualStep(const kernels::InvertedResidualShape& shape, const StepSite& site)
+      : PackedStep({1, static_cast<size_t>(kernels::inverted_residual_packed_floats(shape)) * sizeof(float),
+                    std::string("inverted_residual ") + std::string(shape::descriptor(sample_of(shape.expand)).view()) + " " +
+                        std::string(shape::descriptor(sample_of(shape.depthwise)).view())}),
+        shape_(shape) {
+    set_activation(epilogues_.expand, fused_activation(site.attributes(), kExpandActivation));
+    set_activation(epilogues_.depthwise, fused_activation(site.attributes()));
+    set_activation(epilogues_.project, fused_activation(site.attributes(), kProjectActivation));
+    set_activation(epilogues_.squeeze, fused_activation(site.attributes(), kSqueezeActivation));
+    set_activation(epilogues_.gate, fused_activation(site.attributes(), kGateActivation));
+    residual_ = site.has(5);
+  }
+
+  size_t workspace_bytes() const override { return kernels::inverted_residual_workspace_bytes(shape_, num_threads()); }
+  std::string_view algorithm() const override { return "conv_inverted_residual"; }
+
+  void run(const StepIo& io) const noexcept override {
+    kernels::InvertedResidualEpilogues epilogues = epilogues_;
+    if (residual_) epilogues.project.residual = io.input<float>(5);
+    const bool gated = shape_.squeezed > 0;
+    kernels::inverted_residual(shape_,
+                               {io.input<float>(0), packed(io), io.input<float>(2), io.input<float>(3), io.input<float>(4),
+                                io.output<float>(0), gated ? io.input<float>(6) : nullptr, gated ? io.input<float>(7) : nullptr},
+                               epilogues, io.workspace);
+  }
+
+ private:
+  void pack_values(const float* weights, float* packed) const noexcept override {
+    kernels::inverted_residual_pack(shape_, weights, packed);
+  }
+
+  kernels::InvertedResidualShape shape_;
+  kernels::InvertedResidualEpilogues epilogues_;
+  bool residual_ = false;
+};
+
+StepPlan inverted_residual_step(const StepSite& site) {
+  if (!site.all_float() || !site.has(0) || !site.has(1)) return {};
+  const Shape &input = site.input(0).shape, &weights = site.input(1).shape;
+  const std::vector<int64_t> kernel = site.attributes().integers("kernel_shape");
+  if (input.size() != 4 || weights.size() != 2 || kernel.size() != 2) return {};
+  const int64_t squeezed = site.attributes().integer("squeezed", 0), expanded = weights[0],
+                results = weights[1] - input[1] - kernel[0] * kernel[1] - 2 * squeezed;
+  if (site.inputs() != (squeezed > 0 ? 8 : 6)) return {};
+  if (squeezed > 0 && (!holds_channels(site, 6, squeezed) || !holds_channels(site, 7, expanded))) return {};
+  const auto expand = conv_shape({}, input, {expanded, input[1], 1, 1}, false);
+  if (!expand) return {};
+  const auto depthwise = conv_shape(site.attributes(), output_shape(*expand), {expanded, 1, kernel[0], kernel[1]}, false);
+  if (!depthwise) return {};
+  const auto project = conv_shape({}, output_shape(*depthwise), {results, expanded, 1, 1}, false);
+  if (!project || output_shape(*project) != site.output(0).shape) return {};
+  if (!holds_channels(site, 2, expanded) || !holds_channels(site, 3, expanded) || !holds_channels(site, 4, results)) return {};
+  if (site.has(5) && site.input(5).shape != site.output(0).shape) return {};
+  const kernels::InvertedResidualShape shape{*expand, *depthwise, *project, squeezed};
+  if (kernels::refuse_inverted_residual(shape) != nullptr) return {};
+  return {std::make_unique<InvertedResidualStep>(shape, site)};
+}
+
 template <bool kTransposed>
 StepPlan conv_step(const StepSite& site) {
   if (!site.all_float() || !site.has(0) || !site.has(1)) return {};
@@ -248,6 +309,7 @@ std::span<const StepMaker> conv_steps() {
       {"ConvTranspose", conv_step<true>},
       {"FusedConvTranspose", conv_step<true>},
       {"ExpandDepthwise", expand_depthwise_step},
+      {"InvertedResidual", inverted_residual_step},
       {"Linear", linear_step},
   };
   return kRows;

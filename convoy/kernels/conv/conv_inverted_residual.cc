@@ -1,0 +1,817 @@
+// Lanes are channels from the first layer to the last. Tasks take blocks of two vectors of expanded channels: rows of them are
+// expanded, [column][channel], as far as the next rows of the depthwise layer read, and these are computed where they lie, every
+// tap one aligned vector. Columns of zeros stand beside the rows, so no column is a border. Then the projection takes its pixels
+// one by one from [block][pixel][channel], lanes being result channels. Only its results, which are few, are turned into planes.
+//
+// Squeeze-and-excitation needs all rows before the projection begins: sums of rows are kept, and behind the barrier each task makes
+// the gates of its channels and scales them where they lie.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_inverted_residual.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
+#include "convoy/kernels/conv/conv_inverted_residual.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+#include <utility>
+
+#include "convoy/core/parallel.h"
+
+#ifndef CONVOY_KERNELS_CONV_INVERTED_RESIDUAL_PLAN
+#define CONVOY_KERNELS_CONV_INVERTED_RESIDUAL_PLAN
+namespace convoy::kernels::inverted_residual_parts {
+
+constexpr int64_t kColumns = 7;            // of a depthwise tile: 7, 14, 28, 56 and 112 divide by it
+constexpr int64_t kBandFloats = 3 << 10;   // expanded at a time: a third of the first cache
+constexpr int64_t kChain = 256;            // channels of one chain of the projection's sums
+constexpr int64_t kMostMiddle = 96 << 10;  // floats of half of the depthwise results that stay in L2
+
+constexpr int64_t kOwnFloats =
+    128 << 10;  // threads' scratch memory begins at multiples, so that one layer's is not another's of the next
+
+constexpr int64_t round_up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
+
+// How a layer is computed, by its shape and the lanes alone.
+struct Plan {
+  int64_t lanes, block, half;  // a block is two vectors of channels; what is left is counted in halves of a vector
+  int64_t channels, expanded, results;
+  int64_t height, width, out_height, out_width;
+  int64_t kernel, stride, pad_top, pad_left;
+  int64_t map, out_map;
+  int64_t blocks, result_blocks;
+  int64_t columns;  // of a row in scratch memory, with the zeros
+  bool by_rows;     // a thread computes some rows of results, not the sums of some chains
+  int64_t chains;   // of the projection's sums, of whole blocks
+  // Packed: [block][channel][its lanes], [block][tap][lane], [block of results][expanded channel][its lanes].
+  int64_t depthwise_at, project_at, squeeze_at, excite_at, packed;
+  // Behind them [expanded channel][squeezed value] and [block][squeezed value][lane]; the values are padded to whole vectors.
+  int64_t squeezed, squeezed_lanes;
+
+  Plan(const InvertedResidualShape& s, int64_t target_lanes)
+      : lanes(target_lanes),
+        block(2 * lanes),
+        half(std::max<int64_t>(lanes / 2, 1)),
+        channels(s.expand.in_channels),
+        expanded(s.expand.out_channels),
+        results(s.project.out_channels),
+        height(s.depthwise.input[1]),
+        width(s.depthwise.input[2]),
+        out_height(s.depthwise.output[1]),
+        out_width(s.depthwise.output[2]),
+        kernel(s.depthwise.axes[2].kernel_size),
+        stride(s.depthwise.axes[2].stride),
+        pad_top(s.depthwise.axes[1].pad_begin),
+        pad_left(s.depthwise.axes[2].pad_begin),
+        map(height * width),
+        out_map(out_height * out_width),
+        blocks((expanded + block - 1) / block),
+        result_blocks((results + block - 1) / block),
+        columns(std::max(pad_left + width, (out_width - 1) * stride + kernel)) {
+    by_rows = s.squeezed == 0 && out_map * expanded > 2 * kMostMiddle;
+    chains = by_rows ? (expanded + kChain - 1) / kChain : (expanded + 2 * kChain - 1) / (2 * kChain) * 2;
+    chains = std::min(chains, blocks);
+    depthwise_at = round_up(expanded, half) * channels;
+    project_at = depthwise_at + blocks * block * kernel * kernel;
+    squeezed = s.squeezed;
+    squeezed_lanes = round_up(squeezed, lanes);
+    squeeze_at = project_at + round_up(round_up(results, half) * expanded, lanes);
+    excite_at = squeeze_at + expanded * squeezed_lanes;
+    packed = excite_at + blocks * block * squeezed;
+  }
+  int64_t middle_floats() const { return blocks * out_map * block; }               // of a sample, if they are kept
+  int64_t row_sums() const { return blocks * out_height * block; }                 // so are the sums of rows
+  int64_t squeeze_floats() const { return row_sums() + chains * squeezed_lanes; }  // and each chain's share of the squeezed values
+  int64_t lanes_of_block(int64_t i) const { return std::min(block, round_up(expanded - i * block, half)); }
+  int64_t lanes_of_results(int64_t i) const { return std::min(block, round_up(results - i * block, half)); }
+  int64_t chain_begin(int64_t chain) const { return blocks * chain / chains; }       // a block
+  int64_t chain_channels() const { return (blocks + chains - 1) / chains * block; }  // at most
+  // Rows that the result rows up to this one read.
+  int64_t rows_read(int64_t row) const { return std::clamp<int64_t>((row - 1) * stride - pad_top + kernel, 0, height); }
+};
+
+// How a run is shared out: only speed depends on it.
+struct Cut {
+  int64_t slots;        // sums of chains that are kept apart until all are there; 1: results are finished at once
+  int64_t row_parts;    // tasks are slots and parts of the rows
+  int64_t rows;         // of results that are projected at a time
+  int64_t band;         // and that the depthwise layer computes at a time
+  int64_t ring;         // rows of an expanded block that are kept
+  int64_t blocks;       // of one task, at most
+  int64_t row_blocks;   // that keep rows of their own
+  int64_t middle_step;  // floats from block to block of depthwise results
+
+  Cut(const Plan& p, int64_t batch, int threads) {
+    slots = p.by_rows || p.chains == 1 ? 1 : threads <= 2 ? 2 : p.chains;
+    row_parts = std::clamp<int64_t>((threads + batch * slots - 1) / (batch * slots), 1, p.out_height);
+    const int64_t task_rows = (p.out_height + row_parts - 1) / row_parts;
+    rows = p.by_rows ? std::clamp<int64_t>(2 * kBandFloats / (p.out_width * p.block), 1, task_rows) : task_rows;
+    band = std::clamp<int64_t>(kBandFloats / (p.columns * p.block * p.stride), 1, rows);
+    ring = (band - 1) * p.stride + p.kernel;
+    blocks = (p.blocks + slots - 1) / slots + 1;
+    row_blocks = p.by_rows ? p.blocks : 1;
+    middle_step = (p.squeezed > 0 ? p.out_height : rows) * p.out_width * p.block;
+  }
+};
+
+}  // namespace convoy::kernels::inverted_residual_parts
+#endif  // CONVOY_KERNELS_CONV_INVERTED_RESIDUAL_PLAN
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+using conv_tile::Tap;
+using inverted_residual_parts::Cut;
+using inverted_residual_parts::kColumns;
+using inverted_residual_parts::kOwnFloats;
+using inverted_residual_parts::Plan;
+using inverted_residual_parts::round_up;
+using tile::Floats;
+using tile::Full;
+
+// The rows of a depthwise kernel that meet a row of the input.
+struct KernelRows {
+  int64_t count;
+  const float* source[5];
+  const float* weight[5];  // of the vector's first tap in that row
+};
+
+struct Limits {
+  bool clamp;
+  float low, high;
+};
+
+// As tile::Pin and tile::Clamp, for vectors of any length.
+template <class V>
+HWY_INLINE void Keep(V& v) {
+#if HWY_TARGET == HWY_AVX3
+  asm("" : "+v"(v.raw));
+#elif HWY_TARGET == HWY_AVX2
+  asm("" : "+x"(v.raw));
+#endif
+}
+template <class V>
+HWY_INLINE V Limited(V v, V low, V high) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
+  return hn::Min(high, hn::Max(low, v));
+#else
+  v = hn::IfThenElse(hn::Lt(v, low), low, v);
+  return hn::IfThenElse(hn::Gt(v, high), high, v);
+#endif
+}
+
+// A row of results of one vector of channels; pixels are `step` floats apart.
+template <int kKernel, int kStride>
+HWY_NOINLINE void DepthwiseTile(const KernelRows& rows, int64_t lane, const float* bias, const Limits& limits, int64_t count,
+                                int64_t step, float* to) {
+  const Full d;
+  const int64_t lanes = tile::Lanes();
+  for (int64_t column = 0;;) {
+    Floats sum[kColumns];
+    HWY_UNROLL(7)
+    for (int i = 0; i < kColumns; ++i) sum[i] = hn::LoadU(d, bias + lane);
+    for (int64_t r = 0; r < rows.count; ++r) {
+      const float* x = rows.source[r] + lane + column * kStride * step;
+      Floats weight[kKernel];
+      HWY_UNROLL(5)
+      for (int k = 0; k < kKernel; ++k) weight[k] = hn::LoadU(d, rows.weight[r] + lane + k * 2 * lanes);
+      HWY_UNROLL(20)
+      for (int j = 0; j < (kColumns - 1) * kStride + kKernel; ++j) {
+        Floats value = hn::LoadU(d, x + j * step);
+        Keep(value);
+        HWY_UNROLL(5)
+        for (int k = 0; k < kKernel; ++k) {
+          if ((j - k) % kStride == 0 && j >= k && (j - k) / kStride < kColumns) {
+            sum[(j - k) / kStride] = hn::MulAdd(value, weight[k], sum[(j - k) / kStride]);
+          }
+        }
+      }
+    }
+    if (limits.clamp) {
+      const Floats low = hn::Set(d, limits.low), high = hn::Set(d, limits.high);
+      HWY_UNROLL(7)
+      for (int i = 0; i < kColumns; ++i) sum[i] = Limited(sum[i], low, high);
+    }
+    HWY_UNROLL(7)
+    for (int i = 0; i < kColumns; ++i) hn::StoreU(sum[i], d, to + lane + (column + i) * step);
+    if (column + kColumns >= count) return;
+    column = std::min(column + kColumns, count - kColumns);  // the last tile may compute some once more
+  }
+}
+
+using HalfTag = hn::CappedTag<float, HWY_TARGET == HWY_SCALAR ? 1 : HWY_LANES(float) / 2>;
+
+template <bool kStrided, int kP, int kV, class V>
+HWY_INLINE void AddBlockTap(const float* x, int64_t step, const float* HWY_RESTRICT w, V (&sum)[kP][kV]) {
+  const hn::DFromV<V> d;
+  V weight[kV];
+  HWY_UNROLL(2)
+  for (int v = 0; v < kV; ++v) {
+    weight[v] = hn::LoadU(d, w + v * static_cast<int64_t>(hn::Lanes(d)));
+    Keep(weight[v]);
+  }
+  HWY_UNROLL(16)
+  for (int p = 0; p < kP; ++p) {
+    if (kStrided && p % 3 == 0) {  // an address reaches three pixels
+      if (p > 0) x += 3 * step;
+      tile::Pin(x);
+    }
+    V value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
+    if (kV > 1) Keep(value);
+    HWY_UNROLL(2)
+    for (int v = 0; v < kV; ++v) Accumulate(value, weight[v], sum[p][v]);
+  }
+}
+
+// tile::ChannelTile with what these layers need beside: sums begin with a bias and end between limits, and kVectors = 0 is half a
+// vector of result channels. In that tile itself it would cost every 1x1 layer 0.5 to 1 %.
+template <bool kStrided, int kP, int kVectors>
+HWY_ATTR void BlockTile(const conv_tile::Work& t, const float* bias, const Limits& limits) {
+  using D = std::conditional_t<kVectors == 0, HalfTag, Full>;
+  using Vector = hn::Vec<D>;
+  constexpr int kV = std::max(kVectors, 1);
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  Vector sum[kP][kV], start[kV];
+  HWY_UNROLL(2)
+  for (int v = 0; v < kV; ++v) start[v] = bias != nullptr ? hn::LoadU(d, bias + v * lanes) : hn::Zero(d);
+  HWY_UNROLL(16)
+  for (int p = 0; p < kP; ++p) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kV; ++v) sum[p][v] = start[v];
+  }
+  const float* ahead = t.ahead != nullptr ? t.ahead : t.weight;  // asked for without asking whether
+  const int64_t ahead_step = t.ahead != nullptr ? t.ahead_step : 0, step = t.pixel_step;
+  const Tap *const threes = t.taps + t.tap_count / 3 * 3, *const end = t.taps + t.tap_count;
+  const Tap* tap = t.taps;
+  for (; tap != threes; tap += 3) {
+    HWY_UNROLL(3)
+    for (int i = 0; i < 3; ++i) {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += ahead_step;
+      AddBlockTap<kStrided>(t.source + tap[i].source, step, t.weight + tap[i].weight, sum);
+      KeepOrder();
+    }
+  }
+  for (; tap != end; ++tap) {
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += ahead_step;
+    AddBlockTap<kStrided>(t.source + tap->source, step, t.weight + tap->weight, sum);
+    KeepOrder();
+  }
+  float* const to = t.sums;
+  if (t.add) {
+    HWY_UNROLL(16)
+    for (int p = 0; p < kP; ++p) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < kV; ++v) sum[p][v] = hn::Add(hn::LoadU(d, to + p * t.sums_stride + v * lanes), sum[p][v]);
+    }
+  }
+  if (limits.clamp) {
+    const Vector low = hn::Set(d, limits.low), high = hn::Set(d, limits.high);
+    HWY_UNROLL(16)
+    for (int p = 0; p < kP; ++p) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < kV; ++v) sum[p][v] = Limited(sum[p][v], low, high);
+    }
+  }
+  HWY_UNROLL(16)
+  for (int p = 0; p < kP; ++p) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kV; ++v) hn::StoreU(sum[p][v], d, to + p * t.sums_stride + v * lanes);
+  }
+}
+
+template <bool kStrided, int kVectors, int... kP>
+HWY_INLINE void RunBlockTile(const conv_tile::Work& t, const float* bias, const Limits& limits, int64_t pixels,
+                             std::integer_sequence<int, kP...>) {
+  static constexpr std::array<void (*)(const conv_tile::Work&, const float*, const Limits&), sizeof...(kP)> kTiles{
+      BlockTile<kStrided, kP + 1, kVectors>...};
+  kTiles[static_cast<size_t>(pixels - 1)](t, bias, limits);
+}
+
+// The lanes of a block, which may be any number of half vectors up to four.
+template <bool kStrided>
+HWY_INLINE void RunBlock(const conv_tile::Work& t, const float* bias, const Limits& limits, int64_t pixels, int64_t halves) {
+  constexpr auto kAll = std::make_integer_sequence<int, tile::kPixels>();
+  if constexpr (kStrided) {
+    if (halves > 1) tile::RunChannelTile<false>(t, pixels, halves / 2);
+  } else {
+    if (halves > 3) return RunBlockTile<kStrided, 2>(t, bias, limits, pixels, kAll);
+    if (halves > 1) RunBlockTile<kStrided, 1>(t, bias, limits, pixels, kAll);
+  }
+  if (halves % 2 == 0) return;
+  const int64_t done = halves / 2 * tile::Lanes();
+  conv_tile::Work rest = t;
+  rest.weight += done;
+  rest.sums += done;
+  RunBlockTile<kStrided, 0>(rest, bias != nullptr ? bias + done : nullptr, limits, pixels, kAll);
+}
+
+using RowFunction = void (*)(const KernelRows&, int64_t, const float*, const Limits&, int64_t, int64_t, float*);
+
+RowFunction RowFunctionOf(const Plan& p) {
+  if (p.kernel == 3) return p.stride == 1 ? DepthwiseTile<3, 1> : DepthwiseTile<3, 2>;
+  return p.stride == 1 ? DepthwiseTile<5, 1> : DepthwiseTile<5, 2>;
+}
+
+// The bias of a block: where it lies, or where it is null or ends inside of the block a copy with zeros behind.
+HWY_INLINE const float* BiasOf(const Plan& p, const float* bias, int64_t b, float* copy) {
+  const int64_t count = bias != nullptr ? std::min(p.block, p.expanded - b * p.block) : 0;
+  if (count == p.block) return bias + b * p.block;
+  std::copy_n(bias + b * p.block, count, copy);
+  std::fill(copy + count, copy + p.block, 0.0f);
+  return copy;
+}
+
+// The taps of a 1x1 layer: channels in blocks that lie `block_step` apart, `step` apart in them; weights `width` apart.
+HWY_INLINE void ListTaps(int64_t count, int64_t block, int64_t block_step, int64_t step, int64_t width, Tap* taps) {
+  for (int64_t first = 0, at = 0; first < count; first += block, at += block_step) {
+    for (int64_t i = first; i < std::min(first + block, count); ++i) taps[i] = {at + (i - first) * step, i * width};
+  }
+}
+
+HWY_INLINE Limits LimitsOf(const SplitEpilogue& epilogue) {
+  const conv_tile::Finish finish(epilogue, nullptr);
+  return {finish.clamp, finish.low, finish.high};
+}
+
+// Weights that come next, fetched meanwhile: some of them with every tile.
+struct Ahead {
+  const float* at = nullptr;
+  int64_t floats = 0;
+};
+
+HWY_INLINE void Fetch(const Ahead& ahead, int64_t tiles, conv_tile::Work& work) {
+  work.ahead = ahead.at;
+  work.ahead_step = tiles > 0 ? (ahead.floats + tiles * work.tap_count - 1) / (tiles * work.tap_count) : 0;
+}
+
+// One call.
+struct Call {
+  const Plan& p;
+  const Cut& cut;
+  const InvertedResidualArrays& io;
+  const SplitEpilogue &between, &after, &last, &squeeze, &gate;
+  RowFunction depthwise;
+
+  const float* ProjectWeight(int64_t o, int64_t chain) const {
+    return io.packed + p.project_at + (o * p.expanded + p.chain_begin(chain) * p.lanes_of_results(o)) * p.block;
+  }
+};
+
+// Scratch memory of one thread. Taps are listed for whole blocks and for the last one, which may be narrower.
+struct Own {
+  float *rows, *middle, *sums, *squeezed;
+  Tap *expand_taps, *project_taps;
+
+  static int64_t Floats(const Plan& p, const Cut& cut) { return Own(p, cut, nullptr).end_; }
+  Own(const Plan& p, const Cut& cut, float* scratch) {
+    int64_t at = 0;
+    const auto take = [&](int64_t floats) {
+      const int64_t begin = at;
+      at += round_up(floats, 16);
+      return scratch + begin;
+    };
+    constexpr int64_t kTap = sizeof(Tap) / sizeof(float);
+    const int64_t pixels = cut.rows * p.out_width;
+    rows_floats = cut.row_blocks * cut.ring * p.columns * p.block;
+    rows = take(rows_floats);
+    middle = take(p.squeezed > 0 ? 0 : cut.blocks * cut.middle_step);
+    sums = take((std::max(pixels, slots_pixels(p, cut)) + p.lanes) * p.block);
+    expand_taps = reinterpret_cast<Tap*>(take(2 * p.channels * kTap));
+    project_taps = reinterpret_cast<Tap*>(take(2 * p.chain_channels() * kTap));
+    squeezed = take(p.squeezed_lanes);
+    end_ = round_up(at, kOwnFloats);
+  }
+  int64_t rows_floats;
+
+ private:
+  static int64_t slots_pixels(const Plan& p, const Cut& cut) { return cut.slots > 1 ? p.out_map : 0; }
+  int64_t end_;
+};
+
+// Result rows [begin, end) of the depthwise layer of one block: to[pixel][channel]. Rows up to `expanded` of its ring are there.
+HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t begin, int64_t end, int64_t expanded, float* rows,
+                         const Tap* taps, const Ahead& ahead, float* to) {
+  const Plan& p = k.p;
+  const int64_t row_floats = p.columns * p.block, row_taps = p.kernel * p.block, width = p.lanes_of_block(b);
+  const int64_t row_tiles = (p.width + tile::kPixels - 1) / tile::kPixels;
+  const Limits limits = LimitsOf(k.between), after_limits = LimitsOf(k.after);
+  HWY_ALIGN float copies[2][2 * HWY_LANES(float)];
+  const float* const depthwise_bias = BiasOf(p, k.io.depthwise_bias, b, copies[1]);
+  conv_tile::Work work;
+  work.channels = 1;
+  work.taps = taps;
+  work.tap_count = p.channels;
+  work.weight = k.io.packed + b * p.block * p.channels;
+  work.sums_stride = p.block;
+  const float* const bias = BiasOf(p, k.io.expand_bias, b, copies[0]);
+  Fetch(ahead, (p.rows_read(end) - expanded) * row_tiles, work);
+  const float* const weight = k.io.packed + p.depthwise_at + b * p.kernel * row_taps;
+  for (int64_t oh = begin; oh < end; oh += k.cut.band) {
+    const int64_t next = std::min(oh + k.cut.band, end);
+    for (const int64_t needed = p.rows_read(next); expanded < needed; ++expanded) {
+      float* const row = rows + expanded % k.cut.ring * row_floats + p.pad_left * p.block;
+      for (int64_t j = 0; j < row_tiles; ++j) {
+        const int64_t at = p.width * j / row_tiles, until = p.width * (j + 1) / row_tiles;
+        work.source = input + expanded * p.width + at;
+        work.sums = row + at * p.block;
+        RunBlock<false>(work, bias, limits, until - at, 2 * width / p.lanes);
+        if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
+      }
+      k.between.finish(row, p.width * p.block);
+    }
+    for (int64_t r = oh; r < next; ++r) {
+      KernelRows kernel_rows;
+      kernel_rows.count = 0;
+      for (int64_t i = 0; i < p.kernel; ++i) {
+        const int64_t at = r * p.stride - p.pad_top + i;
+        if (at < 0 || at >= p.height) continue;
+        kernel_rows.source[kernel_rows.count] = rows + at % k.cut.ring * row_floats;
+        kernel_rows.weight[kernel_rows.count++] = weight + i * row_taps;
+      }
+      for (int64_t lane = 0; lane < width; lane += p.lanes) {
+        k.depthwise(kernel_rows, lane, depthwise_bias, after_limits, p.out_width, p.block,
+                    to + (r - begin) * p.out_width * p.block);
+      }
+    }
+    k.after.finish(to + (oh - begin) * p.out_width * p.block, (next - oh) * p.out_width * p.block);
+  }
+}
+
+// What one chain adds to sums[pixel][lane] of one block of results; middle: of the chain's first block.
+HWY_ATTR void AddChain(const Call& k, const float* middle, int64_t pixels, int64_t chain, int64_t o, bool add, const Tap* taps,
+                       const Ahead& ahead, float* sums) {
+  const Plan& p = k.p;
+  const int64_t width = p.lanes_of_results(o), first = p.chain_begin(chain) * p.block;
+  const int64_t tiles = (pixels + tile::kPixels - 1) / tile::kPixels;
+  conv_tile::Work work;
+  work.channels = 1;
+  work.pixel_step = p.block;
+  work.sums_stride = p.block;
+  work.taps = taps;
+  work.tap_count = std::min(p.chain_begin(chain + 1) * p.block, p.expanded) - first;
+  work.weight = k.ProjectWeight(o, chain);
+  work.add = add;
+  Fetch(ahead, tiles, work);
+  const Limits none{false, 0, 0};
+  for (int64_t j = 0; j < tiles; ++j) {
+    const int64_t at = pixels * j / tiles, to = pixels * (j + 1) / tiles;
+    work.source = middle + at * p.block;
+    work.sums = sums + at * p.block;
+    RunBlock<true>(work, nullptr, none, to - at, 2 * width / p.lanes);
+    if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
+  }
+}
+
+// Sums of `pixels` pixels from `begin` on of one block of results are complete.
+HWY_ATTR void FinishResults(const Call& k, const float* sums, int64_t sample, int64_t o, int64_t begin, int64_t pixels) {
+  const Plan& p = k.p;
+  conv_tile::Finish finish(k.last, k.io.output);
+  finish.bias = k.io.project_bias != nullptr ? k.io.project_bias + o * p.block : nullptr;
+  const int64_t count = std::min(p.block, p.results - o * p.block);
+  float* const to = k.io.output + (sample * p.results + o * p.block) * p.out_map + begin;
+  tile::StoreChannels<2>(sums, pixels, count, finish, to, p.out_map);
+  k.last.finish(to, pixels, count, p.out_map);
+}
+
+// Blocks of chains, and rows of results.
+struct Part {
+  int64_t sample, chain_begin, chain_end, row_begin, row_end;
+};
+
+// The depthwise results of rows [row, next) of a part's blocks; middle: those of its first block. Rows up to `expanded` are there.
+HWY_ATTR void ExpandPart(const Call& k, const Part& part, int64_t row, int64_t next, int64_t expanded, float* middle,
+                         const Own& own) {
+  const Plan& p = k.p;
+  const int64_t first = p.chain_begin(part.chain_begin), end = p.chain_begin(part.chain_end);
+  for (int64_t b = first; b < end; ++b) {
+    Ahead ahead;
+    if (!p.by_rows) {
+      ahead = b + 1 < end ? Ahead{k.io.packed + (b + 1) * p.block * p.channels, p.lanes_of_block(b + 1) * p.channels}
+                          : Ahead{k.ProjectWeight(0, part.chain_begin), p.chain_channels() * p.lanes_of_results(0)};
+    }
+    ExpandRows(k, k.io.input + part.sample * p.channels * p.map, b, row, next, expanded,
+               own.rows + (p.by_rows ? b : 0) * k.cut.ring * p.columns * p.block,
+               own.expand_taps + (b + 1 == p.blocks ? p.channels : 0), ahead, middle + (b - first) * k.cut.middle_step);
+  }
+}
+
+// What a part's chains add to rows [row, next) of the results. slot_sums [block of results][pixel][lane]: where sums wait for other
+// parts; null: they are all.
+HWY_ATTR void ProjectPart(const Call& k, const Part& part, int64_t row, int64_t next, const float* middle, float* slot_sums,
+                          const Own& own) {
+  const Plan& p = k.p;
+  const int64_t pixels = (next - row) * p.out_width, first = p.chain_begin(part.chain_begin);
+  for (int64_t o = 0; o < p.result_blocks; ++o) {
+    float* const to = slot_sums != nullptr ? slot_sums + (o * p.out_map + row * p.out_width) * p.block : own.sums;
+    for (int64_t chain = part.chain_begin; chain < part.chain_end; ++chain) {
+      const bool last = chain + 1 == part.chain_end;
+      Ahead ahead;
+      if (!p.by_rows && (!last || o + 1 < p.result_blocks)) {
+        ahead = {last ? k.ProjectWeight(o + 1, part.chain_begin) : k.ProjectWeight(o, chain + 1),
+                 p.chain_channels() * p.lanes_of_results(last ? o + 1 : o)};
+      }
+      AddChain(k, middle + (p.chain_begin(chain) - first) * k.cut.middle_step, pixels, chain, o, chain > part.chain_begin,
+               own.project_taps + (o + 1 == p.result_blocks ? p.chain_channels() : 0), ahead, to);
+    }
+    if (slot_sums == nullptr) FinishResults(k, own.sums, part.sample, o, row * p.out_width, pixels);
+  }
+}
+
+// The first row of the input that a part reads; its rows and taps are made ready.
+HWY_ATTR int64_t BeginPart(const Call& k, const Part& part, const Own& own) {
+  const Plan& p = k.p;
+  std::fill_n(own.rows, own.rows_floats, 0.0f);
+  for (int64_t last = 0; last < 2; ++last) {
+    ListTaps(p.channels, p.channels, 0, p.map, last ? p.lanes_of_block(p.blocks - 1) : p.block,
+             own.expand_taps + last * p.channels);
+    ListTaps(p.chain_channels(), p.block, k.cut.middle_step, 1, last ? p.lanes_of_results(p.result_blocks - 1) : p.block,
+             own.project_taps + last * p.chain_channels());
+  }
+  return std::clamp<int64_t>(part.row_begin * p.stride - p.pad_top, 0, p.height);
+}
+
+HWY_ATTR void RunPart(const Call& k, const Part& part, float* slot_sums, const Own& own) {
+  int64_t expanded = BeginPart(k, part, own);
+  for (int64_t row = part.row_begin; row < part.row_end; row += k.cut.rows) {
+    const int64_t next = std::min(row + k.cut.rows, part.row_end);
+    ExpandPart(k, part, row, next, expanded, own.middle, own);
+    expanded = std::max(expanded, k.p.rows_read(next));
+    ProjectPart(k, part, row, next, own.middle, slot_sums, own);
+  }
+}
+
+// sums[block][row][lane] of the depthwise results of a part, middle being the sample's.
+HWY_ATTR void SumRows(const Plan& p, const Part& part, const float* middle, float* sums) {
+  const Full d;
+  for (int64_t b = p.chain_begin(part.chain_begin); b < p.chain_begin(part.chain_end); ++b) {
+    for (int64_t row = part.row_begin; row < part.row_end; ++row) {
+      for (int64_t lane = 0; lane < p.block; lane += p.lanes) {
+        const float* const from = middle + (b * p.out_map + row * p.out_width) * p.block + lane;
+        Floats even = hn::Zero(d), odd = even;
+        int64_t i = 0;
+        for (; i + 2 <= p.out_width; i += 2) {
+          even = hn::Add(even, hn::LoadU(d, from + i * p.block));
+          odd = hn::Add(odd, hn::LoadU(d, from + (i + 1) * p.block));
+        }
+        if (i < p.out_width) even = hn::Add(even, hn::LoadU(d, from + i * p.block));
+        hn::StoreU(hn::Add(even, odd), d, sums + (b * p.out_height + row) * p.block + lane);
+      }
+    }
+  }
+}
+
+// share[s] = what a chain's means add to the squeezed values.
+HWY_ATTR void SqueezeChain(const Call& k, int64_t chain, const float* sums, float* share) {
+  const Full d;
+  const Plan& p = k.p;
+  const int64_t first = p.chain_begin(chain) * p.block, end = std::min(p.chain_begin(chain + 1) * p.block, p.expanded);
+  std::fill_n(share, p.squeezed_lanes, 0.0f);
+  for (int64_t e = first; e < end; ++e) {
+    double sum = 0;
+    for (int64_t row = 0; row < p.out_height; ++row) sum += sums[(e / p.block * p.out_height + row) * p.block + e % p.block];
+    const Floats mean = hn::Set(d, static_cast<float>(sum / static_cast<double>(p.out_map)));
+    const float* const weight = k.io.packed + p.squeeze_at + e * p.squeezed_lanes;
+    for (int64_t s = 0; s < p.squeezed_lanes; s += p.lanes) {
+      hn::StoreU(hn::MulAdd(hn::LoadU(d, weight + s), mean, hn::LoadU(d, share + s)), d, share + s);
+    }
+  }
+}
+
+// A part's depthwise results times their gates, where they lie.
+HWY_ATTR void ExcitePart(const Call& k, const Part& part, const float* shares, float* middle, const Own& own) {
+  const Full d;
+  const Plan& p = k.p;
+  std::fill_n(own.squeezed, p.squeezed_lanes, 0.0f);
+  if (k.io.squeeze_bias != nullptr) std::copy_n(k.io.squeeze_bias, p.squeezed, own.squeezed);
+  for (int64_t chain = 0; chain < p.chains; ++chain) {
+    for (int64_t s = 0; s < p.squeezed_lanes; s += p.lanes) {
+      hn::StoreU(hn::Add(hn::LoadU(d, own.squeezed + s), hn::LoadU(d, shares + chain * p.squeezed_lanes + s)), d, own.squeezed + s);
+    }
+  }
+  k.squeeze.apply(own.squeezed, p.squeezed, 0);
+  HWY_ALIGN float copy[2 * HWY_LANES(float)], gates[2 * HWY_LANES(float)];
+  for (int64_t b = p.chain_begin(part.chain_begin); b < p.chain_begin(part.chain_end); ++b) {
+    const float* const bias = BiasOf(p, k.io.excite_bias, b, copy);
+    for (int64_t lane = 0; lane < p.block; lane += p.lanes) {
+      const float* const weight = k.io.packed + p.excite_at + b * p.squeezed * p.block + lane;
+      Floats even = hn::LoadU(d, bias + lane), odd = hn::Zero(d), third = odd, fourth = odd;
+      int64_t s = 0;
+      for (; s + 4 <= p.squeezed; s += 4) {
+        even = hn::MulAdd(hn::LoadU(d, weight + s * p.block), hn::Set(d, own.squeezed[s]), even);
+        odd = hn::MulAdd(hn::LoadU(d, weight + (s + 1) * p.block), hn::Set(d, own.squeezed[s + 1]), odd);
+        third = hn::MulAdd(hn::LoadU(d, weight + (s + 2) * p.block), hn::Set(d, own.squeezed[s + 2]), third);
+        fourth = hn::MulAdd(hn::LoadU(d, weight + (s + 3) * p.block), hn::Set(d, own.squeezed[s + 3]), fourth);
+      }
+      for (; s < p.squeezed; ++s) even = hn::MulAdd(hn::LoadU(d, weight + s * p.block), hn::Set(d, own.squeezed[s]), even);
+      hn::StoreU(hn::Add(hn::Add(even, odd), hn::Add(third, fourth)), d, gates + lane);
+    }
+    k.gate.apply(gates, p.block, 0);
+    float* const from = middle + (b * p.out_map + part.row_begin * p.out_width) * p.block;
+    const int64_t pixels = (part.row_end - part.row_begin) * p.out_width;
+    for (int64_t lane = 0; lane < p.lanes_of_block(b); lane += p.lanes) {
+      const Floats gate = hn::LoadU(d, gates + lane);
+      for (int64_t i = 0; i < pixels; ++i) {
+        float* const at = from + i * p.block + lane;
+        hn::StoreU(hn::Mul(hn::LoadU(d, at), gate), d, at);
+      }
+    }
+  }
+}
+
+// to[i] = (slots of the first half added up) + (those of the second).
+HWY_ATTR void AddSlots(const float* from, int64_t slots, int64_t step, int64_t count, float* to) {
+  const Full d;
+  for (int64_t i = 0; i < count; i += tile::Lanes()) {
+    Floats half[2];
+    for (int64_t h = 0; h < 2; ++h) {
+      half[h] = hn::LoadU(d, from + h * slots / 2 * step + i);
+      for (int64_t s = h * slots / 2 + 1; s < (h + 1) * slots / 2; ++s)
+        half[h] = hn::Add(half[h], hn::LoadU(d, from + s * step + i));
+    }
+    hn::StoreU(hn::Add(half[0], half[1]), d, to + i);
+  }
+}
+
+HWY_ATTR void InvertedResidual(const InvertedResidualShape& s, const InvertedResidualArrays& io,
+                               const InvertedResidualEpilogues& epilogues, Workspace& workspace) {
+  const Plan p(s, tile::Lanes());
+  const int64_t batch = s.expand.batch;
+  const int threads = num_threads();
+  const Cut cut(p, batch, threads);
+  const SplitEpilogue between(epilogues.expand), after(epilogues.depthwise), last(epilogues.project), squeeze(epilogues.squeeze),
+      gate(epilogues.gate);
+  const Call k{p, cut, io, between, after, last, squeeze, gate, RowFunctionOf(p)};
+  const int64_t own_floats = Own::Floats(p, cut);
+  const int64_t slot_floats = p.result_blocks * p.out_map * p.block, parts = cut.slots * cut.row_parts;
+  float* const scratch = workspace.take<float>(threads * own_floats);
+  float* const slots = cut.slots > 1 ? workspace.take<float>(batch * cut.slots * slot_floats) : nullptr;
+  const auto part_of = [&](int64_t task) {
+    const int64_t slot = task % parts / cut.row_parts, i = task % cut.row_parts;
+    return Part{task / parts, p.chains * slot / cut.slots, p.chains * (slot + 1) / cut.slots, p.out_height * i / cut.row_parts,
+                p.out_height * (i + 1) / cut.row_parts};
+  };
+  const auto slot_of = [&](int64_t task) { return slots != nullptr ? slots + task / cut.row_parts * slot_floats : nullptr; };
+  if (p.squeezed == 0) {
+    parallel_for(batch * parts, [&](int64_t task, int thread) HWY_ATTR {
+      RunPart(k, part_of(task), slot_of(task), Own(p, cut, scratch + thread * own_floats));
+    });
+  } else {
+    float* const middle = workspace.take<float>(batch * p.middle_floats());
+    float* const sums = workspace.take<float>(batch * p.squeeze_floats());
+    const auto squeeze_chain = [&](int64_t sample, int64_t chain) HWY_ATTR {
+      float* const of_sample = sums + sample * p.squeeze_floats();
+      SqueezeChain(k, chain, of_sample, of_sample + p.row_sums() + chain * p.squeezed_lanes);
+    };
+    parallel_for(batch * parts, [&](int64_t task, int thread) HWY_ATTR {
+      const Part part = part_of(task);
+      const Own own(p, cut, scratch + thread * own_floats);
+      float* const of_sample = middle + part.sample * p.middle_floats();
+      ExpandPart(k, part, part.row_begin, part.row_end, BeginPart(k, part, own),
+                 of_sample + (p.chain_begin(part.chain_begin) * p.out_map + part.row_begin * p.out_width) * p.block, own);
+      SumRows(p, part, of_sample, sums + part.sample * p.squeeze_floats());
+      if (cut.row_parts > 1) return;  // other tasks have the other rows
+      for (int64_t chain = part.chain_begin; chain < part.chain_end; ++chain) squeeze_chain(part.sample, chain);
+    });
+    if (cut.row_parts > 1)
+      parallel_for(batch * p.chains, [&](int64_t task) HWY_ATTR { squeeze_chain(task / p.chains, task % p.chains); });
+    parallel_for(batch * parts, [&](int64_t task, int thread) HWY_ATTR {
+      const Part part = part_of(task);
+      const Own own(p, cut, scratch + thread * own_floats);
+      float* const of_sample = middle + part.sample * p.middle_floats();
+      BeginPart(k, part, own);
+      ExcitePart(k, part, sums + part.sample * p.squeeze_floats() + p.row_sums(), of_sample, own);
+      ProjectPart(k, part, part.row_begin, part.row_end,
+                  of_sample + (p.chain_begin(part.chain_begin) * p.out_map + part.row_begin * p.out_width) * p.block, slot_of(task),
+                  own);
+    });
+  }
+  if (slots == nullptr) return;
+  const int64_t steps = (p.out_map + p.lanes - 1) / p.lanes, pieces = std::min<int64_t>(threads, steps);
+  parallel_for(batch * pieces, [&](int64_t task, int thread) HWY_ATTR {
+    const int64_t sample = task / pieces, piece = task % pieces;
+    const int64_t begin = steps * piece / pieces * p.lanes,
+                  pixels = std::min(steps * (piece + 1) / pieces * p.lanes, p.out_map) - begin;
+    float* const sums = Own(p, cut, scratch + thread * own_floats).sums;
+    for (int64_t o = 0; o < p.result_blocks; ++o) {
+      AddSlots(slots + sample * cut.slots * slot_floats + (o * p.out_map + begin) * p.block, cut.slots, slot_floats,
+               pixels * p.block, sums);
+      FinishResults(k, sums, sample, o, begin, pixels);
+    }
+  });
+}
+
+HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* weights, float* packed) {
+  const Plan p(s, tile::Lanes());
+  std::fill_n(packed, p.packed, 0.0f);
+  const int64_t taps = p.kernel * p.kernel;
+  for (int64_t e = 0; e < p.expanded; ++e, weights += p.channels + taps + p.results + 2 * p.squeezed) {
+    const int64_t b = e / p.block, lane = e % p.block, width = p.lanes_of_block(b);
+    for (int64_t c = 0; c < p.channels; ++c) packed[b * p.block * p.channels + c * width + lane] = weights[c];
+    for (int64_t t = 0; t < taps; ++t) packed[p.depthwise_at + (b * taps + t) * p.block + lane] = weights[p.channels + t];
+    for (int64_t o = 0; o < p.results; ++o) {
+      packed[p.project_at + o / p.block * p.block * p.expanded + e * p.lanes_of_results(o / p.block) + o % p.block] =
+          weights[p.channels + taps + o];
+    }
+    const float* const squeeze = weights + p.channels + taps + p.results;
+    for (int64_t i = 0; i < p.squeezed; ++i) {
+      packed[p.squeeze_at + e * p.squeezed_lanes + i] = squeeze[i];
+      packed[p.excite_at + (b * p.squeezed + i) * p.block + lane] = squeeze[p.squeezed + i];
+    }
+  }
+}
+
+int64_t InvertedResidualPackedFloats(const InvertedResidualShape& s) { return Plan(s, tile::Lanes()).packed; }
+
+size_t InvertedResidualWorkspace(const InvertedResidualShape& s, int threads) {
+  const Plan p(s, tile::Lanes());
+  const Cut cut(p, s.expand.batch, threads);
+  const int64_t slots = cut.slots > 1 ? s.expand.batch * cut.slots * p.result_blocks * p.out_map * p.block : 0;
+  const int64_t middle = p.squeezed > 0 ? s.expand.batch * p.middle_floats() : 0;
+  const int64_t sums = p.squeezed > 0 ? s.expand.batch * p.squeeze_floats() : 0;
+  size_t bytes = 0;
+  for (const int64_t floats : {threads * Own::Floats(p, cut), slots, middle, sums}) {
+    bytes += padded_bytes(static_cast<size_t>(floats) * sizeof(float));
+  }
+  return bytes;
+}
+
+// With the 16 registers of AVX2 maps of 7x7 lose 6 %. Nobody has measured it elsewhere. What a thread works on stays in L2.
+bool InvertedResidualWins(const InvertedResidualShape& s) {
+  constexpr int64_t kMostOwn = 256 << 10;
+  const Plan p(s, tile::Lanes());
+  if (Own::Floats(p, Cut(p, 1, 2)) > kMostOwn) return false;
+  if (p.squeezed > 0 && p.out_map * p.expanded > 2 * inverted_residual_parts::kMostMiddle) return false;
+  if (p.expanded < 2 * std::max(p.channels, p.results)) return false;  // ShuffleNet's, whose 58 channels are not expanded: 8 %
+  return HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && p.out_map >= 100);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(InvertedResidual);
+HWY_EXPORT(InvertedResidualPack);
+HWY_EXPORT(InvertedResidualPackedFloats);
+HWY_EXPORT(InvertedResidualWorkspace);
+HWY_EXPORT(InvertedResidualWins);
+
+const char* refuse_inverted_residual(const InvertedResidualShape& s) {
+  const ConvShape& d = s.depthwise;
+  const auto is_pointwise = [](const ConvShape& c) {
+    const auto plain = [](const shape::Axis& axis) { return axis.stride == 1 && axis.pad_begin == 0; };
+    return c.groups == 1 && c.taps() == 1 && c.input == c.output && std::all_of(c.axes.begin(), c.axes.end(), plain);
+  };
+  if (!is_pointwise(s.expand) || !is_pointwise(s.project)) return "needs 1x1 layers of stride 1 around the depthwise layer";
+  if (d.in_channels_per_group() != 1 || d.out_channels != d.in_channels) return "needs one input and one result channel per group";
+  if (s.expand.output != d.input || d.output != s.project.input || s.expand.out_channels != d.in_channels ||
+      s.project.in_channels != d.out_channels)
+    return "needs layers that fit";
+  const shape::Axis &h = d.axes[1], &w = d.axes[2];
+  if (d.input[0] != 1 || d.output[0] != 1 || d.axes[0].kernel_size != 1) return "needs planes";
+  if ((w.kernel_size != 3 && w.kernel_size != 5) || h.kernel_size != w.kernel_size) return "needs kernels of 3x3 or 5x5";
+  if ((w.stride != 1 && w.stride != 2) || h.stride != w.stride || w.dilation != 1 || h.dilation != 1)
+    return "needs a stride of 1 or 2 and no dilation";
+  if (h.pad_begin < 0 || w.pad_begin < 0 || h.pad_begin >= h.kernel_size || w.pad_begin >= w.kernel_size)
+    return "needs a padding less than the kernel";
+  if (s.expand.batch == 0 || s.expand.in_channels == 0 || d.in_channels == 0 || s.project.out_channels == 0 ||
+      d.output_positions() == 0)
+    return "nothing to compute";
+  if (d.output[2] < inverted_residual_parts::kColumns) return "the rows are too short";
+  return nullptr;
+}
+
+bool prefers_inverted_residual(const InvertedResidualShape& s) {
+  return refuse_inverted_residual(s) == nullptr && HWY_DYNAMIC_DISPATCH(InvertedResidualWins)(s);
+}
+
+int64_t inverted_residual_packed_floats(const InvertedResidualShape& s) {
+  return HWY_DYNAMIC_DISPATCH(InvertedResidualPackedFloats)(s);
+}
+
+void inverted_residual_pack(const InvertedResidualShape& s, const float* weights, float* packed) noexcept {
+  HWY_DYNAMIC_DISPATCH(InvertedResidualPack)(s, weights, packed);
+}
+
+size_t inverted_residual_workspace_bytes(const InvertedResidualShape& s, int threads) {
+  return HWY_DYNAMIC_DISPATCH(InvertedResidualWorkspace)(s, threads);
+}
+
+void inverted_residual(const InvertedResidualShape& s, const InvertedResidualArrays& arrays,
+                       const InvertedResidualEpilogues& epilogues, Workspace& workspace) noexcept {
+  HWY_DYNAMIC_DISPATCH(InvertedResidual)(s, arrays, epilogues, workspace);
+}
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE
