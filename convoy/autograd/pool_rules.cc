@@ -16,6 +16,7 @@ std::pair<Variable, Tensor> record_max_pool(int rank, const Variable& input, Max
 }  // namespace
 
 Variable max_pool(int rank, const Variable& input, const MaxPoolOptions& options) {
+  if (!grad_enabled() || !input.requires_grad()) return ops::max_pool(rank, input.data(), options, false).output;
   return max_pool_with_indices(rank, input, options).first;
 }
 

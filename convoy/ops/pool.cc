@@ -231,15 +231,21 @@ PoolShape check_avg_pool(int rank, const Shape& input, DType dtype, const AvgPoo
 
 }  // namespace
 
-MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& options) {
+MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& options, bool return_indices) {
   pool_checks::check_rank(rank);
   const PoolShape s = check_max_pool(rank, input.shape(), input.dtype(), options);
   const Shape output = pool_checks::output_shape(input.shape(), rank, s.output);
+  if (!return_indices && input.dtype() == DType::kFloat32 && kernels::max_pool_values_fits(s)) {
+    MaxPoolResult values{Tensor::empty(output, DType::kFloat32), {}};
+    kernels::max_pool_values(s, input.data<float>(), values.output.data<float>());
+    return values;
+  }
   MaxPoolResult result{Tensor::empty(output, input.dtype()), Tensor::empty(output, DType::kInt64)};
   with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
     kernels::max_pool<T>(s, input.data<T>(), result.output.data<T>(), result.indices.data<int64_t>());
   });
+  if (!return_indices) result.indices = Tensor();
   return result;
 }
 

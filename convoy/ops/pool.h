@@ -32,7 +32,7 @@ struct AvgPoolOptions {
 /// One size per axis, or one number for all; nullopt keeps the input's size (PyTorch's None).
 using AdaptiveSize = std::vector<std::optional<int64_t>>;
 
-/// Pooled values and where they came from: flat positions in the unpadded plane (D x H x W), int64.
+/// Pooled values and where they came from: flat positions in the unpadded plane (D x H x W), int64; undefined if nobody asked.
 struct MaxPoolResult {
   Tensor output, indices;
 };
@@ -42,8 +42,8 @@ namespace ops {
 /// Shapes: input (N, C, *) or (C, *), rank = number of spatial axes; output and indices (N, C, *) or (C, *).
 /// The padding counts as -inf; the first of equal values wins; NaN wins always, the last one's index is kept.
 /// Errors: PyTorch 1.13's checks and words; sizes beyond 32 bits, which PyTorch refuses, work. Source:
-/// torch.nn.functional.max_pool2d.
-MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& options);
+/// torch.nn.functional.max_pool2d. Without indices, which cost more than the values, the same values.
+MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& options, bool return_indices = true);
 /// Adds each grad_output to the input position that `indices` names. Errors: shapes that differ, an index outside the plane.
 Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indices, const Shape& input_shape);
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "convoy/core/error.h"
+#include "convoy/core/random.h"
 #include "tests/refusal.h"
 
 namespace convoy {
@@ -69,6 +70,33 @@ TEST(MaxPool, NanAndInfinity) {
   EXPECT_EQ(r.output.at(1), 2);
   const auto low = ops::max_pool(1, Tensor::full({1, 1, 4}, -INFINITY), {.kernel_size = 2});
   EXPECT_EQ(low.indices.to_vector<int64_t>(), (Ints{0, 2}));
+}
+
+// Whoever wants no indices gets the same values: in every rank and type, for kernels that the values' own code takes and for larger
+// ones.
+TEST(MaxPool, ValuesAloneAreTheSame) {
+  Generator generator(3);
+  const Shape sizes{3, 2, 9, 11, 700};
+  for (int rank = 1; rank <= 3; ++rank) {
+    Shape shape(sizes.begin(), sizes.begin() + 2);
+    shape.insert(shape.end(), sizes.end() - rank, sizes.end());
+    Tensor x = randn(shape, DType::kFloat32, &generator);
+    x.data<float>()[5] = kNan;
+    for (const MaxPoolOptions& options :
+         std::vector<MaxPoolOptions>{{.kernel_size = 3, .stride = 2, .padding = 1},
+                                     {.kernel_size = 9, .stride = 1, .padding = 4},
+                                     {.kernel_size = 2, .stride = 3, .dilation = 4, .ceil_mode = true}}) {
+      for (const DType dtype : {DType::kFloat32, DType::kFloat64}) {
+        const MaxPoolResult both = ops::max_pool(rank, x.to(dtype), options),
+                            values = ops::max_pool(rank, x.to(dtype), options, false);
+        EXPECT_TRUE(identical(values.output, both.output)) << rank;
+        EXPECT_FALSE(values.indices.defined());
+      }
+    }
+  }
+  const Tensor line = randn({1, 1, 1400}, DType::kFloat32, &generator);
+  const MaxPoolOptions longer{.kernel_size = 600, .stride = 7};
+  EXPECT_TRUE(identical(ops::max_pool(1, line, longer, false).output, ops::max_pool(1, line, longer).output));
 }
 
 // Dilation can step over a small input: PyTorch gives -inf and the tap behind it, which the backward then refuses.
