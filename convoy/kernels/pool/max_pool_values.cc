@@ -40,29 +40,57 @@ HWY_INLINE void Columns(const float* from, int64_t rows, int64_t step, bool firs
   largest(i, [d, rest](const float* at) HWY_ATTR { return LoadMasked(rest, d, at); });
 }
 
-// output[o] = the largest of kernel_size columns from o * stride on, `dilation` apart. Columns may be read a vector's pair beyond.
-HWY_INLINE void Along(const float* columns, const shape::Axis& axis, float* output, int64_t count) {
+// columns[i] = the largest of `taps` columns from i on, `dilation` apart, for a power of two: each turn takes two windows together.
+// `count` columns are there; the last ones, where windows end behind them, become anything.
+HWY_INLINE void Double(float* columns, int64_t taps, int64_t dilation, int64_t count) {
+  const hn::ScalableTag<float> d;
+  const auto n = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t width = 1; width < taps; width *= 2) {
+    const float* other = columns + width * dilation;
+    for (int64_t i = 0; i < count - (2 * width - 1) * dilation; i += n)
+      hn::StoreU(Larger(hn::LoadU(d, columns + i), hn::LoadU(d, other + i)), d, columns + i);
+  }
+}
+
+// Windows of so many columns are put together from two of a power of two, which may overlap.
+constexpr int64_t kManyTaps = 6;
+
+// output[o] = the largest of kernel_size columns from o * stride on, `dilation` apart. Columns may be read and, with many taps,
+// written a vector's pair beyond.
+HWY_INLINE void Along(float* columns, const shape::Axis& axis, float* output, int64_t count) {
   const hn::ScalableTag<float> d;
   const hn::RebindToSigned<decltype(d)> di;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
+  int64_t taps = axis.kernel_size, step = axis.dilation;
+  if (taps >= kManyTaps) {
+    int64_t half = 1;
+    while (2 * half <= taps) half *= 2;
+    Double(columns, half, step, (count - 1) * axis.stride + (taps - 1) * step + 1);
+    step *= taps - half;
+    taps = taps > half ? 2 : 1;
+  }
   for (int64_t o = 0; o < count; o += n) {
     const float* from = columns + o * axis.stride;
     auto best = hn::Set(d, kLowest);
     if (axis.stride == 1) {
-      for (int64_t k = 0; k < axis.kernel_size; ++k) best = Larger(best, hn::LoadU(d, from + k * axis.dilation));
-    } else if (axis.stride == 2 && axis.dilation == 1) {
-      for (int64_t k = 0; k < axis.kernel_size; k += 2) {
+      for (int64_t k = 0; k < taps; ++k) best = Larger(best, hn::LoadU(d, from + k * step));
+    } else if (axis.stride == 2 && step == 1) {
+      for (int64_t k = 0; k < taps; k += 2) {
         hn::Vec<decltype(d)> even, odd;
         hn::LoadInterleaved2(d, from + k, even, odd);
         best = Larger(best, even);
-        if (k + 1 < axis.kernel_size) best = Larger(best, odd);
+        if (k + 1 < taps) best = Larger(best, odd);
+      }
+    } else if (axis.stride == 2) {
+      for (int64_t k = 0; k < taps; ++k) {
+        hn::Vec<decltype(d)> even, odd;
+        hn::LoadInterleaved2(d, from + k * step, even, odd);
+        best = Larger(best, even);
       }
     } else {  // lanes too many repeat the last output
       const auto lane = hn::Min(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(std::min(n, count - o) - 1)));
       const auto starts = hn::Mul(lane, hn::Set(di, static_cast<int32_t>(axis.stride)));
-      for (int64_t k = 0; k < axis.kernel_size; ++k) {
-        best = Larger(best, hn::GatherIndex(d, from + k * axis.dilation, starts));
-      }
+      for (int64_t k = 0; k < taps; ++k) best = Larger(best, hn::GatherIndex(d, from + k * step, starts));
     }
     if (o + n <= count) {
       hn::StoreU(best, d, output + o);
