@@ -124,6 +124,14 @@ HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace {
+#if HWY_TARGET == HWY_SCALAR  // one layer after the other is as fast there, and smaller
+bool InvertedResidualRuns() { return false; }
+bool InvertedResidualWins(const InvertedResidualShape&) { return false; }
+int64_t InvertedResidualPackedFloats(const InvertedResidualShape&) { return 0; }
+size_t InvertedResidualWorkspace(const InvertedResidualShape&, int) { return 0; }
+void InvertedResidualPack(const InvertedResidualShape&, const float*, float*) {}
+void InvertedResidual(const InvertedResidualShape&, const InvertedResidualArrays&, const InvertedResidualEpilogues&, Workspace&) {}
+#else
 namespace hn = hwy::HWY_NAMESPACE;
 using conv_tile::Tap;
 using inverted_residual_parts::Cut;
@@ -204,7 +212,7 @@ HWY_NOINLINE void DepthwiseTile(const KernelRows& rows, int64_t lane, const floa
   }
 }
 
-using HalfTag = hn::CappedTag<float, HWY_TARGET == HWY_SCALAR ? 1 : HWY_LANES(float) / 2>;
+using HalfTag = hn::CappedTag<float, HWY_LANES(float) / 2>;
 
 template <bool kStrided, int kP, int kV, class V>
 HWY_INLINE void AddBlockTap(const float* x, int64_t step, const float* HWY_RESTRICT w, V (&sum)[kP][kV]) {
@@ -753,6 +761,9 @@ bool InvertedResidualWins(const InvertedResidualShape& s) {
   return HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && p.out_map >= 100);
 }
 
+bool InvertedResidualRuns() { return true; }
+#endif  // HWY_TARGET
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
@@ -766,6 +777,7 @@ HWY_EXPORT(InvertedResidualPack);
 HWY_EXPORT(InvertedResidualPackedFloats);
 HWY_EXPORT(InvertedResidualWorkspace);
 HWY_EXPORT(InvertedResidualWins);
+HWY_EXPORT(InvertedResidualRuns);
 
 const char* refuse_inverted_residual(const InvertedResidualShape& s) {
   const ConvShape& d = s.depthwise;
@@ -789,6 +801,7 @@ const char* refuse_inverted_residual(const InvertedResidualShape& s) {
       d.output_positions() == 0)
     return "nothing to compute";
   if (d.output[2] < inverted_residual_parts::kColumns) return "the rows are too short";
+  if (!HWY_DYNAMIC_DISPATCH(InvertedResidualRuns)()) return "needs vectors";
   return nullptr;
 }
 
