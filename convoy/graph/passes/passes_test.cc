@@ -405,6 +405,17 @@ TEST(Passes, PoolsByTwoGoIntoTheConvolutionInFront) {
   }
 }
 
+TEST(Passes, APooledConvolutionMayHaveNoBias) {
+  const Shape shape{2, 16, 20, 33};
+  Net net(shape);
+  const ValueId pooled = net.add("MaxPool", {net.conv(net.x, 16, 32, 3, 1, 1, false)},
+                                 {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
+  const ValueId y = net.conv(pooled, 32, 8, 1);
+  const Outcome on = same_numbers(net, {y}, {}, 1e-4), off = same_numbers(net, {y}, {"pool"}, 1e-4);
+  EXPECT_EQ(on.ops, (std::multiset<std::string>{"PooledConv", "Conv"}));
+  EXPECT_EQ(values_of(on.graph, shape), values_of(off.graph, shape));
+}
+
 TEST(Passes, APooledConvolutionCountsTheSameWorkAndSeesAsFar) {
   Net net({1, 16, 30, 23});
   const ValueId map = net.conv(net.x, 16, 20, 3, 1);

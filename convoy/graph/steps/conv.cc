@@ -111,13 +111,14 @@ class AffineConvStep final : public PlannedStep {
 // Pools in the kernel, or, where the plan has become another than the pass saw (accuracy, measured plans), behind it.
 class PooledConvStep final : public PlannedStep {
  public:
-  // both: the map that is pooled is wanted, too.
-  PooledConvStep(const shape::ConvShape& shape, const shape::PoolShape& pool, kernels::Pool2x2 how, bool both,
+  // biased: the node has a bias. both: the map that is pooled is wanted, too.
+  PooledConvStep(const shape::ConvShape& shape, const shape::PoolShape& pool, kernels::Pool2x2 how, bool biased, bool both,
                  const std::optional<ActivationOf>& activation)
       : PlannedStep(plan::ConvPlan(shape, plan::Direction::kForward)),
         pool_(pool),
         how_(how),
         behind_(!plan().pools()),
+        biased_(biased),
         both_(both),
         own_map_(behind_ && !both ? shape.output_count() : 0) {
     set_activation(epilogue_, activation);
@@ -137,8 +138,8 @@ class PooledConvStep final : public PlannedStep {
       epilogue.pool = how_;
       epilogue.pooled = pooled;
     }
-    plan().kernel().forward(plan().shape(), {io.input<float>(0), io.input<float>(1), io.input<float>(2), map, epilogue, weight},
-                            io.workspace);
+    const float* const bias = biased_ ? io.input<float>(2) : nullptr;
+    plan().kernel().forward(plan().shape(), {io.input<float>(0), io.input<float>(1), bias, map, epilogue, weight}, io.workspace);
     if (!behind_) return;
     how_ == kernels::Pool2x2::kMax ? kernels::max_pool_values(pool_, map, pooled) : kernels::avg_pool(pool_, {}, map, pooled);
   }
@@ -146,7 +147,7 @@ class PooledConvStep final : public PlannedStep {
  private:
   shape::PoolShape pool_;
   kernels::Pool2x2 how_;
-  bool behind_, both_;
+  bool behind_, biased_, both_;
   int64_t own_map_;  // floats of a map that nobody else wants
   kernels::Epilogue<float> epilogue_;
 };
@@ -280,7 +281,7 @@ StepPlan pooled_conv_step(const StepSite& site) {
   const bool both = site.wants(1);
   if (both && site.output(1).shape != output_shape(*shape)) return {};
   const auto how = site.attributes().text("pool", "") == "max" ? kernels::Pool2x2::kMax : kernels::Pool2x2::kAverage;
-  return {std::make_unique<PooledConvStep>(*shape, *complete, how, both, fused_activation(site.attributes()))};
+  return {std::make_unique<PooledConvStep>(*shape, *complete, how, site.has(2), both, fused_activation(site.attributes()))};
 }
 
 // Rows are samples of one position: the weight streams past each of a few rows, as the planner's pointwise algorithms do it best.
