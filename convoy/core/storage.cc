@@ -116,6 +116,9 @@ Cache& cache() {
   return *instance;
 }
 
+// Made when the library is loaded: so would a child forked while another thread's first allocation makes it.
+[[maybe_unused]] const Cache& made_at_load = cache();
+
 }  // namespace
 
 // Rounds up so that nearby sizes share blocks: eighths of a power of two above the small sizes.
