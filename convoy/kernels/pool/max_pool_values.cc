@@ -2,8 +2,8 @@
 #define HWY_TARGET_INCLUDE "convoy/kernels/pool/max_pool_values.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "convoy/kernels/larger-inl.h"
 #include "convoy/kernels/masked-inl.h"
-#include "convoy/kernels/pool/larger-inl.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "convoy/kernels/pool/row_cursor.h"

@@ -6,7 +6,7 @@
 #define CONVOY_KERNELS_POOL_WINDOW_2X2_INL_H_
 #endif
 
-#include "convoy/kernels/pool/larger-inl.h"
+#include "convoy/kernels/larger-inl.h"
 #include "convoy/kernels/pool/sum_columns-inl.h"
 #include "hwy/highway.h"
 

@@ -12,6 +12,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/elementwise/math-inl.h"
+#include "convoy/kernels/larger-inl.h"
 #include "convoy/kernels/reduce/softmax_reference.h"
 #include "convoy/kernels/reduce/sum-inl.h"
 #include "hwy/highway.h"
@@ -31,12 +32,6 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The larger of both, NaN if one of them is.
-template <class V>
-HWY_INLINE V MaxOrNaN(V a, V b) {
-  return hn::IfThenElse(hn::Or(hn::Gt(b, a), hn::IsNaN(b)), b, a);
-}
-
 // One contiguous slice. The sum is taken in double over the stored exponentials.
 void SoftmaxRow(bool logarithm, const float* x, float* y, int64_t n) {
   const hn::ScalableTag<float> d;
@@ -45,8 +40,8 @@ void SoftmaxRow(bool logarithm, const float* x, float* y, int64_t n) {
   auto m = hn::Set(d, lowest);
   bool nan = false;
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) m = MaxOrNaN(m, hn::LoadU(d, x + i));
-  if (i < n) m = MaxOrNaN(m, LoadPart(d, x + i, n - i, lowest));
+  for (; i + lanes <= n; i += lanes) m = Larger(m, hn::LoadU(d, x + i));
+  if (i < n) m = Larger(m, LoadPart(d, x + i, n - i, lowest));
   nan = !hn::AllFalse(d, hn::IsNaN(m));
   const float most = nan ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, m));
   Map([=](auto t, auto v) HWY_ATTR { return AnyExp(t, hn::Sub(v, hn::Set(t, most))); }, x, y, n);
@@ -121,7 +116,7 @@ void SoftmaxColumns(bool logarithm, const float* x, float* y, int64_t n, int64_t
   std::fill(most, most + kColumns, -std::numeric_limits<float>::infinity());
   for (int64_t row = 0; row < n; ++row) {
     ForRow(tile, [&](int64_t c, const auto& load, const auto&)
-                     HWY_ATTR { hn::Store(MaxOrNaN(hn::Load(d, most + c), load(x + row * stride)), d, most + c); });
+                     HWY_ATTR { hn::Store(Larger(hn::Load(d, most + c), load(x + row * stride)), d, most + c); });
   }
   SumTile(tile, sums, [&](int64_t row, int64_t c, const auto& load, const auto& store) HWY_ATTR {
     const auto e = AnyExp(d, hn::Sub(load(x + row * stride), hn::Load(d, most + c)));

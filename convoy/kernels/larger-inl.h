@@ -1,9 +1,9 @@
-// The order in which max pooling compares. Included once per SIMD target.
-#if defined(CONVOY_KERNELS_POOL_LARGER_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef CONVOY_KERNELS_POOL_LARGER_INL_H_
-#undef CONVOY_KERNELS_POOL_LARGER_INL_H_
+// The order in which max pooling and softmax compare. Included once per SIMD target.
+#if defined(CONVOY_KERNELS_LARGER_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_LARGER_INL_H_
+#undef CONVOY_KERNELS_LARGER_INL_H_
 #else
-#define CONVOY_KERNELS_POOL_LARGER_INL_H_
+#define CONVOY_KERNELS_LARGER_INL_H_
 #endif
 
 #include "hwy/highway.h"
