@@ -445,7 +445,7 @@ HWY_ATTR void RowTile(const conv_tile::Work& t, const RowStore& store) {
       if (finish.residual != nullptr) {
         y = hn::Add(y, LoadMasked(v + 1 < kV ? all : mask, d, finish.residual + (to - finish.result) + v * lanes));
       }
-      if (finish.clamp) y = tile::Clamp(y, low, high);
+      if (finish.clamp) y = tile::Clamped(y, low, high);
       if (v + 1 < kV || (HWY_TARGET != HWY_AVX3 && whole)) {  // AVX2 stores some lanes slowly
         hn::StoreU(y, d, to + v * lanes);
       } else {

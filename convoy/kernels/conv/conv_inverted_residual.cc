@@ -11,6 +11,7 @@
 
 #include "hwy/highway.h"
 
+#include "convoy/kernels/conv/conv_depthwise_geometry.h"
 #include "convoy/kernels/conv/conv_inverted_residual.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
 
@@ -33,7 +34,7 @@ constexpr int64_t kMostMiddle = 96 << 10;  // floats of half of the depthwise re
 constexpr int64_t kOwnFloats =
     128 << 10;  // threads' scratch memory begins at multiples, so that one layer's is not another's of the next
 
-constexpr int64_t round_up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
+using depthwise::round_up;
 
 // How a layer is computed, by its shape and the lanes alone.
 struct Plan {
@@ -154,25 +155,6 @@ struct Limits {
   float low, high;
 };
 
-// As tile::Pin and tile::Clamp, for vectors of any length.
-template <class V>
-HWY_INLINE void Keep(V& v) {
-#if HWY_TARGET == HWY_AVX3
-  asm("" : "+v"(v.raw));
-#elif HWY_TARGET == HWY_AVX2
-  asm("" : "+x"(v.raw));
-#endif
-}
-template <class V>
-HWY_INLINE V Limited(V v, V low, V high) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
-  return hn::Min(high, hn::Max(low, v));
-#else
-  v = hn::IfThenElse(hn::Lt(v, low), low, v);
-  return hn::IfThenElse(hn::Gt(v, high), high, v);
-#endif
-}
-
 // A row of results of one vector of channels; pixels are `step` floats apart.
 template <int kKernel, int kStride>
 HWY_NOINLINE void DepthwiseTile(const KernelRows& rows, int64_t lane, const float* bias, const Limits& limits, int64_t count,
@@ -191,7 +173,7 @@ HWY_NOINLINE void DepthwiseTile(const KernelRows& rows, int64_t lane, const floa
       HWY_UNROLL(20)
       for (int j = 0; j < (kColumns - 1) * kStride + kKernel; ++j) {
         Floats value = hn::LoadU(d, x + j * step);
-        Keep(value);
+        tile::Pin(value);
         HWY_UNROLL(5)
         for (int k = 0; k < kKernel; ++k) {
           if ((j - k) % kStride == 0 && j >= k && (j - k) / kStride < kColumns) {
@@ -203,7 +185,7 @@ HWY_NOINLINE void DepthwiseTile(const KernelRows& rows, int64_t lane, const floa
     if (limits.clamp) {
       const Floats low = hn::Set(d, limits.low), high = hn::Set(d, limits.high);
       HWY_UNROLL(7)
-      for (int i = 0; i < kColumns; ++i) sum[i] = Limited(sum[i], low, high);
+      for (int i = 0; i < kColumns; ++i) sum[i] = tile::Clamped(sum[i], low, high);
     }
     HWY_UNROLL(7)
     for (int i = 0; i < kColumns; ++i) hn::StoreU(sum[i], d, to + lane + (column + i) * step);
@@ -213,28 +195,6 @@ HWY_NOINLINE void DepthwiseTile(const KernelRows& rows, int64_t lane, const floa
 }
 
 using HalfTag = hn::CappedTag<float, HWY_LANES(float) / 2>;
-
-template <bool kStrided, int kP, int kV, class V>
-HWY_INLINE void AddBlockTap(const float* x, int64_t step, const float* HWY_RESTRICT w, V (&sum)[kP][kV]) {
-  const hn::DFromV<V> d;
-  V weight[kV];
-  HWY_UNROLL(2)
-  for (int v = 0; v < kV; ++v) {
-    weight[v] = hn::LoadU(d, w + v * static_cast<int64_t>(hn::Lanes(d)));
-    Keep(weight[v]);
-  }
-  HWY_UNROLL(16)
-  for (int p = 0; p < kP; ++p) {
-    if (kStrided && p % 3 == 0) {  // an address reaches three pixels
-      if (p > 0) x += 3 * step;
-      tile::Pin(x);
-    }
-    V value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
-    if (kV > 1) Keep(value);
-    HWY_UNROLL(2)
-    for (int v = 0; v < kV; ++v) Accumulate(value, weight[v], sum[p][v]);
-  }
-}
 
 // tile::ChannelTile with what these layers need beside: sums begin with a bias and end between limits, and kVectors = 0 is half a
 // vector of result channels. In that tile itself it would cost every 1x1 layer 0.5 to 1 %.
@@ -262,14 +222,14 @@ HWY_ATTR void BlockTile(const conv_tile::Work& t, const float* bias, const Limit
     for (int i = 0; i < 3; ++i) {
       __builtin_prefetch(ahead, 0, 2);
       ahead += ahead_step;
-      AddBlockTap<kStrided>(t.source + tap[i].source, step, t.weight + tap[i].weight, sum);
+      tile::AddTap<kStrided>(t.source + tap[i].source, step, t.weight + tap[i].weight, sum);
       KeepOrder();
     }
   }
   for (; tap != end; ++tap) {
     __builtin_prefetch(ahead, 0, 2);
     ahead += ahead_step;
-    AddBlockTap<kStrided>(t.source + tap->source, step, t.weight + tap->weight, sum);
+    tile::AddTap<kStrided>(t.source + tap->source, step, t.weight + tap->weight, sum);
     KeepOrder();
   }
   float* const to = t.sums;
@@ -285,7 +245,7 @@ HWY_ATTR void BlockTile(const conv_tile::Work& t, const float* bias, const Limit
     HWY_UNROLL(16)
     for (int p = 0; p < kP; ++p) {
       HWY_UNROLL(2)
-      for (int v = 0; v < kV; ++v) sum[p][v] = Limited(sum[p][v], low, high);
+      for (int v = 0; v < kV; ++v) sum[p][v] = tile::Clamped(sum[p][v], low, high);
     }
   }
   HWY_UNROLL(16)

@@ -49,7 +49,8 @@ inline constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 8 : HWY_TARGET == HWY_SCAL
 HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Full())); }
 
 // Keeps a loaded value in a register: GCC 12 would fold the load into every multiply-add that uses it.
-HWY_INLINE void Pin(Floats& v) {
+template <class V>
+HWY_INLINE void Pin(V& v) {
 #if HWY_TARGET == HWY_AVX3
   asm("" : "+v"(v.raw));
 #elif HWY_TARGET == HWY_AVX2
@@ -64,14 +65,14 @@ HWY_INLINE void Pin(const float*& p) {
 #endif
 }
 
-// kStrided: pixels are `step` floats apart, otherwise side by side.
-template <bool kStrided, int kP, int kV>
-HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w, Floats (&sum)[kP][kV]) {
-  const Full d;
-  Floats weight[kV];
+// kStrided: pixels are `step` floats apart, otherwise side by side. Vectors may be of any length.
+template <bool kStrided, int kP, int kV, class V>
+HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w, V (&sum)[kP][kV]) {
+  const hn::DFromV<V> d;
+  V weight[kV];
   HWY_UNROLL(2)
   for (int v = 0; v < kV; ++v) {
-    weight[v] = hn::LoadU(d, w + v * Lanes());
+    weight[v] = hn::LoadU(d, w + v * static_cast<int64_t>(hn::Lanes(d)));
     Pin(weight[v]);
   }
   HWY_UNROLL(16)
@@ -81,7 +82,7 @@ HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w
       if (p > 0) x += 3 * step;
       Pin(x);
     }
-    Floats value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
+    V value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
     if (kV > 1) Pin(value);
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) Accumulate(value, weight[v], sum[p][v]);
@@ -195,21 +196,26 @@ HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* from, int64_t stride) {
 #endif
 
 // Of a NaN and of equals x86 takes the second operand; elsewhere a NaN fails the comparison. So a NaN stays, and a zero's sign.
-HWY_INLINE Floats AtLeast(Floats v, Floats low) {
+template <class V>
+HWY_INLINE V AtLeast(V v, V low) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
   return hn::Max(low, v);
 #else
   return hn::IfThenElse(hn::Lt(v, low), low, v);
 #endif
 }
-HWY_INLINE Floats AtMost(Floats v, Floats high) {
+template <class V>
+HWY_INLINE V AtMost(V v, V high) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_WASM
   return hn::Min(high, v);
 #else
   return hn::IfThenElse(hn::Gt(v, high), high, v);
 #endif
 }
-HWY_INLINE Floats Clamp(Floats v, Floats low, Floats high) { return AtMost(AtLeast(v, low), high); }
+template <class V>
+HWY_INLINE V Clamped(V v, V low, V high) {
+  return AtMost(AtLeast(v, low), high);
+}
 
 // row[i] = channel i of a vector of pixels, from sums[pixel][kVectors]; only the first `rows` matter.
 template <int kVectors>
@@ -260,7 +266,7 @@ HWY_NOINLINE void StoreChannels(const float* sums, int64_t pixels, int64_t chann
         }
         if (clamp) {
           HWY_UNROLL(4)
-          for (int i = 0; i < 4; ++i) row[i] = Clamp(row[i], low, high);
+          for (int i = 0; i < 4; ++i) row[i] = Clamped(row[i], low, high);
         }
         HWY_UNROLL(4)
         for (int i = 0; i < 4; ++i) hn::StoreU(row[i], d, result + i * result_stride + p);
@@ -273,7 +279,7 @@ HWY_NOINLINE void StoreChannels(const float* sums, int64_t pixels, int64_t chann
         Floats v = row[i];
         if (bias != nullptr) v = hn::Add(v, hn::Set(d, bias[i]));
         if (residual != nullptr) v = hn::Add(v, LoadMasked(mask, d, residual + i * result_stride + p));
-        if (clamp) v = Clamp(v, low, high);
+        if (clamp) v = Clamped(v, low, high);
         StoreMasked(v, mask, d, result + i * result_stride + p);
       }
     }

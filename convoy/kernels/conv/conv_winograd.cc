@@ -391,7 +391,7 @@ struct ResultFinish {
 
   HWY_INLINE Floats operator()(Floats v) const {
     v = hn::Add(v, bias);
-    return clamp ? tile::Clamp(v, low, high) : v;
+    return clamp ? tile::Clamped(v, low, high) : v;
   }
 };
 
