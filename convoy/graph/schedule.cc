@@ -387,7 +387,7 @@ bool Schedule::run_part(const Part& part, int64_t sample, const std::vector<char
       for (const ValueId id : node.inputs) arguments.push_back(at(id));
       for (const ValueId id : node.outputs) results.push_back(at(id));
       memory.workspace.clear();
-      steps_[i]->run({arguments.data(), results.data(), memory.workspace});
+      steps_[i]->run({arguments, results, memory.workspace});
     } else if (!run_operator(part, i, base, memory.arena)) {
       return false;
     }

@@ -14,19 +14,19 @@
 
 namespace convoy::graph {
 
-/// The arrays of one step, in the node's order; null for what is left out.
+/// The arrays of one step, in the node's order; null for what is left out, at the end of the node's list, too.
 struct StepIo {
-  const void* const* inputs;
-  void* const* outputs;
+  std::span<const void* const> inputs;
+  std::span<void* const> outputs;
   Workspace& workspace;
 
   template <class T>
   const T* input(size_t i) const {
-    return static_cast<const T*>(inputs[i]);
+    return i < inputs.size() ? static_cast<const T*>(inputs[i]) : nullptr;
   }
   template <class T>
   T* output(size_t i) const {
-    return static_cast<T*>(outputs[i]);
+    return i < outputs.size() ? static_cast<T*>(outputs[i]) : nullptr;
   }
 };
 

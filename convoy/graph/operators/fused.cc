@@ -32,14 +32,12 @@ std::vector<Value> run_conv(Call& call) {
   return {activated(call, sum)};
 }
 
-// What a convolution of input 0 by this weight makes, for passes that know all sizes but the batch.
-std::optional<Dims> convolved(const Inference& inference, size_t weight_input) {
-  const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(weight_input);
-  const std::optional<Shape> taps = inference.type(weight_input).shape();
-  if (!input || !weight || !taps || input->size() != taps->size() || taps->size() < 3) return std::nullopt;
-  Dims output{(*input)[0], (*weight)[0]};
-  const std::vector<int64_t> sizes = spatial_sizes(*input);
-  const auto axes = windows(inference.attributes(), {taps->begin() + 2, taps->end()}, sizes);
+// What windows of `kernel` over input 0 make of its batch and its sizes, with so many channels, for passes that know all sizes but
+// the batch.
+Dims windowed(const Inference& inference, const Dims& input, Dim channels, const std::vector<int64_t>& kernel) {
+  Dims output{input[0], std::move(channels)};
+  const std::vector<int64_t> sizes = spatial_sizes(input);
+  const auto axes = windows(inference.attributes(), kernel, sizes);
   for (size_t a = 0; a < sizes.size(); ++a) {
     Dim size;
     if (axes && sizes[a] >= 0) {
@@ -48,6 +46,14 @@ std::optional<Dims> convolved(const Inference& inference, size_t weight_input) {
     output.push_back(size);
   }
   return output;
+}
+
+// What a convolution of input 0 by this weight makes.
+std::optional<Dims> convolved(const Inference& inference, size_t weight_input) {
+  const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(weight_input);
+  const std::optional<Shape> taps = inference.type(weight_input).shape();
+  if (!input || !weight || !taps || input->size() != taps->size() || taps->size() < 3) return std::nullopt;
+  return windowed(inference, *input, (*weight)[0], {taps->begin() + 2, taps->end()});
 }
 
 void infer_expand_depthwise(Inference& inference) { inference.set(0, inference.dtype(0), convolved(inference, 3)); }
@@ -86,18 +92,9 @@ void infer_inverted_residual(Inference& inference) {
   const std::vector<int64_t> kernel = inference.attributes().integers("kernel_shape");
   if (!input || !weights || input->size() != 4 || weights->size() != 2 || kernel.size() != 2 || !(*input)[1].known())
     return inference.set(0, inference.dtype(0), std::nullopt);
-  Dims output{(*input)[0],
-              Dim((*weights)[1] - (*input)[1].size - kernel[0] * kernel[1] - 2 * inference.attributes().integer("squeezed", 0))};
-  const std::vector<int64_t> sizes = spatial_sizes(*input);
-  const auto axes = windows(inference.attributes(), kernel, sizes);
-  for (size_t a = 0; a < sizes.size(); ++a) {
-    Dim size;
-    if (axes && sizes[a] >= 0) {
-      if (const auto known = shape::output_size(sizes[a], (*axes)[a])) size.size = *known;
-    }
-    output.push_back(size);
-  }
-  inference.set(0, inference.dtype(0), std::move(output));
+  const int64_t results =
+      (*weights)[1] - (*input)[1].size - kernel[0] * kernel[1] - 2 * inference.attributes().integer("squeezed", 0);
+  inference.set(0, inference.dtype(0), windowed(inference, *input, Dim(results), kernel));
 }
 
 std::vector<Value> run_squeeze_excite(Call& call) {

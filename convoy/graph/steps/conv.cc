@@ -52,12 +52,11 @@ class PlannedStep : public PackedStep {
 class ConvStep final : public PlannedStep {
  public:
   // `shape` is the layer's; its plan is that of the plain convolution. constant: the weight.
-  ConvStep(const shape::ConvShape& shape, bool constant, const std::optional<ActivationOf>& activation, size_t inputs)
+  ConvStep(const shape::ConvShape& shape, bool constant, const std::optional<ActivationOf>& activation)
       : PlannedStep(
             plan::ConvPlan(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = constant}),
             shape.transposed, constant),
-        transposed_(shape.transposed),
-        inputs_(inputs) {
+        transposed_(shape.transposed) {
     set_activation(epilogue_, activation);
   }
 
@@ -68,8 +67,8 @@ class ConvStep final : public PlannedStep {
 
   void run(const StepIo& io) const noexcept override {
     kernels::Epilogue<float> epilogue = epilogue_;
-    epilogue.residual = inputs_ > 3 ? io.input<float>(3) : nullptr;
-    const auto *input = io.input<float>(0), *weight = io.input<float>(1), *bias = inputs_ > 2 ? io.input<float>(2) : nullptr;
+    epilogue.residual = io.input<float>(3);
+    const auto *input = io.input<float>(0), *weight = io.input<float>(1), *bias = io.input<float>(2);
     if (transposed_) {
       plan().run(kernels::ConvGradInput<float>{input, weight, bias, io.output<float>(0), epilogue, packed(io)}, io.workspace);
     } else {
@@ -79,7 +78,6 @@ class ConvStep final : public PlannedStep {
 
  private:
   bool transposed_;
-  size_t inputs_;  // of the node: bias and residual may be left out
   kernels::Epilogue<float> epilogue_;
 };
 
@@ -111,14 +109,13 @@ class AffineConvStep final : public PlannedStep {
 // Pools in the kernel, or, where the plan has become another than the pass saw (accuracy, measured plans), behind it.
 class PooledConvStep final : public PlannedStep {
  public:
-  // biased: the node has a bias. both: the map that is pooled is wanted, too.
-  PooledConvStep(const shape::ConvShape& shape, const shape::PoolShape& pool, kernels::Pool2x2 how, bool biased, bool both,
+  // both: the map that is pooled is wanted, too.
+  PooledConvStep(const shape::ConvShape& shape, const shape::PoolShape& pool, kernels::Pool2x2 how, bool both,
                  const std::optional<ActivationOf>& activation)
       : PlannedStep(plan::ConvPlan(shape, plan::Direction::kForward)),
         pool_(pool),
         how_(how),
         behind_(!plan().pools()),
-        biased_(biased),
         both_(both),
         own_map_(behind_ && !both ? shape.output_count() : 0) {
     set_activation(epilogue_, activation);
@@ -138,8 +135,8 @@ class PooledConvStep final : public PlannedStep {
       epilogue.pool = how_;
       epilogue.pooled = pooled;
     }
-    const float* const bias = biased_ ? io.input<float>(2) : nullptr;
-    plan().kernel().forward(plan().shape(), {io.input<float>(0), io.input<float>(1), bias, map, epilogue, weight}, io.workspace);
+    plan().kernel().forward(plan().shape(), {io.input<float>(0), io.input<float>(1), io.input<float>(2), map, epilogue, weight},
+                            io.workspace);
     if (!behind_) return;
     how_ == kernels::Pool2x2::kMax ? kernels::max_pool_values(pool_, map, pooled) : kernels::avg_pool(pool_, {}, map, pooled);
   }
@@ -147,7 +144,7 @@ class PooledConvStep final : public PlannedStep {
  private:
   shape::PoolShape pool_;
   kernels::Pool2x2 how_;
-  bool behind_, biased_, both_;
+  bool behind_, both_;
   int64_t own_map_;  // floats of a map that nobody else wants
   kernels::Epilogue<float> epilogue_;
 };
@@ -201,7 +198,6 @@ class InvertedResidualStep final : public PackedStep {
     set_activation(epilogues_.project, fused_activation(site.attributes(), kProjectActivation));
     set_activation(epilogues_.squeeze, fused_activation(site.attributes(), kSqueezeActivation));
     set_activation(epilogues_.gate, fused_activation(site.attributes(), kGateActivation));
-    residual_ = site.has(5);
   }
 
   size_t workspace_bytes() const override { return kernels::inverted_residual_workspace_bytes(shape_, num_threads()); }
@@ -209,11 +205,10 @@ class InvertedResidualStep final : public PackedStep {
 
   void run(const StepIo& io) const noexcept override {
     kernels::InvertedResidualEpilogues epilogues = epilogues_;
-    if (residual_) epilogues.project.residual = io.input<float>(5);
-    const bool gated = shape_.squeezed > 0;
+    epilogues.project.residual = io.input<float>(5);
     kernels::inverted_residual(shape_,
                                {io.input<float>(0), packed(io), io.input<float>(2), io.input<float>(3), io.input<float>(4),
-                                io.output<float>(0), gated ? io.input<float>(6) : nullptr, gated ? io.input<float>(7) : nullptr},
+                                io.output<float>(0), io.input<float>(6), io.input<float>(7)},
                                epilogues, io.workspace);
   }
 
@@ -224,7 +219,6 @@ class InvertedResidualStep final : public PackedStep {
 
   kernels::InvertedResidualShape shape_;
   kernels::InvertedResidualEpilogues epilogues_;
-  bool residual_ = false;
 };
 
 StepPlan inverted_residual_step(const StepSite& site) {
@@ -255,7 +249,7 @@ StepPlan conv_step(const StepSite& site) {
   const auto shape = conv_shape(site.attributes(), site.input(0).shape, site.input(1).shape, kTransposed);
   if (!shape || output_shape(*shape) != site.output(0).shape || !holds_channels(site, 2, shape->out_channels)) return {};
   if (site.has(3) && site.input(3).shape != site.output(0).shape) return {};
-  return {std::make_unique<ConvStep>(*shape, site.is_constant(1), fused_activation(site.attributes()), site.inputs())};
+  return {std::make_unique<ConvStep>(*shape, site.is_constant(1), fused_activation(site.attributes()))};
 }
 
 StepPlan affine_conv_step(const StepSite& site) {
@@ -281,7 +275,7 @@ StepPlan pooled_conv_step(const StepSite& site) {
   const bool both = site.wants(1);
   if (both && site.output(1).shape != output_shape(*shape)) return {};
   const auto how = site.attributes().text("pool", "") == "max" ? kernels::Pool2x2::kMax : kernels::Pool2x2::kAverage;
-  return {std::make_unique<PooledConvStep>(*shape, *complete, how, site.has(2), both, fused_activation(site.attributes()))};
+  return {std::make_unique<PooledConvStep>(*shape, *complete, how, both, fused_activation(site.attributes()))};
 }
 
 // Rows are samples of one position: the weight streams past each of a few rows, as the planner's pointwise algorithms do it best.
@@ -296,7 +290,7 @@ StepPlan linear_step(const StepSite& site) {
   s.out_channels = weight[0];
   const auto complete = shape::complete(s);
   if (!complete || s.batch == 0) return {};
-  return {std::make_unique<ConvStep>(*complete, site.is_constant(1), fused_activation(site.attributes()), site.inputs())};
+  return {std::make_unique<ConvStep>(*complete, site.is_constant(1), fused_activation(site.attributes()))};
 }
 
 }  // namespace

@@ -13,10 +13,9 @@ StepPlan channel_layer_norm_step(const StepSite& site) {
   int64_t positions = 1;
   for (size_t i = 2; i < shape.size(); ++i) positions *= shape[i];
   const double eps = site.attributes().number("epsilon", 1e-5);
-  const bool bias = site.has(2);
   return {step_of([=, batch = shape[0], channels = shape[1]](const StepIo& io) {
-    kernels::channel_layer_norm(batch, channels, positions, eps, io.input<float>(0), io.input<float>(1),
-                                bias ? io.input<float>(2) : nullptr, io.output<float>(0));
+    kernels::channel_layer_norm(batch, channels, positions, eps, io.input<float>(0), io.input<float>(1), io.input<float>(2),
+                                io.output<float>(0));
   })};
 }
 
