@@ -94,7 +94,7 @@ void infer_inverted_residual(Inference& inference) {
     return inference.set(0, inference.dtype(0), std::nullopt);
   const int64_t results =
       (*weights)[1] - (*input)[1].size - kernel[0] * kernel[1] - 2 * inference.attributes().integer("squeezed", 0);
-  inference.set(0, inference.dtype(0), windowed(inference, *input, Dim(results), kernel));
+  inference.set(0, inference.dtype(0), windowed(inference, *input, Dim{.size = results}, kernel));
 }
 
 std::vector<Value> run_squeeze_excite(Call& call) {
