@@ -13,6 +13,7 @@
 #include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_pointwise_spread.h"
 #include "convoy/kernels/conv/conv_reference.h"
+#include "convoy/kernels/conv/conv_weight24.h"
 #include "convoy/kernels/conv/conv_winograd.h"
 
 namespace convoy::kernels {
@@ -39,6 +40,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF4Forward,         //
       &kConvWinogradF5Forward,         //
       &kConvWinogradStride2Forward,    //
+      &kConvWeight24Forward,           //
       &kConvPointwiseForward,          //
       &kConvDirectForward,             //
       &kConvFewPixelsForward,          //

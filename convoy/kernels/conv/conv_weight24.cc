@@ -1,0 +1,274 @@
+// output[oc] = sum over blocks of ic of scale[block][oc] * (sum over the block of weight24[oc][ic] input[ic])
+//
+// With one pixel every weight is used once, and reading it is all that takes time: 16 MB in MobileNetV3, 494 in VGG-16. A weight is
+// rounded to 2^-22 of the power of two below the largest of its row's 256 (so that small integers stay exact), by at most 2u of
+// that largest, u = 2^-24: docs/accuracy.md has what comes of it. Lanes are results. Samples of a batch share what a tile's weights
+// become in the cache; the sums' order is the same.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_weight24.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
+#include "convoy/kernels/conv/conv_weight24.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "convoy/core/parallel.h"
+
+#ifndef CONVOY_KERNELS_CONV_WEIGHT24_LAYOUT
+#define CONVOY_KERNELS_CONV_WEIGHT24_LAYOUT
+namespace convoy::kernels::weight24 {
+
+constexpr int64_t kRows = 32;      // results of a tile
+constexpr int64_t kDepth = 256;    // products of a chain, and weights of a row that share a scale
+constexpr int64_t kTogether = 64;  // inputs that meet a block of weights in the cache; a multiple of a register tile's
+
+// Packed: [tile][block] of kRows scales, then for every input channel of the block kRows upper halves and kRows lowest bytes.
+constexpr int64_t kColumnBytes = kRows * 3, kScaleBytes = kRows * 4;
+
+// Inputs are scaled down and the weights' scales up, so that products of inputs up to 1e35 stay finite.
+constexpr float kDown = 0x1p-12F, kUp = 0x1p12F;
+
+constexpr int64_t tiles(int64_t rows) { return (rows + kRows - 1) / kRows; }
+constexpr int64_t tile_bytes(int64_t channels) { return channels * kColumnBytes + (channels + kDepth - 1) / kDepth * kScaleBytes; }
+
+}  // namespace convoy::kernels::weight24
+#endif  // CONVOY_KERNELS_CONV_WEIGHT24_LAYOUT
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+using weight24::kColumnBytes;
+using weight24::kDepth;
+using weight24::kRows;
+using weight24::kScaleBytes;
+using Lanes = hn::ScalableTag<float>;
+using Vector = hn::Vec<Lanes>;
+
+constexpr int64_t kLanes = HWY_LANES(float);
+constexpr int kInputs = HWY_TARGET == HWY_AVX3 ? 8 : 4;  // of a register tile
+// And its vectors: a single input takes all rows at once where it can, so that the weights come without a pause.
+constexpr int vectors(int inputs) { return inputs > 1 || kLanes * 2 == kRows ? 2 : 4; }
+
+// Weights of one input channel as whole numbers, from row `row` of a tile.
+HWY_INLINE Vector Weights(const uint8_t* column, int64_t row) {
+  const Lanes d;
+  const hn::RebindToSigned<Lanes> d32;
+  const hn::Rebind<int16_t, Lanes> d16;
+  const hn::Rebind<uint8_t, Lanes> d8;
+  const auto upper = hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const int16_t*>(column) + row));
+  const auto lowest = hn::PromoteTo(d32, hn::LoadU(d8, column + 2 * kRows + row));
+  return hn::ConvertTo(d, hn::Or(hn::ShiftLeft<8>(upper), lowest));
+}
+
+// One chain of sums of kCount inputs over `depth` channels, for kVectors vectors of rows whose weights are load(channel, vector),
+// scaled and added to totals[input][kRows].
+template <int kCount, int kVectors, class Load>
+HWY_INLINE void Chain(const std::array<const float*, kCount>& inputs, int64_t depth, const float* scale, float* totals,
+                      const Load& load) {
+  const Lanes d;
+  Vector sum[kCount][kVectors];
+  HWY_UNROLL(8)
+  for (int p = 0; p < kCount; ++p) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) sum[p][v] = hn::Zero(d);
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector w[kVectors];
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) w[v] = load(k, v);
+    HWY_UNROLL(8)
+    for (int p = 0; p < kCount; ++p) {
+      const Vector x = hn::Set(d, inputs[static_cast<size_t>(p)][k]);
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) sum[p][v] = hn::MulAdd(w[v], x, sum[p][v]);
+    }
+  }
+  HWY_UNROLL(8)
+  for (int p = 0; p < kCount; ++p) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      float* const to = totals + p * kRows + v * kLanes;
+      hn::StoreU(hn::MulAdd(sum[p][v], hn::LoadU(d, scale + v * kLanes), hn::LoadU(d, to)), d, to);
+    }
+  }
+}
+
+// One block of `count` inputs, which are multiplied kCount at a time while more than half as many are left. Making weights of
+// bytes goes on beside the multiplications, so that they are made anew for the next inputs. totals[input][kRows] has room for
+// kCount inputs at every step.
+template <int kCount>
+HWY_NOINLINE void Block(const uint8_t* columns, int64_t depth, const float* scale, const float* input, int64_t stride,
+                        int64_t count, float* totals) {
+  constexpr int64_t kAhead = 4096;  // whose lines are asked for: beyond a page, where the processor stops by itself
+  constexpr int kVectors = vectors(kCount);
+  int64_t at = 0;
+  for (; count - at > kCount / 2; at += kCount) {
+    std::array<const float*, kCount> inputs;  // the last stands for those that are missing
+    for (int64_t p = 0; p < kCount; ++p) inputs[static_cast<size_t>(p)] = input + std::min(at + p, count - 1) * stride;
+    for (int64_t row = 0; row < kRows; row += kVectors * kLanes) {
+      Chain<kCount, kVectors>(inputs, depth, scale + row, totals + at * kRows + row, [&](int64_t k, int v) HWY_ATTR {
+        const uint8_t* const column = columns + k * kColumnBytes;
+        if (v == 0) __builtin_prefetch(column + kAhead);
+        if (v + 1 == kVectors) __builtin_prefetch(column + kAhead + 64);
+        return Weights(column, row + v * kLanes);
+      });
+    }
+  }
+  if constexpr (kCount > 1) {
+    if (at < count) Block<kCount / 2>(columns, depth, scale, input + at * stride, stride, count - at, totals + at * kRows);
+  }
+}
+
+// The rows of one tile for up to kTogether inputs: totals[input][kRows].
+HWY_ATTR void Weight24Tile(const uint8_t* tile, int64_t channels, const float* input, int64_t count, float* totals) {
+  std::fill(totals, totals + std::min(count + kInputs, weight24::kTogether) * kRows, 0.0f);
+  for (int64_t k = 0; k < channels; k += kDepth) {
+    const int64_t depth = std::min(kDepth, channels - k);
+    const auto* const scale = reinterpret_cast<const float*>(tile);
+    const uint8_t* const columns = tile + kScaleBytes;
+    tile = columns + depth * kColumnBytes;
+    Block<kInputs>(columns, depth, scale, input + k, channels, count, totals);
+  }
+}
+
+// The weight's rows [row, row + kRows), zeros beyond the last.
+HWY_ATTR void Weight24PackTile(const float* weight, int64_t channels, int64_t rows, uint8_t* tile) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> d32;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN int32_t whole[kRows * kDepth];
+  std::fill(whole, whole + kRows * kDepth, 0);
+  for (int64_t k = 0; k < channels; k += kDepth) {
+    const int64_t depth = std::min(kDepth, channels - k);
+    auto* const scale = reinterpret_cast<float*>(tile);
+    for (int64_t r = 0; r < kRows; ++r) {
+      const float* const from = weight + r * channels + k;
+      float largest = 0;
+      bool finite = true;
+      for (int64_t c = 0; r < rows && c < depth; ++c) {
+        largest = std::max(largest, std::abs(from[c]));
+        finite = finite && std::isfinite(from[c]);
+      }
+      // The largest becomes less than 2^23 = 1 << 23, and no scale is subnormal.
+      const int exponent = largest > 0 && finite ? std::max(std::ilogb(largest) - 22, -126) : 0;
+      scale[r] = finite ? std::ldexp(weight24::kUp, exponent) : std::nanf("");
+      if (r >= rows) continue;
+      const auto up = hn::Set(d, std::ldexp(1.0f, -exponent));
+      int32_t* const to = whole + r * kDepth;
+      const auto most = hn::Set(d, 0x1p23F - 1);
+      int64_t c = 0;
+      for (; c + lanes <= depth; c += lanes) {
+        hn::StoreU(hn::NearestInt(hn::Min(hn::Mul(hn::LoadU(d, from + c), up), most)), d32, to + c);
+      }
+      for (; c < depth; ++c) to[c] = static_cast<int32_t>(std::lrint(std::min(from[c] * hn::GetLane(up), 0x1p23F - 1)));
+      if (!finite) std::fill(to, to + depth, 0);
+    }
+    tile += kScaleBytes;
+    for (int64_t c = 0; c < depth; ++c, tile += kColumnBytes) {
+      auto* const upper = reinterpret_cast<int16_t*>(tile);
+      for (int64_t r = 0; r < kRows; ++r) {
+        upper[r] = static_cast<int16_t>(whole[r * kDepth + c] >> 8);
+        tile[2 * kRows + r] = static_cast<uint8_t>(whole[r * kDepth + c] & 0xFF);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+HWY_EXPORT(Weight24Tile);
+HWY_EXPORT(Weight24PackTile);
+
+namespace {
+
+// Below, a weight may stay in a core's cache, where multiplying takes the time.
+constexpr int64_t kLeastWeight = 512 << 10;
+
+const char* refuse(const ConvShape& s) {
+  if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
+    return "nothing to compute";
+  if (s.input_positions() != 1 || s.output_positions() != 1 || s.taps() != 1 || s.groups != 1)
+    return "needs one pixel and one group";
+  for (const shape::Axis& axis : s.axes) {
+    if (axis.pad_begin > 0) return "needs no padding";
+  }
+  if (s.in_channels < weight24::kDepth) return "needs at least 256 input channels";
+  if (s.weight_count() < kLeastWeight) return "needs a weight of 2 MB";
+  return nullptr;
+}
+
+size_t packed_bytes(const ConvShape& s) {
+  return static_cast<size_t>(weight24::tiles(s.out_channels) * weight24::tile_bytes(s.in_channels));
+}
+
+void pack(const ConvShape& s, const float* weight, float* packed) {
+  auto* const bytes = reinterpret_cast<uint8_t*>(packed);
+  parallel_for(weight24::tiles(s.out_channels), [&](int64_t tile) {
+    const int64_t row = tile * weight24::kRows;
+    HWY_DYNAMIC_DISPATCH(Weight24PackTile)
+    (weight + row * s.in_channels, s.in_channels, std::min(weight24::kRows, s.out_channels - row),
+     bytes + tile * weight24::tile_bytes(s.in_channels));
+  });
+}
+
+void forward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
+  const SplitEpilogue epilogue(io.epilogue);
+  float* const input = workspace.take<float>(s.input_count());
+  parallel_ranges(s.input_count(), 16384, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) input[i] = io.input[i] * weight24::kDown;
+  });
+  const auto* const packed = reinterpret_cast<const uint8_t*>(io.packed);
+  parallel_for(weight24::tiles(s.out_channels), [&](int64_t tile) {
+    const int64_t row = tile * weight24::kRows, rows = std::min(weight24::kRows, s.out_channels - row);
+    HWY_ALIGN float totals[weight24::kTogether * weight24::kRows];
+    for (int64_t first = 0; first < s.batch; first += weight24::kTogether) {
+      const int64_t samples = std::min(weight24::kTogether, s.batch - first);
+      HWY_DYNAMIC_DISPATCH(Weight24Tile)
+      (packed + tile * weight24::tile_bytes(s.in_channels), s.in_channels, input + first * s.in_channels, samples, totals);
+      for (int64_t n = 0; n < samples; ++n) {
+        const int64_t at = (first + n) * s.out_channels + row;
+        for (int64_t r = 0; r < rows; ++r) {
+          io.output[at + r] = totals[n * weight24::kRows + r] + (io.bias != nullptr ? io.bias[row + r] : 0.0f);
+        }
+        epilogue.apply(io.output + at, rows, at);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+const ConvKernel kConvWeight24Forward{
+    .name = "conv_weight24",
+    .direction = Direction::kForward,
+    .accuracy = Accuracy::kDefault,
+    .refuse = refuse,
+    .seconds =
+        [](const ConvShape& s, const Machine& m) {
+          // As conv_pointwise counts, for three quarters of the bytes, until a batch's products take longer than they.
+          const double products = static_cast<double>(s.weight_count()) * std::max(0.75, 0.6 + 0.4 * static_cast<double>(s.batch));
+          return 1e-6 + products * 2 / (0.95 * m.flops_per_second) / m.threads;
+        },
+    .workspace_bytes = [](const ConvShape& s, int) { return padded_bytes(static_cast<size_t>(s.input_count()) * sizeof(float)); },
+    .packed_bytes = packed_bytes,
+    .pack = pack,
+    .pack_seconds = [](const ConvShape& s,
+                       const Machine& m) { return 1e-6 + static_cast<double>(s.weight_count()) * 1.5e-9 / m.threads; },
+    .forward = forward};
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE
