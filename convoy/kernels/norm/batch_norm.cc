@@ -201,7 +201,11 @@ struct Whole {
   HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { hn::StoreU(v, DH(), p); }
 };
 struct Streamed : Whole {
-  HWY_INLINE void Store(hn::Vec<DH> v, float* p) const { hn::Stream(v, DH(), p); }
+  HWY_INLINE void Store(hn::Vec<DH> v, float* p) const {
+    // Of two floats WebAssembly's Stream would write four: over the next channel's first.
+    if constexpr (hn::MaxLanes(DH()) * sizeof(float) < 16) return hn::StoreU(v, DH(), p);
+    hn::Stream(v, DH(), p);
+  }
 };
 struct Rest {
   hn::Mask<DH> mask;
