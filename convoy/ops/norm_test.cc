@@ -44,7 +44,10 @@ std::vector<T> plain_norm(const std::vector<T>& x, int64_t groups, const std::fu
     sum[g(i)] += x[i];
     count[g(i)] += 1;
   }
-  for (size_t i = 0; i < x.size(); ++i) squares[g(i)] += std::pow(x[i] - sum[g(i)] / count[g(i)], 2);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const T deviation = x[i] - sum[g(i)] / count[g(i)];
+    squares[g(i)] += deviation * deviation;  // LLVM's std::pow of complex numbers goes through angles
+  }
   for (size_t i = 0; i < x.size(); ++i) {
     y[i] = (x[i] - sum[g(i)] / count[g(i)]) / std::sqrt(squares[g(i)] / count[g(i)] + eps);
     if (!weight.empty()) y[i] *= weight[c(i)];

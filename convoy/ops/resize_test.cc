@@ -116,6 +116,14 @@ TEST(Resize, AgreesWithTheWordedReference) {
   }
 }
 
+// Where ONNX's formula gives a whole place, another order of its sums gives the one before.
+TEST(Resize, WholePlacesAreThoseOfOnnx) {
+  ResizeOptions options;
+  options.rule = {.coordinates = ResizeCoordinates::kHalfPixelSymmetric, .nearest = ResizeNearest::kFloor};
+  options.scales = {1.5};
+  EXPECT_EQ(resize(Tensor::arange(5, DType::kFloat64), options).to_vector<double>(), (L{0, 0, 1, 2, 2, 3, 4}));
+}
+
 TEST(Resize, GoesAxisByAxis) {
   const Tensor x = Tensor::arange(2 * 3 * 4 * 5 * 2, DType::kFloat64).reshape({2, 3, 4, 5, 2});
   ResizeOptions options{.axes = {0, 2, -1, 3}, .sizes = {3, 6, 5, 4}};

@@ -61,7 +61,7 @@ double position(const ScaledAxis& axis, ResizeCoordinates coordinates, int64_t o
     case ResizeCoordinates::kPytorchHalfPixel:
       return axis.output > 1 ? half_pixel : 0.0;
     case ResizeCoordinates::kHalfPixelSymmetric:
-      return n / 2 * (1 - static_cast<double>(axis.output) / length) + half_pixel;
+      return n / 2 * (1 - static_cast<double>(axis.output) / length) + (x + 0.5) / axis.scale - 0.5;  // in ONNX's order
     case ResizeCoordinates::kAlignCorners:
       return axis.output == 1 || length == 1 ? 0.0 : x * (n - 1) / (length - 1);
     case ResizeCoordinates::kAsymmetric:
