@@ -46,8 +46,8 @@ std::string overview(const report::Style& style) {
     text += fmt::format("  {}  {}\n", style.bold(fmt::format("{:<8}", command.name)), command.summary);
   return text +
          "\n'convoy help COMMAND' explains a command, 'convoy --version' names the version.\n"
-         "Exit codes: 0 done, 1 what was compared differs, 2 wrong command line, 3 unusable file, 4 impossible sizes, 5 a bug, 130 "
-         "Ctrl-C.\n";
+         "Exit codes: 0 done, 1 what was compared differs, 2 wrong command line, 3 unusable file, 4 impossible sizes or too "
+         "little memory, 5 a bug, 130 Ctrl-C.\n";
 }
 
 std::string explanation(const Command& command, const report::Style& style) {

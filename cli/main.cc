@@ -139,12 +139,14 @@ int guarded(const std::vector<std::string>& words, Session& session) {
     return report(error, kBadFile);
   } catch (const ShapeMismatch& error) {
     return report(error, kImpossibleShape);
+  } catch (const OutOfMemory& error) {
+    return report(error, kImpossibleShape);
   } catch (const ValueError& error) {
     return report(error, kUsage);
   } catch (const Error& error) {
     return report(error, kInternal);
   } catch (const std::bad_alloc&) {
-    session.fail("not enough memory", "a smaller --batch-size needs less", kInternal);
+    return report(OutOfMemory("not enough memory", "use smaller sizes, fewer at a time, or a smaller batch"), kImpossibleShape);
   } catch (const std::exception& error) {
     session.fail(std::string("internal error: ") + error.what(), "this is a bug in convoy: please report the command line",
                  kInternal);

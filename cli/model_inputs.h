@@ -70,6 +70,8 @@ auto running(const std::string& path, F&& f) {
     throw;
   } catch (const ShapeMismatch&) {
     throw;
+  } catch (const OutOfMemory&) {
+    throw;
   } catch (const ValueError&) {
     throw;
   } catch (const Error& error) {

@@ -33,6 +33,12 @@ class ShapeMismatch : public Error {
   using Error::Error;
 };
 
+/// More memory than there is; the command line exits with 4, as for other sizes that cannot be.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
 /// A file that cannot be read, written or understood; the command line exits with 3. The reason starts with the path.
 class FileError : public Error {
  public:

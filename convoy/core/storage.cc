@@ -166,7 +166,7 @@ void charge(const Account& account, int64_t bytes) {
 
 std::shared_ptr<void> allocate_block(uint64_t bytes, bool for_reuse) {
   const auto fail = [bytes] {
-    throw Error("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes",
+    throw OutOfMemory("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes",
                 "use smaller sizes, fewer at a time, or a smaller batch");
   };
   if (bytes > (SIZE_MAX >> 2)) fail();

@@ -10,7 +10,7 @@ namespace convoy {
 
 inline constexpr size_t kAlignment = 64;
 
-/// `bytes` of uninitialised memory aligned to kAlignment; released when the last handle goes. Throws Error when there is none, or
+/// `bytes` of uninitialised memory aligned to kAlignment; released when the last handle goes. Throws OutOfMemory when there is none, or
 /// more are asked for than an address can count:
 /// "not enough memory: tried to allocate N bytes".
 std::shared_ptr<void> allocate(uint64_t bytes);

@@ -61,7 +61,7 @@ TEST(Storage, TooMuchMemoryIsAnErrorWithTheNumber) {
     try {
       (void)allocate(bytes);
       FAIL() << bytes;
-    } catch (const Error& error) {
+    } catch (const OutOfMemory& error) {
       EXPECT_EQ(error.reason(), "not enough memory: tried to allocate " + std::to_string(bytes) + " bytes");
     }
   }

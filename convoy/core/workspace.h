@@ -15,7 +15,7 @@ constexpr size_t padded_bytes(size_t bytes) { return (bytes + 63) / 64 * 64; }
 /// allocate. Blocks are reused (core/storage.h).
 class Workspace {
  public:
-  /// Room for `bytes`; throws Error if there is not enough memory.
+  /// Room for `bytes`; throws OutOfMemory if there is not enough memory.
   explicit Workspace(size_t bytes);
   ~Workspace();
   Workspace(const Workspace&) = delete;

@@ -60,7 +60,7 @@ class Executor {
   const Graph& graph() const { return *graph_; }
 
   /// Plans ahead of the first run, where the graph says the shapes of its inputs (a first axis of unknown size counts as 1):
-  /// weights are packed, and given up where nothing else can need them. Errors: Error where there is not enough memory.
+  /// weights are packed, and given up where nothing else can need them. Errors: OutOfMemory.
   void prepare() const;
 
   /// Computes the outputs from the inputs, by name.

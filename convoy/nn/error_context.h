@@ -22,6 +22,8 @@ auto with_context(Body&& body, Where&& where) {
     throw ShapeMismatch(e.reason(), fix(e));
   } catch (const ValueError& e) {
     throw ValueError(e.reason(), fix(e));
+  } catch (const OutOfMemory& e) {
+    throw OutOfMemory(e.reason(), fix(e));
   } catch (const Error& e) {
     throw Error(e.reason(), fix(e));
   }

@@ -29,7 +29,7 @@ FileBytes::FileBytes(const std::string& path, int64_t limit) : file_(io::ByteSou
   reserved_ = std::max<size_t>(size_, 1);
   void* const memory = ::mmap(nullptr, reserved_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    throw Error("not enough memory: tried to allocate " + std::to_string(size_) + " bytes", "close other programs");
+    throw OutOfMemory("not enough memory: tried to allocate " + std::to_string(size_) + " bytes", "close other programs");
   }
   bytes_ = static_cast<char*>(memory);
   try {

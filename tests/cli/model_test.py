@@ -118,6 +118,14 @@ class Models(tool.TestCase):
         self.expect_error(run("run", path, "--input", index), 3, f"{path}: the node (Gather) that makes 'y': index 9 is out of bounds for dimension 0 with size 2",
                           "indices can be -2 to 1")
 
+    def test_too_little_memory_is_no_bug(self):
+        path = self.write("wide.onnx", onnx_model("Relu", "x", ["N", 127, "h", "w"]))
+        for command in (["run", path, "--random-input"], ["bench", path]):
+            batch = 4096  # 560 TB: more than addresses of 47 bits count
+            result = run(*command, "--batch", str(batch), "--size", "16384")
+            self.expect_error(result, 4, f"not enough memory: tried to allocate {batch * 127 * 16384 ** 2 * 4} bytes",
+                              "use smaller sizes, fewer at a time, or a smaller batch")
+
     def test_a_model_from_a_pipe(self):
         """Read once: runs with inputs of other shapes need nothing more of it."""
         path = self.write("open.onnx", onnx_model("Relu", "x", [1, 1, "H", "W"]))
