@@ -4,6 +4,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/plan/machine.h"
 #include "convoy/plan/measure.h"
 
 namespace convoy::plan {
@@ -21,12 +22,18 @@ shape::ConvShape layer(int64_t in, int64_t out, int64_t groups, int64_t size, in
   return *shape::complete(s);
 }
 
+bool runs_on(const char* simd) { return std::string_view(simd_name()) == simd; }
+// Where vectors are short, a nominal core multiplies a quarter as fast beside the same memory: what multiplies less wins more
+// often.
+bool wide_vectors() { return runs_on("AVX-512") || runs_on("AVX2"); }
+
 TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kForward).name(), "conv_winograd_f4");
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kForward).name(), "conv_direct");
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_winograd_f4");
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kGradWeight).name(), "conv_grad_weight");
-  EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(), "conv_grad_weight");
+  EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(),
+               runs_on("AVX-512") ? "conv_grad_weight" : "conv_winograd_f4");
   EXPECT_STREQ(ConvPlan(layer(24, 144, 1, 56, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(256, 64, 1, 56, 1, 1, 0), Direction::kForward).name(), "conv_pointwise");
   EXPECT_STREQ(ConvPlan(layer(512, 2048, 1, 7, 1, 1, 0), Direction::kGradInput).name(), "conv_pointwise");
@@ -34,8 +41,12 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(), "conv_depthwise_stride2");
   EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kGradInput).name(), "conv_pointwise_spread");
-  EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_depthwise");
-  EXPECT_STREQ(ConvPlan(layer(960, 960, 960, 7, 3, 2, 1), Direction::kGradWeight).name(), "conv_depthwise_channels");
+  EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kGradWeight).name(), runs_on("AVX-512") ? "conv_depthwise"
+                                                                                           : runs_on("scalar")
+                                                                                               ? "conv_grad_weight"
+                                                                                               : "conv_depthwise_channels");
+  EXPECT_STREQ(ConvPlan(layer(960, 960, 960, 7, 3, 2, 1), Direction::kGradWeight).name(),
+               runs_on("scalar") ? "conv_grad_weight" : "conv_depthwise_channels");
 }
 
 // Asked to measure, a plan takes the fastest of what it ran, and the process keeps to that.
@@ -58,7 +69,7 @@ TEST(ConvPlan, MeasuresIfAsked) {
       least = candidate.measured;
       fastest = candidate.kernel->name;
     }
-    EXPECT_GT(measured, 1u);
+    EXPECT_GT(measured, runs_on("scalar") ? 0u : 1u);
     EXPECT_STREQ(plan.name(), fastest);
     const ConvPlan by_rule(s, direction);
     for (const ConvCandidate& candidate : by_rule.candidates()) EXPECT_EQ(candidate.measured, 0);
@@ -75,7 +86,8 @@ TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
   for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
     EXPECT_STREQ(ConvPlan(layer(128, 128, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
     EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
-    EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), direction).name(), "conv_winograd_f2");
+    EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), direction).name(),
+                 wide_vectors() ? "conv_winograd_f2" : "conv_winograd_f4");
     EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 28, 5, 1, 2), direction).name(), "conv_winograd_f5");
     EXPECT_STREQ(ConvPlan(layer(64, 128, 1, 32, 4, 2, 1), direction).name(), "conv_winograd_stride2");
     EXPECT_STREQ(ConvPlan(layer(192, 192, 1, 32, 5, 2, 2), direction).name(), "conv_winograd_stride2");
@@ -100,7 +112,7 @@ TEST(ConvPlan, ChoosesForTraining) {
   };
   for (const auto& s : {layer(512, 512, 1, 7, 3, 1, 1), layer(256, 256, 1, 14, 3, 1, 1)}) {
     EXPECT_EQ(name(s, true), "conv_winograd_f4");
-    EXPECT_NE(name(s, false), "conv_winograd_f4");
+    EXPECT_EQ(name(s, false) == "conv_winograd_f4", !wide_vectors());
     shape::ConvShape batch = s;
     batch.batch = 64;
     EXPECT_EQ(name(batch, true), name(s, true));
