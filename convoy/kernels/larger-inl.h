@@ -19,6 +19,16 @@ HWY_INLINE V Larger(V best, V next) {
   return hn::IfThenElse(hn::Or(hn::Gt(next, best), hn::IsNaN(next)), next, best);
 }
 
+// As Larger if `next` is no NaN.
+template <class V>
+HWY_INLINE V LargerNumber(V best, V next) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  return hn::Max(next, best);  // of equals and of what a NaN is among, these machines take the second
+#else
+  return Larger(best, next);
+#endif
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
 HWY_AFTER_NAMESPACE();

@@ -140,8 +140,6 @@ struct RowOfPlane {
   double scale;
 };
 
-// Networks pool many small planes: what a row's window is would take a third of their time, looked up it does not.
-constexpr int64_t kMostKnownRows = 64;
 // Rows whose columns are summed before any is summed along: a vector that reads what two have just written waits for both.
 constexpr int64_t kMostLines = 16;
 

@@ -7,6 +7,7 @@
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "convoy/kernels/pool/row_cursor.h"
+#include "convoy/kernels/pool/strided_windows-inl.h"
 #include "hwy/highway.h"
 
 #include <algorithm>
@@ -22,16 +23,57 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 // Columns of the rows or of a block of one: more than the largest span of a window.
 constexpr int64_t kColumns = 2048;
+// Rows taken at a time, at most.
+constexpr int64_t kMostRows = 64;
 
-// columns[i] = the largest of `rows` values, one below the other at from + i, `step` apart. Writes whole vectors.
-HWY_INLINE void Columns(const float* from, int64_t rows, int64_t step, bool first, float* columns, int64_t count) {
-  const hn::ScalableTag<float> d;
+// Outputs [begin, end) of a row, whose windows may hold NaNs: of those the last one stays, column by column.
+void WindowByWindow(const PoolShape& shape, const float* input, float* output, int64_t row, int64_t begin, int64_t end) {
+  const RowCursor at(row, shape.output);
+  const float* plane = input + at.plane * shape.input_positions();
+  for (int64_t ow = begin; ow < end; ++ow) {
+    const Window window = window_at(shape, at.d, at.h, ow);
+    float best = kLowest;
+    for (int64_t x = 0; x < window.w.count; ++x) {
+      Window column = window;
+      column.w = {window.w.begin + x * window.w.step, 1, 1};
+      column.for_each([&](int64_t i) {
+        if (plane[i] > best || plane[i] != plane[i]) best = plane[i];
+      });
+    }
+    output[row * shape.output[2] + ow] = best;
+  }
+}
+
+#if HWY_TARGET != HWY_SCALAR
+
+// Of numbers: columns are looked through for NaNs first.
+struct Maxima {
+  using D = hn::ScalableTag<float>;
+  using V = hn::Vec<D>;
+  static HWY_INLINE V Join(V left, V right) { return LargerNumber(left, right); }
+  static HWY_INLINE V None() { return hn::Set(D(), kLowest); }
+};
+
+// columns[w] = the largest value of column w over the window's rows, for `count` columns from `from`, the plane's first row; all
+// are added to `sum`, in which a NaN stays, as do two infinities. Writes whole vectors. Without `columns` it only adds, a single
+// row.
+HWY_INLINE void LargestOfColumns(const Window& window, const float* from, int64_t count, float* columns, Maxima::V& sum) {
+  const Maxima::D d;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
+  const float* first = from + window.first_index();
+  const int64_t slice = window.d.step * window.height * window.width, row = window.h.step * window.width;
   const auto largest = [&](int64_t i, const auto& load) HWY_ATTR {
-    auto best = load(from + i);
-    if (!first) best = Larger(hn::LoadU(d, columns + i), best);
-    for (int64_t r = 1; r < rows; ++r) best = Larger(best, load(from + r * step + i));
-    hn::StoreU(best, d, columns + i);
+    auto best = load(first + i), all = best;
+    for (int64_t z = 0; z < window.d.count; ++z) {
+      const float* at = first + z * slice + i;
+      for (int64_t y = z == 0 ? 1 : 0; y < window.h.count; ++y) {
+        const auto v = load(at + y * row);
+        best = Maxima::Join(best, v);
+        all = hn::Add(all, v);
+      }
+    }
+    sum = hn::Add(sum, all);
+    if (columns != nullptr) hn::StoreU(best, d, columns + i);
   };
   int64_t i = 0;
   for (; i + n <= count; i += n) largest(i, [d](const float* at) HWY_ATTR { return hn::LoadU(d, at); });
@@ -40,102 +82,174 @@ HWY_INLINE void Columns(const float* from, int64_t rows, int64_t step, bool firs
   largest(i, [d, rest](const float* at) HWY_ATTR { return LoadMasked(rest, d, at); });
 }
 
-// columns[i] = the largest of `taps` columns from i on, `dilation` apart, for a power of two: each turn takes two windows together.
-// `count` columns are there; the last ones, where windows end behind them, become anything.
-HWY_INLINE void Double(float* columns, int64_t taps, int64_t dilation, int64_t count) {
-  const hn::ScalableTag<float> d;
+// to[i] = the largest of `taps` columns from from[i] on, `dilation` apart, for a power of two: each turn takes two windows
+// together. `count` columns are there; the last ones, where windows end behind them, become anything.
+HWY_INLINE void Double(const float* from, float* to, int64_t taps, int64_t dilation, int64_t count) {
+  const Maxima::D d;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t width = 1; width < taps; width *= 2) {
-    const float* other = columns + width * dilation;
+  for (int64_t width = 1; width < taps; width *= 2, from = to) {
+    const float* other = from + width * dilation;
     for (int64_t i = 0; i < count - (2 * width - 1) * dilation; i += n)
-      hn::StoreU(Larger(hn::LoadU(d, columns + i), hn::LoadU(d, other + i)), d, columns + i);
+      hn::StoreU(Maxima::Join(hn::LoadU(d, from + i), hn::LoadU(d, other + i)), d, to + i);
   }
 }
 
 // Windows of so many columns are put together from two of a power of two, which may overlap.
 constexpr int64_t kManyTaps = 6;
+// Windows of so many vectors are not, where their stride is not short.
+constexpr int64_t kManyVectors = 4;
 
-// output[o] = the largest of kernel_size columns from o * stride on, `dilation` apart. Columns may be read and, with many taps,
-// written a vector's pair beyond.
-HWY_INLINE void Along(float* columns, const shape::Axis& axis, float* output, int64_t count) {
-  const hn::ScalableTag<float> d;
-  const hn::RebindToSigned<decltype(d)> di;
+// `count` outputs of each of `rows` rows, whose columns begin at lines[row]. In `work`, whose rows lie `pitch` apart and may be
+// those columns, there is room for as many and a vector's pair.
+struct AlongRows {
+  const float* const* lines;
+  float* work;
+  int64_t pitch, rows;
+  float* output;
+  int64_t output_pitch, count;
+};
+
+// output[o] = the largest of kernel_size columns from o * stride on, `dilation` apart, of which none is a NaN. A vector's pair
+// behind the columns may be read.
+HWY_NOINLINE HWY_ATTR void Along(const shape::Axis& axis, const AlongRows& all) {
+  const Maxima::D d;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
-  int64_t taps = axis.kernel_size, step = axis.dilation;
-  if (taps >= kManyTaps) {
-    int64_t half = 1;
-    while (2 * half <= taps) half *= 2;
-    Double(columns, half, step, (count - 1) * axis.stride + (taps - 1) * step + 1);
-    step *= taps - half;
-    taps = taps > half ? 2 : 1;
-  }
-  for (int64_t o = 0; o < count; o += n) {
-    const float* from = columns + o * axis.stride;
-    auto best = hn::Set(d, kLowest);
-    if (axis.stride == 1) {
-      for (int64_t k = 0; k < taps; ++k) best = Larger(best, hn::LoadU(d, from + k * step));
-    } else if (axis.stride == 2 && step == 1) {
-      for (int64_t k = 0; k < taps; k += 2) {
-        hn::Vec<decltype(d)> even, odd;
-        hn::LoadInterleaved2(d, from + k, even, odd);
-        best = Larger(best, even);
-        if (k + 1 < taps) best = Larger(best, odd);
+  const int64_t count = all.count;
+  HWY_ALIGN float parts[kColumns / 2 + HWY_MAX_BYTES / sizeof(float)];
+  for (int64_t row = 0; row < all.rows; ++row) {
+    const float* columns = all.lines[row];
+    float* const work = all.work + row * all.pitch;
+    float* const output = all.output + row * all.output_pitch;
+    const auto store = [&](int64_t o, Maxima::V best) HWY_ATTR {
+      if (o + n <= count) {
+        hn::StoreU(best, d, output + o);
+      } else {
+        StoreMasked(best, hn::FirstN(d, static_cast<size_t>(count - o)), d, output + o);
       }
-    } else if (axis.stride == 2) {
-      for (int64_t k = 0; k < taps; ++k) {
-        hn::Vec<decltype(d)> even, odd;
-        hn::LoadInterleaved2(d, from + k * step, even, odd);
-        best = Larger(best, even);
+    };
+    int64_t taps = axis.kernel_size, step = axis.dilation, stride = axis.stride, rest = 0;
+    if (step == 1 && stride > 1 && stride <= 4) {  // a stride's columns are joined first
+      const bool two = taps <= 2 * stride;
+      if (!two) {
+        rest = taps % stride;
+        taps /= stride;
       }
-    } else {  // lanes too many repeat the last output
-      const auto lane = hn::Min(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(std::min(n, count - o) - 1)));
-      const auto starts = hn::Mul(lane, hn::Set(di, static_cast<int32_t>(axis.stride)));
-      for (int64_t k = 0; k < taps; ++k) best = Larger(best, hn::GatherIndex(d, from + k * step, starts));
+      const int64_t groups = two ? count : count + taps - (rest == 0 ? 1 : 0);
+      const auto whole = [&](int64_t i, Maxima::V best) HWY_ATTR { two ? store(i, best) : hn::StoreU(best, d, work + i); };
+      const auto part = [&](int64_t i, Maxima::V best) HWY_ATTR { hn::Store(best, d, parts + i); };
+      if (stride == 2) JoinGroups<Maxima, 2>(columns, two ? taps : 2, rest, groups, whole, part);
+      if (stride == 3) JoinGroups<Maxima, 3>(columns, two ? taps : 3, rest, groups, whole, part);
+      if (stride == 4) JoinGroups<Maxima, 4>(columns, two ? taps : 4, rest, groups, whole, part);
+      if (two) continue;
+      columns = work;
+      stride = 1;
     }
-    if (o + n <= count) {
-      hn::StoreU(best, d, output + o);
-    } else {
-      StoreMasked(best, hn::FirstN(d, static_cast<size_t>(count - o)), d, output + o);
+    if (stride > 1 && step == 1 && taps <= kManyVectors * n && count >= n) {
+      for (int64_t o = 0; o < count; o += n) {  // the last vector may begin in the one before it
+        const int64_t at = std::min(o, count - n);
+        hn::StoreU(JoinWindows<Maxima>(columns + at * stride, stride, taps), d, output + at);
+      }
+      continue;
+    }
+    const float* const behind = parts + taps;
+    if (taps >= kManyTaps) {
+      int64_t half = 1;
+      while (2 * half <= taps) half *= 2;
+      Double(columns, work, half, step, (count - 1) * stride + (taps - 1) * step + 1);
+      columns = work;
+      step *= taps - half;
+      taps = taps > half ? 2 : 1;
+    }
+    for (int64_t o = 0; o < count; o += n) {
+      const float* from = columns + o * stride;
+      auto best = Maxima::None();
+      if (stride == 1) {
+        for (int64_t k = 0; k < taps; ++k) best = Maxima::Join(best, hn::LoadU(d, from + k * step));
+        if (rest > 0) best = Maxima::Join(best, hn::LoadU(d, behind + o));
+      } else {  // lanes too many repeat the last output
+        const hn::RebindToSigned<Maxima::D> di;
+        const auto lane = hn::Min(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(std::min(n, count - o) - 1)));
+        const auto starts = hn::Mul(lane, hn::Set(di, static_cast<int32_t>(stride)));
+        for (int64_t k = 0; k < taps; ++k) best = Maxima::Join(best, hn::GatherIndex(d, from + k * step, starts));
+      }
+      store(o, best);
     }
   }
+}
+
+// Outputs [0, begin) and [end, ...) of a row see the padding, or columns so near the row's end that vectors would reach beyond.
+shape::Range OutputsInPlace(const PoolShape& shape, int64_t lanes) {
+  const shape::Axis& axis = shape.axes[2];
+  const int64_t begin = std::min(shape::ceil_div(axis.pad_begin, axis.stride), shape.output[2]);
+  // Behind the last window's first column: its others and a vector, or a vector of strides.
+  const int64_t beyond = (axis.kernel_size - 1) * axis.dilation + lanes * (axis.stride <= 4 ? axis.stride + 1 : 2);
+  const int64_t columns = shape.input[2] - (begin * axis.stride - axis.pad_begin) - beyond;
+  const int64_t count = columns < 0 ? 0 : std::min(columns / axis.stride, shape.output[2] - begin) / lanes * lanes;
+  return {begin, begin + count};
 }
 
 // Rows are taken several at a time: first the columns of all, then along each, since a vector that reads what two vectors have just
-// written waits for both to reach the cache.
+// written waits for both to reach the cache. Rows whose windows do not overlap lie a stride behind each other, and are gone along
+// as one. Windows of one row are read where they lie.
 HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
-  const hn::ScalableTag<float> d;
-  const auto n = static_cast<int64_t>(hn::Lanes(d));
-  HWY_ALIGN float columns[kColumns + 4 * HWY_MAX_BYTES / sizeof(float)];
+  const auto n = static_cast<int64_t>(hn::Lanes(Maxima::D()));
+  HWY_ALIGN float columns[kColumns + 5 * HWY_MAX_BYTES / sizeof(float)];
   const shape::Axis& axis = shape.axes[2];
   const int64_t height = shape.input[1], width = shape.input[2], span = (axis.kernel_size - 1) * axis.dilation + 1;
-  const int64_t block = std::min((kColumns - span) / axis.stride + 1, shape.output[2]);
-  const int64_t pitch = ((block - 1) * axis.stride + span + 3 * n) / n * n, batch = std::max<int64_t>(kColumns / pitch, 1);
+  const int64_t most = std::min((kColumns - span) / axis.stride + 1, shape.output[2]);
+  const bool as_one = span <= axis.stride && most == shape.output[2] && most * axis.stride <= kColumns;
+  const int64_t pitch = as_one ? most * axis.stride : ((most - 1) * axis.stride + span + 3 * n) / n * n;
+  const int64_t batch = std::clamp<int64_t>(kColumns / pitch, 1, kMostRows);
+  const bool one_row = shape.axes[0].kernel_size == 1 && shape.axes[1].kernel_size == 1 && shape.axes[0].pad_begin == 0 &&
+                       shape.axes[1].pad_begin == 0;
+  const shape::Range in_place = one_row ? OutputsInPlace(shape, n) : shape::Range{};
+  const auto window_of = [&](int64_t od, int64_t oh) {
+    return Window{window_axis(od, shape.input[0], shape.axes[0]), window_axis(oh, height, shape.axes[1]), {}, height, width};
+  };
+  Window known[kMostKnownRows];
+  const int64_t plane_rows = rows_per_plane(shape);
+  const bool knows = plane_rows <= kMostKnownRows && end - begin > plane_rows;
+  for (int64_t i = 0; knows && i < plane_rows; ++i) known[i] = window_of(i / shape.output[1], i % shape.output[1]);
+  const float* lines[kMostRows];
   for (int64_t row = begin; row < end; row += batch) {
     const int64_t rows = std::min(batch, end - row);
-    for (int64_t ow = 0; ow < shape.output[2]; ow += block) {
-      const int64_t count = std::min(block, shape.output[2] - ow);
+    for (int64_t ow = 0, count; ow < shape.output[2]; ow += count) {
+      const bool reads = ow >= in_place.begin && ow < in_place.end;
+      const int64_t until = ow < in_place.begin ? in_place.begin : reads ? in_place.end : shape.output[2];
+      count = std::min(most, until - ow);
       const int64_t first = ow * axis.stride - axis.pad_begin, last = first + (count - 1) * axis.stride + span;
       const int64_t from = std::clamp<int64_t>(first, 0, width), to = std::clamp<int64_t>(last, from, width);
       RowCursor at(row, shape.output);
+      auto sum = hn::Zero(Maxima::D());
       for (int64_t r = 0; r < rows; ++r, at.next()) {
         float* const line = columns + r * pitch;
-        const WindowAxis deep = window_axis(at.d, shape.input[0], shape.axes[0]), high = window_axis(at.h, height, shape.axes[1]);
-        const float* plane = input + at.plane * shape.input_positions();
-        if (deep.count == 0 || high.count == 0) {
+        const Window window = knows ? known[at.d * shape.output[1] + at.h] : window_of(at.d, at.h);
+        const float* source = input + at.plane * shape.input_positions() + from;
+        lines[r] = reads ? source + window.first_index() : line;
+        if (window.d.count == 0 || window.h.count == 0) {
           std::fill(line, line + (last - first), kLowest);
           continue;
         }
-        for (int64_t z = 0; z < deep.count; ++z) {
-          const float* source = plane + ((deep.begin + z * deep.step) * height + high.begin) * width + from;
-          Columns(source, high.count, high.step * width, z == 0, line + (from - first), to - from);
-        }
+        LargestOfColumns(window, source, to - from, reads ? nullptr : line + (from - first), sum);
+        if (reads) continue;
         std::fill(line, line + (from - first), kLowest);
         std::fill(line + (to - first), line + (last - first), kLowest);
       }
-      for (int64_t r = 0; r < rows; ++r) Along(columns + r * pitch, axis, output + (row + r) * shape.output[2] + ow, count);
+      float* const results = output + row * shape.output[2] + ow;
+      if (hn::AllFalse(Maxima::D(), hn::IsNaN(sum))) {
+        const bool one = as_one && count == most;
+        Along(axis, {lines, columns, pitch, one ? 1 : rows, results, shape.output[2], one ? rows * count : count});
+      } else {
+        for (int64_t r = 0; r < rows; ++r) WindowByWindow(shape, input, output, row + r, ow, ow + count);
+      }
     }
   }
 }
+#else
+HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; ++row) WindowByWindow(shape, input, output, row, 0, shape.output[2]);
+}
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels

@@ -102,6 +102,20 @@ class Random {
     }
   }
 
+  // Windows and strides beyond a vector's lanes, rows from a few columns to several blocks of them.
+  PoolShape strided(bool dilated) {
+    for (;;) {
+      PoolShape s{.rank = 2, .batch = 1, .channels = pick(1, 3), .input = {1, pick(1, 9), pick(1, pick(0, 9) == 0 ? 5000 : 300)}};
+      s.axes[1] = {.kernel_size = pick(1, 3), .stride = pick(1, 3)};
+      const int64_t kernel_size = pick(1, pick(0, 3) == 0 ? 90 : 20), padding = pick(0, 1) * pick(0, kernel_size / 2);
+      s.axes[2] = {kernel_size, pick(1, pick(0, 1) == 0 ? 4 : 40), dilated ? std::max<int64_t>(pick(-3, 3), 1) : 1, padding,
+                   padding};
+      s.ceil_mode = pick(0, 1) == 1;
+      const auto completed = shape::complete(s);
+      if (completed && completed->output[1] > 0 && completed->output[2] > 0) return *completed;
+    }
+  }
+
   AdaptivePoolShape adaptive(int64_t width) {
     AdaptivePoolShape s;
     s.rank = static_cast<int>(pick(1, 3));
@@ -209,6 +223,27 @@ TEST(MaxPool, LargeWindowsEqualTheReference) {
         ASSERT_EQ(want.indices, got.indices) << describe(s);
         ASSERT_TRUE(same_values_alone(s, guarded.data(), want.values)) << describe(s);
       }
+    }
+  });
+}
+
+TEST(MaxPool, StridesOfEveryLengthEqualTheReference) {
+  for_each_machine([] {
+    Random random(22);
+    for (int round = 0; round < 1000; ++round) {
+      const PoolShape s = random.strided(round % 5 == 0);
+      std::vector<float> input = random.normals(s.planes() * s.input_positions());
+      for (int i = 0; i < round % 3; ++i) {
+        const float specials[] = {kNan, -kInf, kInf};
+        input[static_cast<size_t>(random.pick(0, static_cast<int64_t>(input.size()) - 1))] = specials[random.pick(0, 2)];
+      }
+      const Guarded guarded(input);
+      MaxResult want(s.planes() * s.output_positions()), got = want;
+      max_pool_reference(s, input.data(), want.values.data(), want.indices.data());
+      max_pool(s, guarded.data(), got.values.data(), got.indices.data());
+      ASSERT_TRUE(same(want.values, got.values)) << describe(s);
+      ASSERT_EQ(want.indices, got.indices) << describe(s);
+      ASSERT_TRUE(same_values_alone(s, guarded.data(), want.values)) << describe(s);
     }
   });
 }

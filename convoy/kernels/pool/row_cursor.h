@@ -24,4 +24,7 @@ struct RowCursor {
   }
 };
 
+// Networks pool many small planes: what a row's window is would take a third of their time, looked up it does not.
+constexpr int64_t kMostKnownRows = 64;
+
 }  // namespace convoy::kernels

@@ -1,0 +1,80 @@
+// Windows that lie a stride apart along a row of values: their joins (maxima or sums), made in registers. Included once per SIMD
+// target.
+//
+// `Op` says of what kind: its tag D, Join(left, right) and None(), which Join leaves out.
+#if defined(CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_
+#undef CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_
+#else
+#define CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Lane by lane the joins of kWindows vectors of `taps` lanes, one window in each, those of the first window first. A join of pairs
+// of neighbours halves what a window has left, so that the first of equal values stays the first.
+template <class Op, int64_t kWindows, class T>
+HWY_INLINE hn::Vec<typename Op::D> JoinEach(const T* from, int64_t stride, hn::Mask<typename Op::D> taps) {
+  const typename Op::D d;
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (kWindows > 1) {
+    const auto left = JoinEach<Op, kWindows / 2>(from, stride, taps);
+    const auto right = JoinEach<Op, kWindows / 2>(from + kWindows / 2 * stride, stride, taps);
+    return Op::Join(hn::ConcatEven(d, right, left), hn::ConcatOdd(d, right, left));
+  }
+#endif
+  return hn::IfThenElse(taps, hn::LoadU(d, from), Op::None());
+}
+
+// The joins of `taps` values from `from` on, a window for every lane, `stride` apart. Reads less than a vector behind the last tap.
+template <class Op, class T>
+HWY_INLINE hn::Vec<typename Op::D> JoinWindows(const T* from, int64_t stride, int64_t taps) {
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(typename Op::D()));
+  auto joined = Op::None();
+  for (int64_t k = 0; k < taps; k += kLanes) {
+    const auto some = hn::FirstN(typename Op::D(), static_cast<size_t>(std::min(taps - k, kLanes)));
+    joined = Op::Join(joined, JoinEach<Op, kLanes>(from + k, stride, some));
+  }
+  return joined;
+}
+
+// For strides of 2 to 4 and i below `count`: whole(i, v) with the joins v of `taps` values, at most two strides, from i * kStride
+// on, lane 0 being those of i, and part(i, v) with those of the first `more`, less than a stride, if there are any. Windows behind
+// the last are read to a whole vector of them.
+template <class Op, int64_t kStride, class T, class Whole, class Part>
+HWY_INLINE void JoinGroups(const T* from, int64_t taps, int64_t more, int64_t count, const Whole& whole, const Part& part) {
+  const typename Op::D d;
+  const auto n = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t i = 0; i < count; i += n) {
+    const auto first = [&](const T* at, int64_t size) HWY_ATTR {
+      hn::Vec<typename Op::D> v0, v1, v2 = Op::None(), v3 = v2;
+      if constexpr (kStride == 2) hn::LoadInterleaved2(d, at, v0, v1);
+      if constexpr (kStride == 3) hn::LoadInterleaved3(d, at, v0, v1, v2);
+      if constexpr (kStride == 4) hn::LoadInterleaved4(d, at, v0, v1, v2, v3);
+      auto v = v0;
+      if (size > 1) v = Op::Join(v, v1);
+      if (kStride > 2 && size > 2) v = Op::Join(v, v2);
+      if (kStride > 3 && size > 3) v = Op::Join(v, v3);
+      return v;
+    };
+    const T* at = from + kStride * i;
+    if (more > 0) part(i, first(at, more));
+    auto v = first(at, taps);
+    if (taps > kStride) v = Op::Join(v, first(at + kStride, taps - kStride));
+    whole(i, v);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // per target
