@@ -18,6 +18,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "convoy/kernels/pool/row_cursor.h"
+#include "convoy/kernels/pool/strided_windows-inl.h"
 #include "convoy/kernels/pool/sum_columns-inl.h"
 #include "convoy/kernels/reduce/sum-inl.h"
 #include "hwy/highway.h"
@@ -40,21 +41,38 @@ int64_t outputs_per_block(const PoolShape& s, int64_t more = 0) {
   return std::min((columns - more - axis.kernel_size) / std::min(axis.stride, kBlock) + 1, s.output[2]);
 }
 
-// Whether SumWindows takes fewer steps over a row than adding the taps of every output: `lanes` of them at once.
-bool sums_by_halves(const shape::Axis& axis, int64_t lanes) {
+// Passes over a row in which SumWindows puts its windows together.
+int64_t passes_by_halves(int64_t taps) {
+  const auto size = static_cast<uint64_t>(taps);
+  return std::bit_width(size) - 1 + std::max(std::popcount(size) - 2, 0);
+}
+
+// Whether those take less time than adding the taps of every output, of which two are loaded in a pass's time. Not for windows that
+// do not overlap.
+bool sums_by_halves(int64_t taps, int64_t stride) {
+  if (taps <= stride) return false;
+  return 5 * passes_by_halves(taps) * std::min(stride, kBlock) < 2 * taps + (stride > 1 ? 24 : -3);
+}
+
+// The same for the shares of the backward pass; of a stride above 1 they are spread one by one.
+bool spreads_by_halves(const shape::Axis& axis) {
   if (axis.kernel_size < 8) return false;
-  const auto size = static_cast<uint64_t>(axis.kernel_size);
-  const int64_t steps = std::bit_width(size) + std::popcount(size);
-  return 2 * steps * std::min(axis.stride, kBlock) < axis.kernel_size * lanes;
+  return 2 * (passes_by_halves(axis.kernel_size) + 3) * std::min(axis.stride, kBlock) <
+         axis.kernel_size * (axis.stride == 1 ? 2 : 8);
 }
 
 // 1 / the counted width of outputs [begin, begin + count) of a row, or 1 if the divisor is overridden.
 void inverse_widths(const PoolShape& s, const AvgDivisor& divisor, int64_t begin, int64_t count, double* inverse) {
-  for (int64_t i = 0; i < count; ++i) {
-    inverse[i] = divisor.override_with != 0
-                     ? 1.0
-                     : 1.0 / static_cast<double>(counted_size(begin + i, s.input[2], s.axes[2], divisor.count_include_pad));
-  }
+  const shape::Axis& axis = s.axes[2];
+  const auto size = [&](int64_t i) { return counted_size(begin + i, s.input[2], axis, divisor.count_include_pad); };
+  // The windows that see no padding are as wide as the kernel.
+  const int64_t inside = s.input[2] + axis.pad_begin - axis.kernel_size;
+  const int64_t until =
+      divisor.override_with != 0 || inside < 0 ? 0 : std::clamp<int64_t>(inside / axis.stride + 1 - begin, 0, count);
+  const int64_t from = std::clamp<int64_t>(shape::ceil_div(axis.pad_begin, axis.stride) - begin, 0, until);
+  for (int64_t i = 0; i < from; ++i) inverse[i] = 1.0 / static_cast<double>(size(i));
+  std::fill(inverse + from, inverse + until, 1.0 / static_cast<double>(axis.kernel_size));
+  for (int64_t i = until; i < count; ++i) inverse[i] = divisor.override_with != 0 ? 1.0 : 1.0 / static_cast<double>(size(i));
 }
 
 double inverse_of_rest(const PoolShape& s, const AvgDivisor& divisor, int64_t od, int64_t oh) {
@@ -74,62 +92,111 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using DF = hn::ScalableTag<float>;
 
-// total[i] = the sum of `kernel_size` values from values[i] on, for the windows that `count` values hold: a window is put together
-// from sums of 1, 2, 4, ... neighbours, one for each bit of its size, so that its cost grows with the size's logarithm and no sum
-// is a long chain. The values are used up; a vector beyond the last of both arrays is read or written.
-HWY_INLINE void SumWindows(double* values, int64_t count, int64_t kernel_size, double* total) {
+// Sums of neighbours: those from `first[i]` on, and from `rest[i]` on if there are any.
+struct HalvesOfWindows {
+  const double* first;
+  const double* rest;
+
+  HWY_INLINE hn::Vec<D64> operator()(int64_t i) const {
+    const auto sum = hn::LoadU(D64(), first + i);
+    return rest == nullptr ? sum : hn::Add(hn::LoadU(D64(), rest + i), sum);
+  }
+};
+
+// The sums of `kernel_size` values from values[i] on, for the windows that `count` values hold: a window is put together from sums
+// of 1, 2, 4, ... neighbours, one for each bit of its size, so that its cost grows with the size's logarithm and no sum is a long
+// chain. The values are used up, `other` has room for as many; a vector beyond the last of both arrays is read or written.
+HWY_INLINE HalvesOfWindows SumWindows(double* values, double* other, int64_t count, int64_t kernel_size) {
   const int64_t n = Lanes64(), windows = count - kernel_size + 1;
+  double* sums = values;
+  double* total = nullptr;
   int64_t summed = 0;  // how many neighbours `total` has
-  for (int64_t width = 1;; width *= 2) {
+  for (int64_t width = 1; 2 * width <= kernel_size; width *= 2) {
+    double* next = sums;
     if ((kernel_size & width) != 0) {
-      for (int64_t i = 0; i < windows; i += n) {
-        const auto next = hn::LoadU(D64(), values + i + summed);
-        hn::StoreU(summed == 0 ? next : hn::Add(hn::LoadU(D64(), total + i), next), D64(), total + i);
+      if (total == nullptr) {
+        total = sums;
+        next = other;
+      } else {
+        for (int64_t i = 0; i < windows; i += n)
+          hn::StoreU(hn::Add(hn::LoadU(D64(), total + i), hn::LoadU(D64(), sums + i + summed)), D64(), total + i);
       }
       summed += width;
-      if (summed == kernel_size) return;
     }
-    for (int64_t i = 0; i <= count - 2 * width; i += n) {
-      hn::StoreU(hn::Add(hn::LoadU(D64(), values + i), hn::LoadU(D64(), values + i + width)), D64(), values + i);
-    }
+    for (int64_t i = 0; i <= count - 2 * width; i += n)
+      hn::StoreU(hn::Add(hn::LoadU(D64(), sums + i), hn::LoadU(D64(), sums + i + width)), D64(), next + i);
+    sums = next;
   }
+  return {sums + summed, total};
 }
 
-// output[i] = sum of kernel_size sums from i * stride, times inverse[i] * scale.
-HWY_INLINE void SumAlong(const double* sums, int64_t kernel_size, int64_t stride, int64_t count, const double* inverse,
-                         double scale, float* output) {
+struct Sums {
+  using D = D64;
+  using V = hn::Vec<D>;
+  static constexpr bool kOrdered = false;
+  static HWY_INLINE V Join(V left, V right) { return hn::Add(left, right); }
+  static HWY_INLINE V None() { return hn::Zero(D()); }
+};
+
+// output[i] = sum of kernel_size sums from i * stride, times inverse[i] * scale. The sums are used up; a stride's vectors behind
+// the last are read. In `totals` there is room for as many.
+HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::Axis& axis, int64_t count, const double* inverse,
+                                    double scale, float* output) {
   const int64_t n = Lanes64();
-  const auto store = [&](int64_t i, hn::Vec<D64> sum) HWY_ATTR {
-    const auto factor = hn::Mul(hn::LoadU(D64(), inverse + i), hn::Set(D64(), scale));
-    hn::StoreU(Narrow(hn::Mul(sum, factor)), D32(), output + i);
+  const auto store = [&](int64_t i, Sums::V sum) HWY_ATTR {
+    if (i + n <= count) {
+      const auto factor = hn::Mul(hn::LoadU(D64(), inverse + i), hn::Set(D64(), scale));
+      hn::StoreU(Narrow(hn::Mul(sum, factor)), D32(), output + i);
+      return;
+    }
+    HWY_ALIGN double last[HWY_MAX_BYTES / sizeof(double)];
+    hn::Store(sum, D64(), last);
+    for (int64_t k = 0; i + k < count; ++k) output[i + k] = static_cast<float>(last[k] * (inverse[i + k] * scale));
   };
-  int64_t i = 0;
-  if (stride == 1) {
-    for (; i + n <= count; i += n) {
-      auto sum = hn::LoadU(D64(), sums + i);
-      for (int64_t k = 1; k < kernel_size; ++k) sum = hn::Add(sum, hn::LoadU(D64(), sums + i + k));
-      store(i, sum);
+  int64_t taps = axis.kernel_size, stride = axis.stride, rest = 0;
+  double* const parts = totals + (kBlock + kSlack) / 2;
+  if (stride > 1 && stride <= 4) {  // a stride's sums are added first
+    const bool two = taps <= 2 * stride;
+    if (!two) {
+      rest = taps % stride;
+      taps /= stride;
     }
-  } else if (stride == 2 && kernel_size > 1) {
-    for (; i + n <= count; i += n) {
-      hn::Vec<D64> even, odd;
-      hn::LoadInterleaved2(D64(), sums + 2 * i, even, odd);
-      auto sum = hn::Add(even, odd);
-      int64_t k = 2;
-      for (; k + 1 < kernel_size; k += 2) {
-        hn::LoadInterleaved2(D64(), sums + 2 * i + k, even, odd);
-        sum = hn::Add(sum, hn::Add(even, odd));
-      }
-      if (k < kernel_size) {
-        hn::LoadInterleaved2(D64(), sums + 2 * i + k - 1, even, odd);
-        sum = hn::Add(sum, odd);
-      }
-      store(i, sum);
-    }
+    const int64_t groups = two ? count : count + taps - (rest == 0 ? 1 : 0);
+    const auto whole = [&](int64_t i, Sums::V sum) HWY_ATTR { two ? store(i, sum) : hn::StoreU(sum, D64(), sums + i); };
+    const auto part = [&](int64_t i, Sums::V sum) HWY_ATTR { hn::StoreU(sum, D64(), parts + i); };
+    if (stride == 2) JoinGroups<Sums, 2>(sums, two ? taps : 2, rest, groups, whole, part);
+    if (stride == 3) JoinGroups<Sums, 3>(sums, two ? taps : 3, rest, groups, whole, part);
+    if (stride == 4) JoinGroups<Sums, 4>(sums, two ? taps : 4, rest, groups, whole, part);
+    if (two) return;
+    stride = 1;
   }
+  int64_t i = 0;
+  if (sums_by_halves(taps, stride)) {
+    const HalvesOfWindows windows = SumWindows(sums, totals, (count - 1) * stride + taps, taps);
+    if (stride == 1) {
+      for (; i < count; i += n) {
+        const auto sum = windows(i);
+        store(i, rest > 0 ? hn::Add(sum, hn::LoadU(D64(), parts + taps + i)) : sum);
+      }
+    }
+    for (; i < count; ++i) {
+      const double sum = windows.first[i * stride] + (windows.rest == nullptr ? 0 : windows.rest[i * stride]);
+      output[i] = static_cast<float>(sum * (inverse[i] * scale));
+    }
+    return;
+  }
+  if (stride == 1) {
+    for (; i < count; i += n) {
+      auto sum = hn::LoadU(D64(), sums + i);
+      for (int64_t k = 1; k < taps; ++k) sum = hn::Add(sum, hn::LoadU(D64(), sums + i + k));
+      store(i, rest > 0 ? hn::Add(sum, hn::LoadU(D64(), parts + taps + i)) : sum);
+    }
+    return;
+  }
+  for (; i + n <= count; i += n) store(i, JoinWindows<Sums>(sums + i * stride, stride, taps));
   for (; i < count; ++i) {
     double sum = 0;
-    for (int64_t k = 0; k < kernel_size; ++k) sum += sums[i * stride + k];
+    for (int64_t k = 0; k < taps; ++k) sum += sums[i * stride + k];
     output[i] = static_cast<float>(sum * (inverse[i] * scale));
   }
 }
@@ -143,15 +210,15 @@ struct RowOfPlane {
 // Rows whose columns are summed before any is summed along: a vector that reads what two have just written waits for both.
 constexpr int64_t kMostLines = 16;
 
+// Rows whose windows do not overlap lie a stride behind each other, and are summed along as one.
 HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output, int64_t begin,
                           int64_t end) {
   const int64_t width = shape.input[2];
   const shape::Axis& axis = shape.axes[2];
   const int64_t block = outputs_per_block(shape);
-  const bool halved = sums_by_halves(axis, axis.stride <= 2 ? 2 : 8);
   HWY_ALIGN double sums[kBlock + kSlack];
   HWY_ALIGN double totals[kBlock + kSlack];
-  HWY_ALIGN double inverse[kBlock];
+  HWY_ALIGN double inverse[kBlock + kSlack];
   const auto row_of_plane = [&](int64_t d, int64_t h) {
     return RowOfPlane{
         {window_axis(d, shape.input[0], shape.axes[0]), window_axis(h, shape.input[1], shape.axes[1]), {}, shape.input[1], width},
@@ -159,8 +226,9 @@ HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, con
   };
   RowOfPlane known[kMostKnownRows];
   const int64_t plane_rows = rows_per_plane(shape);
-  const bool knows = plane_rows <= kMostKnownRows && end - begin > plane_rows;
+  const bool knows = plane_rows <= kMostKnownRows && end - begin > 2 * plane_rows;
   for (int64_t i = 0; knows && i < plane_rows; ++i) known[i] = row_of_plane(i / shape.output[1], i % shape.output[1]);
+  const bool as_one = axis.kernel_size <= axis.stride && block == shape.output[2] && block * axis.stride <= kBlock;
   for (int64_t ow = 0; ow < shape.output[2]; ow += block) {
     const int64_t count = std::min(block, shape.output[2] - ow);
     inverse_widths(shape, divisor, ow, count, inverse);
@@ -168,11 +236,8 @@ HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, con
     const int64_t first = shape::input_index(ow, 0, axis);
     const int64_t last = shape::input_index(ow + count - 1, axis.kernel_size, axis);
     const int64_t from = std::clamp<int64_t>(first, 0, width), to = std::clamp<int64_t>(last, from, width);
-    const int64_t pitch = (last - first + 7) / 8 * 8, lines = halved ? 1 : std::clamp<int64_t>(kBlock / pitch, 1, kMostLines);
-    for (int64_t i = 0; i < lines; ++i) {
-      std::fill_n(sums + i * pitch, from - first, 0.0);
-      std::fill_n(sums + i * pitch + (to - first), last - to, 0.0);
-    }
+    const int64_t pitch = as_one ? count * axis.stride : (last - first + 7) / 8 * 8;
+    const int64_t lines = std::clamp<int64_t>(kBlock / pitch, 1, kMostLines);
     RowCursor at(begin, shape.output);
     for (int64_t r = begin; r < end; r += lines) {
       const int64_t rows = std::min(lines, end - r);
@@ -180,19 +245,22 @@ HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, con
       for (int64_t i = 0; i < rows; ++i, at.next()) {
         const RowOfPlane row = knows ? known[at.d * shape.output[1] + at.h] : row_of_plane(at.d, at.h);
         scales[i] = row.scale;
-        SumColumns(row.window, input + at.plane * shape.input_positions() + from, to - from, sums + i * pitch + (from - first));
+        double* const line = sums + i * pitch;
+        std::fill_n(line, from - first, 0.0);
+        SumColumns(row.window, input + at.plane * shape.input_positions() + from, to - from, line + (from - first));
+        std::fill_n(line + (to - first), last - to, 0.0);
       }
       float* const results = output + r * shape.output[2] + ow;
-      if (!halved) {
-        for (int64_t i = 0; i < rows; ++i) {
-          SumAlong(sums + i * pitch, axis.kernel_size, axis.stride, count, inverse, scales[i], results + i * shape.output[2]);
+      if (as_one) {
+        for (int64_t i = 0; i < rows; ++i) {  // a row's last vector reaches into the next row's first
+          for (int64_t k = 0; k < count; k += Lanes64())
+            hn::StoreU(hn::Mul(hn::LoadU(D64(), inverse + k), hn::Set(D64(), scales[i])), D64(), totals + i * count + k);
         }
+        SumAlong(sums, totals, axis, rows * count, totals, 1.0, results);
         continue;
       }
-      SumWindows(sums, last - first, axis.kernel_size, totals);
-      SumAlong(totals, 1, axis.stride, count, inverse, scales[0], results);
-      std::fill_n(sums, from - first, 0.0);
-      std::fill_n(sums + (to - first), last - to, 0.0);
+      for (int64_t i = 0; i < rows; ++i)
+        SumAlong(sums + i * pitch, totals, axis, count, inverse, scales[i], results + i * shape.output[2]);
     }
   }
 }
@@ -247,10 +315,8 @@ HWY_INLINE void SpreadAlong(const shape::Axis& axis, bool halved, const float* s
   if (halved) {
     std::fill_n(values, length + k - 1, 0.0);
     for (int64_t i = 0; i < count; ++i) values[k - 1 + i * axis.stride] = static_cast<double>(shares[i]);
-    SumWindows(values, length + k - 1, k, totals);
-    for (int64_t w = 0; w < length; w += Lanes64()) {
-      hn::StoreU(Narrow(hn::LoadU(D64(), totals + w)), D32(), columns + w);
-    }
+    const HalvesOfWindows windows = SumWindows(values, totals, length + k - 1, k);
+    for (int64_t w = 0; w < length; w += Lanes64()) hn::StoreU(Narrow(windows(w)), D32(), columns + w);
     return;
   }
   std::fill_n(columns, length, 0.0f);
@@ -266,7 +332,7 @@ HWY_ATTR void AvgPoolBackwardPlanes(const PoolShape& shape, const AvgDivisor& di
                                     int64_t begin, int64_t end) {
   const int64_t rows = rows_per_plane(shape), width = shape.input[2];
   const shape::Axis& axis = shape.axes[2];
-  const bool halved = axis.kernel_size <= kBlock / 4 && sums_by_halves(axis, axis.stride == 1 ? 2 : 8);
+  const bool halved = axis.kernel_size <= kBlock / 4 && spreads_by_halves(axis);
   const int64_t block = outputs_per_block(shape, halved ? axis.kernel_size : 0);
   HWY_ALIGN double inverse[kBlock];
   HWY_ALIGN double values[kBlock + kSlack];

@@ -50,6 +50,7 @@ void WindowByWindow(const PoolShape& shape, const float* input, float* output, i
 struct Maxima {
   using D = hn::ScalableTag<float>;
   using V = hn::Vec<D>;
+  static constexpr bool kOrdered = true;
   static HWY_INLINE V Join(V left, V right) { return LargerNumber(left, right); }
   static HWY_INLINE V None() { return hn::Set(D(), kLowest); }
 };
@@ -208,7 +209,7 @@ HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* ou
   };
   Window known[kMostKnownRows];
   const int64_t plane_rows = rows_per_plane(shape);
-  const bool knows = plane_rows <= kMostKnownRows && end - begin > plane_rows;
+  const bool knows = plane_rows <= kMostKnownRows && end - begin > 2 * plane_rows;
   for (int64_t i = 0; knows && i < plane_rows; ++i) known[i] = window_of(i / shape.output[1], i % shape.output[1]);
   const float* lines[kMostRows];
   for (int64_t row = begin; row < end; row += batch) {

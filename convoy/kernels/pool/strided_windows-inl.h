@@ -1,7 +1,8 @@
 // Windows that lie a stride apart along a row of values: their joins (maxima or sums), made in registers. Included once per SIMD
 // target.
 //
-// `Op` says of what kind: its tag D, Join(left, right) and None(), which Join leaves out.
+// `Op` says of what kind: its tag D, Join(left, right), None(), which Join leaves out, and kOrdered, whether the values' order
+// matters.
 #if defined(CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_
 #undef CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_
@@ -19,29 +20,39 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Lane by lane the joins of kWindows vectors of `taps` lanes, one window in each, those of the first window first. A join of pairs
-// of neighbours halves what a window has left, so that the first of equal values stays the first.
+// Lane by lane the joins of kWindows windows, each of `whole` lanes and the `last` of the next vector, those of the first window
+// first. A join of pairs of neighbours halves what a window has left, so that the first of equal values of one vector stays the
+// first.
 template <class Op, int64_t kWindows, class T>
-HWY_INLINE hn::Vec<typename Op::D> JoinEach(const T* from, int64_t stride, hn::Mask<typename Op::D> taps) {
+HWY_INLINE hn::Vec<typename Op::D> JoinEach(const T* from, int64_t stride, int64_t whole, hn::Mask<typename Op::D> last) {
   const typename Op::D d;
 #if HWY_TARGET != HWY_SCALAR
   if constexpr (kWindows > 1) {
-    const auto left = JoinEach<Op, kWindows / 2>(from, stride, taps);
-    const auto right = JoinEach<Op, kWindows / 2>(from + kWindows / 2 * stride, stride, taps);
+    const auto left = JoinEach<Op, kWindows / 2>(from, stride, whole, last);
+    const auto right = JoinEach<Op, kWindows / 2>(from + kWindows / 2 * stride, stride, whole, last);
     return Op::Join(hn::ConcatEven(d, right, left), hn::ConcatOdd(d, right, left));
   }
 #endif
-  return hn::IfThenElse(taps, hn::LoadU(d, from), Op::None());
+  auto window = hn::IfThenElse(last, hn::LoadU(d, from + whole), Op::None());
+  if constexpr (!Op::kOrdered) {
+    for (int64_t k = 0; k < whole; k += static_cast<int64_t>(hn::Lanes(d))) window = Op::Join(window, hn::LoadU(d, from + k));
+  }
+  return window;
 }
 
 // The joins of `taps` values from `from` on, a window for every lane, `stride` apart. Reads less than a vector behind the last tap.
 template <class Op, class T>
 HWY_INLINE hn::Vec<typename Op::D> JoinWindows(const T* from, int64_t stride, int64_t taps) {
-  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(typename Op::D()));
+  const typename Op::D d;
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(d));
+  if constexpr (!Op::kOrdered) {
+    const int64_t whole = (taps - 1) / kLanes * kLanes;
+    return JoinEach<Op, kLanes>(from, stride, whole, hn::FirstN(d, static_cast<size_t>(taps - whole)));
+  }
   auto joined = Op::None();
   for (int64_t k = 0; k < taps; k += kLanes) {
-    const auto some = hn::FirstN(typename Op::D(), static_cast<size_t>(std::min(taps - k, kLanes)));
-    joined = Op::Join(joined, JoinEach<Op, kLanes>(from + k, stride, some));
+    const auto some = hn::FirstN(d, static_cast<size_t>(std::min(taps - k, kLanes)));
+    joined = Op::Join(joined, JoinEach<Op, kLanes>(from + k, stride, 0, some));
   }
   return joined;
 }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "convoy/kernels/masked-inl.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "hwy/highway.h"
 
@@ -35,35 +36,34 @@ HWY_INLINE void SumColumns(const Window& window, const float* from, int64_t coun
   const int64_t n = Lanes64();
   const auto first = from + (window.d.begin * window.height + window.h.begin) * window.width;
   const int64_t slice = window.height * window.width;
+  const auto sum = [&](int64_t w, const auto& load) HWY_ATTR {
+    auto s = hn::Zero(D64());
+    for (int64_t z = 0; z < window.d.count; ++z) {
+      const float* row = first + z * slice + w;
+      for (int64_t y = 0; y < window.h.count; ++y, row += window.width) s = hn::Add(s, hn::PromoteTo(D64(), load(row)));
+    }
+    return s;
+  };
+  const auto whole = [](const float* row) HWY_ATTR { return hn::LoadU(D32(), row); };
   int64_t w = 0;
   for (; w + 2 * n <= count; w += 2 * n) {
     auto s0 = hn::Zero(D64()), s1 = s0;
     for (int64_t z = 0; z < window.d.count; ++z) {
       const float* row = first + z * slice + w;
       for (int64_t y = 0; y < window.h.count; ++y, row += window.width) {
-        s0 = hn::Add(s0, hn::PromoteTo(D64(), hn::LoadU(D32(), row)));
-        s1 = hn::Add(s1, hn::PromoteTo(D64(), hn::LoadU(D32(), row + n)));
+        s0 = hn::Add(s0, hn::PromoteTo(D64(), whole(row)));
+        s1 = hn::Add(s1, hn::PromoteTo(D64(), whole(row + n)));
       }
     }
     hn::StoreU(s0, D64(), sums + w);
     hn::StoreU(s1, D64(), sums + w + n);
   }
-  for (; w + n <= count; w += n) {
-    auto s = hn::Zero(D64());
-    for (int64_t z = 0; z < window.d.count; ++z) {
-      const float* row = first + z * slice + w;
-      for (int64_t y = 0; y < window.h.count; ++y, row += window.width) s = hn::Add(s, hn::PromoteTo(D64(), hn::LoadU(D32(), row)));
-    }
-    hn::StoreU(s, D64(), sums + w);
-  }
-  for (; w < count; ++w) {
-    double sum = 0;
-    for (int64_t z = 0; z < window.d.count; ++z) {
-      const float* row = first + z * slice + w;
-      for (int64_t y = 0; y < window.h.count; ++y, row += window.width) sum += static_cast<double>(*row);
-    }
-    sums[w] = sum;
-  }
+  for (; w + n <= count; w += n) hn::StoreU(sum(w, whole), D64(), sums + w);
+  if (w == count) return;
+  const auto rest = static_cast<size_t>(count - w);
+  const auto some = hn::FirstN(D32(), rest);
+  StoreMasked(sum(w, [some](const float* row) HWY_ATTR { return LoadMasked(some, D32(), row); }), hn::FirstN(D64(), rest), D64(),
+              sums + w);
 }
 
 }  // namespace HWY_NAMESPACE
