@@ -193,7 +193,9 @@ TEST(WinogradPooling, GivesTheBitsOfPoolingBehind) {
           std::vector<float> both(threads == 2 ? map.size() : 0);  // what is pooled is wanted, too
           run_kernel(*kernel, s, x.data(), w.data(), with_bias ? bias.data() : nullptr, both.empty() ? nullptr : both.data(),
                      epilogue);
-          ASSERT_EQ(std::memcmp(both.data(), map.data(), both.size() * sizeof(float)), 0);
+          if (!both.empty()) {
+            ASSERT_EQ(std::memcmp(both.data(), map.data(), both.size() * sizeof(float)), 0);
+          }
           set_num_threads(0);
           for (size_t i = 0; i < pooled; ++i) {
             if (std::isnan(expected[i]) && std::isnan(got.data()[i])) continue;  // which of several depends on their order
