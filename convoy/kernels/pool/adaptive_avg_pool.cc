@@ -47,26 +47,44 @@ HWY_INLINE void AddScaledRow(const float* row, double scale, int64_t count, doub
 HWY_ATTR void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
   const int64_t width = shape.input[2], outputs = shape.output[2];
   HWY_ALIGN double sums[kBlock];
-  // Where the windows along a row begin, and one after the last ends; found once.
+  // Where the windows along a row begin and end, and 1 / their size; found once.
   shape::Range ows[kBlock / 4];
+  double inverse[kBlock / 4];
   const bool by_columns = outputs > 1 && width <= kBlock && outputs <= kBlock / 4;
-  for (int64_t ow = 0; by_columns && ow < outputs; ++ow) ows[ow] = shape::adaptive_window(ow, width, outputs);
+  for (int64_t ow = 0; by_columns && ow < outputs; ++ow) {
+    ows[ow] = shape::adaptive_window(ow, width, outputs);
+    inverse[ow] = 1.0 / static_cast<double>(ows[ow].size());
+  }
+  const auto window_of = [&](int64_t od, int64_t oh) {
+    return Window{adaptive_window_axis(od, shape.input[0], shape.output[0]),
+                  adaptive_window_axis(oh, shape.input[1], shape.output[1]),
+                  {},
+                  shape.input[1],
+                  width};
+  };
+  Window known[kMostKnownRows];
+  const int64_t plane_rows = rows_per_plane(shape);
+  const bool knows = plane_rows <= kMostKnownRows && end - begin > 2 * plane_rows;
+  for (int64_t i = 0; knows && i < plane_rows; ++i) known[i] = window_of(i / shape.output[1], i % shape.output[1]);
+  Window above;
   RowCursor at(begin, shape.output);
   for (int64_t r = begin; r < end; ++r, at.next()) {
     const float* plane = input + at.plane * shape.input_positions();
     float* to = output + r * outputs;
-    Window window{adaptive_window_axis(at.d, shape.input[0], shape.output[0]),
-                  adaptive_window_axis(at.h, shape.input[1], shape.output[1]),
-                  {},
-                  shape.input[1],
-                  width};
-    const auto rows = static_cast<double>(window.d.count * window.h.count);
+    Window window = knows ? known[at.d * shape.output[1] + at.h] : window_of(at.d, at.h);
+    const bool as_above = r > begin && at.h > 0 && window.h.begin == above.h.begin && window.h.count == above.h.count;
+    above = window;
+    if (as_above) {
+      std::copy_n(to - outputs, outputs, to);
+      continue;
+    }
+    const double inverse_rows = 1.0 / static_cast<double>(window.d.count * window.h.count);
     if (by_columns) {
       SumColumns(window, plane, width, sums);
       for (int64_t ow = 0; ow < outputs; ++ow) {
         double sum = 0;
         for (int64_t w = ows[ow].begin; w < ows[ow].end; ++w) sum += sums[w];
-        to[ow] = static_cast<float>(sum / (rows * static_cast<double>(ows[ow].size())));
+        to[ow] = static_cast<float>(sum * (inverse_rows * inverse[ow]));
       }
       continue;
     }
@@ -179,6 +197,7 @@ void adaptive_avg_pool<float>(const AdaptivePoolShape& s, const float* input, fl
       HWY_DYNAMIC_DISPATCH(GlobalAvgPool)(s.input_positions(), input, output, begin, end);
     });
   }
+  if (const auto same = equal_windows(s)) return avg_pool(*same, {}, input, output);
   parallel_ranges(s.planes() * rows_per_plane(s), per_task(inputs_per_row(s)), [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(AdaptiveAvgPoolRows)(s, input, output, begin, end);
   });

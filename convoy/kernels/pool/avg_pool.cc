@@ -155,6 +155,7 @@ HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::A
   };
   int64_t taps = axis.kernel_size, stride = axis.stride, rest = 0;
   double* const parts = totals + (kBlock + kSlack) / 2;
+#if HWY_TARGET != HWY_SCALAR
   if (stride > 1 && stride <= 4) {  // a stride's sums are added first
     const bool two = taps <= 2 * stride;
     if (!two) {
@@ -170,6 +171,7 @@ HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::A
     if (two) return;
     stride = 1;
   }
+#endif
   int64_t i = 0;
   if (sums_by_halves(taps, stride)) {
     const HalvesOfWindows windows = SumWindows(sums, totals, (count - 1) * stride + taps, taps);
@@ -193,7 +195,9 @@ HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::A
     }
     return;
   }
+#if HWY_TARGET != HWY_SCALAR
   for (; i + n <= count; i += n) store(i, JoinWindows<Sums>(sums + i * stride, stride, taps));
+#endif
   for (; i < count; ++i) {
     double sum = 0;
     for (int64_t k = 0; k < taps; ++k) sum += sums[i * stride + k];

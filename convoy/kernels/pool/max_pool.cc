@@ -9,7 +9,7 @@
 // index and NaNs the largest, which the second reduction compares for. Measured on 512 planes of 19 x 19, stride 1: 5 x 5 3.4 ->
 // 0.5 ms, 13 x 13 63 -> 1.1 ms; 2048 planes of 14 x 14, 3 x 3 stride 2: 1.5 -> 0.5 ms. Direct wins 3 x 3 on 112 x 112.
 //
-// Indices are 32 bits wide here, so planes of 2^31 positions and more run the reference.
+// Indices are 32 bits wide here, so planes of 2^31 positions and more run the reference, as do machines without vectors.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/pool/max_pool.cc"
 #include <algorithm>
@@ -32,6 +32,16 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_TARGET == HWY_SCALAR
+void MaxPoolRows(const PoolShape& shape, const float* input, float* output, int64_t* indices, int64_t begin, int64_t end) {
+  max_pool_rows_reference(shape, input, output, indices, begin, end);
+}
+
+void AdaptiveMaxPoolRows(const AdaptivePoolShape& shape, const float* input, float* output, int64_t* indices, int64_t begin,
+                         int64_t end) {
+  max_pool_rows_reference(shape, input, output, indices, begin, end);
+}
+#else
 using DF = hn::ScalableTag<float>;
 using DI = hn::RebindToSigned<DF>;
 using VF = hn::Vec<DF>;
@@ -168,7 +178,7 @@ struct Columns {
 };
 
 // columns[0, count) = the best of the row's window in input columns [from, from + count). Returns whether there is a NaN.
-HWY_INLINE bool ReduceColumns(const MaxRow& row, int64_t from, int64_t count, float* values, int32_t* indices) {
+HWY_NOINLINE HWY_ATTR bool ReduceColumns(const MaxRow& row, int64_t from, int64_t count, float* values, int32_t* indices) {
   const auto n = static_cast<int64_t>(hn::Lanes(DF()));
   const int64_t height = row.shape.input[1], width = row.shape.input[2];
   const int64_t start = (row.d.begin * height + row.h.begin) * width + from;
@@ -411,15 +421,68 @@ HWY_ATTR void MaxPoolRows(const PoolShape& shape, const float* input, float* out
   }
 }
 
-// Windows of adaptive_window: the columns under a row of them are reduced down to one row, of which each takes its part. For planes
-// of at most Columns::kSize columns and 2^31 positions.
+// `best` and columns [begin, end), of which `nan` says whether there are NaNs.
+HWY_NOINLINE void JoinColumns(const float* values, const int32_t* indices, int64_t begin, int64_t end, bool nan,
+                              Maximum<float>& best) {
+  for (int64_t w = begin; w < end; ++w) {
+    const float v = values[w];
+    const int64_t i = indices[w];
+    const bool first = i < best.index;  // of equal values; of NaNs the last
+    if (v > best.value || (v == best.value && first) || (nan && v != v && (best.value == best.value || !first))) best = {v, i};
+  }
+}
+
+// The windows of a row of outputs: where they begin and how many columns further they end. A lane for each, the last repeated.
+struct AdaptiveLanes {
+  static constexpr int64_t kMost = 256;
+
+  HWY_ALIGN int32_t begin[kMost];
+  HWY_ALIGN int32_t more[kMost];
+  int64_t most = 0;
+
+  AdaptiveLanes(int64_t width, int64_t outputs) {
+    const int64_t lanes = std::min(kMost, (outputs + 15) / 16 * 16);
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      const shape::Range window = shape::adaptive_window(std::min(lane, outputs - 1), width, outputs);
+      begin[lane] = static_cast<int32_t>(window.begin);
+      more[lane] = static_cast<int32_t>(window.size() - 1);
+      most = std::max(most, window.size() - 1);
+    }
+  }
+};
+
+// A row of outputs, each from its columns; a window that ends before others repeats its last.
+template <bool kNan>
+HWY_INLINE void GatherAlong(const Columns& columns, const AdaptiveLanes& windows, int64_t count, float* output, int64_t* indices) {
+  const auto n = static_cast<int64_t>(hn::Lanes(DF()));
+  for (int64_t ow = 0; ow < count; ow += n) {
+    const VI begin = hn::Load(DI(), windows.begin + ow), more = hn::Load(DI(), windows.more + ow);
+    BestColumn<kNan> best{hn::GatherIndex(DF(), columns.values, begin), hn::GatherIndex(DI(), columns.indices, begin)};
+    for (int64_t k = 1; k <= windows.most; ++k) {
+      const VI at = hn::Add(begin, hn::Min(more, hn::Set(DI(), static_cast<int32_t>(k))));
+      best.Update(hn::GatherIndex(DF(), columns.values, at), hn::GatherIndex(DI(), columns.indices, at));
+    }
+    StoreOutputs(best.value, best.index, std::min(n, count - ow), output + ow, indices + ow);
+  }
+}
+
+// Windows of adaptive_window: the columns under a row of them are reduced down to one row, of which each takes its part; in rows of
+// more than Columns::kSize columns those of one window after the other, as many at a time. For planes of less than 2^31 positions.
 HWY_ATTR void AdaptiveMaxPoolRows(const AdaptivePoolShape& shape, const float* input, float* output, int64_t* indices,
                                   int64_t begin, int64_t end) {
+  const auto n = static_cast<int64_t>(hn::Lanes(DF()));
   PoolShape plain;
   plain.input = shape.input;
   const int64_t width = shape.input[2], outputs = shape.output[2];
   Columns columns;
+  HWY_ALIGN float values[hn::MaxLanes(DF())];
+  HWY_ALIGN int32_t places[hn::MaxLanes(DF())];
+  const bool whole = width <= Columns::kSize;
+  constexpr int64_t kFewOutputs = 6;
+  const bool known = outputs <= AdaptiveLanes::kMost, gathers = known && whole && outputs >= kFewOutputs && width / outputs < 4 * n;
+  const AdaptiveLanes windows(width, known ? outputs : 1);
   RowCursor at(begin, shape.output);
+  WindowAxis above;
   for (int64_t r = begin; r < end; ++r, at.next()) {
     const MaxRow row{plain,
                      adaptive_window_axis(at.d, shape.input[0], shape.output[0]),
@@ -427,25 +490,46 @@ HWY_ATTR void AdaptiveMaxPoolRows(const AdaptivePoolShape& shape, const float* i
                      input + at.plane * shape.input_positions(),
                      output + r * outputs,
                      indices + r * outputs};
-    ReduceColumns(row, 0, width, columns.values, columns.indices);
+    const bool as_above = r > begin && at.h > 0 && row.h.begin == above.begin && row.h.count == above.count;
+    above = row.h;
+    if (as_above) {
+      std::copy_n(row.output - outputs, outputs, row.output);
+      std::copy_n(row.indices - outputs, outputs, row.indices);
+      continue;
+    }
+    bool nan = whole && ReduceColumns(row, 0, width, columns.values, columns.indices);
+    if (gathers) {
+      nan ? GatherAlong<true>(columns, windows, outputs, row.output, row.indices)
+          : GatherAlong<false>(columns, windows, outputs, row.output, row.indices);
+      continue;
+    }
     for (int64_t ow = 0; ow < outputs; ++ow) {
-      const shape::Range window = shape::adaptive_window(ow, width, outputs);
-      float best = columns.values[window.begin];
-      int32_t index = columns.indices[window.begin];
-      for (int64_t w = window.begin + 1; w < window.end; ++w) {
-        const float v = columns.values[w];
-        const int32_t i = columns.indices[w];
-        const bool first = i < index;  // of equal values; of NaNs the last
-        if (v > best || (v == best && first) || (v != v && (best == best || !first))) {
-          best = v;
-          index = i;
+      const shape::Range window = known ? shape::Range{windows.begin[ow], windows.begin[ow] + windows.more[ow] + 1}
+                                        : shape::adaptive_window(ow, width, outputs);
+      Maximum<float> best{-std::numeric_limits<float>::infinity(), Columns::kNowhere};
+      for (int64_t from = window.begin, count; from < window.end; from += count) {
+        count = std::min(window.end - from, Columns::kSize);
+        const int64_t first = whole ? from : 0;
+        if (!whole) nan = ReduceColumns(row, from, count, columns.values, columns.indices);
+        if (count < 4 * n) {
+          JoinColumns(columns.values, columns.indices, first, first + count, nan, best);
+          continue;
         }
+        BestColumn<true> lanes{hn::LoadU(DF(), columns.values + first), hn::LoadU(DI(), columns.indices + first)};
+        for (int64_t w = n; w < count; w += n) {  // the last vector may begin in the one before it
+          const int64_t next = first + std::min(w, count - n);
+          lanes.Update(hn::LoadU(DF(), columns.values + next), hn::LoadU(DI(), columns.indices + next));
+        }
+        hn::Store(lanes.value, DF(), values);
+        hn::Store(lanes.index, DI(), places);
+        JoinColumns(values, places, 0, n, nan, best);
       }
-      row.output[ow] = best;
-      row.indices[ow] = index;
+      row.output[ow] = best.value;
+      row.indices[ow] = best.index;
     }
   }
 }
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
@@ -483,17 +567,8 @@ double window_size(const AdaptivePoolShape& s) {
 // The reference, in parallel over rows.
 template <class Shape, class T>
 void reference_rows(const Shape& s, const T* input, T* output, int64_t* indices) {
-  const int64_t rows = rows_per_plane(s);
-  parallel_ranges(s.planes() * rows, rows_per_task(s, window_size(s)), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t plane = r / rows;
-      for_each_window(s, r % rows, r % rows + 1, [&](int64_t o, const Window& window) {
-        const Maximum<T> best = window_maximum(window, input + plane * s.input_positions());
-        output[plane * s.output_positions() + o] = best.value;
-        indices[plane * s.output_positions() + o] = best.index;
-      });
-    }
-  });
+  parallel_ranges(s.planes() * rows_per_plane(s), rows_per_task(s, window_size(s)),
+                  [&](int64_t begin, int64_t end) { max_pool_rows_reference(s, input, output, indices, begin, end); });
 }
 
 }  // namespace
@@ -512,8 +587,7 @@ void max_pool<double>(const PoolShape& s, const double* input, double* output, i
 
 template <>
 void adaptive_max_pool<float>(const AdaptivePoolShape& s, const float* input, float* output, int64_t* indices) noexcept {
-  constexpr int64_t kMostColumns = 2048, kMostPositions = std::numeric_limits<int32_t>::max();
-  if (s.input[2] > kMostColumns || s.input_positions() >= kMostPositions) return reference_rows(s, input, output, indices);
+  if (s.input_positions() >= std::numeric_limits<int32_t>::max()) return reference_rows(s, input, output, indices);
   parallel_ranges(s.planes() * rows_per_plane(s), rows_per_task(s, window_size(s)), [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(AdaptiveMaxPoolRows)(s, input, output, indices, begin, end);
   });

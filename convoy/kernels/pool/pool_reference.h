@@ -6,6 +6,7 @@
 #include <cmath>
 #include <complex>
 #include <cstdint>
+#include <optional>
 
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/shape/taps.h"
@@ -67,6 +68,19 @@ inline Window window_at(const AdaptivePoolShape& s, int64_t od, int64_t oh, int6
           adaptive_window_axis(ow, s.input[2], s.output[2]), s.input[1], s.input[2]};
 }
 
+/// The pooling of one kernel size and stride with the same windows, if there is one: where the outputs divide the inputs of every
+/// axis, or leave one over.
+inline std::optional<PoolShape> equal_windows(const AdaptivePoolShape& s) {
+  PoolShape same{.rank = s.rank, .batch = s.batch, .channels = s.channels, .input = s.input, .output = s.output};
+  for (size_t a = 0; a < 3; ++a) {
+    const int64_t outputs = s.output[a], stride = outputs == 0 ? 0 : s.input[a] / outputs;
+    const int64_t over = stride == 0 ? 2 : s.input[a] % outputs;
+    if (over > 1) return {};
+    same.axes[a] = {.kernel_size = stride + over, .stride = stride};
+  }
+  return same;
+}
+
 template <class T>
 struct Maximum {
   T value;
@@ -97,16 +111,23 @@ int64_t rows_per_plane(const Shape& s) {
   return s.output[0] * s.output[1];
 }
 
+/// Rows [begin, end), counted through all planes.
 template <class Shape, class T>
-void max_pool_reference(const Shape& s, const T* input, T* output, int64_t* indices) {
-  for (int64_t plane = 0; plane < s.planes(); ++plane) {
-    const T* from = input + plane * s.input_positions();
-    for_each_window(s, 0, rows_per_plane(s), [&](int64_t o, const Window& window) {
-      const Maximum<T> best = window_maximum(window, from);
+void max_pool_rows_reference(const Shape& s, const T* input, T* output, int64_t* indices, int64_t begin, int64_t end) {
+  const int64_t rows = rows_per_plane(s);
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t plane = r / rows;
+    for_each_window(s, r % rows, r % rows + 1, [&](int64_t o, const Window& window) {
+      const Maximum<T> best = window_maximum(window, input + plane * s.input_positions());
       output[plane * s.output_positions() + o] = best.value;
       indices[plane * s.output_positions() + o] = best.index;
     });
   }
+}
+
+template <class Shape, class T>
+void max_pool_reference(const Shape& s, const T* input, T* output, int64_t* indices) {
+  max_pool_rows_reference(s, input, output, indices, 0, s.planes() * rows_per_plane(s));
 }
 
 /// How many positions of output o's window count along one axis; 1 if none does, since their sum is 0.
