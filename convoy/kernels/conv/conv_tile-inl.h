@@ -521,6 +521,17 @@ HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t fir
       for (; j + lanes < end; j += lanes) {
         hn::StoreU(hn::ConcatEven(v, hn::LoadU(v, from + 2 * j + lanes), hn::LoadU(v, from + 2 * j)), v, to + j);
       }
+#if HWY_TARGET == HWY_AVX3
+      if (j < count) {  // the rest, without the value behind the row's last, and zeros
+        const auto first_of = [&](int64_t n)
+                                  HWY_ATTR { return hn::FirstN(v, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
+        const int64_t left = 2 * (end - j) - 1;
+        const Floats low = LoadMasked(first_of(left), v, from + 2 * j),
+                     high = LoadMasked(first_of(left - lanes), v, from + 2 * j + lanes);
+        StoreMasked(hn::ConcatEven(v, high, low), first_of(count - j), v, to + j);
+        j = std::min(j + lanes, count);
+      }
+#endif
     }
     if constexpr (kStep == 3) {
       for (; j + lanes < end; j += lanes) {
