@@ -12,10 +12,11 @@
 // channels. With lanes = tiles instead the shuffles are as many, but 14x14 maps fill 4 lanes of 16 and 7x7 maps 2.
 //
 // At a stride of 2 a kernel of 4 (5, 6) is four kernels of 2 (3) at stride 1: forward, one for every phase of the sources, summed
-// as over channels; backward, one for every phase of the results, which see the same window of sources, so that one transform
-// serves all and results lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5)
-// to 4 times (k6). Backward a kernel of 5 or 6 takes F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine
-// sources whose rounding it shares, and with F(4,3) erred by up to 52 u sum |w| |x|.
+// as over channels (of 3 or 5 the second phase has a tap less, and no product at infinity: 49 of 64, 121 of 144 are left);
+// backward, one for every phase of the results, which see the same window of sources, so that one transform serves all and results
+// lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5) to 4 times (k6).
+// Backward a kernel of 5 or 6 takes F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine sources whose
+// rounding it shares, and with F(4,3) erred by up to 52 u sum |w| |x|.
 //
 // A sequence of a dilation d of 16 or more is folded into rows of d positions, whose taps lie one below the other (wavenet's 128
 // channels at a dilation of 512: 6.0 -> 4.5 ms).
@@ -334,7 +335,10 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64
       work.m_tile = points * lanes;
       work.m_vector = tiles * work.m_tile;
       work.m = m + (vector - begin) * work.m_vector + point * lanes;
-      for (int64_t slice = 0; slice < p.slices(); ++slice) {
+      for (int64_t slice = 0, following = 0; slice < p.slices(); slice = following) {
+        do {
+          ++following;
+        } while (following < p.slices() && !p.multiplies(following, point));
         // Multiples of the widest vector, so that the chains are the same for every instruction set.
         const int64_t cuts = (p.channels + winograd::kLongestChain - 1) / winograd::kLongestChain;
         const int64_t cut = ((p.channels + cuts - 1) / cuts + 15) / 16 * 16;
@@ -343,8 +347,9 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64
           work.depth = std::min(cut, p.channels - channel);
           work.u = weights + (slice * p.channels + channel) * vectors * lanes;
           work.add = slice > 0 || channel > 0;
-          const bool last = slice + 1 == p.slices() && channel + cut >= p.channels;
-          work.next = last ? after : work.u + work.depth * vectors * lanes;
+          work.next = channel + cut < p.channels ? work.u + work.depth * vectors * lanes
+                      : following < p.slices()   ? weights + following * p.channels * vectors * lanes
+                                                 : after;
           if (vectors == 2) {
             ProductTiles<2>(work, tiles, std::make_integer_sequence<int, tile::kPixels>());
           } else {
@@ -547,7 +552,7 @@ HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, Direction dire
              : !along_w ? MakeTransforms<wt::F43, wt::None>()
                         : MakeTransforms<wt::F43, wt::F43>();
     case winograd::Variant::kStride2:
-      if (s.axes[2].kernel_size == 4) {
+      if (s.axes[2].kernel_size <= 4) {
         return along_h ? MakeTransforms<wt::F32, wt::F32>() : MakeTransforms<wt::None, wt::F32>();
       }
       if (direction == Direction::kGradInput) {
@@ -651,9 +656,11 @@ const char* refuse(const ConvShape& s) {
     if (s.axes[a].stride != 1) return "needs stride 1";
   }
   if (kVariant == Variant::kStride2) {
-    // Kernels of 3 would multiply by as many zeros as F(3,2) saves.
+    // Backward the results of all phases are transformed alike, and kernels of 3 would multiply by as many zeros as F(3,2) saves.
+    constexpr bool kForward = kDirection == Direction::kForward;
     const auto two = [](const shape::Axis& axis) { return axis.stride == 2 && axis.dilation == 1; };
-    if (w < 4 || w > 6 || !two(s.axes[2])) return "needs a kernel of 4, 5 or 6 at a stride of 2";
+    if (w < (kForward ? 3 : 4) || w > 6 || !two(s.axes[2]))
+      return kForward ? "needs a kernel of 3 to 6 at a stride of 2" : "needs a kernel of 4, 5 or 6 at a stride of 2";
     if ((h != w || !two(s.axes[1])) && (h != 1 || s.axes[1].stride != 1)) return "needs a square kernel, or one row";
     if (s.axes[0].stride != 1) return "needs stride 1 in depth";
   } else if (kVariant == Variant::kF3) {
@@ -693,7 +700,7 @@ void pack(const ConvShape& s, const float* weight, float* packed) {
 const winograd::Scheme& scheme(Variant variant, Direction direction, int64_t kernel) {
   switch (variant) {
     case Variant::kStride2:
-      return kernel == 4 ? winograd::kF32 : direction == Direction::kGradInput ? winograd::kF23 : winograd::kF43;
+      return kernel <= 4 ? winograd::kF32 : direction == Direction::kGradInput ? winograd::kF23 : winograd::kF43;
     case Variant::kF2:
       return winograd::kF23;
     case Variant::kF3:
@@ -735,10 +742,11 @@ double seconds(const ConvShape& s, const Machine& m) {
   const auto results = static_cast<double>(p.vectors(lanes));
   const double width = static_cast<double>(lanes), groups = static_cast<double>(p.groups);
   const double tiles = static_cast<double>(p.rows()) * static_cast<double>(p.w.tiles());
-  const double depth = static_cast<double>(p.depth()), points = static_cast<double>(p.points());
+  const double points = static_cast<double>(p.points());
+  const double sums = static_cast<double>(p.multiplied()) * static_cast<double>(p.channels);  // products of a tile and result
   // A vector of weights takes about as long for one tile as for five.
-  const double products = groups * std::max(tiles, 5.0) * points * depth * results * width;
-  const double weight_bytes = groups * points * depth * results * width * sizeof(float);
+  const double products = groups * std::max(tiles, 5.0) * sums * results * width;
+  const double weight_bytes = groups * sums * results * width * sizeof(float);
   const double streamed = std::max(weight_bytes - 512.0 * 1024.0, 0.0);  // the rest stays in L2
   // A weight of a few MB is taken to wait in the outer cache: 256 -> 128 channels on 8x8 by F(4,3) take 0.05 ms, by F(2,3) 0.09; if
   // it comes from memory 0.14 and 0.10.

@@ -282,6 +282,7 @@ TEST(WinogradErrors, StayInTheirTable) {
       {&kConvWinogradF5Forward, 2, 5, 1, 6.0, 1.8},        {&kConvWinogradF3Forward, 2, 2, 1, 4.5, 1.3},
       {&kConvWinogradF3Forward, 1, 2, 1, 4.5, 1.3},        {&kConvWinogradStride2Forward, 2, 4, 2, 2.5, 1.0},
       {&kConvWinogradStride2Forward, 1, 4, 2, 2.5, 1.0},   {&kConvWinogradStride2Forward, 2, 5, 2, 7.5, 1.9},
+      {&kConvWinogradStride2Forward, 2, 3, 2, 4.5, 1.3},
       {&kConvWinogradStride2GradInput, 2, 4, 2, 6.0, 1.3}, {&kConvWinogradStride2GradInput, 2, 5, 2, 9.5, 1.2},
   };
   const double unfused = std::string_view(simd_name()) == "WASM" ? 1.1 : 1.0;  // sums there round twice a step

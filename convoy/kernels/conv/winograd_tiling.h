@@ -69,6 +69,19 @@ struct Problem {
   /// Depth taps and phases of the sources: [depth tap][phase].
   int64_t slices() const { return d.points * h.step * w.step; }
   int64_t depth() const { return slices() * channels; }
+  /// Whether the weight of a slice at a point is anything but zeros: the second phase of an odd kernel has a tap less than the
+  /// scheme, hence nothing at infinity, the last point.
+  bool multiplies(int64_t slice, int64_t point) const {
+    const auto idle = [](const TiledAxis& axis, int64_t phase, int64_t at) {
+      return axis.step == 2 && axis.kernel % 2 == 1 && phase == 1 && at + 1 == axis.points;
+    };
+    return !idle(h, slice / w.step % h.step, point / w.points) && !idle(w, slice % w.step, point % w.points);
+  }
+  /// Such pairs, of the slices() points() that there are.
+  int64_t multiplied() const {
+    const auto pairs = [](const TiledAxis& axis) { return axis.step * axis.points - (axis.step == 2 ? axis.kernel % 2 : 0); };
+    return d.points * pairs(h) * pairs(w);
+  }
 };
 
 constexpr int64_t kMostDilation = 8, kLeastFold = 16;
