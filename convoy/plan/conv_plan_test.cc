@@ -105,6 +105,16 @@ TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
   }
 }
 
+// Of a strided 3x3 kernel half of F(3,2)'s products are left, unless the map is small or the weight large.
+TEST(ConvPlan, TakesWinogradForStridedKernelsOfThree) {
+  const auto name = [](const shape::ConvShape& s, Direction direction) { return std::string(ConvPlan(s, direction).name()); };
+  EXPECT_EQ(name(layer(128, 128, 1, 56, 3, 2, 1), Direction::kForward), "conv_winograd_stride2");
+  EXPECT_EQ(name(layer(128, 256, 1, 28, 3, 2, 1), Direction::kForward), "conv_winograd_stride2");
+  EXPECT_EQ(name(layer(256, 256, 1, 28, 3, 2, 1), Direction::kForward), "conv_direct");
+  EXPECT_EQ(name(layer(128, 128, 1, 14, 3, 2, 1), Direction::kForward), "conv_direct");
+  EXPECT_EQ(name(layer(128, 128, 1, 56, 3, 2, 1), Direction::kGradInput), "conv_direct");
+}
+
 // A training step packs its weights in every call, and shares that between the samples of a batch.
 TEST(ConvPlan, ChoosesForTraining) {
   const auto name = [](const shape::ConvShape& s, bool training) {
