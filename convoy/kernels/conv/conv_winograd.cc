@@ -744,8 +744,8 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double tiles = static_cast<double>(p.rows()) * static_cast<double>(p.w.tiles());
   const double points = static_cast<double>(p.points());
   const double sums = static_cast<double>(p.multiplied()) * static_cast<double>(p.channels);  // products of a tile and result
-  // A vector of weights takes about as long for one tile as for five; phases of the sources lie apart, and at a stride few tiles are
-  // left for the threads.
+  // A vector of weights takes about as long for one tile as for five; phases of the sources lie apart, and at a stride few tiles
+  // are left for the threads.
   const bool strided = p.h.step * p.w.step > 1;
   const double products = groups * std::max(tiles + (strided ? 5.0 : 0.0), 5.0) * sums * results * width;
   const double weight_bytes = groups * sums * results * width * sizeof(float);
@@ -760,8 +760,10 @@ double seconds(const ConvShape& s, const Machine& m) {
   // A chain of products ends with a load, an addition and a store.
   const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.channels) / winograd::kLongestChain, 1.0);
   const double added = groups * tiles * points * (chains - 1) * results * 5 * 2 * width;
-  // Where little is saved, what the weight displaces in a network counts: 256 channels from 28x28 are faster alone and slower there.
-  const double displaced = strided && s.axes[2].kernel_size == 3 ? streaming : 0;
+  // Where little is saved, what the weight displaces in a network counts: 256 channels from 28x28 are faster alone and slower
+  // there.
+  const double displaced =
+      strided && s.axes[2].kernel_size == 3 ? 1.5 * std::max(weight_bytes - kOuterCache, 0.0) / m.bytes_per_second : 0;
   return 3e-6 + std::max(2 * products / 0.9 / m.flops_per_second, streaming) + displaced +
          (transforms + added) / m.flops_per_second;
 }
