@@ -18,6 +18,15 @@ void set_fused_activation(Attributes& attributes, const ActivationOf& activation
   attributes.set(name + "_b", activation.options.b);
 }
 
+Attributes expand_attributes(const Attributes& attributes) {
+  Attributes expand;
+  expand.set("kernel_shape", std::vector<int64_t>{1, 1});
+  for (const std::string name : {"kernel_shape", "strides", "pads"}) {
+    if (const auto* numbers = attributes.get<std::vector<int64_t>>("expand_" + name)) expand.set(name, *numbers);
+  }
+  return expand;
+}
+
 std::optional<ActivationOf> activation_of(const Graph& graph, const Node& node) {
   const auto number = [&](const char* name, double otherwise) { return node.attributes.number(name, otherwise); };
   if (node.op == "Activation") return fused_activation(node.attributes);

@@ -10,11 +10,12 @@
 //   ExpandDepthwise      input, weight (E, C, 1, 1), bias, depthwise weight (E, 1, *), depthwise bias; the depthwise Conv's
 //   attributes:
 //                        activation(Conv(expand_activation(Conv(input, weight, bias)), depthwise weight, depthwise bias))
-//   InvertedResidual     input, weights (E, C + taps + O + 2 S), three biases, residual, squeeze bias, excite bias; the depthwise
-//                        Conv's attributes, squeezed S:
+//   InvertedResidual     input, weights (E, T + taps + O + 2 S), three biases, residual, squeeze bias, excite bias; the depthwise
+//                        Conv's attributes, squeezed S, expand_kernel_shape, expand_strides, expand_pads, shortcut:
 //                        project_activation(Conv(SqueezeExcite(ExpandDepthwise(input)), weight) + residual), each row of `weights`
-//                        being what one expanded channel takes of the input, its taps, what the results and what the squeezed
-//                        values take of it, and what its gate takes of these; no SqueezeExcite if S is 0
+//                        being what one expanded channel takes of the input (T = C x expand_kernel_shape, which is 1x1 where it is
+//                        left out), its taps, what the results and what the squeezed values take of it, and what its gate takes
+//                        of these; no SqueezeExcite if S is 0; if shortcut is 1, what the expansion gives is the residual
 //   SqueezeExcite        input (N, C, *), weights (2, S C): squeeze (S, C) and excite (C, S), bias (S), bias (C):
 //                        input activation(Linear(squeeze_activation(Linear(mean over *, squeeze)), excite))[c]
 //   Linear               input (*, K), weight (O, K), bias (O): activation(input weight^T + bias)
@@ -47,6 +48,9 @@ inline constexpr std::string_view kActivation = "activation", kExpandActivation 
                                   kProjectActivation = "project_activation", kGateActivation = "gate_activation";
 std::optional<ActivationOf> fused_activation(const Attributes& attributes, std::string_view which = kActivation);
 void set_fused_activation(Attributes& attributes, const ActivationOf& activation, std::string_view which = kActivation);
+
+/// Conv's attributes for the expansion of an InvertedResidual with these; kernel_shape is among them.
+Attributes expand_attributes(const Attributes& attributes);
 
 /// The activation that a node computes of its input 0 and nothing else: of an Activation node, and of ONNX's where its parameters
 /// are known (Relu, Clip with constant bounds, HardSwish, ...). float32 alone is meant.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/graph/fused.h"
 #include "convoy/graph/windows.h"
 #include "convoy/shape/receptive_field.h"
 
@@ -126,14 +127,18 @@ class Summary {
     if (node.op == "InvertedResidual") {
       const std::optional<Shape> input = type(node.input(0)).shape(), weights = type(node.input(1)).shape(),
                                  output = type(node.output(0)).shape();
-      if (!input || !weights || !output || input->size() != 4 || output->size() != 4) return std::nullopt;
-      // Each number of a row meets the input's positions, the output's, or, behind the means, one of a sample.
+      const Attributes attributes = expand_attributes(node.attributes);
+      const std::vector<int64_t> kernel = attributes.integers("kernel_shape");
+      if (!input || !weights || !output || input->size() != 4 || output->size() != 4 || kernel.size() != 2) return std::nullopt;
+      const auto expand = conv_shape(attributes, *input, {(*weights)[0], (*input)[1], kernel[0], kernel[1]}, false);
+      if (!expand) return std::nullopt;
+      // Each number of a row meets the expansion's positions, the output's, or, behind the means, one of a sample.
       const auto number = [](int64_t n) { return static_cast<double>(n); };
+      const int64_t terms = expand->in_channels * expand->taps();
       const double expanded = number((*weights)[0]), gates = number(2 * node.attributes.integer("squeezed", 0)),
-                   behind = number((*weights)[1] - (*input)[1]) - gates;
+                   behind = number((*weights)[1] - terms) - gates;
       return number((*input)[0]) * expanded *
-             (number((*input)[1]) * number((*input)[2]) * number((*input)[3]) +
-              behind * number((*output)[2]) * number((*output)[3]) + gates);
+             (number(terms) * number(expand->output_positions()) + behind * number((*output)[2]) * number((*output)[3]) + gates);
     }
     if (node.op == "SqueezeExcite") {
       const std::optional<Shape> input = type(node.input(0)).shape();
@@ -196,11 +201,12 @@ class Summary {
     const bool projects = node.op == "InvertedResidual", expands = node.op == "ExpandDepthwise" || projects;
     const bool pools = node.op == "PooledConv", convolution = transposed || expands || pools || is_convolution(node);
     const bool pooling = node.op == "MaxPool" || node.op == "AveragePool" || node.op == "LpPool";
-    std::optional<std::vector<shape::Axis>> axes;
+    std::optional<std::vector<shape::Axis>> axes, before;  // of the node's windows, and of an expansion's in front of them
     if (convolution) {
       const std::optional<Shape> weight = type(node.input(expands && !projects ? 3 : 1)).shape();
       if (projects) {
         axes = window_axes(node, node.attributes.integers("kernel_shape"));
+        before = window_axes({.inputs = node.inputs, .attributes = expand_attributes(node.attributes)}, {});
       } else if (weight && weight->size() >= 3) {
         axes = window_axes(node, {weight->begin() + 2, weight->end()});
       }
@@ -208,15 +214,17 @@ class Summary {
       axes = window_axes(node, {});
     }
     if (axes) result.kernel = kernel_text(*axes, convolution ? node.attributes.integer("group", 1) : 1);
-    if (axes && expands)
-      result.kernel =
-          kernel_text(std::vector<shape::Axis>(axes->size(), shape::Axis{}), 1) + " " + result.kernel + (projects ? " 1x1" : "");
+    if (axes && expands) {
+      result.kernel = kernel_text(before.value_or(std::vector<shape::Axis>(axes->size(), shape::Axis{})), 1) + " " + result.kernel +
+                      (projects ? " 1x1" : "");
+    }
     if (axes && pools) {
       const shape::PoolShape windows = windows_of_two();
       result.kernel += " " + kernel_text({windows.axes[1], windows.axes[2]}, 1);
     }
     result.macs = macs(node);
     Chain seen = (convolution || pooling) && !axes ? Chain() : chain(node, axes, transposed);
+    if (before && seen) seen->insert(seen->end() - 1, {.kind = shape::LayerKind::kConv, .axis = before->back()});
     if (pools && seen) seen->push_back({.kind = shape::LayerKind::kConv, .axis = windows_of_two().axes[2]});
     for (const ValueId id : node.outputs) {
       if (id != kNoValue) chains_[static_cast<size_t>(id)] = seen;

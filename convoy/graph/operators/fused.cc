@@ -32,12 +32,12 @@ std::vector<Value> run_conv(Call& call) {
   return {activated(call, sum)};
 }
 
-// What windows of `kernel` over input 0 make of its batch and its sizes, with so many channels, for passes that know all sizes but
+// What windows of `kernel` over a value make of its batch and its sizes, with so many channels, for passes that know all sizes but
 // the batch.
-Dims windowed(const Inference& inference, const Dims& input, Dim channels, const std::vector<int64_t>& kernel) {
+Dims windowed(const Attributes& attributes, const Dims& input, Dim channels, const std::vector<int64_t>& kernel) {
   Dims output{input[0], std::move(channels)};
   const std::vector<int64_t> sizes = spatial_sizes(input);
-  const auto axes = windows(inference.attributes(), kernel, sizes);
+  const auto axes = windows(attributes, kernel, sizes);
   for (size_t a = 0; a < sizes.size(); ++a) {
     Dim size;
     if (axes && sizes[a] >= 0) {
@@ -53,7 +53,7 @@ std::optional<Dims> convolved(const Inference& inference, size_t weight_input) {
   const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(weight_input);
   const std::optional<Shape> taps = inference.type(weight_input).shape();
   if (!input || !weight || !taps || input->size() != taps->size() || taps->size() < 3) return std::nullopt;
-  return windowed(inference, *input, (*weight)[0], {taps->begin() + 2, taps->end()});
+  return windowed(inference.attributes(), *input, (*weight)[0], {taps->begin() + 2, taps->end()});
 }
 
 void infer_expand_depthwise(Inference& inference) { inference.set(0, inference.dtype(0), convolved(inference, 3)); }
@@ -75,26 +75,36 @@ std::vector<Value> run_pooled_conv(Call& call) {
   return {pooled, map};
 }
 
+// Inputs 0 to 2 of a call through the convolution with these attributes.
+Tensor run_expansion(const Call& call, const Value& weight, const Attributes& attributes) {
+  Node expand{"Conv", call.node().name, {}, {kNoValue}, attributes};
+  Call conv(expand, {call.value(0), weight, call.has(2) ? call.value(2) : Value()});
+  return activated(call, find_operator("Conv")->run(conv)[0].tensor(), kExpandActivation);
+}
+
+// The depthwise layer behind it, its bias being input `bias`.
+Tensor run_depthwise(const Call& call, const Tensor& expanded, const Value& weight, size_t bias) {
+  Call conv(call.node(), {Value(expanded), weight, call.has(bias) ? call.value(bias) : Value()});
+  return activated(call, find_operator("Conv")->run(conv)[0].tensor());
+}
+
 std::vector<Value> run_expand_depthwise(Call& call) {
-  const Operator& conv = *find_operator("Conv");
-  Node expand{"Conv", call.node().name, {}, {kNoValue}};
-  const auto argument = [&](size_t i) { return call.has(i) ? call.value(i) : Value(); };
-  Call first(expand, {argument(0), argument(1), argument(2)});
-  const Tensor expanded = activated(call, conv.run(first)[0].tensor(), kExpandActivation);
-  Call second(call.node(), {Value(expanded), argument(3), argument(4)});
-  return {activated(call, conv.run(second)[0].tensor())};
+  return {run_depthwise(call, run_expansion(call, call.value(1), {}), call.value(3), 4)};
 }
 
 // The pass that makes the node knows all sizes but the batch.
 void infer_inverted_residual(Inference& inference) {
   const std::optional<Dims>& input = inference.dims(0);
   const std::optional<Shape> weights = inference.type(1).shape();
-  const std::vector<int64_t> kernel = inference.attributes().integers("kernel_shape");
-  if (!input || !weights || input->size() != 4 || weights->size() != 2 || kernel.size() != 2 || !(*input)[1].known())
+  const Attributes expand = expand_attributes(inference.attributes());
+  const std::vector<int64_t> kernel = inference.attributes().integers("kernel_shape"), first = expand.integers("kernel_shape");
+  if (!input || !weights || input->size() != 4 || weights->size() != 2 || kernel.size() != 2 || first.size() != 2 ||
+      !(*input)[1].known())
     return inference.set(0, inference.dtype(0), std::nullopt);
-  const int64_t results =
-      (*weights)[1] - (*input)[1].size - kernel[0] * kernel[1] - 2 * inference.attributes().integer("squeezed", 0);
-  inference.set(0, inference.dtype(0), windowed(inference, *input, Dim{.size = results}, kernel));
+  const int64_t results = (*weights)[1] - (*input)[1].size * first[0] * first[1] - kernel[0] * kernel[1] -
+                          2 * inference.attributes().integer("squeezed", 0);
+  const Dims expanded = windowed(expand, *input, Dim{.size = (*weights)[0]}, first);
+  inference.set(0, inference.dtype(0), windowed(inference.attributes(), expanded, Dim{.size = results}, kernel));
 }
 
 std::vector<Value> run_squeeze_excite(Call& call) {
@@ -116,18 +126,19 @@ std::vector<Value> run_squeeze_excite(Call& call) {
 
 std::vector<Value> run_inverted_residual(Call& call) {
   const Tensor& table = call.tensor(1);
-  const std::vector<int64_t> kernel = call.attributes().integers("kernel_shape");
-  const int64_t expanded = table.size(0), channels = call.tensor(0).size(1), taps = kernel[0] * kernel[1],
-                squeezed = call.attributes().integer("squeezed", 0), results = table.size(1) - channels - taps - 2 * squeezed;
+  const Attributes expand = expand_attributes(call.attributes());
+  const std::vector<int64_t> kernel = call.attributes().integers("kernel_shape"), first = expand.integers("kernel_shape");
+  const int64_t expanded = table.size(0), channels = call.tensor(0).size(1), terms = channels * first[0] * first[1],
+                taps = kernel[0] * kernel[1], squeezed = call.attributes().integer("squeezed", 0),
+                results = table.size(1) - terms - taps - 2 * squeezed;
   const auto columns = [&](int64_t begin, int64_t count, const Shape& shape) {
     return ops::slice(table, {{1, begin, begin + count}}).reshape(shape);
   };
   const auto argument = [&](size_t i) { return call.has(i) ? call.value(i) : Value(); };
-  Call first(call.node(), {argument(0), Value(columns(0, channels, {expanded, channels, 1, 1})), argument(2),
-                           Value(columns(channels, taps, {expanded, 1, kernel[0], kernel[1]})), argument(3)});
-  Tensor middle = run_expand_depthwise(first)[0].tensor();
+  const Tensor wide = run_expansion(call, Value(columns(0, terms, {expanded, channels, first[0], first[1]})), expand);
+  Tensor middle = run_depthwise(call, wide, Value(columns(terms, taps, {expanded, 1, kernel[0], kernel[1]})), 3);
   if (squeezed > 0) {
-    const int64_t at = channels + taps + results, all = expanded * squeezed;
+    const int64_t at = terms + taps + results, all = expanded * squeezed;
     const Tensor squeeze = ops::permute(columns(at, squeezed, {expanded, squeezed}), {1, 0}).reshape({1, all});
     Node excite{"SqueezeExcite", call.node().name, {}, {kNoValue}};
     if (const auto kind = fused_activation(call.attributes(), kSqueezeActivation))
@@ -137,11 +148,12 @@ std::vector<Value> run_inverted_residual(Call& call) {
                         argument(7)});
     middle = run_squeeze_excite(gated)[0].tensor();
   }
-  const Tensor weight = ops::permute(columns(channels + taps, results, {expanded, results}), {1, 0});
+  const Tensor weight = ops::permute(columns(terms + taps, results, {expanded, results}), {1, 0});
   Node project{"Conv", call.node().name, {}, {kNoValue}};
-  Call second(project, {Value(middle), Value(weight.reshape({results, expanded, 1, 1})), argument(4)});
-  Tensor sum = find_operator("Conv")->run(second)[0].tensor();
+  Call last(project, {Value(middle), Value(weight.reshape({results, expanded, 1, 1})), argument(4)});
+  Tensor sum = find_operator("Conv")->run(last)[0].tensor();
   if (call.has(5)) sum = ops::add(sum, call.tensor(5));
+  if (call.attributes().integer("shortcut", 0) != 0) sum = ops::add(sum, wide);
   return {activated(call, sum, kProjectActivation)};
 }
 

@@ -32,7 +32,7 @@ std::span<const Pass> passes() {
        fuse_affine_prologue},
       {"squeeze_excite", "mean, two linear layers and the product with them as one", fuse_squeeze_excite},
       {"inverted_residual",
-       "a 1x1 and a depthwise convolution, perhaps squeeze-and-excitation, and the 1x1 convolution behind them as one",
+       "a 1x1 or first convolution, the depthwise one behind it, perhaps squeeze-and-excitation, and the 1x1 convolution as one",
        fuse_inverted_residual},
       {"channel_shuffle", "reshape, transpose, reshape of channels as one shuffle", match_channel_shuffle},
   };

@@ -364,7 +364,8 @@ TEST(Passes, ExpansionsGoIntoTheDepthwiseConvolution) {
                 {{"pads", std::vector<int64_t>(4, 1)}, {"group", int64_t{40}}, {"strides", std::vector<int64_t>(2, stride)}});
     const ValueId y = net.conv(net.add("HardSwish", {depthwise}), 40, 8, 1);
     EXPECT_EQ(same_numbers(net, {y}, {"inverted_residual"}).ops, (std::multiset<std::string>{"ExpandDepthwise", "Conv"}));
-    EXPECT_EQ(same_numbers(net, {y}, {"expand_depthwise"}).ops, (std::multiset<std::string>{"FusedConv", "FusedConv", "Conv"}));
+    EXPECT_EQ(same_numbers(net, {y}, {"expand_depthwise", "inverted_residual"}).ops,
+              (std::multiset<std::string>{"FusedConv", "FusedConv", "Conv"}));
     EXPECT_EQ(same_numbers(net, {y, expanded}).ops.count("ExpandDepthwise"), 0u);  // somebody else wants what lies between
   }
 }
@@ -496,6 +497,47 @@ TEST(Passes, InvertedResidualsRunAsOne) {
     EXPECT_EQ(same_numbers(net, {y, depthwise}).ops.count("InvertedResidual"), 0u);  // somebody else wants what lies between
     const ValueId wider = net.conv(depthwise, 40, 9, 3, 1);
     EXPECT_EQ(same_numbers(net, {wider}).ops.count("InvertedResidual"), 0u);
+  }
+}
+
+TEST(Passes, FirstLayersRunWithTheDepthwiseLayerAndTheProjectionBehindThem) {
+  kernels::InvertedResidualShape shape;
+  shape.expand = *shape::parse_descriptor("ic3 oc8 ih41 iw60 k3 s2 p1");
+  shape.depthwise = *shape::parse_descriptor("ic8 oc8 g8 ih21 iw30 k3 p1");
+  shape.project = *shape::parse_descriptor("ic8 oc8 ih21 iw30 k1");
+  shape.shortcut = true;
+  if (!kernels::prefers_inverted_residual(shape)) GTEST_SKIP() << "not on this machine";
+  for (const std::string pad : {"NOTSET", "SAME_UPPER"}) {
+    Net net({2, 3, 41, 60});
+    const auto padded = [&](ValueId x, const Shape& weight, int64_t stride, int64_t groups) {
+      std::map<std::string, Attribute> attributes{
+          {"strides", std::vector<int64_t>(2, stride)}, {"group", groups}, {"auto_pad", pad}};
+      if (pad == "NOTSET") attributes["pads"] = std::vector<int64_t>(4, 1);
+      return net.add("Conv", {x, net.numbers(weight), net.numbers({weight[0]})}, attributes);
+    };
+    const ValueId first = net.add("HardSwish", {padded(net.x, {8, 3, 3, 3}, 2, 1)});
+    const ValueId depthwise = net.add("Relu", {padded(first, {8, 1, 3, 3}, 1, 8)});
+    const ValueId projected = net.conv(depthwise, 8, 8, 1);
+    const ValueId shortcut = net.add("Add", {projected, first});
+    const std::multiset<std::string> one{"InvertedResidual"};
+    const Outcome plain = same_numbers(net, {projected}), added = same_numbers(net, {shortcut});
+    EXPECT_EQ(plain.ops, one);
+    EXPECT_EQ(added.ops, one);
+    EXPECT_EQ(added.graph.nodes[0].attributes.integer("shortcut", 0), 1);
+    EXPECT_EQ(same_numbers(net, {projected}, {"inverted_residual"}).ops,
+              (std::multiset<std::string>{"FusedConv", "FusedConv", "Conv"}));
+    // The layers' arithmetic, and what they see of the input: 3 + 2 x 2 of its columns.
+    std::vector<Type> types;
+    for (const ValueInfo& info : plain.graph.values) types.push_back(info.type);
+    const LayerSummary summary = summarize(plain.graph, types)[0];
+    EXPECT_EQ(summary.kernel, "3x3 /2 3x3 g8 1x1");
+    EXPECT_EQ(summary.macs, 2.0 * 21 * 30 * 8 * (27 + 9 + 8));
+    EXPECT_EQ(summary.receptive_field, 7);
+    // Somebody else reads what lies between.
+    for (const std::vector<ValueId>& outputs :
+         {std::vector<ValueId>{projected, first}, {shortcut, first}, {shortcut, net.add("Exp", {first})}, {projected, depthwise}}) {
+      EXPECT_EQ(same_numbers(net, outputs).ops.count("InvertedResidual"), 0u);
+    }
   }
 }
 

@@ -224,13 +224,14 @@ class InvertedResidualStep final : public PackedStep {
 StepPlan inverted_residual_step(const StepSite& site) {
   if (!site.all_float() || !site.has(0) || !site.has(1)) return {};
   const Shape &input = site.input(0).shape, &weights = site.input(1).shape;
-  const std::vector<int64_t> kernel = site.attributes().integers("kernel_shape");
-  if (input.size() != 4 || weights.size() != 2 || kernel.size() != 2) return {};
+  const Attributes attributes = expand_attributes(site.attributes());
+  const std::vector<int64_t> kernel = site.attributes().integers("kernel_shape"), first = attributes.integers("kernel_shape");
+  if (input.size() != 4 || weights.size() != 2 || kernel.size() != 2 || first.size() != 2) return {};
   const int64_t squeezed = site.attributes().integer("squeezed", 0), expanded = weights[0],
-                results = weights[1] - input[1] - kernel[0] * kernel[1] - 2 * squeezed;
+                results = weights[1] - input[1] * first[0] * first[1] - kernel[0] * kernel[1] - 2 * squeezed;
   if (site.inputs() != (squeezed > 0 ? 8 : 6)) return {};
   if (squeezed > 0 && (!holds_channels(site, 6, squeezed) || !holds_channels(site, 7, expanded))) return {};
-  const auto expand = conv_shape({}, input, {expanded, input[1], 1, 1}, false);
+  const auto expand = conv_shape(attributes, input, {expanded, input[1], first[0], first[1]}, false);
   if (!expand) return {};
   const auto depthwise = conv_shape(site.attributes(), output_shape(*expand), {expanded, 1, kernel[0], kernel[1]}, false);
   if (!depthwise) return {};
@@ -238,7 +239,8 @@ StepPlan inverted_residual_step(const StepSite& site) {
   if (!project || output_shape(*project) != site.output(0).shape) return {};
   if (!holds_channels(site, 2, expanded) || !holds_channels(site, 3, expanded) || !holds_channels(site, 4, results)) return {};
   if (site.has(5) && site.input(5).shape != site.output(0).shape) return {};
-  const kernels::InvertedResidualShape shape{*expand, *depthwise, *project, squeezed};
+  const kernels::InvertedResidualShape shape{*expand, *depthwise, *project, squeezed,
+                                             site.attributes().integer("shortcut", 0) != 0};
   if (kernels::refuse_inverted_residual(shape) != nullptr) return {};
   return {std::make_unique<InvertedResidualStep>(shape, site)};
 }

@@ -36,17 +36,46 @@ constexpr int64_t kOwnFloats =
 
 using depthwise::round_up;
 
+// What a row of an expansion with windows reads: of each channel and row of the kernel a line, its columns sorted by their
+// remainder by the stride, between zeros. So windows are a matter of taps, and the pixels of a tile lie side by side.
+struct Lines {
+  int64_t channels, height, width;  // of the input
+  int64_t kernel_height, kernel_width, stride_height, stride_width, pad_top, pad_left;
+  bool pointwise;  // a 1x1 layer reads the input where it lies
+  int64_t phase;   // floats of the columns of one remainder
+
+  Lines(const ConvShape& s, int64_t lanes)
+      : channels(s.in_channels),
+        height(s.input[1]),
+        width(s.input[2]),
+        kernel_height(s.axes[1].kernel_size),
+        kernel_width(s.axes[2].kernel_size),
+        stride_height(s.axes[1].stride),
+        stride_width(s.axes[2].stride),
+        pad_top(s.axes[1].pad_begin),
+        pad_left(s.axes[2].pad_begin),
+        pointwise(s.taps() == 1 && s.input == s.output),
+        phase(round_up(
+            std::max((pad_left + width + stride_width - 1) / stride_width, s.output[2] + (kernel_width - 1) / stride_width),
+            lanes)) {}
+  int64_t line() const { return stride_width * phase; }
+  int64_t floats() const { return pointwise ? 0 : channels * kernel_height * line(); }
+};
+
 // How a layer is computed, by its shape and the lanes alone.
 struct Plan {
   int64_t lanes, block, half;  // a block is two vectors of channels; what is left is counted in halves of a vector
-  int64_t channels, expanded, results;
+  int64_t step;                // from pixel to pixel of what lies between the layers: a block, or a vector if all channels fit
+  int64_t terms, expanded, results;  // of the expansion's sums
   int64_t height, width, out_height, out_width;
   int64_t kernel, stride, pad_top, pad_left;
-  int64_t map, out_map;
+  int64_t in_map, out_map;
   int64_t blocks, result_blocks;
   int64_t columns;  // of a row in scratch memory, with the zeros
-  bool by_rows;     // a thread computes some rows of results, not the sums of some chains
-  int64_t chains;   // of the projection's sums, of whole blocks
+  Lines lines;
+  bool shortcut;
+  bool by_rows;    // a thread computes some rows of results, not the sums of some chains
+  int64_t chains;  // of the projection's sums, of whole blocks
   // Packed: [block][channel][its lanes], [block][tap][lane], [block of results][expanded channel][its lanes].
   int64_t depthwise_at, project_at, squeeze_at, excite_at, packed;
   // Behind them [expanded channel][squeezed value] and [block][squeezed value][lane]; the values are padded to whole vectors.
@@ -56,7 +85,8 @@ struct Plan {
       : lanes(target_lanes),
         block(2 * lanes),
         half(std::max<int64_t>(lanes / 2, 1)),
-        channels(s.expand.in_channels),
+        step(s.expand.out_channels <= lanes ? lanes : block),
+        terms(s.expand.in_channels * s.expand.taps()),
         expanded(s.expand.out_channels),
         results(s.project.out_channels),
         height(s.depthwise.input[1]),
@@ -67,15 +97,17 @@ struct Plan {
         stride(s.depthwise.axes[2].stride),
         pad_top(s.depthwise.axes[1].pad_begin),
         pad_left(s.depthwise.axes[2].pad_begin),
-        map(height * width),
+        in_map(s.expand.input[1] * s.expand.input[2]),
         out_map(out_height * out_width),
         blocks((expanded + block - 1) / block),
         result_blocks((results + block - 1) / block),
-        columns(std::max(pad_left + width, (out_width - 1) * stride + kernel)) {
+        columns(std::max(pad_left + width, (out_width - 1) * stride + kernel)),
+        lines(s.expand, lanes),
+        shortcut(s.shortcut) {
     by_rows = s.squeezed == 0 && out_map * expanded > 2 * kMostMiddle;
     chains = by_rows ? (expanded + kChain - 1) / kChain : (expanded + 2 * kChain - 1) / (2 * kChain) * 2;
     chains = std::min(chains, blocks);
-    depthwise_at = round_up(expanded, half) * channels;
+    depthwise_at = round_up(expanded, half) * terms;
     project_at = depthwise_at + blocks * block * kernel * kernel;
     squeezed = s.squeezed;
     squeezed_lanes = round_up(squeezed, lanes);
@@ -83,7 +115,7 @@ struct Plan {
     excite_at = squeeze_at + expanded * squeezed_lanes;
     packed = excite_at + blocks * block * squeezed;
   }
-  int64_t middle_floats() const { return blocks * out_map * block; }               // of a sample, if they are kept
+  int64_t middle_floats() const { return blocks * out_map * step; }                // of a sample, if they are kept
   int64_t row_sums() const { return blocks * out_height * block; }                 // so are the sums of rows
   int64_t squeeze_floats() const { return row_sums() + chains * squeezed_lanes; }  // and each chain's share of the squeezed values
   int64_t lanes_of_block(int64_t i) const { return std::min(block, round_up(expanded - i * block, half)); }
@@ -110,11 +142,11 @@ struct Cut {
     row_parts = std::clamp<int64_t>((threads + batch * slots - 1) / (batch * slots), 1, p.out_height);
     const int64_t task_rows = (p.out_height + row_parts - 1) / row_parts;
     rows = p.by_rows ? std::clamp<int64_t>(2 * kBandFloats / (p.out_width * p.block), 1, task_rows) : task_rows;
-    band = std::clamp<int64_t>(kBandFloats / (p.columns * p.block * p.stride), 1, rows);
+    band = std::clamp<int64_t>(kBandFloats / (p.columns * p.step * p.stride), 1, rows);
     ring = (band - 1) * p.stride + p.kernel;
     blocks = (p.blocks + slots - 1) / slots + 1;
     row_blocks = p.by_rows ? p.blocks : 1;
-    middle_step = (p.squeezed > 0 ? p.out_height : rows) * p.out_width * p.block;
+    middle_step = (p.squeezed > 0 ? p.out_height : rows) * p.out_width * p.step;
   }
 };
 
@@ -126,7 +158,7 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 #if HWY_TARGET == HWY_SCALAR  // one layer after the other is as fast there, and smaller
-bool InvertedResidualRuns() { return false; }
+bool InvertedResidualRuns(const InvertedResidualShape&) { return false; }
 bool InvertedResidualWins(const InvertedResidualShape&) { return false; }
 int64_t InvertedResidualPackedFloats(const InvertedResidualShape&) { return 0; }
 size_t InvertedResidualWorkspace(const InvertedResidualShape&, int) { return 0; }
@@ -335,7 +367,7 @@ struct Call {
 
 // Scratch memory of one thread. Taps are listed for whole blocks and for the last one, which may be narrower.
 struct Own {
-  float *rows, *middle, *sums, *squeezed;
+  float *rows, *lines, *middle, *sums, *squeezed;
   Tap *expand_taps, *project_taps;
 
   static int64_t Floats(const Plan& p, const Cut& cut) { return Own(p, cut, nullptr).end_; }
@@ -348,11 +380,12 @@ struct Own {
     };
     constexpr int64_t kTap = sizeof(Tap) / sizeof(float);
     const int64_t pixels = cut.rows * p.out_width;
-    rows_floats = cut.row_blocks * cut.ring * p.columns * p.block;
+    rows_floats = cut.row_blocks * cut.ring * p.columns * p.step;
     rows = take(rows_floats);
+    lines = take(p.lines.floats());
     middle = take(p.squeezed > 0 ? 0 : cut.blocks * cut.middle_step);
     sums = take((std::max(pixels, slots_pixels(p, cut)) + p.lanes) * p.block);
-    expand_taps = reinterpret_cast<Tap*>(take(2 * p.channels * kTap));
+    expand_taps = reinterpret_cast<Tap*>(take(2 * p.terms * kTap));
     project_taps = reinterpret_cast<Tap*>(take(2 * p.chain_channels() * kTap));
     squeezed = take(p.squeezed_lanes);
     end_ = round_up(at, kOwnFloats);
@@ -364,11 +397,47 @@ struct Own {
   int64_t end_;
 };
 
+// What one row of the expansion reads. Zeros beside the columns lie there already.
+HWY_ATTR void FillLines(const inverted_residual_parts::Lines& lines, const float* input, int64_t row, float* to) {
+  const Full d;
+  const int64_t lanes = tile::Lanes(), width = lines.width, left = lines.pad_left, next = lines.stride_height * width;
+  const bool apart = lines.stride_width == 2;
+  float* even = to + (apart ? left % 2 * lines.phase + left / 2 : left);
+  float* odd = to + (left + 1) % 2 * lines.phase + (left + 1) / 2;
+  for (int64_t c = 0; c < lines.channels; ++c, input += lines.height * width) {
+    for (int64_t i = 0; i < lines.kernel_height; ++i, even += lines.line(), odd += lines.line()) {
+      const int64_t at = row * lines.stride_height - lines.pad_top + i;
+      if (at < 0 || at >= lines.height) {
+        std::fill_n(even, apart ? (width + 1) / 2 : width, 0.0f);
+        if (apart) std::fill_n(odd, width / 2, 0.0f);
+        continue;
+      }
+      const float* const from = input + at * width;
+      if (!apart) {
+        std::copy_n(from, width, even);
+        continue;
+      }
+      int64_t j = 0;
+      for (; j + 2 * lanes <= width; j += 2 * lanes) {
+        Floats first, second;
+        hn::LoadInterleaved2(d, from + j, first, second);
+        __builtin_prefetch(from + next + j);  // what the next row reads
+        __builtin_prefetch(from + next + j + lanes);
+        hn::StoreU(first, d, even + j / 2);
+        hn::StoreU(second, d, odd + j / 2);
+      }
+      for (; j < width; ++j) (j % 2 == 0 ? even : odd)[j / 2] = from[j];
+    }
+  }
+}
+
 // Result rows [begin, end) of the depthwise layer of one block: to[pixel][channel]. Rows up to `expanded` of its ring are there.
+// What takes the shortcut goes to where the projection's sums will be.
 HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t begin, int64_t end, int64_t expanded, float* rows,
-                         const Tap* taps, const Ahead& ahead, float* to) {
+                         const Own& own, const Tap* taps, const Ahead& ahead, float* to) {
+  const Full d;
   const Plan& p = k.p;
-  const int64_t row_floats = p.columns * p.block, row_taps = p.kernel * p.block, width = p.lanes_of_block(b);
+  const int64_t row_floats = p.columns * p.step, row_taps = p.kernel * p.block, width = p.lanes_of_block(b);
   const int64_t row_tiles = (p.width + tile::kPixels - 1) / tile::kPixels;
   const Limits limits = LimitsOf(k.between), after_limits = LimitsOf(k.after);
   HWY_ALIGN float copies[2][2 * HWY_LANES(float)];
@@ -376,24 +445,26 @@ HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t b
   conv_tile::Work work;
   work.channels = 1;
   work.taps = taps;
-  work.tap_count = p.channels;
-  work.weight = k.io.packed + b * p.block * p.channels;
-  work.sums_stride = p.block;
+  work.tap_count = p.terms;
+  work.weight = k.io.packed + b * p.block * p.terms;
+  work.sums_stride = p.step;
   const float* const bias = BiasOf(p, k.io.expand_bias, b, copies[0]);
   Fetch(ahead, (p.rows_read(end) - expanded) * row_tiles, work);
   const float* const weight = k.io.packed + p.depthwise_at + b * p.kernel * row_taps;
   for (int64_t oh = begin; oh < end; oh += k.cut.band) {
     const int64_t next = std::min(oh + k.cut.band, end);
     for (const int64_t needed = p.rows_read(next); expanded < needed; ++expanded) {
-      float* const row = rows + expanded % k.cut.ring * row_floats + p.pad_left * p.block;
+      float* const row = rows + expanded % k.cut.ring * row_floats + p.pad_left * p.step;
+      if (!p.lines.pointwise) FillLines(p.lines, input, expanded, own.lines);
+      const float* const source = p.lines.pointwise ? input + expanded * p.width : own.lines;
       for (int64_t j = 0; j < row_tiles; ++j) {
         const int64_t at = p.width * j / row_tiles, until = p.width * (j + 1) / row_tiles;
-        work.source = input + expanded * p.width + at;
-        work.sums = row + at * p.block;
+        work.source = source + at;
+        work.sums = row + at * p.step;
         RunBlock<false>(work, bias, limits, until - at, 2 * width / p.lanes);
         if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
       }
-      k.between.finish(row, p.width * p.block);
+      k.between.finish(row, p.width * p.step);
     }
     for (int64_t r = oh; r < next; ++r) {
       KernelRows kernel_rows;
@@ -404,12 +475,18 @@ HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t b
         kernel_rows.source[kernel_rows.count] = rows + at % k.cut.ring * row_floats;
         kernel_rows.weight[kernel_rows.count++] = weight + i * row_taps;
       }
+      if (p.shortcut) {
+        const float* const from = rows + r % k.cut.ring * row_floats + p.pad_left * p.step;
+        float* const sums = own.sums + (r - begin) * p.width * p.block;
+        for (int64_t lane = 0; lane < width; lane += p.lanes) {
+          for (int64_t i = 0; i < p.width; ++i) hn::StoreU(hn::LoadU(d, from + i * p.step + lane), d, sums + i * p.block + lane);
+        }
+      }
       for (int64_t lane = 0; lane < width; lane += p.lanes) {
-        k.depthwise(kernel_rows, lane, depthwise_bias, after_limits, p.out_width, p.block,
-                    to + (r - begin) * p.out_width * p.block);
+        k.depthwise(kernel_rows, lane, depthwise_bias, after_limits, p.out_width, p.step, to + (r - begin) * p.out_width * p.step);
       }
     }
-    k.after.finish(to + (oh - begin) * p.out_width * p.block, (next - oh) * p.out_width * p.block);
+    k.after.finish(to + (oh - begin) * p.out_width * p.step, (next - oh) * p.out_width * p.step);
   }
 }
 
@@ -421,7 +498,7 @@ HWY_ATTR void AddChain(const Call& k, const float* middle, int64_t pixels, int64
   const int64_t tiles = (pixels + tile::kPixels - 1) / tile::kPixels;
   conv_tile::Work work;
   work.channels = 1;
-  work.pixel_step = p.block;
+  work.pixel_step = p.step;
   work.sums_stride = p.block;
   work.taps = taps;
   work.tap_count = std::min(p.chain_begin(chain + 1) * p.block, p.expanded) - first;
@@ -431,7 +508,7 @@ HWY_ATTR void AddChain(const Call& k, const float* middle, int64_t pixels, int64
   const Limits none{false, 0, 0};
   for (int64_t j = 0; j < tiles; ++j) {
     const int64_t at = pixels * j / tiles, to = pixels * (j + 1) / tiles;
-    work.source = middle + at * p.block;
+    work.source = middle + at * p.step;
     work.sums = sums + at * p.block;
     RunBlock<true>(work, nullptr, none, to - at, 2 * width / p.lanes);
     if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
@@ -462,12 +539,12 @@ HWY_ATTR void ExpandPart(const Call& k, const Part& part, int64_t row, int64_t n
   for (int64_t b = first; b < end; ++b) {
     Ahead ahead;
     if (!p.by_rows) {
-      ahead = b + 1 < end ? Ahead{k.io.packed + (b + 1) * p.block * p.channels, p.lanes_of_block(b + 1) * p.channels}
+      ahead = b + 1 < end ? Ahead{k.io.packed + (b + 1) * p.block * p.terms, p.lanes_of_block(b + 1) * p.terms}
                           : Ahead{k.ProjectWeight(0, part.chain_begin), p.chain_channels() * p.lanes_of_results(0)};
     }
-    ExpandRows(k, k.io.input + part.sample * p.channels * p.map, b, row, next, expanded,
-               own.rows + (p.by_rows ? b : 0) * k.cut.ring * p.columns * p.block,
-               own.expand_taps + (b + 1 == p.blocks ? p.channels : 0), ahead, middle + (b - first) * k.cut.middle_step);
+    ExpandRows(k, k.io.input + part.sample * p.lines.channels * p.in_map, b, row, next, expanded,
+               own.rows + (p.by_rows ? b : 0) * k.cut.ring * p.columns * p.step, own,
+               own.expand_taps + (b + 1 == p.blocks ? p.terms : 0), ahead, middle + (b - first) * k.cut.middle_step);
   }
 }
 
@@ -486,8 +563,9 @@ HWY_ATTR void ProjectPart(const Call& k, const Part& part, int64_t row, int64_t 
         ahead = {last ? k.ProjectWeight(o + 1, part.chain_begin) : k.ProjectWeight(o, chain + 1),
                  p.chain_channels() * p.lanes_of_results(last ? o + 1 : o)};
       }
-      AddChain(k, middle + (p.chain_begin(chain) - first) * k.cut.middle_step, pixels, chain, o, chain > part.chain_begin,
-               own.project_taps + (o + 1 == p.result_blocks ? p.chain_channels() : 0), ahead, to);
+      AddChain(k, middle + (p.chain_begin(chain) - first) * k.cut.middle_step, pixels, chain, o,
+               chain > part.chain_begin || p.shortcut, own.project_taps + (o + 1 == p.result_blocks ? p.chain_channels() : 0),
+               ahead, to);
     }
     if (slot_sums == nullptr) FinishResults(k, own.sums, part.sample, o, row * p.out_width, pixels);
   }
@@ -497,9 +575,16 @@ HWY_ATTR void ProjectPart(const Call& k, const Part& part, int64_t row, int64_t 
 HWY_ATTR int64_t BeginPart(const Call& k, const Part& part, const Own& own) {
   const Plan& p = k.p;
   std::fill_n(own.rows, own.rows_floats, 0.0f);
+  std::fill_n(own.lines, p.lines.floats(), 0.0f);
   for (int64_t last = 0; last < 2; ++last) {
-    ListTaps(p.channels, p.channels, 0, p.map, last ? p.lanes_of_block(p.blocks - 1) : p.block,
-             own.expand_taps + last * p.channels);
+    Tap* const expand = own.expand_taps + last * p.terms;
+    ListTaps(p.terms, p.terms, 0, p.in_map, last ? p.lanes_of_block(p.blocks - 1) : p.block, expand);
+    if (const auto& l = p.lines; !l.pointwise) {
+      for (int64_t t = 0; t < p.terms; ++t) {
+        const int64_t kw = t % l.kernel_width;
+        expand[t].source = t / l.kernel_width * l.line() + kw % l.stride_width * l.phase + kw / l.stride_width;
+      }
+    }
     ListTaps(p.chain_channels(), p.block, k.cut.middle_step, 1, last ? p.lanes_of_results(p.result_blocks - 1) : p.block,
              own.project_taps + last * p.chain_channels());
   }
@@ -521,15 +606,15 @@ HWY_ATTR void SumRows(const Plan& p, const Part& part, const float* middle, floa
   const Full d;
   for (int64_t b = p.chain_begin(part.chain_begin); b < p.chain_begin(part.chain_end); ++b) {
     for (int64_t row = part.row_begin; row < part.row_end; ++row) {
-      for (int64_t lane = 0; lane < p.block; lane += p.lanes) {
-        const float* const from = middle + (b * p.out_map + row * p.out_width) * p.block + lane;
+      for (int64_t lane = 0; lane < p.step; lane += p.lanes) {
+        const float* const from = middle + (b * p.out_map + row * p.out_width) * p.step + lane;
         Floats even = hn::Zero(d), odd = even;
         int64_t i = 0;
         for (; i + 2 <= p.out_width; i += 2) {
-          even = hn::Add(even, hn::LoadU(d, from + i * p.block));
-          odd = hn::Add(odd, hn::LoadU(d, from + (i + 1) * p.block));
+          even = hn::Add(even, hn::LoadU(d, from + i * p.step));
+          odd = hn::Add(odd, hn::LoadU(d, from + (i + 1) * p.step));
         }
-        if (i < p.out_width) even = hn::Add(even, hn::LoadU(d, from + i * p.block));
+        if (i < p.out_width) even = hn::Add(even, hn::LoadU(d, from + i * p.step));
         hn::StoreU(hn::Add(even, odd), d, sums + (b * p.out_height + row) * p.block + lane);
       }
     }
@@ -582,12 +667,12 @@ HWY_ATTR void ExcitePart(const Call& k, const Part& part, const float* shares, f
       hn::StoreU(hn::Add(hn::Add(even, odd), hn::Add(third, fourth)), d, gates + lane);
     }
     k.gate.apply(gates, p.block, 0);
-    float* const from = middle + (b * p.out_map + part.row_begin * p.out_width) * p.block;
+    float* const from = middle + (b * p.out_map + part.row_begin * p.out_width) * p.step;
     const int64_t pixels = (part.row_end - part.row_begin) * p.out_width;
     for (int64_t lane = 0; lane < p.lanes_of_block(b); lane += p.lanes) {
       const Floats gate = hn::LoadU(d, gates + lane);
       for (int64_t i = 0; i < pixels; ++i) {
-        float* const at = from + i * p.block + lane;
+        float* const at = from + i * p.step + lane;
         hn::StoreU(hn::Mul(hn::LoadU(d, at), gate), d, at);
       }
     }
@@ -643,7 +728,7 @@ HWY_ATTR void InvertedResidual(const InvertedResidualShape& s, const InvertedRes
       const Own own(p, cut, scratch + thread * own_floats);
       float* const of_sample = middle + part.sample * p.middle_floats();
       ExpandPart(k, part, part.row_begin, part.row_end, BeginPart(k, part, own),
-                 of_sample + (p.chain_begin(part.chain_begin) * p.out_map + part.row_begin * p.out_width) * p.block, own);
+                 of_sample + (p.chain_begin(part.chain_begin) * p.out_map + part.row_begin * p.out_width) * p.step, own);
       SumRows(p, part, of_sample, sums + part.sample * p.squeeze_floats());
       if (cut.row_parts > 1) return;  // other tasks have the other rows
       for (int64_t chain = part.chain_begin; chain < part.chain_end; ++chain) squeeze_chain(part.sample, chain);
@@ -657,7 +742,7 @@ HWY_ATTR void InvertedResidual(const InvertedResidualShape& s, const InvertedRes
       BeginPart(k, part, own);
       ExcitePart(k, part, sums + part.sample * p.squeeze_floats() + p.row_sums(), of_sample, own);
       ProjectPart(k, part, part.row_begin, part.row_end,
-                  of_sample + (p.chain_begin(part.chain_begin) * p.out_map + part.row_begin * p.out_width) * p.block, slot_of(task),
+                  of_sample + (p.chain_begin(part.chain_begin) * p.out_map + part.row_begin * p.out_width) * p.step, slot_of(task),
                   own);
     });
   }
@@ -680,15 +765,15 @@ HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* 
   const Plan p(s, tile::Lanes());
   std::fill_n(packed, p.packed, 0.0f);
   const int64_t taps = p.kernel * p.kernel;
-  for (int64_t e = 0; e < p.expanded; ++e, weights += p.channels + taps + p.results + 2 * p.squeezed) {
+  for (int64_t e = 0; e < p.expanded; ++e, weights += p.terms + taps + p.results + 2 * p.squeezed) {
     const int64_t b = e / p.block, lane = e % p.block, width = p.lanes_of_block(b);
-    for (int64_t c = 0; c < p.channels; ++c) packed[b * p.block * p.channels + c * width + lane] = weights[c];
-    for (int64_t t = 0; t < taps; ++t) packed[p.depthwise_at + (b * taps + t) * p.block + lane] = weights[p.channels + t];
+    for (int64_t t = 0; t < p.terms; ++t) packed[b * p.block * p.terms + t * width + lane] = weights[t];
+    for (int64_t t = 0; t < taps; ++t) packed[p.depthwise_at + (b * taps + t) * p.block + lane] = weights[p.terms + t];
     for (int64_t o = 0; o < p.results; ++o) {
       packed[p.project_at + o / p.block * p.block * p.expanded + e * p.lanes_of_results(o / p.block) + o % p.block] =
-          weights[p.channels + taps + o];
+          weights[p.terms + taps + o];
     }
-    const float* const squeeze = weights + p.channels + taps + p.results;
+    const float* const squeeze = weights + p.terms + taps + p.results;
     for (int64_t i = 0; i < p.squeezed; ++i) {
       packed[p.squeeze_at + e * p.squeezed_lanes + i] = squeeze[i];
       packed[p.excite_at + (b * p.squeezed + i) * p.block + lane] = squeeze[p.squeezed + i];
@@ -717,11 +802,12 @@ bool InvertedResidualWins(const InvertedResidualShape& s) {
   const Plan p(s, tile::Lanes());
   if (Own::Floats(p, Cut(p, 1, 2)) > kMostOwn) return false;
   if (p.squeezed > 0 && p.out_map * p.expanded > 2 * inverted_residual_parts::kMostMiddle) return false;
-  if (p.expanded < 2 * std::max(p.channels, p.results)) return false;  // ShuffleNet's, whose 58 channels are not expanded: 8 %
+  if (!p.lines.pointwise) return p.lines.channels <= 4 && p.expanded <= 64;  // a network's first layer
+  if (p.expanded < 2 * std::max(p.terms, p.results)) return false;  // ShuffleNet's, whose 58 channels are not expanded: 8 %
   return HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && p.out_map >= 100);
 }
 
-bool InvertedResidualRuns() { return true; }
+bool InvertedResidualRuns(const InvertedResidualShape& s) { return !s.shortcut || Plan(s, tile::Lanes()).blocks == 1; }
 #endif  // HWY_TARGET
 
 }  // namespace
@@ -741,11 +827,17 @@ HWY_EXPORT(InvertedResidualRuns);
 
 const char* refuse_inverted_residual(const InvertedResidualShape& s) {
   const ConvShape& d = s.depthwise;
-  const auto is_pointwise = [](const ConvShape& c) {
-    const auto plain = [](const shape::Axis& axis) { return axis.stride == 1 && axis.pad_begin == 0; };
-    return c.groups == 1 && c.taps() == 1 && c.input == c.output && std::all_of(c.axes.begin(), c.axes.end(), plain);
+  const auto is_plain = [](const shape::Axis& axis) { return axis.stride == 1 && axis.pad_begin == 0; };
+  const auto is_near = [](const shape::Axis& axis) {
+    return axis.dilation == 1 && axis.stride <= 2 && axis.pad_begin >= 0 && axis.pad_begin < axis.kernel_size;
   };
-  if (!is_pointwise(s.expand) || !is_pointwise(s.project)) return "needs 1x1 layers of stride 1 around the depthwise layer";
+  const ConvShape& last = s.project;
+  if (last.groups != 1 || last.taps() != 1 || last.input != last.output ||
+      !std::all_of(last.axes.begin(), last.axes.end(), is_plain))
+    return "needs a 1x1 layer of stride 1 behind the depthwise layer";
+  if (s.expand.groups != 1 || s.expand.input[0] != 1 || s.expand.axes[0].kernel_size != 1 ||
+      !std::all_of(s.expand.axes.begin(), s.expand.axes.end(), is_near))
+    return "needs a layer without groups and dilation and of a stride of 1 or 2 in front of the depthwise layer";
   if (d.in_channels_per_group() != 1 || d.out_channels != d.in_channels) return "needs one input and one result channel per group";
   if (s.expand.output != d.input || d.output != s.project.input || s.expand.out_channels != d.in_channels ||
       s.project.in_channels != d.out_channels)
@@ -761,7 +853,9 @@ const char* refuse_inverted_residual(const InvertedResidualShape& s) {
       d.output_positions() == 0)
     return "nothing to compute";
   if (d.output[2] < inverted_residual_parts::kColumns) return "the rows are too short";
-  if (!HWY_DYNAMIC_DISPATCH(InvertedResidualRuns)()) return "needs vectors";
+  if (s.shortcut && (s.squeezed > 0 || s.expand.output != last.output || s.expand.out_channels != last.out_channels))
+    return "needs as many channels and positions in front of a shortcut as behind it, and no squeeze-and-excitation";
+  if (!HWY_DYNAMIC_DISPATCH(InvertedResidualRuns)(s)) return "needs vectors, two of which hold all channels of a shortcut";
   return nullptr;
 }
 

@@ -22,6 +22,9 @@ using kernel_check::Random;
 
 struct Case {
   int64_t batch, channels, expanded, results, height, width, kernel, stride, pad, squeezed = 0;
+  // Of the first layer.
+  int64_t first_kernel = 1, first_stride = 1, first_pad_begin = 0, first_pad_end = 0;
+  bool shortcut = false;
 };
 
 InvertedResidualShape shape_of(const Case& c) {
@@ -31,15 +34,19 @@ InvertedResidualShape shape_of(const Case& c) {
   s.expand.out_channels = s.depthwise.in_channels = s.depthwise.out_channels = s.depthwise.groups = s.project.in_channels =
       c.expanded;
   s.project.out_channels = c.results;
-  s.expand.input = s.depthwise.input = {1, c.height, c.width};
+  s.expand.input = {1, c.height, c.width};
   for (size_t a : {1, 2}) {
+    s.expand.axes[a] = {
+        .kernel_size = c.first_kernel, .stride = c.first_stride, .pad_begin = c.first_pad_begin, .pad_end = c.first_pad_end};
     s.depthwise.axes[a] = {.kernel_size = c.kernel, .stride = c.stride, .pad_begin = c.pad, .pad_end = c.pad};
   }
   s.expand = *shape::complete(s.expand);
+  s.depthwise.input = s.expand.output;
   s.depthwise = *shape::complete(s.depthwise);
   s.project.input = s.depthwise.output;
   s.project = *shape::complete(s.project);
   s.squeezed = c.squeezed;
+  s.shortcut = c.shortcut;
   return s;
 }
 
@@ -65,10 +72,10 @@ struct Numbers {
   }
   // A row for each expanded channel.
   std::vector<float> table(const InvertedResidualShape& s) const {
-    const int64_t channels = s.expand.in_channels, expanded = s.expand.out_channels, taps = s.depthwise.taps();
+    const int64_t terms = s.expand.in_channels * s.expand.taps(), expanded = s.expand.out_channels, taps = s.depthwise.taps();
     std::vector<float> rows;
     for (int64_t e = 0; e < expanded; ++e) {
-      rows.insert(rows.end(), expand.begin() + e * channels, expand.begin() + (e + 1) * channels);
+      rows.insert(rows.end(), expand.begin() + e * terms, expand.begin() + (e + 1) * terms);
       rows.insert(rows.end(), depthwise.begin() + e * taps, depthwise.begin() + (e + 1) * taps);
       for (int64_t o = 0; o < s.project.out_channels; ++o) rows.push_back(project[static_cast<size_t>(o * expanded + e)]);
       for (int64_t i = 0; i < s.squeezed; ++i) rows.push_back(squeeze[static_cast<size_t>(i * expanded + e)]);
@@ -100,6 +107,7 @@ std::vector<double> reference(const InvertedResidualShape& s, const Numbers& n, 
   const std::vector<double> residual = wide(n.residual);
   if (f.residual) project.residual = residual.data();
   const auto expanded = layer(s.expand, wide(n.input), n.expand, n.expand_bias, expand);
+  if (s.shortcut) project.residual = expanded.data();
   std::vector<double> middle = layer(s.depthwise, expanded, n.depthwise, n.depthwise_bias, depthwise);
   const int64_t channels = s.expand.out_channels, map = s.depthwise.output_positions();
   for (int64_t sample = 0; sample < s.expand.batch && s.squeezed > 0; ++sample) {
@@ -146,7 +154,7 @@ std::vector<float> run(const InvertedResidualShape& s, const Numbers& n, const F
   InvertedResidualEpilogues epilogues;
   epilogues.expand.activation = f.expand;
   epilogues.depthwise.activation = f.depthwise;
-  if (f.residual) epilogues.project.residual = residual->data();
+  if (f.residual && !s.shortcut) epilogues.project.residual = residual->data();
   epilogues.squeeze.activation = Activation::kRelu;
   epilogues.gate.activation = Activation::kHardsigmoid;
   const auto bias = [&](const auto& of) { return f.biased ? of->data() : nullptr; };
@@ -159,16 +167,37 @@ std::vector<float> run(const InvertedResidualShape& s, const Numbers& n, const F
 }
 
 const Case kCases[] = {
-    {1, 16, 64, 24, 14, 14, 3, 1, 1},    {2, 9, 70, 37, 15, 17, 3, 2, 1},
-    {1, 20, 300, 8, 7, 7, 5, 1, 2},      {3, 5, 24, 40, 9, 7, 3, 1, 1},
-    {1, 3, 17, 1, 21, 30, 5, 2, 2},      {1, 4, 550, 72, 8, 9, 3, 1, 0},
-    {2, 3, 1100, 16, 7, 7, 3, 1, 1},     {1, 1, 1, 1, 5, 16, 3, 2, 1},
-    {1, 5, 66, 6, 2, 9, 5, 1, 2},        {1, 16, 64, 24, 14, 14, 3, 1, 1, 10},
-    {2, 9, 70, 37, 15, 17, 3, 2, 1, 5},  {1, 20, 300, 8, 7, 7, 5, 1, 2, 1},
-    {2, 3, 1100, 16, 7, 7, 3, 1, 1, 33}, {1, 2, 20, 3, 40, 30, 3, 1, 1, 2},
+    {1, 16, 64, 24, 14, 14, 3, 1, 1},
+    {2, 9, 70, 37, 15, 17, 3, 2, 1},
+    {1, 20, 300, 8, 7, 7, 5, 1, 2},
+    {3, 5, 24, 40, 9, 7, 3, 1, 1},
+    {1, 3, 17, 1, 21, 30, 5, 2, 2},
+    {1, 4, 550, 72, 8, 9, 3, 1, 0},
+    {2, 3, 1100, 16, 7, 7, 3, 1, 1},
+    {1, 1, 1, 1, 5, 16, 3, 2, 1},
+    {1, 5, 66, 6, 2, 9, 5, 1, 2},
+    {1, 16, 64, 24, 14, 14, 3, 1, 1, 10},
+    {2, 9, 70, 37, 15, 17, 3, 2, 1, 5},
+    {1, 20, 300, 8, 7, 7, 5, 1, 2, 1},
+    {2, 3, 1100, 16, 7, 7, 3, 1, 1, 33},
+    {1, 2, 20, 3, 40, 30, 3, 1, 1, 2},
     {1, 4, 200, 24, 66, 64, 3, 2, 1},  // from here on by rows
-    {2, 4, 136, 25, 39, 38, 3, 1, 1},    {1, 4, 200, 40, 33, 31, 5, 1, 2},
-    {1, 3, 40, 9, 146, 144, 5, 2, 1},    {1, 5, 300, 33, 25, 27, 3, 1, 2},
+    {2, 4, 136, 25, 39, 38, 3, 1, 1},
+    {1, 4, 200, 40, 33, 31, 5, 1, 2},
+    {1, 3, 40, 9, 146, 144, 5, 2, 1},
+    {1, 5, 300, 33, 25, 27, 3, 1, 2},
+    // windows in the first layer
+    {1, 3, 32, 16, 36, 70, 3, 1, 1, 0, 3, 2, 1, 1},
+    {2, 3, 20, 11, 25, 39, 3, 2, 1, 0, 3, 2, 0, 2},
+    {1, 2, 70, 9, 19, 17, 5, 1, 2, 0, 3, 1, 2, 0},
+    {1, 4, 37, 40, 22, 33, 3, 1, 1, 6, 5, 2, 4, 1},
+    {1, 1, 5, 3, 30, 31, 3, 1, 0, 0, 2, 2, 0, 0},
+    {1, 3, 12, 7, 15, 16, 3, 1, 1, 0, 1, 2, 0, 0},
+    {1, 3, 40, 16, 200, 150, 3, 1, 1, 0, 3, 2, 1, 1},
+    {2, 3, 8, 8, 21, 33, 3, 1, 1, 0, 3, 2, 1, 1, true},
+    {1, 3, 16, 16, 36, 70, 5, 1, 2, 0, 3, 2, 1, 1, true},
+    {1, 9, 13, 13, 9, 11, 3, 1, 1, 0, 1, 1, 0, 0, true},
+    {1, 2, 16, 16, 180, 150, 3, 1, 1, 0, 3, 1, 1, 1, true},
 };
 
 // Plain C++ runs one layer after the other.
@@ -179,6 +208,7 @@ TEST(InvertedResidual, IsCloseToTheReferenceAndTheSameForAnyThreads) {
   for (const Case& c : kCases) {
     const InvertedResidualShape s = shape_of(c);
     SCOPED_TRACE(kernel_check::describe(s.expand) + " -> " + kernel_check::describe(s.depthwise));
+    if (s.shortcut && refuse_inverted_residual(s) != nullptr) continue;  // short vectors
     ASSERT_EQ(refuse_inverted_residual(s), nullptr);
     for (const bool integers : {true, false}) {
       if (integers && c.squeezed > 0) continue;  // means are none
@@ -212,6 +242,7 @@ TEST(InvertedResidual, ASampleHasTheSameBitsAloneAndInABatch) {
   for (const Case& c : kCases) {
     if (c.batch == 1) continue;
     const InvertedResidualShape s = shape_of(c);
+    if (s.shortcut && refuse_inverted_residual(s) != nullptr) continue;
     Case alone = c;
     alone.batch = 1;
     const InvertedResidualShape one = shape_of(alone);
@@ -232,7 +263,13 @@ TEST(InvertedResidual, SaysWhatItCannotDo) {
   const InvertedResidualShape good = shape_of({1, 8, 16, 8, 9, 9, 3, 1, 1});
   InvertedResidualShape s = good;
   s.expand.groups = 2;
-  EXPECT_STREQ(refuse_inverted_residual(s), "needs 1x1 layers of stride 1 around the depthwise layer");
+  const char* const first = "needs a layer without groups and dilation and of a stride of 1 or 2 in front of the depthwise layer";
+  EXPECT_STREQ(refuse_inverted_residual(s), first);
+  EXPECT_STREQ(refuse_inverted_residual(shape_of({1, 3, 16, 8, 40, 40, 3, 1, 1, 0, 3, 3, 1, 1})), first);
+  EXPECT_STREQ(refuse_inverted_residual(shape_of({1, 3, 16, 8, 40, 40, 3, 1, 1, 0, 3, 1, 3, 1})), first);
+  s = good;
+  s.project.groups = 2;
+  EXPECT_STREQ(refuse_inverted_residual(s), "needs a 1x1 layer of stride 1 behind the depthwise layer");
   s = good;
   s.depthwise.groups = 8;
   EXPECT_STREQ(refuse_inverted_residual(s), "needs one input and one result channel per group");
@@ -242,6 +279,13 @@ TEST(InvertedResidual, SaysWhatItCannotDo) {
   EXPECT_STREQ(refuse_inverted_residual(shape_of({1, 8, 16, 8, 9, 9, 7, 1, 3})), "needs kernels of 3x3 or 5x5");
   EXPECT_STREQ(refuse_inverted_residual(shape_of({1, 8, 16, 8, 30, 30, 3, 3, 1})), "needs a stride of 1 or 2 and no dilation");
   EXPECT_STREQ(refuse_inverted_residual(shape_of({1, 8, 16, 8, 9, 6, 3, 1, 1})), "the rows are too short");
+  const char* const shortcut =
+      "needs as many channels and positions in front of a shortcut as behind it, and no squeeze-and-excitation";
+  EXPECT_STREQ(refuse_inverted_residual(shape_of({1, 8, 4, 3, 9, 9, 3, 1, 1, 0, 1, 1, 0, 0, true})), shortcut);
+  EXPECT_STREQ(refuse_inverted_residual(shape_of({1, 8, 4, 4, 9, 9, 3, 1, 0, 0, 1, 1, 0, 0, true})), shortcut);
+  EXPECT_STREQ(refuse_inverted_residual(shape_of({1, 8, 4, 4, 9, 9, 3, 1, 1, 2, 1, 1, 0, 0, true})), shortcut);
+  if (!runs()) return;
+  EXPECT_NE(refuse_inverted_residual(shape_of({1, 8, 99, 99, 9, 9, 3, 1, 1, 0, 1, 1, 0, 0, true})), nullptr);
 }
 
 }  // namespace
