@@ -1,7 +1,8 @@
-// Lanes are channels from the first layer to the last. Tasks take blocks of two vectors of expanded channels: rows of them are
-// expanded, [column][channel], as far as the next rows of the depthwise layer read, and these are computed where they lie, every
-// tap one aligned vector. Columns of zeros stand beside the rows, so no column is a border. Then the projection takes its pixels
-// one by one from [block][pixel][channel], lanes being result channels. Only its results, which are few, are turned into planes.
+// Lanes are channels from the first layer to the last. Tasks take blocks of two vectors of expanded channels, or of one where rows
+// are wide: rows of them are expanded, [column][channel], as far as the next rows of the depthwise layer read, and these are
+// computed where they lie, every tap one aligned vector. Columns of zeros stand beside the rows, so no column is a border. Then the
+// projection takes its pixels one by one from [block][pixel][channel], lanes being result channels. Only its results, which are
+// few, are turned into planes.
 //
 // Squeeze-and-excitation needs all rows before the projection begins: sums of rows are kept, and behind the barrier each task makes
 // the gates of its channels and scales them where they lie.
@@ -28,8 +29,10 @@ namespace convoy::kernels::inverted_residual_parts {
 
 constexpr int64_t kColumns = 7;            // of a depthwise tile: 7, 14, 28, 56 and 112 divide by it
 constexpr int64_t kBandFloats = 3 << 10;   // expanded at a time: a third of the first cache
+constexpr int64_t kMostRing = 4 << 10;     // of rows of a block that the depthwise layer reads: half of the first cache
 constexpr int64_t kChain = 256;            // channels of one chain of the projection's sums
 constexpr int64_t kMostMiddle = 96 << 10;  // floats of half of the depthwise results that stay in L2
+constexpr int64_t kMostKept = 160 << 10;   // the same where squeeze-and-excitation keeps them until all are there
 
 constexpr int64_t kOwnFloats =
     128 << 10;  // threads' scratch memory begins at multiples, so that one layer's is not another's of the next
@@ -74,9 +77,11 @@ struct Plan {
   int64_t columns;  // of a row in scratch memory, with the zeros
   Lines lines;
   bool shortcut;
-  bool by_rows;    // a thread computes some rows of results, not the sums of some chains
-  int64_t chains;  // of the projection's sums, of whole blocks
-  // Packed: [block][channel][its lanes], [block][tap][lane], [block of results][expanded channel][its lanes].
+  bool by_rows;  // a thread computes some rows of results, not the sums of some chains
+  // Chains of the projection's sums lie on one side or two, one for each of two threads, of as many channels as halves of vectors
+  // allow. A side's last block may be narrower.
+  int64_t sides, chains, first_blocks;  // of the first side
+  // Packed: [block][channel][lane], [block][tap][lane], [block of results][expanded channel][its lanes].
   int64_t depthwise_at, project_at, squeeze_at, excite_at, packed;
   // Behind them [expanded channel][squeezed value] and [block][squeezed value][lane]; the values are padded to whole vectors.
   int64_t squeezed, squeezed_lanes;
@@ -85,7 +90,7 @@ struct Plan {
       : lanes(target_lanes),
         block(2 * lanes),
         half(std::max<int64_t>(lanes / 2, 1)),
-        step(s.expand.out_channels <= lanes ? lanes : block),
+        step(block),
         terms(s.expand.in_channels * s.expand.taps()),
         expanded(s.expand.out_channels),
         results(s.project.out_channels),
@@ -99,29 +104,46 @@ struct Plan {
         pad_left(s.depthwise.axes[2].pad_begin),
         in_map(s.expand.input[1] * s.expand.input[2]),
         out_map(out_height * out_width),
-        blocks((expanded + block - 1) / block),
         result_blocks((results + block - 1) / block),
         columns(std::max(pad_left + width, (out_width - 1) * stride + kernel)),
         lines(s.expand, lanes),
         shortcut(s.shortcut) {
+    // Rows that stay in the first cache are worth more than pixels that are read once for two vectors; 6 pixels of AVX2 by one
+    // vector would wait for each other. Lines would be filled once more.
+    if (expanded <= lanes || (lanes >= 16 && lines.pointwise && columns * kernel * block > kMostRing)) step = lanes;
     by_rows = s.squeezed == 0 && out_map * expanded > 2 * kMostMiddle;
     chains = by_rows ? (expanded + kChain - 1) / kChain : (expanded + 2 * kChain - 1) / (2 * kChain) * 2;
-    chains = std::min(chains, blocks);
-    depthwise_at = round_up(expanded, half) * terms;
+    chains = std::min(chains, (expanded + block - 1) / block);
+    sides = by_rows || chains == 1 ? 1 : 2;
+    first_blocks = (side_channel(1) + step - 1) / step;
+    blocks = first_blocks + (side_channel(sides) - side_channel(1) + step - 1) / step;
+    depthwise_at = blocks * step * terms;
     project_at = depthwise_at + blocks * block * kernel * kernel;
     squeezed = s.squeezed;
     squeezed_lanes = round_up(squeezed, lanes);
     squeeze_at = project_at + round_up(round_up(results, half) * expanded, lanes);
     excite_at = squeeze_at + expanded * squeezed_lanes;
-    packed = excite_at + blocks * block * squeezed;
+    packed = excite_at + blocks * step * squeezed;
   }
   int64_t middle_floats() const { return blocks * out_map * step; }                // of a sample, if they are kept
-  int64_t row_sums() const { return blocks * out_height * block; }                 // so are the sums of rows
+  int64_t row_sums() const { return blocks * out_height * step; }                  // so are the sums of rows
   int64_t squeeze_floats() const { return row_sums() + chains * squeezed_lanes; }  // and each chain's share of the squeezed values
-  int64_t lanes_of_block(int64_t i) const { return std::min(block, round_up(expanded - i * block, half)); }
+  // The channel with which a side, a chain and a block begins; channels beyond the last one are zeros up to half a vector.
+  int64_t side_channel(int64_t side) const { return (expanded + half - 1) / half * side / sides * half; }
+  int64_t chain_channel(int64_t chain) const { return chain == chains ? side_channel(sides) : block_channel(chain_begin(chain)); }
+  int64_t block_channel(int64_t i) const { return i < first_blocks ? i * step : side_channel(1) + (i - first_blocks) * step; }
+  int64_t lanes_of_block(int64_t i) const { return std::min(step, side_channel(i < first_blocks ? 1 : sides) - block_channel(i)); }
   int64_t lanes_of_results(int64_t i) const { return std::min(block, round_up(results - i * block, half)); }
-  int64_t chain_begin(int64_t chain) const { return blocks * chain / chains; }       // a block
-  int64_t chain_channels() const { return (blocks + chains - 1) / chains * block; }  // at most
+  int64_t chain_begin(int64_t chain) const {  // a block
+    const int64_t of_side = chains / sides, i = chain % of_side;
+    if (chain < of_side) return first_blocks * i / of_side;
+    return chain == chains ? blocks : first_blocks + (blocks - first_blocks) * i / of_side;
+  }
+  int64_t side_blocks(int64_t parts) const {  // of one of so many parts of a side, at most
+    return (std::max(first_blocks, blocks - first_blocks) + parts - 1) / parts;
+  }
+  int64_t chain_channels() const { return side_blocks(chains / sides) * step; }  // at most
+  int64_t chain_end(int64_t chain) const { return std::min(chain_channel(chain + 1), expanded); }
   // Rows that the result rows up to this one read.
   int64_t rows_read(int64_t row) const { return std::clamp<int64_t>((row - 1) * stride - pad_top + kernel, 0, height); }
 };
@@ -144,7 +166,7 @@ struct Cut {
     rows = p.by_rows ? std::clamp<int64_t>(2 * kBandFloats / (p.out_width * p.block), 1, task_rows) : task_rows;
     band = std::clamp<int64_t>(kBandFloats / (p.columns * p.step * p.stride), 1, rows);
     ring = (band - 1) * p.stride + p.kernel;
-    blocks = (p.blocks + slots - 1) / slots + 1;
+    blocks = p.side_blocks(std::max<int64_t>(slots / 2, 1));
     row_blocks = p.by_rows ? p.blocks : 1;
     middle_step = (p.squeezed > 0 ? p.out_height : rows) * p.out_width * p.step;
   }
@@ -322,10 +344,10 @@ RowFunction RowFunctionOf(const Plan& p) {
 
 // The bias of a block: where it lies, or where it is null or ends inside of the block a copy with zeros behind.
 HWY_INLINE const float* BiasOf(const Plan& p, const float* bias, int64_t b, float* copy) {
-  const int64_t count = bias != nullptr ? std::min(p.block, p.expanded - b * p.block) : 0;
-  if (count == p.block) return bias + b * p.block;
-  std::copy_n(bias + b * p.block, count, copy);
-  std::fill(copy + count, copy + p.block, 0.0f);
+  const int64_t first = p.block_channel(b), count = bias != nullptr ? std::min(p.step, p.expanded - first) : 0;
+  if (count == p.step) return bias + first;
+  std::copy_n(bias + first, count, copy);
+  std::fill(copy + count, copy + p.step, 0.0f);
   return copy;
 }
 
@@ -361,11 +383,12 @@ struct Call {
   RowFunction depthwise;
 
   const float* ProjectWeight(int64_t o, int64_t chain) const {
-    return io.packed + p.project_at + (o * p.expanded + p.chain_begin(chain) * p.lanes_of_results(o)) * p.block;
+    return io.packed + p.project_at + o * p.expanded * p.block + p.chain_channel(chain) * p.lanes_of_results(o);
   }
 };
 
-// Scratch memory of one thread. Taps are listed for whole blocks and for the last one, which may be narrower.
+// Scratch memory of one thread. The projection's taps are listed for whole blocks of results and for the last one, which may be
+// narrower.
 struct Own {
   float *rows, *lines, *middle, *sums, *squeezed;
   Tap *expand_taps, *project_taps;
@@ -385,7 +408,7 @@ struct Own {
     lines = take(p.lines.floats());
     middle = take(p.squeezed > 0 ? 0 : cut.blocks * cut.middle_step);
     sums = take((std::max(pixels, slots_pixels(p, cut)) + p.lanes) * p.block);
-    expand_taps = reinterpret_cast<Tap*>(take(2 * p.terms * kTap));
+    expand_taps = reinterpret_cast<Tap*>(take(p.terms * kTap));
     project_taps = reinterpret_cast<Tap*>(take(2 * p.chain_channels() * kTap));
     squeezed = take(p.squeezed_lanes);
     end_ = round_up(at, kOwnFloats);
@@ -434,7 +457,7 @@ HWY_ATTR void FillLines(const inverted_residual_parts::Lines& lines, const float
 // Result rows [begin, end) of the depthwise layer of one block: to[pixel][channel]. Rows up to `expanded` of its ring are there.
 // What takes the shortcut goes to where the projection's sums will be.
 HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t begin, int64_t end, int64_t expanded, float* rows,
-                         const Own& own, const Tap* taps, const Ahead& ahead, float* to) {
+                         const Own& own, const Ahead& ahead, float* to) {
   const Full d;
   const Plan& p = k.p;
   const int64_t row_floats = p.columns * p.step, row_taps = p.kernel * p.block, width = p.lanes_of_block(b);
@@ -444,9 +467,9 @@ HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t b
   const float* const depthwise_bias = BiasOf(p, k.io.depthwise_bias, b, copies[1]);
   conv_tile::Work work;
   work.channels = 1;
-  work.taps = taps;
+  work.taps = own.expand_taps;
   work.tap_count = p.terms;
-  work.weight = k.io.packed + b * p.block * p.terms;
+  work.weight = k.io.packed + b * p.step * p.terms;
   work.sums_stride = p.step;
   const float* const bias = BiasOf(p, k.io.expand_bias, b, copies[0]);
   Fetch(ahead, (p.rows_read(end) - expanded) * row_tiles, work);
@@ -479,7 +502,8 @@ HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t b
         const float* const from = rows + r % k.cut.ring * row_floats + p.pad_left * p.step;
         float* const sums = own.sums + (r - begin) * p.width * p.block;
         for (int64_t lane = 0; lane < width; lane += p.lanes) {
-          for (int64_t i = 0; i < p.width; ++i) hn::StoreU(hn::LoadU(d, from + i * p.step + lane), d, sums + i * p.block + lane);
+          for (int64_t i = 0; i < p.width; ++i)
+            hn::StoreU(hn::LoadU(d, from + i * p.step + lane), d, sums + i * p.block + b * p.step + lane);
         }
       }
       for (int64_t lane = 0; lane < width; lane += p.lanes) {
@@ -494,14 +518,14 @@ HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t b
 HWY_ATTR void AddChain(const Call& k, const float* middle, int64_t pixels, int64_t chain, int64_t o, bool add, const Tap* taps,
                        const Ahead& ahead, float* sums) {
   const Plan& p = k.p;
-  const int64_t width = p.lanes_of_results(o), first = p.chain_begin(chain) * p.block;
+  const int64_t width = p.lanes_of_results(o);
   const int64_t tiles = (pixels + tile::kPixels - 1) / tile::kPixels;
   conv_tile::Work work;
   work.channels = 1;
   work.pixel_step = p.step;
   work.sums_stride = p.block;
   work.taps = taps;
-  work.tap_count = std::min(p.chain_begin(chain + 1) * p.block, p.expanded) - first;
+  work.tap_count = p.chain_end(chain) - p.chain_channel(chain);
   work.weight = k.ProjectWeight(o, chain);
   work.add = add;
   Fetch(ahead, tiles, work);
@@ -539,12 +563,12 @@ HWY_ATTR void ExpandPart(const Call& k, const Part& part, int64_t row, int64_t n
   for (int64_t b = first; b < end; ++b) {
     Ahead ahead;
     if (!p.by_rows) {
-      ahead = b + 1 < end ? Ahead{k.io.packed + (b + 1) * p.block * p.terms, p.lanes_of_block(b + 1) * p.terms}
+      ahead = b + 1 < end ? Ahead{k.io.packed + (b + 1) * p.step * p.terms, p.step * p.terms}
                           : Ahead{k.ProjectWeight(0, part.chain_begin), p.chain_channels() * p.lanes_of_results(0)};
     }
     ExpandRows(k, k.io.input + part.sample * p.lines.channels * p.in_map, b, row, next, expanded,
-               own.rows + (p.by_rows ? b : 0) * k.cut.ring * p.columns * p.step, own,
-               own.expand_taps + (b + 1 == p.blocks ? p.terms : 0), ahead, middle + (b - first) * k.cut.middle_step);
+               own.rows + (p.by_rows ? b : 0) * k.cut.ring * p.columns * p.step, own, ahead,
+               middle + (b - first) * k.cut.middle_step);
   }
 }
 
@@ -576,16 +600,15 @@ HWY_ATTR int64_t BeginPart(const Call& k, const Part& part, const Own& own) {
   const Plan& p = k.p;
   std::fill_n(own.rows, own.rows_floats, 0.0f);
   std::fill_n(own.lines, p.lines.floats(), 0.0f);
-  for (int64_t last = 0; last < 2; ++last) {
-    Tap* const expand = own.expand_taps + last * p.terms;
-    ListTaps(p.terms, p.terms, 0, p.in_map, last ? p.lanes_of_block(p.blocks - 1) : p.block, expand);
-    if (const auto& l = p.lines; !l.pointwise) {
-      for (int64_t t = 0; t < p.terms; ++t) {
-        const int64_t kw = t % l.kernel_width;
-        expand[t].source = t / l.kernel_width * l.line() + kw % l.stride_width * l.phase + kw / l.stride_width;
-      }
+  ListTaps(p.terms, p.terms, 0, p.in_map, p.step, own.expand_taps);
+  if (const auto& l = p.lines; !l.pointwise) {
+    for (int64_t t = 0; t < p.terms; ++t) {
+      const int64_t kw = t % l.kernel_width;
+      own.expand_taps[t].source = t / l.kernel_width * l.line() + kw % l.stride_width * l.phase + kw / l.stride_width;
     }
-    ListTaps(p.chain_channels(), p.block, k.cut.middle_step, 1, last ? p.lanes_of_results(p.result_blocks - 1) : p.block,
+  }
+  for (int64_t last = 0; last < 2; ++last) {
+    ListTaps(p.chain_channels(), p.step, k.cut.middle_step, 1, last ? p.lanes_of_results(p.result_blocks - 1) : p.block,
              own.project_taps + last * p.chain_channels());
   }
   return std::clamp<int64_t>(part.row_begin * p.stride - p.pad_top, 0, p.height);
@@ -606,7 +629,7 @@ HWY_ATTR void SumRows(const Plan& p, const Part& part, const float* middle, floa
   const Full d;
   for (int64_t b = p.chain_begin(part.chain_begin); b < p.chain_begin(part.chain_end); ++b) {
     for (int64_t row = part.row_begin; row < part.row_end; ++row) {
-      for (int64_t lane = 0; lane < p.step; lane += p.lanes) {
+      for (int64_t lane = 0; lane < p.lanes_of_block(b); lane += p.lanes) {
         const float* const from = middle + (b * p.out_map + row * p.out_width) * p.step + lane;
         Floats even = hn::Zero(d), odd = even;
         int64_t i = 0;
@@ -615,7 +638,7 @@ HWY_ATTR void SumRows(const Plan& p, const Part& part, const float* middle, floa
           odd = hn::Add(odd, hn::LoadU(d, from + (i + 1) * p.step));
         }
         if (i < p.out_width) even = hn::Add(even, hn::LoadU(d, from + i * p.step));
-        hn::StoreU(hn::Add(even, odd), d, sums + (b * p.out_height + row) * p.block + lane);
+        hn::StoreU(hn::Add(even, odd), d, sums + (b * p.out_height + row) * p.step + lane);
       }
     }
   }
@@ -625,11 +648,13 @@ HWY_ATTR void SumRows(const Plan& p, const Part& part, const float* middle, floa
 HWY_ATTR void SqueezeChain(const Call& k, int64_t chain, const float* sums, float* share) {
   const Full d;
   const Plan& p = k.p;
-  const int64_t first = p.chain_begin(chain) * p.block, end = std::min(p.chain_begin(chain + 1) * p.block, p.expanded);
+  const int64_t first = p.chain_channel(chain);
   std::fill_n(share, p.squeezed_lanes, 0.0f);
-  for (int64_t e = first; e < end; ++e) {
+  for (int64_t e = first; e < p.chain_end(chain); ++e) {
+    const float* const of_channel =
+        sums + (p.chain_begin(chain) + (e - first) / p.step) * p.out_height * p.step + (e - first) % p.step;
     double sum = 0;
-    for (int64_t row = 0; row < p.out_height; ++row) sum += sums[(e / p.block * p.out_height + row) * p.block + e % p.block];
+    for (int64_t row = 0; row < p.out_height; ++row) sum += of_channel[row * p.step];
     const Floats mean = hn::Set(d, static_cast<float>(sum / static_cast<double>(p.out_map)));
     const float* const weight = k.io.packed + p.squeeze_at + e * p.squeezed_lanes;
     for (int64_t s = 0; s < p.squeezed_lanes; s += p.lanes) {
@@ -653,20 +678,20 @@ HWY_ATTR void ExcitePart(const Call& k, const Part& part, const float* shares, f
   HWY_ALIGN float copy[2 * HWY_LANES(float)], gates[2 * HWY_LANES(float)];
   for (int64_t b = p.chain_begin(part.chain_begin); b < p.chain_begin(part.chain_end); ++b) {
     const float* const bias = BiasOf(p, k.io.excite_bias, b, copy);
-    for (int64_t lane = 0; lane < p.block; lane += p.lanes) {
-      const float* const weight = k.io.packed + p.excite_at + b * p.squeezed * p.block + lane;
+    for (int64_t lane = 0; lane < p.step; lane += p.lanes) {
+      const float* const weight = k.io.packed + p.excite_at + b * p.squeezed * p.step + lane;
       Floats even = hn::LoadU(d, bias + lane), odd = hn::Zero(d), third = odd, fourth = odd;
       int64_t s = 0;
       for (; s + 4 <= p.squeezed; s += 4) {
-        even = hn::MulAdd(hn::LoadU(d, weight + s * p.block), hn::Set(d, own.squeezed[s]), even);
-        odd = hn::MulAdd(hn::LoadU(d, weight + (s + 1) * p.block), hn::Set(d, own.squeezed[s + 1]), odd);
-        third = hn::MulAdd(hn::LoadU(d, weight + (s + 2) * p.block), hn::Set(d, own.squeezed[s + 2]), third);
-        fourth = hn::MulAdd(hn::LoadU(d, weight + (s + 3) * p.block), hn::Set(d, own.squeezed[s + 3]), fourth);
+        even = hn::MulAdd(hn::LoadU(d, weight + s * p.step), hn::Set(d, own.squeezed[s]), even);
+        odd = hn::MulAdd(hn::LoadU(d, weight + (s + 1) * p.step), hn::Set(d, own.squeezed[s + 1]), odd);
+        third = hn::MulAdd(hn::LoadU(d, weight + (s + 2) * p.step), hn::Set(d, own.squeezed[s + 2]), third);
+        fourth = hn::MulAdd(hn::LoadU(d, weight + (s + 3) * p.step), hn::Set(d, own.squeezed[s + 3]), fourth);
       }
-      for (; s < p.squeezed; ++s) even = hn::MulAdd(hn::LoadU(d, weight + s * p.block), hn::Set(d, own.squeezed[s]), even);
+      for (; s < p.squeezed; ++s) even = hn::MulAdd(hn::LoadU(d, weight + s * p.step), hn::Set(d, own.squeezed[s]), even);
       hn::StoreU(hn::Add(hn::Add(even, odd), hn::Add(third, fourth)), d, gates + lane);
     }
-    k.gate.apply(gates, p.block, 0);
+    k.gate.apply(gates, p.step, 0);
     float* const from = middle + (b * p.out_map + part.row_begin * p.out_width) * p.step;
     const int64_t pixels = (part.row_end - part.row_begin) * p.out_width;
     for (int64_t lane = 0; lane < p.lanes_of_block(b); lane += p.lanes) {
@@ -765,9 +790,11 @@ HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* 
   const Plan p(s, tile::Lanes());
   std::fill_n(packed, p.packed, 0.0f);
   const int64_t taps = p.kernel * p.kernel;
+  int64_t b = 0;
   for (int64_t e = 0; e < p.expanded; ++e, weights += p.terms + taps + p.results + 2 * p.squeezed) {
-    const int64_t b = e / p.block, lane = e % p.block, width = p.lanes_of_block(b);
-    for (int64_t t = 0; t < p.terms; ++t) packed[b * p.block * p.terms + t * width + lane] = weights[t];
+    while (e >= p.block_channel(b) + p.lanes_of_block(b)) ++b;
+    const int64_t lane = e - p.block_channel(b);
+    for (int64_t t = 0; t < p.terms; ++t) packed[(b * p.terms + t) * p.step + lane] = weights[t];
     for (int64_t t = 0; t < taps; ++t) packed[p.depthwise_at + (b * taps + t) * p.block + lane] = weights[p.terms + t];
     for (int64_t o = 0; o < p.results; ++o) {
       packed[p.project_at + o / p.block * p.block * p.expanded + e * p.lanes_of_results(o / p.block) + o % p.block] =
@@ -776,7 +803,7 @@ HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* 
     const float* const squeeze = weights + p.terms + taps + p.results;
     for (int64_t i = 0; i < p.squeezed; ++i) {
       packed[p.squeeze_at + e * p.squeezed_lanes + i] = squeeze[i];
-      packed[p.excite_at + (b * p.squeezed + i) * p.block + lane] = squeeze[p.squeezed + i];
+      packed[p.excite_at + (b * p.squeezed + i) * p.step + lane] = squeeze[p.squeezed + i];
     }
   }
 }
@@ -801,13 +828,13 @@ bool InvertedResidualWins(const InvertedResidualShape& s) {
   constexpr int64_t kMostOwn = 256 << 10;
   const Plan p(s, tile::Lanes());
   if (Own::Floats(p, Cut(p, 1, 2)) > kMostOwn) return false;
-  if (p.squeezed > 0 && p.out_map * p.expanded > 2 * inverted_residual_parts::kMostMiddle) return false;
+  if (p.squeezed > 0 && p.out_map * p.expanded > 2 * inverted_residual_parts::kMostKept) return false;
   if (!p.lines.pointwise) return p.lines.channels <= 4 && p.expanded <= 64;  // a network's first layer
   if (p.expanded < 2 * std::max(p.terms, p.results)) return false;  // ShuffleNet's, whose 58 channels are not expanded: 8 %
   return HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && p.out_map >= 100);
 }
 
-bool InvertedResidualRuns(const InvertedResidualShape& s) { return !s.shortcut || Plan(s, tile::Lanes()).blocks == 1; }
+bool InvertedResidualRuns(const InvertedResidualShape& s) { return !s.shortcut || Plan(s, tile::Lanes()).result_blocks == 1; }
 #endif  // HWY_TARGET
 
 }  // namespace
