@@ -258,15 +258,18 @@ Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indi
   }
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "grad_output", input_shape, "the input");
   pool_checks::check_floating(grad_output.dtype(), "max_pool" + text(std::max(rank, 2)) + "d_backward");
-  pool_checks::check_indices(planes, indices, [&](int64_t index) {
-    throw Error("Found an invalid max index: " + text(index) + " (input volumes are of size " + text(planes.positions) + ")",
-                "an index is a position in the unpadded plane: 0 to " + text(planes.positions - 1));
-  });
   Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
+  bool valid = true;
   with_floating(grad_output.dtype(), [&](auto type) {
     using T = decltype(type);
-    kernels::scatter_add<T>(planes, grad_output.data<T>(), indices.data<int64_t>(), grad_input.data<T>());
+    valid = kernels::scatter_add<T>(planes, grad_output.data<T>(), indices.data<int64_t>(), grad_input.data<T>());
   });
+  if (!valid) {
+    pool_checks::check_indices(planes, indices, [&](int64_t index) {
+      throw Error("Found an invalid max index: " + text(index) + " (input volumes are of size " + text(planes.positions) + ")",
+                  "an index is a position in the unpadded plane: 0 to " + text(planes.positions - 1));
+    });
+  }
   return grad_input;
 }
 

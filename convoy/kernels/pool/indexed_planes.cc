@@ -40,25 +40,38 @@ int64_t find_invalid_index(const IndexedPlanes& s, const int64_t* indices) noexc
 }
 
 // Two planes at a time: neighbouring windows often share their largest value, and then each addition waits for the one before it.
+// An index is looked at where it is used: to look at all of them first takes as long as half of the additions.
 template <class T>
-void scatter_add(const IndexedPlanes& s, const T* small, const int64_t* indices, T* large) noexcept {
+bool scatter_add(const IndexedPlanes& s, const T* small, const int64_t* indices, T* large) noexcept {
   const int64_t pairs = (s.planes + 1) / 2;
   const int64_t grain = std::max<int64_t>(1, kValuesPerTask / std::max<int64_t>(1, 2 * (s.values + s.positions)));
+  std::atomic<bool> valid{true};
   parallel_ranges(pairs, grain, [&](int64_t begin, int64_t end) {
     const int64_t last = std::min(2 * end, s.planes);
     std::fill_n(large + 2 * begin * s.positions, (last - 2 * begin) * s.positions, T(0));
+    const auto positions = static_cast<uint64_t>(s.positions);
+    bool inside = true;
+    const auto add = [&](T* to, int64_t at, T value) {
+      if (static_cast<uint64_t>(at) < positions) {
+        to[at] += value;
+      } else {
+        inside = false;
+      }
+    };
     int64_t plane = 2 * begin;
     for (; plane + 2 <= last; plane += 2) {
       T *to0 = large + plane * s.positions, *to1 = to0 + s.positions;
       const T *from0 = small + plane * s.values, *from1 = from0 + s.values;
       const int64_t *at0 = indices + plane * s.values, *at1 = at0 + s.values;
       for (int64_t i = 0; i < s.values; ++i) {
-        to0[at0[i]] += from0[i];
-        to1[at1[i]] += from1[i];
+        add(to0, at0[i], from0[i]);
+        add(to1, at1[i], from1[i]);
       }
     }
-    for (int64_t i = plane * s.values; i < last * s.values; ++i) large[plane * s.positions + indices[i]] += small[i];
+    for (int64_t i = plane * s.values; i < last * s.values; ++i) add(large + plane * s.positions, indices[i], small[i]);
+    if (!inside) valid.store(false, std::memory_order_relaxed);
   });
+  return valid.load();
 }
 
 template <class T>
@@ -79,7 +92,7 @@ void gather(const IndexedPlanes& s, const T* large, const int64_t* indices, T* s
 }
 
 #define CONVOY_POOL(T)                                                                       \
-  template void scatter_add<T>(const IndexedPlanes&, const T*, const int64_t*, T*) noexcept; \
+  template bool scatter_add<T>(const IndexedPlanes&, const T*, const int64_t*, T*) noexcept; \
   template void scatter<T>(const IndexedPlanes&, const T*, const int64_t*, T*) noexcept;     \
   template void gather<T>(const IndexedPlanes&, const T*, const int64_t*, T*) noexcept;
 CONVOY_POOL(float)

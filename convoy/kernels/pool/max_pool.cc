@@ -421,10 +421,9 @@ HWY_ATTR void MaxPoolRows(const PoolShape& shape, const float* input, float* out
   }
 }
 
-// `best` and columns [begin, end), of which `nan` says whether there are NaNs.
-HWY_NOINLINE void JoinColumns(const float* values, const int32_t* indices, int64_t begin, int64_t end, bool nan,
-                              Maximum<float>& best) {
-  for (int64_t w = begin; w < end; ++w) {
+// `best` and `count` columns, of which `nan` says whether there are NaNs.
+HWY_INLINE void JoinColumns(const float* values, const int32_t* indices, int64_t count, bool nan, Maximum<float>& best) {
+  for (int64_t w = 0; w < count; ++w) {
     const float v = values[w];
     const int64_t i = indices[w];
     const bool first = i < best.index;  // of equal values; of NaNs the last
@@ -511,18 +510,20 @@ HWY_ATTR void AdaptiveMaxPoolRows(const AdaptivePoolShape& shape, const float* i
         count = std::min(window.end - from, Columns::kSize);
         const int64_t first = whole ? from : 0;
         if (!whole) nan = ReduceColumns(row, from, count, columns.values, columns.indices);
-        if (count < 4 * n) {
-          JoinColumns(columns.values, columns.indices, first, first + count, nan, best);
-          continue;
+        const float* few = columns.values + first;
+        const int32_t* few_at = columns.indices + first;
+        if (count >= 4 * n) {
+          BestColumn<true> lanes{hn::LoadU(DF(), few), hn::LoadU(DI(), few_at)};
+          for (int64_t w = n; w < count; w += n) {  // the last vector may begin in the one before it
+            const int64_t next = std::min(w, count - n);
+            lanes.Update(hn::LoadU(DF(), few + next), hn::LoadU(DI(), few_at + next));
+          }
+          hn::Store(lanes.value, DF(), values);
+          hn::Store(lanes.index, DI(), places);
+          few = values;
+          few_at = places;
         }
-        BestColumn<true> lanes{hn::LoadU(DF(), columns.values + first), hn::LoadU(DI(), columns.indices + first)};
-        for (int64_t w = n; w < count; w += n) {  // the last vector may begin in the one before it
-          const int64_t next = first + std::min(w, count - n);
-          lanes.Update(hn::LoadU(DF(), columns.values + next), hn::LoadU(DI(), columns.indices + next));
-        }
-        hn::Store(lanes.value, DF(), values);
-        hn::Store(lanes.index, DI(), places);
-        JoinColumns(values, places, 0, n, nan, best);
+        JoinColumns(few, few_at, count >= 4 * n ? n : count, nan, best);
       }
       row.output[ow] = best.value;
       row.indices[ow] = best.index;

@@ -40,9 +40,10 @@ struct IndexedPlanes {
 /// The place of the last index outside [0, positions) in row-major order (the one PyTorch reports), or -1 if all are inside.
 int64_t find_invalid_index(const IndexedPlanes& shape, const int64_t* indices) noexcept;
 
-/// large[plane][index] += small[plane][i], from zero. The indices must be valid. The gradient of max pooling.
+/// large[plane][index] += small[plane][i], from zero. The gradient of max pooling. Returns whether all indices are inside; values of
+/// those outside are left out.
 template <class T>
-void scatter_add(const IndexedPlanes& shape, const T* small, const int64_t* indices, T* large) noexcept;
+bool scatter_add(const IndexedPlanes& shape, const T* small, const int64_t* indices, T* large) noexcept;
 /// large[plane][index] = small[plane][i], zero elsewhere; the last of equal indices stays. Max unpooling.
 template <class T>
 void scatter(const IndexedPlanes& shape, const T* small, const int64_t* indices, T* large) noexcept;

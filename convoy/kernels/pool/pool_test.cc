@@ -332,6 +332,22 @@ TEST(IndexedPlanes, ScatterAndGather) {
   EXPECT_EQ(back, (std::vector<float>{4, 2, 4, 32, 32, 32}));
 }
 
+TEST(IndexedPlanes, AddsNothingForAnIndexOutside) {
+  for (const int64_t wrong : {int64_t{-1}, int64_t{4}, (int64_t{1} << 32) + 3}) {
+    for (size_t place = 0; place < 9; ++place) {  // of three planes: in either of a pair, and in the last one
+      std::vector<int64_t> indices{3, 0, 3, 1, 1, 1, 2, 2, 0};
+      const std::vector<float> small(9, 1.0f);
+      std::vector<float> large(12, -1);
+      EXPECT_TRUE(scatter_add({3, 3, 4}, small.data(), indices.data(), large.data()));
+      std::vector<float> want = large;
+      want[place / 3 * 4 + static_cast<size_t>(indices[place])] -= 1;
+      indices[place] = wrong;
+      EXPECT_FALSE(scatter_add({3, 3, 4}, small.data(), indices.data(), large.data())) << place;
+      EXPECT_EQ(large, want) << place;
+    }
+  }
+}
+
 TEST(IndexedPlanes, FindsAnInvalidIndexAmongMany) {
   const IndexedPlanes planes{1000, 400, 16};
   std::vector<int64_t> indices(400000, 15);
