@@ -237,8 +237,8 @@ HWY_INLINE void PackWeight(int64_t rows, int64_t depth, int64_t panel, Next next
 
 // result[row][pixel] = start[row] + packed weight x columns for the pixels [p_begin, p_end) of one image and group and the rows
 // [row_begin, row_end), row_begin a multiple of kRows. columns: scratch of kDepth x kPixels floats.
-HWY_INLINE void MultiplyTile(const Columns& c, int64_t rows, int64_t row_begin, int64_t row_end, int64_t p_begin, int64_t p_end,
-                             const float* packed, const float* start, float* columns, float* result, int64_t result_stride) {
+HWY_NOINLINE void MultiplyTile(const Columns& c, int64_t rows, int64_t row_begin, int64_t row_end, int64_t p_begin, int64_t p_end,
+                               const float* packed, const float* start, float* columns, float* result, int64_t result_stride) {
   const int64_t depth = c.depth(), block = DepthBlock(depth);
   if (depth == 0) {
     for (int64_t row = row_begin; row < row_end; ++row) {

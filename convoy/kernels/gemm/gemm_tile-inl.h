@@ -97,8 +97,8 @@ HWY_INLINE void TileOfRows(int64_t depth, const float* a, const float* b, int64_
 
 /// c[rows][columns] (+)= A B from packed panels. a: [ceil(rows / kRows)][depth][kRows], b: [ceil(columns / panel)][depth][panel]
 /// with panel = PanelColumns(); what lies beyond rows and columns in a panel is never stored.
-HWY_INLINE void Block(int64_t rows, int64_t columns, int64_t depth, const float* a, const float* b, const float* start,
-                      bool accumulate, float* c, int64_t c_stride) {
+inline HWY_NOINLINE void Block(int64_t rows, int64_t columns, int64_t depth, const float* a, const float* b, const float* start,
+                               bool accumulate, float* c, int64_t c_stride) {
   const int64_t panel = PanelColumns();
   for (int64_t column = 0; column < columns; column += panel) {
     const int64_t width = std::min(panel, columns - column);
