@@ -31,8 +31,8 @@ HWY_INLINE void StorePart(V v, D d, float* to, int64_t n) {
 }
 
 // output[i] = f(d, input[i]). What is left over from whole vectors is a vector that overlaps the one before it, put aside first,
-// since output may be input. One loop computes both: activations were twice as large with a copy of f for each, and choosing the
-// vector in the loop cost EfficientNet 4 %.
+// since output may be input. One loop computes both: with a copy of f for each, activations took nearly twice the code. Rows of 49
+// values take up to a tenth longer so, of 196 two hundredths.
 template <class F>
 HWY_INLINE void Map(const F& f, const float* input, float* output, int64_t count) {
   const hn::ScalableTag<float> d;
