@@ -32,6 +32,7 @@ constexpr int64_t kBandFloats = 3 << 10;   // expanded at a time: a third of the
 constexpr int64_t kMostRing = 4 << 10;     // of rows of a block that the depthwise layer reads: half of the first cache
 constexpr int64_t kChain = 256;            // channels of one chain of the projection's sums
 constexpr int64_t kMostMiddle = 96 << 10;  // floats of half of the depthwise results that stay in L2
+constexpr int64_t kNextPage = 1024;        // floats: weights that are used once are asked for where the processor stops by itself
 constexpr int64_t kMostKept = 160 << 10;   // the same where squeeze-and-excitation keeps them until all are there
 
 constexpr int64_t kOwnFloats =
@@ -711,6 +712,7 @@ HWY_ATTR void SqueezeChain(const Call& k, int64_t chain, const float* sums, floa
     const Floats mean = hn::Set(d, static_cast<float>(sum / static_cast<double>(p.out_map)));
     const float* const weight = k.io.packed + p.squeeze_at + e * p.squeezed_lanes;
     for (int64_t s = 0; s < p.squeezed_lanes; s += p.lanes) {
+      __builtin_prefetch(weight + s + inverted_residual_parts::kNextPage);
       hn::StoreU(hn::MulAdd(hn::LoadU(d, weight + s), mean, hn::LoadU(d, share + s)), d, share + s);
     }
   }
@@ -736,6 +738,7 @@ HWY_ATTR void ExcitePart(const Call& k, const Part& part, const float* shares, f
       Floats even = hn::LoadU(d, bias + lane), odd = hn::Zero(d), third = odd, fourth = odd;
       int64_t s = 0;
       for (; s + 4 <= p.squeezed; s += 4) {
+        for (int64_t i = 0; i < 4; ++i) __builtin_prefetch(weight + (s + i) * p.step + inverted_residual_parts::kNextPage);
         even = hn::MulAdd(hn::LoadU(d, weight + s * p.step), hn::Set(d, own.squeezed[s]), even);
         odd = hn::MulAdd(hn::LoadU(d, weight + (s + 1) * p.step), hn::Set(d, own.squeezed[s + 1]), odd);
         third = hn::MulAdd(hn::LoadU(d, weight + (s + 2) * p.step), hn::Set(d, own.squeezed[s + 2]), third);
