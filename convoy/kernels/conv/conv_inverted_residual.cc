@@ -32,8 +32,8 @@ constexpr int64_t kBandFloats = 3 << 10;   // expanded at a time: a third of the
 constexpr int64_t kMostRing = 4 << 10;     // of rows of a block that the depthwise layer reads: half of the first cache
 constexpr int64_t kChain = 256;            // channels of one chain of the projection's sums
 constexpr int64_t kMostMiddle = 96 << 10;  // floats of half of the depthwise results that stay in L2
-constexpr int64_t kNextPage = 1024;        // floats: weights that are used once are asked for where the processor stops by itself
 constexpr int64_t kMostKept = 160 << 10;   // the same where squeeze-and-excitation keeps them until all are there
+constexpr int64_t kNextPage = 1024;        // floats: weights that are used once are asked for where the processor stops by itself
 
 constexpr int64_t kOwnFloats =
     128 << 10;  // threads' scratch memory begins at multiples, so that one layer's is not another's of the next

@@ -2,8 +2,7 @@
 //
 // With one pixel every weight is used once, and reading it is all that takes time: 16 MB in MobileNetV3, 494 in VGG-16. A weight is
 // rounded to 2^-22 of the power of two below the largest of its row's 256 (so that small integers stay exact), by at most 2u of
-// that largest, u = 2^-24: docs/accuracy.md has what comes of it. Lanes are results. Samples of a batch share what a tile's weights
-// become in the cache; the sums' order is the same.
+// that largest, u = 2^-24: docs/accuracy.md has what comes of it. Lanes are results.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_weight24.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -14,7 +13,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -68,11 +66,12 @@ HWY_INLINE Vector Weights(const uint8_t* column, int64_t row) {
   return hn::ConvertTo(d, hn::Or(hn::ShiftLeft<8>(upper), lowest));
 }
 
-// One chain of sums of kCount inputs over `depth` channels, for kVectors vectors of rows whose weights are load(channel, vector),
-// scaled and added to totals[input][kRows].
-template <int kCount, int kVectors, class Load>
-HWY_INLINE void Chain(const std::array<const float*, kCount>& inputs, int64_t depth, const float* scale, float* totals,
-                      const Load& load) {
+// One chain of sums of kCount inputs over `depth` channels, for kVectors vectors of rows from `row` of a tile on, scaled and
+// added to totals[input][kRows].
+template <int kCount, int kVectors>
+HWY_INLINE void Chain(const std::array<const float*, kCount>& inputs, const uint8_t* columns, int64_t row, int64_t depth,
+                      const float* scale, float* totals) {
+  constexpr int64_t kAhead = 4096;  // whose lines are asked for: beyond a page, where the processor stops by itself
   const Lanes d;
   Vector sum[kCount][kVectors];
   HWY_UNROLL(8)
@@ -80,10 +79,12 @@ HWY_INLINE void Chain(const std::array<const float*, kCount>& inputs, int64_t de
     HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) sum[p][v] = hn::Zero(d);
   }
-  for (int64_t k = 0; k < depth; ++k) {
+  for (int64_t k = 0; k < depth; ++k, columns += kColumnBytes) {
+    __builtin_prefetch(columns + kAhead);
+    __builtin_prefetch(columns + kAhead + 64);
     Vector w[kVectors];
     HWY_UNROLL(4)
-    for (int v = 0; v < kVectors; ++v) w[v] = load(k, v);
+    for (int v = 0; v < kVectors; ++v) w[v] = Weights(columns, row + v * kLanes);
     HWY_UNROLL(8)
     for (int p = 0; p < kCount; ++p) {
       const Vector x = hn::Set(d, inputs[static_cast<size_t>(p)][k]);
@@ -95,8 +96,8 @@ HWY_INLINE void Chain(const std::array<const float*, kCount>& inputs, int64_t de
   for (int p = 0; p < kCount; ++p) {
     HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) {
-      float* const to = totals + p * kRows + v * kLanes;
-      hn::StoreU(hn::MulAdd(sum[p][v], hn::LoadU(d, scale + v * kLanes), hn::LoadU(d, to)), d, to);
+      float* const to = totals + p * kRows + row + v * kLanes;
+      hn::StoreU(hn::MulAdd(sum[p][v], hn::LoadU(d, scale + row + v * kLanes), hn::LoadU(d, to)), d, to);
     }
   }
 }
@@ -107,19 +108,13 @@ HWY_INLINE void Chain(const std::array<const float*, kCount>& inputs, int64_t de
 template <int kCount>
 HWY_NOINLINE void Block(const uint8_t* columns, int64_t depth, const float* scale, const float* input, int64_t stride,
                         int64_t count, float* totals) {
-  constexpr int64_t kAhead = 4096;  // whose lines are asked for: beyond a page, where the processor stops by itself
   constexpr int kVectors = vectors(kCount);
   int64_t at = 0;
   for (; count - at > kCount / 2; at += kCount) {
     std::array<const float*, kCount> inputs;  // the last stands for those that are missing
     for (int64_t p = 0; p < kCount; ++p) inputs[static_cast<size_t>(p)] = input + std::min(at + p, count - 1) * stride;
     for (int64_t row = 0; row < kRows; row += kVectors * kLanes) {
-      Chain<kCount, kVectors>(inputs, depth, scale + row, totals + at * kRows + row, [&](int64_t k, int v) HWY_ATTR {
-        const uint8_t* const column = columns + k * kColumnBytes;
-        if (v == 0) __builtin_prefetch(column + kAhead);
-        if (v + 1 == kVectors) __builtin_prefetch(column + kAhead + 64);
-        return Weights(column, row + v * kLanes);
-      });
+      Chain<kCount, kVectors>(inputs, columns, row, depth, scale, totals + at * kRows);
     }
   }
   if constexpr (kCount > 1) {
@@ -150,17 +145,20 @@ HWY_ATTR void Weight24PackTile(const float* weight, int64_t channels, int64_t ro
     const int64_t depth = std::min(kDepth, channels - k);
     auto* const scale = reinterpret_cast<float*>(tile);
     for (int64_t r = 0; r < kRows; ++r) {
+      if (r >= rows) {
+        scale[r] = 0;
+        continue;
+      }
       const float* const from = weight + r * channels + k;
       float largest = 0;
       bool finite = true;
-      for (int64_t c = 0; r < rows && c < depth; ++c) {
+      for (int64_t c = 0; c < depth; ++c) {
         largest = std::max(largest, std::abs(from[c]));
         finite = finite && std::isfinite(from[c]);
       }
       // The largest becomes less than 2^23 = 1 << 23, and no scale is subnormal.
       const int exponent = largest > 0 && finite ? std::max(std::ilogb(largest) - 22, -126) : 0;
       scale[r] = finite ? std::ldexp(weight24::kUp, exponent) : std::nanf("");
-      if (r >= rows) continue;
       const auto up = hn::Set(d, std::ldexp(1.0f, -exponent));
       int32_t* const to = whole + r * kDepth;
       const auto most = hn::Set(d, 0x1p23F - 1);
