@@ -62,16 +62,13 @@ HWY_ATTR void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* i
                   shape.input[1],
                   width};
   };
-  Window known[kMostKnownRows];
-  const int64_t plane_rows = rows_per_plane(shape);
-  const bool knows = plane_rows <= kMostKnownRows && end - begin > 2 * plane_rows;
-  for (int64_t i = 0; knows && i < plane_rows; ++i) known[i] = window_of(i / shape.output[1], i % shape.output[1]);
+  const RowsOfPlane known(shape.output, end - begin, window_of);
   Window above;
   RowCursor at(begin, shape.output);
   for (int64_t r = begin; r < end; ++r, at.next()) {
     const float* plane = input + at.plane * shape.input_positions();
     float* to = output + r * outputs;
-    Window window = knows ? known[at.d * shape.output[1] + at.h] : window_of(at.d, at.h);
+    Window window = known(at);
     const bool as_above = r > begin && at.h > 0 && window.h.begin == above.h.begin && window.h.count == above.h.count;
     above = window;
     if (as_above) {

@@ -228,10 +228,7 @@ HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, con
         {window_axis(d, shape.input[0], shape.axes[0]), window_axis(h, shape.input[1], shape.axes[1]), {}, shape.input[1], width},
         inverse_of_rest(shape, divisor, d, h)};
   };
-  RowOfPlane known[kMostKnownRows];
-  const int64_t plane_rows = rows_per_plane(shape);
-  const bool knows = plane_rows <= kMostKnownRows && end - begin > 2 * plane_rows;
-  for (int64_t i = 0; knows && i < plane_rows; ++i) known[i] = row_of_plane(i / shape.output[1], i % shape.output[1]);
+  const RowsOfPlane known(shape.output, end - begin, row_of_plane);
   const bool as_one = axis.kernel_size <= axis.stride && block == shape.output[2] && block * axis.stride <= kBlock;
   for (int64_t ow = 0; ow < shape.output[2]; ow += block) {
     const int64_t count = std::min(block, shape.output[2] - ow);
@@ -247,7 +244,7 @@ HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, con
       const int64_t rows = std::min(lines, end - r);
       double scales[kMostLines];
       for (int64_t i = 0; i < rows; ++i, at.next()) {
-        const RowOfPlane row = knows ? known[at.d * shape.output[1] + at.h] : row_of_plane(at.d, at.h);
+        const RowOfPlane row = known(at);
         scales[i] = row.scale;
         double* const line = sums + i * pitch;
         std::fill_n(line, from - first, 0.0);

@@ -207,10 +207,7 @@ HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* ou
   const auto window_of = [&](int64_t od, int64_t oh) {
     return Window{window_axis(od, shape.input[0], shape.axes[0]), window_axis(oh, height, shape.axes[1]), {}, height, width};
   };
-  Window known[kMostKnownRows];
-  const int64_t plane_rows = rows_per_plane(shape);
-  const bool knows = plane_rows <= kMostKnownRows && end - begin > 2 * plane_rows;
-  for (int64_t i = 0; knows && i < plane_rows; ++i) known[i] = window_of(i / shape.output[1], i % shape.output[1]);
+  const RowsOfPlane known(shape.output, end - begin, window_of);
   const float* lines[kMostRows];
   for (int64_t row = begin; row < end; row += batch) {
     const int64_t rows = std::min(batch, end - row);
@@ -224,7 +221,7 @@ HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* ou
       auto sum = hn::Zero(Maxima::D());
       for (int64_t r = 0; r < rows; ++r, at.next()) {
         float* const line = columns + r * pitch;
-        const Window window = knows ? known[at.d * shape.output[1] + at.h] : window_of(at.d, at.h);
+        const Window window = known(at);
         const float* source = input + at.plane * shape.input_positions() + from;
         lines[r] = reads ? source + window.first_index() : line;
         if (window.d.count == 0 || window.h.count == 0) {

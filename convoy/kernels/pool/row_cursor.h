@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "convoy/shape/conv.h"
 
@@ -24,7 +25,26 @@ struct RowCursor {
   }
 };
 
-// Networks pool many small planes: what a row's window is would take a third of their time, looked up it does not.
-constexpr int64_t kMostKnownRows = 64;
+/// What a plane's rows have in common over planes, of(d, h) for each, made once if there are many planes of few rows: networks pool
+/// such ones, and what a row's window is would take a third of their time.
+template <class Of>
+class RowsOfPlane {
+ public:
+  using Row = std::invoke_result_t<const Of&, int64_t, int64_t>;
+
+  /// For `rows` rows of planes of `size`.
+  RowsOfPlane(const shape::Spatial& size, int64_t rows, const Of& of)
+      : of_(of), height_(size[1]), knows_(size[0] * size[1] <= kMost && rows > 2 * size[0] * size[1]) {
+    for (int64_t i = 0; knows_ && i < size[0] * size[1]; ++i) known_[i] = of(i / height_, i % height_);
+  }
+  Row operator()(const RowCursor& at) const { return knows_ ? known_[at.d * height_ + at.h] : of_(at.d, at.h); }
+
+ private:
+  static constexpr int64_t kMost = 64;
+  const Of& of_;
+  int64_t height_;
+  bool knows_;
+  Row known_[kMost];
+};
 
 }  // namespace convoy::kernels
