@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "convoy/core/error.h"
+#include "convoy/core/keep_num_threads.h"
 #include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
@@ -239,6 +240,7 @@ std::string Executor::algorithm(size_t node, const std::vector<Type>& input_type
 }
 
 Values Executor::run(const Values& inputs, const Observer& observer) const {
+  const KeepNumThreads kept;  // the memory is counted for as many threads as run
   std::vector<Value> values(graph_->values.size());
   check_inputs(inputs, values);
 

@@ -269,6 +269,7 @@ void Schedule::take_weights(Weights& weights, bool closed) {
 }
 
 size_t Schedule::workspace_bytes() const {
+  const KeepNumThreads kept;  // all steps' for the same count, which is the one noted
   const std::lock_guard lock(mutex_);
   if (workspace_threads_ == num_threads()) return workspace_bytes_;
   size_t bytes = 0;

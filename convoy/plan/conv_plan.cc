@@ -160,14 +160,17 @@ void ConvPlan::run(const kernels::ConvGradWeight<float>& io) const {
   run_once(*kernel_, shape_, &kernels::ConvKernel::grad_weight, io);
 }
 void ConvPlan::run(const kernels::ConvForward<float>& io, Workspace& workspace) const {
+  const KeepNumThreads kept;
   workspace.clear();
   run_packing(*kernel_, shape_, &kernels::ConvKernel::forward, io, workspace);
 }
 void ConvPlan::run(const kernels::ConvGradInput<float>& io, Workspace& workspace) const {
+  const KeepNumThreads kept;
   workspace.clear();
   run_packing(*kernel_, shape_, &kernels::ConvKernel::grad_input, io, workspace);
 }
 void ConvPlan::run(const kernels::ConvGradWeight<float>& io, Workspace& workspace) const {
+  const KeepNumThreads kept;
   workspace.clear();
   run_packing(*kernel_, shape_, &kernels::ConvKernel::grad_weight, io, workspace);
 }

@@ -76,7 +76,8 @@ class ConvPlan {
   size_t workspace_bytes() const;
 
   /// Runs it on this plan's shape; io.packed is from pack(), or null: the weight is then packed in the call. The overload must fit
-  /// the direction. `workspace`: at least workspace_bytes(); without it memory is taken from the cache of freed blocks.
+  /// the direction. `workspace`: at least workspace_bytes(), asked at the same thread count; without it memory is taken from the
+  /// cache of freed blocks.
   void run(const kernels::ConvForward<float>& io) const;
   void run(const kernels::ConvGradInput<float>& io) const;
   void run(const kernels::ConvGradWeight<float>& io) const;

@@ -339,6 +339,36 @@ TEST(ModelMemory, TheThreadCountMayChangeWhileOthersRun) {
   EXPECT_EQ(wrong, 0);
 }
 
+// All steps' needs are counted for one thread count, whenever it changes.
+TEST(ModelMemory, TheThreadCountMayChangeWhileMemoryIsCounted) {
+  const Model model = Model::load_bytes(layers({1, kChannels, 21, 13}), {.keep_weights = true});
+  const auto counted = [&] { return model.executor().memory()->workspace_bytes; };
+  set_num_threads(1);
+  const int64_t least = counted();
+  set_num_threads(31);
+  const int64_t most = counted();
+  ASSERT_LT(least, most);
+  std::atomic<bool> done{false};
+  std::thread changes([&] {
+    for (int count = 0; !done; ++count) set_num_threads(count % 2 == 0 ? 1 : 31);
+  });
+  int wrong = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const int64_t bytes = counted();
+    wrong += bytes != least && bytes != most;
+    std::this_thread::yield();
+  }
+  done = true;
+  changes.join();
+  // What was noted last is what a run takes.
+  for (const int threads : {1, 31}) {
+    set_num_threads(threads);
+    EXPECT_EQ(counted(), threads == 1 ? least : most);
+  }
+  set_num_threads(0);
+  EXPECT_EQ(wrong, 0);
+}
+
 // The graph's constants, or what was refused.
 std::string read_as(const std::function<graph::Graph()>& read, std::vector<Tensor>& constants) {
   constants.clear();
