@@ -33,6 +33,7 @@ constexpr int64_t kMostRing = 4 << 10;     // of rows of a block that the depthw
 constexpr int64_t kChain = 256;            // channels of one chain of the projection's sums
 constexpr int64_t kMostMiddle = 96 << 10;  // floats of half of the depthwise results that stay in L2
 constexpr int64_t kMostKept = 160 << 10;   // the same where squeeze-and-excitation keeps them until all are there
+constexpr int64_t kMostAhead = 240 << 10;  // of a side's weights and results, for the gates' weights to stay in L2 beside them
 constexpr int64_t kNextPage = 1024;        // floats: weights that are used once are asked for where the processor stops by itself
 
 constexpr int64_t kOwnFloats =
@@ -82,10 +83,13 @@ struct Plan {
   // Chains of the projection's sums lie on one side or two, one for each of two threads, of as many channels as halves of vectors
   // allow. A side's last block may be narrower.
   int64_t sides, chains, first_blocks;  // of the first side
-  // Packed: [block][channel][lane], [block][tap][lane], [block of results][expanded channel][its lanes].
-  int64_t depthwise_at, project_at, squeeze_at, excite_at, packed;
-  // Behind them [expanded channel][squeezed value] and [block][squeezed value][lane]; the values are padded to whole vectors.
-  int64_t squeezed, squeezed_lanes;
+  // Packed: [block][block_floats], [block][tap][lane], [block of results][expanded channel][its lanes]. A block has its part of the
+  // expansion, [channel][lane], and of squeeze-and-excitation, [lane][squeezed value] and [squeezed value][lane], the values of a
+  // lane being padded to whole vectors: while a block is expanded, what lies between it and the next is fetched. Weights of the
+  // gates that would not stay in L2 until then lie behind all the others, [block][squeezed value][lane].
+  int64_t squeezed, squeezed_lanes, squeeze_at, block_floats;
+  int64_t excite_at, excite_step;
+  int64_t depthwise_at, project_at, packed;
 
   Plan(const InvertedResidualShape& s, int64_t target_lanes)
       : lanes(target_lanes),
@@ -118,13 +122,22 @@ struct Plan {
     sides = by_rows || chains == 1 ? 1 : 2;
     first_blocks = (side_channel(1) + step - 1) / step;
     blocks = first_blocks + (side_channel(sides) - side_channel(1) + step - 1) / step;
-    depthwise_at = blocks * step * terms;
-    project_at = depthwise_at + blocks * block * kernel * kernel;
     squeezed = s.squeezed;
     squeezed_lanes = round_up(squeezed, lanes);
-    squeeze_at = project_at + round_up(round_up(results, half) * expanded, lanes);
-    excite_at = squeeze_at + expanded * squeezed_lanes;
-    packed = excite_at + blocks * step * squeezed;
+    squeeze_at = step * terms;
+    block_floats = squeeze_at + step * squeezed_lanes;
+    const int64_t gates = step * squeezed;
+    const bool near = first_blocks * (block_floats + gates + step * out_map) <= kMostAhead;
+    excite_at = block_floats;
+    if (near) block_floats += gates;
+    depthwise_at = blocks * block_floats;
+    project_at = depthwise_at + blocks * block * kernel * kernel;
+    packed = project_at + round_up(round_up(results, half) * expanded, lanes);
+    excite_step = near ? block_floats : gates;
+    if (!near) {
+      excite_at = packed;
+      packed += blocks * gates;
+    }
   }
   int64_t middle_floats() const { return blocks * out_map * step; }                // of a sample, if they are kept
   int64_t row_sums() const { return blocks * out_height * step; }                  // so are the sums of rows
@@ -523,7 +536,7 @@ HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t b
   work.channels = 1;
   work.taps = own.expand_taps;
   work.tap_count = p.terms;
-  work.weight = k.io.packed + b * p.step * p.terms;
+  work.weight = k.io.packed + b * p.block_floats;
   work.sums_stride = p.step;
   const float* const bias = BiasOf(p, k.io.expand_bias, b, copies[0]);
   Fetch(ahead, (p.rows_read(end) - expanded) * row_tiles, work);
@@ -609,21 +622,21 @@ struct Part {
   int64_t sample, chain_begin, chain_end, row_begin, row_end;
 };
 
-// The depthwise results of rows [row, next) of a part's blocks; middle: those of its first block. Rows up to `expanded` are there.
-HWY_ATTR void ExpandPart(const Call& k, const Part& part, int64_t row, int64_t next, int64_t expanded, float* middle,
-                         const Own& own) {
+// The depthwise results of rows [row, next) of a part's block. Rows up to `expanded` are there.
+HWY_ATTR void ExpandBlock(const Call& k, const Part& part, int64_t b, int64_t row, int64_t next, int64_t expanded, float* middle,
+                          const Own& own) {
   const Plan& p = k.p;
-  const int64_t first = p.chain_begin(part.chain_begin), end = p.chain_begin(part.chain_end);
-  for (int64_t b = first; b < end; ++b) {
-    Ahead ahead;
-    if (!p.by_rows) {
-      ahead = b + 1 < end ? Ahead{k.io.packed + (b + 1) * p.step * p.terms, p.step * p.terms}
-                          : Ahead{k.ProjectWeight(0, part.chain_begin), p.chain_channels() * p.lanes_of_results(0)};
+  Ahead ahead;
+  if (!p.by_rows) {
+    const bool last = b + 1 == p.chain_begin(part.chain_end);
+    if (!last || p.squeezed > 0) {
+      ahead = {k.io.packed + b * p.block_floats + p.squeeze_at, p.block_floats - (last ? p.squeeze_at : 0)};
+    } else {
+      ahead = {k.ProjectWeight(0, part.chain_begin), p.chain_channels() * p.lanes_of_results(0)};
     }
-    ExpandRows(k, k.io.input + part.sample * p.lines.channels * p.in_map, b, row, next, expanded,
-               own.rows + (p.by_rows ? b : 0) * k.cut.ring * p.columns * p.step, own, ahead,
-               middle + (b - first) * k.cut.middle_step);
   }
+  ExpandRows(k, k.io.input + part.sample * p.lines.channels * p.in_map, b, row, next, expanded,
+             own.rows + (p.by_rows ? b : 0) * k.cut.ring * p.columns * p.step, own, ahead, middle);
 }
 
 // What a part's chains add to rows [row, next) of the results. slot_sums [block of results][pixel][lane]: where sums wait for other
@@ -672,50 +685,77 @@ HWY_ATTR void RunPart(const Call& k, const Part& part, float* slot_sums, const O
   int64_t expanded = BeginPart(k, part, own);
   for (int64_t row = part.row_begin; row < part.row_end; row += k.cut.rows) {
     const int64_t next = std::min(row + k.cut.rows, part.row_end);
-    ExpandPart(k, part, row, next, expanded, own.middle, own);
+    const int64_t first = k.p.chain_begin(part.chain_begin);
+    for (int64_t b = first; b < k.p.chain_begin(part.chain_end); ++b) {
+      ExpandBlock(k, part, b, row, next, expanded, own.middle + (b - first) * k.cut.middle_step, own);
+    }
     expanded = std::max(expanded, k.p.rows_read(next));
     ProjectPart(k, part, row, next, own.middle, slot_sums, own);
   }
 }
 
-// sums[block][row][lane] of the depthwise results of a part, middle being the sample's.
-HWY_ATTR void SumRows(const Plan& p, const Part& part, const float* middle, float* sums) {
+// sums[row][lane] of a part's depthwise results of a block: middle[pixel][lane] of all rows.
+HWY_ATTR void SumRows(const Plan& p, const Part& part, int64_t b, const float* middle, float* sums) {
   const Full d;
-  for (int64_t b = p.chain_begin(part.chain_begin); b < p.chain_begin(part.chain_end); ++b) {
-    for (int64_t row = part.row_begin; row < part.row_end; ++row) {
-      for (int64_t lane = 0; lane < p.lanes_of_block(b); lane += p.lanes) {
-        const float* const from = middle + (b * p.out_map + row * p.out_width) * p.step + lane;
-        Floats even = hn::Zero(d), odd = even;
-        int64_t i = 0;
-        for (; i + 2 <= p.out_width; i += 2) {
-          even = hn::Add(even, hn::LoadU(d, from + i * p.step));
-          odd = hn::Add(odd, hn::LoadU(d, from + (i + 1) * p.step));
-        }
-        if (i < p.out_width) even = hn::Add(even, hn::LoadU(d, from + i * p.step));
-        hn::StoreU(hn::Add(even, odd), d, sums + (b * p.out_height + row) * p.step + lane);
+  for (int64_t row = part.row_begin; row < part.row_end; ++row) {
+    for (int64_t lane = 0; lane < p.lanes_of_block(b); lane += p.lanes) {
+      const float* const from = middle + row * p.out_width * p.step + lane;
+      Floats even = hn::Zero(d), odd = even;
+      int64_t i = 0;
+      for (; i + 2 <= p.out_width; i += 2) {
+        even = hn::Add(even, hn::LoadU(d, from + i * p.step));
+        odd = hn::Add(odd, hn::LoadU(d, from + (i + 1) * p.step));
       }
+      if (i < p.out_width) even = hn::Add(even, hn::LoadU(d, from + i * p.step));
+      hn::StoreU(hn::Add(even, odd), d, sums + row * p.step + lane);
     }
   }
 }
 
-// share[s] = what a chain's means add to the squeezed values.
-HWY_ATTR void SqueezeChain(const Call& k, int64_t chain, const float* sums, float* share) {
+// share[s] += what the means of a block's channels add to the squeezed values; sums[row][lane].
+HWY_ATTR void SqueezeBlock(const Call& k, int64_t b, const float* sums, float* share) {
   const Full d;
   const Plan& p = k.p;
-  const int64_t first = p.chain_channel(chain);
-  std::fill_n(share, p.squeezed_lanes, 0.0f);
-  for (int64_t e = first; e < p.chain_end(chain); ++e) {
-    const float* const of_channel =
-        sums + (p.chain_begin(chain) + (e - first) / p.step) * p.out_height * p.step + (e - first) % p.step;
+  const float* weight = k.io.packed + b * p.block_floats + p.squeeze_at;
+  const int64_t channels = std::min(p.lanes_of_block(b), p.expanded - p.block_channel(b));
+  for (int64_t lane = 0; lane < channels; ++lane, weight += p.squeezed_lanes) {
     double sum = 0;
-    for (int64_t row = 0; row < p.out_height; ++row) sum += of_channel[row * p.step];
+    for (int64_t row = 0; row < p.out_height; ++row) sum += sums[row * p.step + lane];
     const Floats mean = hn::Set(d, static_cast<float>(sum / static_cast<double>(p.out_map)));
-    const float* const weight = k.io.packed + p.squeeze_at + e * p.squeezed_lanes;
     for (int64_t s = 0; s < p.squeezed_lanes; s += p.lanes) {
-      __builtin_prefetch(weight + s + inverted_residual_parts::kNextPage);
       hn::StoreU(hn::MulAdd(hn::LoadU(d, weight + s), mean, hn::LoadU(d, share + s)), d, share + s);
     }
   }
+}
+
+// gates[lane] = bias[lane] + sum of weight[i][lane] squeezed[i], in four chains.
+template <int kVectors>
+HWY_ATTR void SumGates(const float* weight, const float* squeezed, int64_t count, const float* bias, float* gates) {
+  const Full d;
+  constexpr int64_t kLanes = HWY_LANES(float);
+  Floats sum[4][kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    sum[0][v] = hn::LoadU(d, bias + v * kLanes);
+    for (int i = 1; i < 4; ++i) sum[i][v] = hn::Zero(d);
+  }
+  int64_t at = 0;
+  for (; at + 4 <= count; at += 4) {
+    HWY_UNROLL(4)
+    for (int i = 0; i < 4; ++i, weight += kVectors * kLanes) {
+      const Floats value = hn::Set(d, squeezed[at + i]);
+      HWY_UNROLL(2)
+      for (int v = 0; v < kVectors; ++v) {
+        __builtin_prefetch(weight + v * kLanes + inverted_residual_parts::kNextPage);
+        sum[i][v] = hn::MulAdd(hn::LoadU(d, weight + v * kLanes), value, sum[i][v]);
+      }
+    }
+  }
+  for (; at < count; ++at, weight += kVectors * kLanes) {
+    for (int v = 0; v < kVectors; ++v)
+      sum[0][v] = hn::MulAdd(hn::LoadU(d, weight + v * kLanes), hn::Set(d, squeezed[at]), sum[0][v]);
+  }
+  for (int v = 0; v < kVectors; ++v)
+    hn::StoreU(hn::Add(hn::Add(sum[0][v], sum[1][v]), hn::Add(sum[2][v], sum[3][v])), d, gates + v * kLanes);
 }
 
 // A part's depthwise results times their gates, where they lie.
@@ -731,22 +771,11 @@ HWY_ATTR void ExcitePart(const Call& k, const Part& part, const float* shares, f
   }
   k.squeeze.apply(own.squeezed, p.squeezed, 0);
   HWY_ALIGN float copy[2 * HWY_LANES(float)], gates[2 * HWY_LANES(float)];
-  for (int64_t b = p.chain_begin(part.chain_begin); b < p.chain_begin(part.chain_end); ++b) {
+  for (int64_t b = p.chain_begin(part.chain_end); b-- > p.chain_begin(part.chain_begin);) {  // the weights fetched last come first
     const float* const bias = BiasOf(p, k.io.excite_bias, b, copy);
-    for (int64_t lane = 0; lane < p.step; lane += p.lanes) {
-      const float* const weight = k.io.packed + p.excite_at + b * p.squeezed * p.step + lane;
-      Floats even = hn::LoadU(d, bias + lane), odd = hn::Zero(d), third = odd, fourth = odd;
-      int64_t s = 0;
-      for (; s + 4 <= p.squeezed; s += 4) {
-        for (int64_t i = 0; i < 4; ++i) __builtin_prefetch(weight + (s + i) * p.step + inverted_residual_parts::kNextPage);
-        even = hn::MulAdd(hn::LoadU(d, weight + s * p.step), hn::Set(d, own.squeezed[s]), even);
-        odd = hn::MulAdd(hn::LoadU(d, weight + (s + 1) * p.step), hn::Set(d, own.squeezed[s + 1]), odd);
-        third = hn::MulAdd(hn::LoadU(d, weight + (s + 2) * p.step), hn::Set(d, own.squeezed[s + 2]), third);
-        fourth = hn::MulAdd(hn::LoadU(d, weight + (s + 3) * p.step), hn::Set(d, own.squeezed[s + 3]), fourth);
-      }
-      for (; s < p.squeezed; ++s) even = hn::MulAdd(hn::LoadU(d, weight + s * p.step), hn::Set(d, own.squeezed[s]), even);
-      hn::StoreU(hn::Add(hn::Add(even, odd), hn::Add(third, fourth)), d, gates + lane);
-    }
+    const float* const weight = k.io.packed + p.excite_at + b * p.excite_step;
+    p.step > p.lanes ? SumGates<2>(weight, own.squeezed, p.squeezed, bias, gates)
+                     : SumGates<1>(weight, own.squeezed, p.squeezed, bias, gates);
     k.gate.apply(gates, p.step, 0);
     float* const from = middle + (b * p.out_map + part.row_begin * p.out_width) * p.step;
     const int64_t pixels = (part.row_end - part.row_begin) * p.out_width;
@@ -800,22 +829,34 @@ HWY_ATTR void InvertedResidual(const InvertedResidualShape& s, const InvertedRes
   } else {
     float* const middle = workspace.take<float>(batch * p.middle_floats());
     float* const sums = workspace.take<float>(batch * p.squeeze_floats());
-    const auto squeeze_chain = [&](int64_t sample, int64_t chain) HWY_ATTR {
-      float* const of_sample = sums + sample * p.squeeze_floats();
-      SqueezeChain(k, chain, of_sample, of_sample + p.row_sums() + chain * p.squeezed_lanes);
-    };
+    const auto share_of = [&](float* of_sample, int64_t chain) { return of_sample + p.row_sums() + chain * p.squeezed_lanes; };
     parallel_for(batch * parts, [&](int64_t task, int thread) HWY_ATTR {
       const Part part = part_of(task);
       const Own own(p, cut, scratch + thread * own_floats);
-      float* const of_sample = middle + part.sample * p.middle_floats();
-      ExpandPart(k, part, part.row_begin, part.row_end, BeginPart(k, part, own),
-                 of_sample + (p.chain_begin(part.chain_begin) * p.out_map + part.row_begin * p.out_width) * p.step, own);
-      SumRows(p, part, of_sample, sums + part.sample * p.squeeze_floats());
-      if (cut.row_parts > 1) return;  // other tasks have the other rows
-      for (int64_t chain = part.chain_begin; chain < part.chain_end; ++chain) squeeze_chain(part.sample, chain);
+      float* const of_sample = sums + part.sample * p.squeeze_floats();
+      const int64_t expanded = BeginPart(k, part, own);
+      for (int64_t chain = part.chain_begin; chain < part.chain_end; ++chain) {
+        float* const share = share_of(of_sample, chain);
+        if (cut.row_parts == 1) std::fill_n(share, p.squeezed_lanes, 0.0f);
+        for (int64_t b = p.chain_begin(chain); b < p.chain_begin(chain + 1); ++b) {
+          float* const of_block = middle + part.sample * p.middle_floats() + b * p.out_map * p.step;
+          ExpandBlock(k, part, b, part.row_begin, part.row_end, expanded, of_block + part.row_begin * p.out_width * p.step, own);
+          SumRows(p, part, b, of_block, of_sample + b * p.out_height * p.step);
+          if (cut.row_parts == 1) SqueezeBlock(k, b, of_sample + b * p.out_height * p.step, share);
+        }
+      }
     });
-    if (cut.row_parts > 1)
-      parallel_for(batch * p.chains, [&](int64_t task) HWY_ATTR { squeeze_chain(task / p.chains, task % p.chains); });
+    if (cut.row_parts > 1) {  // no task had all rows
+      parallel_for(batch * p.chains, [&](int64_t task) HWY_ATTR {
+        float* const of_sample = sums + task / p.chains * p.squeeze_floats();
+        const int64_t chain = task % p.chains;
+        float* const share = share_of(of_sample, chain);
+        std::fill_n(share, p.squeezed_lanes, 0.0f);
+        for (int64_t b = p.chain_begin(chain); b < p.chain_begin(chain + 1); ++b) {
+          SqueezeBlock(k, b, of_sample + b * p.out_height * p.step, share);
+        }
+      });
+    }
     parallel_for(batch * parts, [&](int64_t task, int thread) HWY_ATTR {
       const Part part = part_of(task);
       const Own own(p, cut, scratch + thread * own_floats);
@@ -850,7 +891,8 @@ HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* 
   for (int64_t e = 0; e < p.expanded; ++e, weights += p.terms + taps + p.results + 2 * p.squeezed) {
     while (e >= p.block_channel(b) + p.lanes_of_block(b)) ++b;
     const int64_t lane = e - p.block_channel(b);
-    for (int64_t t = 0; t < p.terms; ++t) packed[(b * p.terms + t) * p.step + lane] = weights[t];
+    float* const of_block = packed + b * p.block_floats;
+    for (int64_t t = 0; t < p.terms; ++t) of_block[t * p.step + lane] = weights[t];
     for (int64_t t = 0; t < taps; ++t) packed[p.depthwise_at + (b * taps + t) * p.block + lane] = weights[p.terms + t];
     for (int64_t o = 0; o < p.results; ++o) {
       packed[p.project_at + o / p.block * p.block * p.expanded + e * p.lanes_of_results(o / p.block) + o % p.block] =
@@ -858,8 +900,8 @@ HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* 
     }
     const float* const squeeze = weights + p.terms + taps + p.results;
     for (int64_t i = 0; i < p.squeezed; ++i) {
-      packed[p.squeeze_at + e * p.squeezed_lanes + i] = squeeze[i];
-      packed[p.excite_at + (b * p.squeezed + i) * p.step + lane] = squeeze[p.squeezed + i];
+      of_block[p.squeeze_at + lane * p.squeezed_lanes + i] = squeeze[i];
+      packed[p.excite_at + b * p.excite_step + i * p.step + lane] = squeeze[p.squeezed + i];
     }
   }
 }
