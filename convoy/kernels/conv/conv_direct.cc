@@ -241,16 +241,27 @@ inline double channel_lane_work(const Plan& p, int64_t lanes) {
   for (int64_t r = 0; r < p.axes[2].phases; ++r) {
     columns += static_cast<double>(std::max<int64_t>(p.axes[2].phase[static_cast<size_t>(r)].count, 4));
   }
+  const int64_t unit = lanes == 16 && !p.cut && p.rows <= 24 && p.rows > lanes ? 8 : lanes;  // a vector and a half
   // Transposing and storing cost as much as some 24 more terms.
-  return columns * static_cast<double>((p.rows + lanes - 1) / lanes * lanes) * (1 + 24 / terms_of_a_sum(p));
+  return columns * static_cast<double>((p.rows + unit - 1) / unit * unit) * (1 + 24 / terms_of_a_sum(p));
 }
 inline double pixel_lane_work(const Plan& p, int64_t lanes) {
   double columns = 0;
   for (int64_t r = 0; r < p.axes[2].phases; ++r) {
     columns += static_cast<double>((p.axes[2].phase[static_cast<size_t>(r)].count + lanes - 1) / lanes * lanes);
   }
+  // Lines are copied once for all rows, at a step beyond 3 one value after the other (17 channels of kernels of 4 at a stride of 4:
+  // as long as all the rest).
+  const int64_t step = p.axes[2].source_step;
+  const double copied = static_cast<double>(p.axes[0].source_step * p.axes[1].source_step * step * lanes) *
+                        (step == 1   ? 0.1
+                         : step == 2 ? 0.15
+                         : step == 3 ? 0.3
+                                     : 1) /
+                        static_cast<double>(p.axes[0].most_taps() * p.axes[1].most_taps() * p.axes[2].most_taps());
   // Loads cross lines, those of AVX2 half as often; a tile's beginning and end cost as much as some 8 more terms.
-  return columns * static_cast<double>(std::max<int64_t>(p.rows, 2)) * (lanes == 8 ? 1.05 : 1.15) * (1 + 8 / terms_of_a_sum(p));
+  return columns *
+         (static_cast<double>(std::max<int64_t>(p.rows, 2)) * (lanes == 8 ? 1.05 : 1.15) * (1 + 8 / terms_of_a_sum(p)) + copied);
 }
 
 inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
@@ -273,7 +284,7 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   // Lines of less than a vector leave tiles with few chains of sums: 14 columns take 0.4 of the time with 3 result channels, as
   // long with 17.
   const bool wide = w.result >= lanes || (4 * w.result >= 3 * lanes && p.rows <= kFewRows);
-  p.pixel_lanes = !p.cut && wide && pixel_lane_work(p, lanes) < 0.8 * channel_lane_work(p, lanes);
+  p.pixel_lanes = !p.cut && wide && pixel_lane_work(p, lanes) < (w.result_step > 1 ? 0.65 : 0.8) * channel_lane_work(p, lanes);
   // Lanes of channels read in place even where planes lie a large power of two apart and share few sets of the cache: copying them
   // into a slab takes longer (128 channels at 64x64: 12.9 against 9.8 ms), but for lines that are read by phases.
   const int64_t volume = p.source_positions();
@@ -496,6 +507,9 @@ HWY_INLINE int64_t TileColumns(const Plan& p) {
                        : tile::kPixels;
 }
 
+// Of which a tile of kPixels or kHalfPixels takes less time than two vectors; then those come first.
+HWY_INLINE bool OneAndAHalf(const Plan& p) { return !p.pixel_lanes && !p.cut && tile::IsOneAndAHalf(p.rows); }
+
 // The block of the result that a task computes and where its source lies in the slab.
 struct DirectBlock {
   Spatial begin, end;
@@ -570,18 +584,19 @@ HWY_INLINE Range CommonTaps(const Axis& w, const Phase& phase, int64_t begin, in
 }
 
 HWY_INLINE int64_t MostPasses(const Plan& p) {
-  return p.block[2] / std::min<int64_t>(TileColumns(p), tile::kPixels) + 2 * p.axes[2].phases + 6 * p.kernel[2] + 2;
+  return p.block[2] / std::min<int64_t>(TileColumns(p), tile::kPixels) + 3 * p.axes[2].phases + 6 * p.kernel[2] + 2;
 }
 // Tiles share their lists of column taps but at a line's ends, or where it is cut; there taps are listed once more each.
 HWY_INLINE int64_t MostTaps(const Plan& p) {
   if (!p.in_place && !p.cut) return p.taps;
-  const int64_t most = 2 * p.kernel[2] + 1, tiles = p.block[2] / tile::kPixels + 2;
+  const int64_t most = 2 * p.kernel[2] + 1, tiles = p.block[2] / tile::kPixels + 3;
   return ((p.cut ? most : std::min(most, tiles)) + 2) * p.taps;
 }
 
 HWY_INLINE int64_t MakePasses(const Plan& p, const DirectBlock& b, Pass* passes) {
   const Axis& w = p.axes[2];
   const int64_t tile_columns = TileColumns(p);
+  const bool one_and_a_half = OneAndAHalf(p);
   int64_t count = 0, taps_at = 0;
   const auto add = [&](int64_t r, int64_t begin, int64_t end, Range taps, bool first) {
     assert(count < MostPasses(p));
@@ -603,8 +618,8 @@ HWY_INLINE int64_t MakePasses(const Plan& p, const DirectBlock& b, Pass* passes)
       to = p.cut ? w.next_cut(phase, from, grid.end) : grid.end;
       const int64_t tiles = (to - from + tile_columns - 1) / tile_columns, grain = p.pixel_lanes ? tile::Lanes() : 1;
       const int64_t grains = (to - from + grain - 1) / grain;
-      for (int64_t i = 0; i < tiles; ++i) {
-        const int64_t begin = from + grains * i / tiles * grain, end = std::min(from + grains * (i + 1) / tiles * grain, to);
+      for (int64_t i = 0, begin = from, end = from; begin < to; ++i, begin = end) {
+        end = one_and_a_half ? begin + tile::HalfTilePixels(to - begin) : std::min(from + grains * (i + 1) / tiles * grain, to);
         const Range common = p.cut || p.in_place ? CommonTaps(w, phase, begin, end) : Range{0, phase.taps};
         add(r, begin, end, common, true);
         if (!p.in_place || p.cut) continue;
@@ -723,7 +738,7 @@ HWY_INLINE bool StoresAtOnce(const Plan& p, const SplitEpilogue& epilogue) {
 HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work work, int64_t lanes, const DirectLists& lists,
                          float* sums, const float* ahead_end, int64_t count, RowStore store) {
   const Axis &ad = p.axes[0], &ah = p.axes[1], &w = p.axes[2];
-  const int64_t width = b.end[2] - b.begin[2], stride = TileRows(p), vectors = lanes / tile::Lanes();
+  const int64_t width = b.end[2] - b.begin[2], stride = TileRows(p), halves = OneAndAHalf(p) ? 3 : 2 * lanes / tile::Lanes();
   const int64_t line_floats = p.pixel_lanes ? SumsWidth(p) : width * stride, phase_width = SumsWidth(p) / w.phases;
   const float* const slab = work.source;
   float* const all_sums = sums;
@@ -793,7 +808,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
         work.add = add || !pass.first;
         if (work.tap_count > 0 || !work.add) {
           spread();
-          tile::RunChannelTile<false>(work, pass.pixels, vectors);
+          tile::RunChannelTile<false>(work, pass.pixels, halves);
           advance();
         }
         if (pass.first) tile_end = pass.begin + pass.pixels;

@@ -59,6 +59,10 @@ constexpr const char* kShapes[] = {
     "n1 ic64 oc64 g4 i10 k3 p1",                 // groups
     "n1 ic12 oc10 ih10 iw12 kh4 kw5 p2:1",       // even kernel, asymmetric padding
     "n1 ic12 oc10 i12 k3 p-1",                   // a crop
+    "n2 ic40 oc20 ih9 iw59 k3 s2 p1",            // a vector and a half of channels: 14, 14 and 2 pixels
+    "n1 ic24 oc24 ih7 iw43 k3 p1",               // and side by side: three times 14 and 1
+    "n1 ic18 oc17 ih5 iw21 k3 p1",               // 14 and 7
+    "n1 ic22 oc24 ih8 iw52 k4 s2 p1",            // backward by phases of 26: 14, 7 and 5
     "n1 ic4 oc20 i6 k2 s5",                      // a stride beyond the kernel
     "n1 ic4 oc20 i5 k3 p4",                      // lines of padding alone
     "transposed ic32 oc24 i9 k2 s2",             // phases of one tap

@@ -54,19 +54,22 @@ HWY_INLINE void KeepIndex(int64_t& i) {
 #endif
 }
 
-// sums[row][lane] (+)= sum over the runs of x[row][pixel * step] y[pixel][lane].
-template <int kR, int kV>
+// sums[row][lane] (+)= sum over the runs of x[row][pixel * step] y[pixel][lane]; kHalf: and half a vector more.
+template <int kR, int kV, bool kHalf = false>
 HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, const float* const* HWY_RESTRICT rows, int64_t step,
                              const float* HWY_RESTRICT y, int64_t panel, float* HWY_RESTRICT sums, int64_t sums_stride,
                              bool first) {
   const hn::ScalableTag<float> d;
   using V = hn::Vec<decltype(d)>;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const tile::HalfTag narrow;
   V acc[kR][kV];
+  [[maybe_unused]] tile::Half half[kR];
   HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
     HWY_UNROLL(8)
     for (int v = 0; v < kV; ++v) acc[r][v] = hn::Zero(d);
+    if constexpr (kHalf) half[r] = hn::Zero(narrow);
   }
   const float* x[kR];
   HWY_UNROLL(8)
@@ -79,11 +82,14 @@ HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, co
       V channels[kV];
       HWY_UNROLL(8)
       for (int v = 0; v < kV; ++v) channels[v] = hn::Load(d, at + v * lanes);
+      [[maybe_unused]] tile::Half last;
+      if constexpr (kHalf) last = hn::Load(narrow, at + kV * lanes);
       HWY_UNROLL(8)
       for (int r = 0; r < kR; ++r) {
         const V pixel = hn::Set(d, x[r][i]);
         HWY_UNROLL(8)
         for (int v = 0; v < kV; ++v) Accumulate(pixel, channels[v], acc[r][v]);
+        if constexpr (kHalf) Accumulate(tile::LowerHalf(pixel), last, half[r]);
       }
     }
   }
@@ -92,6 +98,9 @@ HWY_NOINLINE void WeightTile(const Run* HWY_RESTRICT runs, int64_t run_count, co
     float* to = sums + r * sums_stride;
     HWY_UNROLL(8)
     for (int v = 0; v < kV; ++v) hn::Store(first ? acc[r][v] : hn::Add(hn::Load(d, to + v * lanes), acc[r][v]), d, to + v * lanes);
+    if constexpr (kHalf) {
+      hn::Store(first ? half[r] : hn::Add(hn::Load(narrow, to + kV * lanes), half[r]), narrow, to + kV * lanes);
+    }
   }
 }
 

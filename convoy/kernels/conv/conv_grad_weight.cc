@@ -265,6 +265,10 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
   float* const copied_floats = workspace.take<float>(threads * c.copy_floats());
   Run* const run_lists = workspace.take<Run>(threads * c.list_runs());
   const int64_t copy_unit = c.copy_rows() * c.copy_width;
+  const bool one_and_a_half = tile::IsOneAndAHalf(c.outs);
+  const auto height_of = [one_and_a_half](int64_t left) {
+    return one_and_a_half ? std::min<int64_t>(left, kWeightRows) : grad_weight::even_part(left, kWeightRows);
+  };
   parallel_for(c.tasks() * c.parts, [&](int64_t task, int thread) HWY_ATTR {
     // All tasks of a part follow each other: they read the same pixels.
     const int64_t part = task / c.tasks(), in_task = task % c.in_tasks, out_task = task / c.in_tasks % c.out_tasks,
@@ -290,7 +294,9 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
       const auto add_tile = [&](int64_t p, int64_t height, const Run* list, int64_t count, const float* const* rows, int64_t step,
                                 float* to, int64_t to_stride) HWY_ATTR {
         const float* panel = packed + p * c.panel * pixels;
-        if (c.outs - (first_panel + p) * c.panel > lanes) {
+        if (one_and_a_half && height == kWeightRows) {
+          WeightTile<kWeightRows, 1, tile::kHalves>(list, count, rows, step, panel, c.panel, to, to_stride, first);
+        } else if (c.outs - (first_panel + p) * c.panel > lanes) {
           WeightTileOfRows<2>(height, list, count, rows, step, panel, c.panel, to, to_stride, first);
         } else {
           WeightTileOfRows<1>(height, list, count, rows, step, panel, c.panel, to, to_stride, first);
@@ -306,7 +312,7 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
         }
         for (int64_t p = 0; p < panels; ++p) {
           for (int64_t k = 0; k < k_count;) {
-            const int64_t height = grad_weight::even_part(k_count - k, kWeightRows);
+            const int64_t height = height_of(k_count - k);
             const float* rows[kWeightRows];
             for (int64_t r = 0; r < height; ++r) {
               const int64_t row = (k + r) / c.kernel[2], kw = (k + r) % c.kernel[2];
@@ -325,7 +331,7 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
         }
         for (int64_t p = 0; p < panels; ++p) {
           for (int64_t ic = ic_begin; ic < ic_end;) {
-            const int64_t height = grad_weight::even_part(ic_end - ic, kWeightRows);
+            const int64_t height = height_of(ic_end - ic);
             const float* rows[kWeightRows];
             for (int64_t r = 0; r < height; ++r) rows[r] = x + (group * c.ins + ic + r) * c.in_positions();
             for (int64_t t = tap; t < tap_end; ++t) {
@@ -373,7 +379,7 @@ HWY_ATTR double GradWeightSeconds(const ConvShape& s, const Machine& m) {
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const int64_t lanes = c.panel / 2;
   const double positions = number(s.batch * c.out_positions() * c.groups), rows = number(c.depth()),
-               out_vectors = number(shape::ceil_div(c.outs, lanes));
+               out_vectors = tile::IsOneAndAHalf(c.outs) ? 1.5 : number(shape::ceil_div(c.outs, lanes));
   const double height = number(std::min<int64_t>(kWeightRows, c.copies ? c.depth() : c.ins));
   const double latency = std::max(1.0, 8.0 / (height * std::min(2.0, out_vectors)));  // too few chains to fill the pipes
   const double multiply = 2 * positions * rows * out_vectors * number(lanes) * latency / (0.85 * m.flops_per_second);

@@ -40,6 +40,7 @@ constexpr int64_t kOutChannels = 128, kInChannels = 64;  // of a task
 constexpr int64_t kStrip = 8;                            // tiles whose rows are transposed together: 13 KB
 constexpr int64_t kTasks = 16;                           // with fewer, the tiles are cut into parts with sums of their own
 constexpr int64_t kPart = 6;                             // blocks of a part at least: adding up parts costs as much as one
+constexpr int64_t kDivided = 12;                         // tiles at least of a layer that is cut in two
 constexpr int64_t kPartFloats = 480 << 10;               // of all parts together
 constexpr int64_t kGap = 16;                             // floats between points, or all 36 would share cache sets
 
@@ -73,10 +74,12 @@ struct Cut {
     tiles_h = shape::ceil_div(out_h, kOutputs);
     tiles_w = shape::ceil_div(out_w, kOutputs);
     tiles = batch * tiles_h * tiles_w;
-    tiles_per_block = std::max<int64_t>(even_part(tiles, kTiles), 1);
+    // A layer of one task is two parts all the same, or one thread would have all of it.
+    const int64_t fewest = tasks() == 1 && tiles >= kDivided ? 2 : 1;
+    tiles_per_block = std::max<int64_t>(even_part(tiles, std::min(kTiles, shape::ceil_div(tiles, fewest))), 1);
     blocks = shape::ceil_div(tiles, tiles_per_block);
     const int64_t most = std::min(kTasks / std::max<int64_t>(tasks(), 1), kPartFloats / std::max<int64_t>(part_floats(), 1));
-    parts = std::clamp<int64_t>(most, 1, std::max<int64_t>(blocks / kPart, 1));
+    parts = std::clamp<int64_t>(most, 1, std::max(blocks / kPart, fewest));
   }
 
   int64_t tasks() const { return groups * out_tasks * in_tasks; }
@@ -188,17 +191,20 @@ HWY_INLINE void TransformStrip(const float* strip, int64_t width, int64_t tiles,
 }
 
 // sums[row][lane] (+)= sum over tiles of x[tile * x_step + row] y[tile * panel][lane], for kR input channels and kV vectors of
-// output channels.
-template <int kR, int kV>
+// output channels, and half a one.
+template <int kR, int kV, bool kHalf = false>
 HWY_NOINLINE void ProductTile(int64_t tiles, const float* HWY_RESTRICT x, int64_t x_step, const float* HWY_RESTRICT y,
                               int64_t panel, float* sums, bool first) {
   const Full d;
   const int64_t lanes = GradWeightLanes();
+  const tile::HalfTag narrow;
   Floats acc[kR][kV];
+  [[maybe_unused]] tile::Half half[kR];
   HWY_UNROLL(16)
   for (int r = 0; r < kR; ++r) {
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) acc[r][v] = hn::Zero(d);
+    if constexpr (kHalf) half[r] = hn::Zero(narrow);
   }
   const float* ahead = sums + kR * panel;  // the next tile's sums
   for (const float* const end = y + tiles * panel; y != end; y += panel, x += x_step) {
@@ -208,14 +214,20 @@ HWY_NOINLINE void ProductTile(int64_t tiles, const float* HWY_RESTRICT x, int64_
       channels[v] = hn::Load(d, y + v * lanes);
       tile::Pin(channels[v]);
     }
+    [[maybe_unused]] tile::Half last;
+    if constexpr (kHalf) {
+      last = hn::Load(narrow, y + kV * lanes);
+      tile::Pin(last);
+    }
     __builtin_prefetch(ahead, 1, 2);
     ahead += lanes;
     HWY_UNROLL(16)
     for (int r = 0; r < kR; ++r) {
       Floats value = hn::Set(d, x[r]);
-      if (kV > 1) tile::Pin(value);
+      if (kV > 1 || kHalf) tile::Pin(value);
       HWY_UNROLL(2)
       for (int v = 0; v < kV; ++v) Accumulate(value, channels[v], acc[r][v]);
+      if constexpr (kHalf) Accumulate(tile::LowerHalf(value), last, half[r]);
     }
   }
   if (!first) {
@@ -223,24 +235,34 @@ HWY_NOINLINE void ProductTile(int64_t tiles, const float* HWY_RESTRICT x, int64_
     for (int r = 0; r < kR; ++r) {
       HWY_UNROLL(2)
       for (int v = 0; v < kV; ++v) acc[r][v] = hn::Add(hn::Load(d, sums + r * panel + v * lanes), acc[r][v]);
+      if constexpr (kHalf) half[r] = hn::Add(hn::Load(narrow, sums + r * panel + kV * lanes), half[r]);
     }
   }
   HWY_UNROLL(16)
   for (int r = 0; r < kR; ++r) {
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) hn::Store(acc[r][v], d, sums + r * panel + v * lanes);
+    if constexpr (kHalf) hn::Store(half[r], narrow, sums + r * panel + kV * lanes);
   }
 }
 
-// All input channels against one panel, in tiles of about equal height.
+// All input channels against one panel, in tiles of about equal height, or by a vector and a half where that has a form.
 template <int kV, int... kR>
 HWY_INLINE void ProductTiles(int64_t tiles, const float* x, int64_t ins, int64_t x_step, const float* y, int64_t panel, float* sums,
-                             bool first, std::integer_sequence<int, kR...>) {
+                             bool first, bool one_and_a_half, std::integer_sequence<int, kR...>) {
   using Tile = void (*)(int64_t, const float*, int64_t, const float*, int64_t, float*, bool);
   static constexpr std::array<Tile, sizeof...(kR)> kTiles{ProductTile<kR + 1, kV>...};
-  const int64_t parts = shape::ceil_div(ins, tile::kPixels);
+  int64_t begin = 0;
+  for (; tile::kHalves && one_and_a_half && ins - begin >= tile::kHalfPixels;) {
+    const int64_t height = tile::HalfTilePixels(ins - begin);
+    const Tile tile =
+        height == tile::kPixels ? ProductTile<tile::kPixels, 1, tile::kHalves> : ProductTile<tile::kHalfPixels, 1, tile::kHalves>;
+    tile(tiles, x + begin, x_step, y, panel, sums + begin * panel, first);
+    begin += height;
+  }
+  const int64_t left = ins - begin, parts = shape::ceil_div(left, tile::kPixels);
   for (int64_t i = 0; i < parts; ++i) {
-    const int64_t row = ins * i / parts, height = ins * (i + 1) / parts - row;
+    const int64_t row = begin + left * i / parts, height = begin + left * (i + 1) / parts - row;
     kTiles[static_cast<size_t>(height - 1)](tiles, x + row, x_step, y, panel, sums + row * panel, first);
   }
 }
@@ -306,9 +328,9 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
           const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
           float* const to = products + point * c.sums_step() + p * c.ins_per_task * c.panel;
           if (c.outs - (first_panel + p) * c.panel > c.lanes) {
-            ProductTiles<2>(end - begin, x, ins, c.ins_per_task, y, c.panel, to, first, kHeights);
+            ProductTiles<2>(end - begin, x, ins, c.ins_per_task, y, c.panel, to, first, tile::IsOneAndAHalf(c.outs), kHeights);
           } else {
-            ProductTiles<1>(end - begin, x, ins, c.ins_per_task, y, c.panel, to, first, kHeights);
+            ProductTiles<1>(end - begin, x, ins, c.ins_per_task, y, c.panel, to, first, false, kHeights);
           }
         }
       }
@@ -360,7 +382,8 @@ HWY_ATTR double WinogradGradWeightSeconds(const ConvShape& s, const Machine& m) 
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const double tiles = number(c.groups * c.tiles), vector = number(c.lanes) / 16;
   const double in_vectors = number(shape::ceil_div(c.ins, c.lanes)), out_vectors = number(shape::ceil_div(c.outs, c.lanes));
-  const double multiply = 2 * tiles * number(kProducts * c.ins) * out_vectors * number(c.lanes) / (0.9 * m.flops_per_second);
+  const double multiply = 2 * tiles * number(kProducts * c.ins) * (tile::IsOneAndAHalf(c.outs) ? 1.5 : out_vectors) *
+                          number(c.lanes) / (0.9 * m.flops_per_second);
   const double transforms = tiles * (in_vectors * number(c.out_tasks) * 110e-9 + out_vectors * number(c.in_tasks) * 70e-9) * vector;
   const double sums = number(c.groups * kProducts * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
   return 2e-6 + multiply + transforms + sums + number(c.groups * c.ins) * out_vectors * vector * 170e-9;

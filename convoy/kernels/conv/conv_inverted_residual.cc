@@ -331,65 +331,14 @@ HWY_INLINE void RunBlockTile(const conv_tile::Work& t, const float* bias, const 
   kTiles[static_cast<size_t>(pixels - 1)](t, bias, limits);
 }
 
-#if HWY_TARGET == HWY_AVX3
-// A vector and a half of result channels, which networks like to begin with (24): a half alone would wait for its pixels, which
-// are as many to fetch.
-HWY_ATTR void OneAndAHalfTile(const conv_tile::Work& t) {
-  constexpr int kP = tile::kPixels;
-  const Full d;
-  const HalfTag narrow;
-  const int64_t lanes = tile::Lanes(), step = t.pixel_step, ahead_step = t.ahead != nullptr ? t.ahead_step : 0;
-  const float* ahead = t.ahead != nullptr ? t.ahead : t.weight;
-  Floats sum[kP];
-  hn::Vec<HalfTag> half[kP];
-  HWY_UNROLL(14)
-  for (int p = 0; p < kP; ++p) {
-    sum[p] = hn::Zero(d);
-    half[p] = hn::Zero(narrow);
-  }
-  for (const Tap* tap = t.taps; tap != t.taps + t.tap_count; ++tap) {
-    __builtin_prefetch(ahead, 0, 2);
-    ahead += ahead_step;
-    const float* x = t.source + tap->source;
-    Floats weight = hn::LoadU(d, t.weight + tap->weight);
-    hn::Vec<HalfTag> half_weight = hn::LoadU(narrow, t.weight + tap->weight + lanes);
-    tile::Pin(weight);
-    tile::Pin(half_weight);
-    HWY_UNROLL(14)
-    for (int p = 0; p < kP; ++p) {
-      if (p % 3 == 0) {
-        if (p > 0) x += 3 * step;
-        tile::Pin(x);
-      }
-      Floats value = hn::Set(d, x[p % 3 * step]);
-      tile::Pin(value);
-      Accumulate(value, weight, sum[p]);
-      Accumulate(hn::LowerHalf(narrow, value), half_weight, half[p]);
-    }
-    KeepOrder();
-  }
-  HWY_UNROLL(14)
-  for (int p = 0; p < kP; ++p) {
-    float* const to = t.sums + p * t.sums_stride;
-    if (t.add) {
-      sum[p] = hn::Add(hn::LoadU(d, to), sum[p]);
-      half[p] = hn::Add(hn::LoadU(narrow, to + lanes), half[p]);
-    }
-    hn::StoreU(sum[p], d, to);
-    hn::StoreU(half[p], narrow, to + lanes);
-  }
-}
-#endif
-
 // The lanes of a block, which may be any number of half vectors up to four.
 template <bool kStrided>
 HWY_INLINE void RunBlock(const conv_tile::Work& t, const float* bias, const Limits& limits, int64_t pixels, int64_t halves) {
   constexpr auto kAll = std::make_integer_sequence<int, tile::kPixels>();
   if constexpr (kStrided) {
-#if HWY_TARGET == HWY_AVX3
-    if (halves == 3 && pixels == tile::kPixels) return OneAndAHalfTile(t);
-#endif
-    if (halves > 1) tile::RunChannelTile<false>(t, pixels, halves / 2);
+    // Networks like to begin with 24: a half alone would wait for its pixels, which are as many to fetch.
+    if (tile::kHalves && halves == 3 && pixels == tile::kPixels) return tile::RunChannelTile<false>(t, pixels, halves);
+    if (halves > 1) tile::RunChannelTile<false>(t, pixels, halves / 2 * 2);
   } else {
     if (halves > 3) return RunBlockTile<kStrided, 2>(t, bias, limits, pixels, kAll);
     if (halves > 1) RunBlockTile<kStrided, 1>(t, bias, limits, pixels, kAll);

@@ -342,7 +342,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
         }
         work.source = source_of(at) + c * plane;
         work.sums = sums + at * rows_of_tile;
-        tile::RunChannelTile<false>(work, to - at, vectors);
+        tile::RunChannelTile<false>(work, to - at, 2 * vectors);
         if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
       }
     }

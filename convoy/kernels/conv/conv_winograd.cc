@@ -252,16 +252,20 @@ struct ProductWork {
   int64_t next_step;
 };
 
-// Products of kP tiles and kV vectors of results at one point.
-template <int kP, int kV>
+// Products of kP tiles and kV vectors of results at one point; kHalf: of the second vector's lower half.
+template <int kP, int kV, bool kHalf = false>
 HWY_ATTR void ProductTile(const ProductWork& work) {
   const Full d;
+  const tile::HalfTag narrow;
   const int64_t lanes = Lanes();
-  Floats sum[kP][kV];
+  constexpr int kWhole = kHalf ? kV - 1 : kV;
+  Floats sum[kP][kWhole];
+  [[maybe_unused]] tile::Half half[kP];
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
     HWY_UNROLL(2)
-    for (int v = 0; v < kV; ++v) sum[p][v] = hn::Zero(d);
+    for (int v = 0; v < kWhole; ++v) sum[p][v] = hn::Zero(d);
+    if constexpr (kHalf) half[p] = hn::Zero(narrow);
   }
   const float* HWY_RESTRICT u = work.u;
   const float* HWY_RESTRICT block = work.v;
@@ -274,9 +278,14 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
     for (int64_t i = 0; i < count; ++i, u += kV * lanes) {
       Floats first = hn::LoadU(d, u), second = first;
       tile::Pin(first);
-      if constexpr (kV > 1) {
+      if constexpr (kWhole > 1) {
         second = hn::LoadU(d, u + lanes);
         tile::Pin(second);
+      }
+      [[maybe_unused]] tile::Half last;
+      if constexpr (kHalf) {
+        last = hn::LoadU(narrow, u + lanes);
+        tile::Pin(last);
       }
       __builtin_prefetch(next, 0, 2);
       if constexpr (kV * hn::MaxLanes(Full()) > 16)
@@ -287,7 +296,8 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
         Floats value = hn::Set(d, block[p * lanes + i]);
         if constexpr (kV > 1) tile::Pin(value);
         Accumulate(value, first, sum[p][0]);
-        if constexpr (kV > 1) Accumulate(value, second, sum[p][1]);
+        if constexpr (kWhole > 1) Accumulate(value, second, sum[p][1]);
+        if constexpr (kHalf) Accumulate(tile::LowerHalf(value), last, half[p]);
       }
     }
   }
@@ -295,24 +305,32 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
     HWY_UNROLL(16)
     for (int p = 0; p < kP; ++p) {
       HWY_UNROLL(2)
-      for (int v = 0; v < kV; ++v) sum[p][v] = hn::Add(hn::LoadU(d, to + v * vector + p * tile), sum[p][v]);
+      for (int v = 0; v < kWhole; ++v) sum[p][v] = hn::Add(hn::LoadU(d, to + v * vector + p * tile), sum[p][v]);
+      if constexpr (kHalf) half[p] = hn::Add(hn::LoadU(narrow, to + vector + p * tile), half[p]);
     }
   }
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
     HWY_UNROLL(2)
-    for (int v = 0; v < kV; ++v) hn::StoreU(sum[p][v], d, to + v * vector + p * tile);
+    for (int v = 0; v < kWhole; ++v) hn::StoreU(sum[p][v], d, to + v * vector + p * tile);
+    if constexpr (kHalf) hn::StoreU(half[p], narrow, to + vector + p * tile);
   }
 }
 
 template <int kV, int... kP>
-HWY_INLINE void ProductTiles(ProductWork work, int64_t tiles, std::integer_sequence<int, kP...>) {
-  static constexpr std::array<void (*)(const ProductWork&), sizeof...(kP)> kTiles{ProductTile<kP + 1, kV>...};
+HWY_INLINE void ProductTiles(ProductWork work, int64_t tiles, bool one_and_a_half, std::integer_sequence<int, kP...>) {
+  using Tile = void (*)(const ProductWork&);
+  static constexpr std::array<Tile, sizeof...(kP)> kTiles{ProductTile<kP + 1, kV>...};
   const int64_t parts = (tiles + tile::kPixels - 1) / tile::kPixels, lanes = Lanes();
   work.next_step = (kV * lanes + parts - 1) / parts;
-  for (int64_t i = 0; i < parts; ++i) {
-    const int64_t count = tiles * (i + 1) / parts - tiles * i / parts;
-    kTiles[static_cast<size_t>(count - 1)](work);
+  for (int64_t i = 0, at = 0, count = 0; at < tiles; ++i, at += count) {  // of about equal size, or those that have a form of 1.5
+    count = one_and_a_half ? tile::HalfTilePixels(tiles - at) : tiles * (i + 1) / parts - at;
+    Tile run = kTiles[static_cast<size_t>(count - 1)];
+    if constexpr (tile::kHalves && kV == 2) {
+      if (one_and_a_half && count == tile::kPixels) run = ProductTile<tile::kPixels, 2, true>;
+      if (one_and_a_half && count == tile::kHalfPixels) run = ProductTile<tile::kHalfPixels, 2, true>;
+    }
+    run(work);
     work.v += count * lanes;
     work.m += count * work.m_tile;
     work.next += work.next_step * work.depth;
@@ -351,9 +369,10 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64
                       : following < p.slices()   ? weights + following * p.channels * vectors * lanes
                                                  : after;
           if (vectors == 2) {
-            ProductTiles<2>(work, tiles, std::make_integer_sequence<int, tile::kPixels>());
+            ProductTiles<2>(work, tiles, p.phases() == 1 && tile::IsOneAndAHalf(p.results),
+                            std::make_integer_sequence<int, tile::kPixels>());
           } else {
-            ProductTiles<1>(work, tiles, std::make_integer_sequence<int, tile::kPixels>());
+            ProductTiles<1>(work, tiles, false, std::make_integer_sequence<int, tile::kPixels>());
           }
         }
       }
