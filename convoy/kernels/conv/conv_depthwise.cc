@@ -60,10 +60,14 @@ double seconds(const ConvShape& s, const Machine& m) {
   }
   // Multiply-adds of a vector, and what it costs to read, sort, interleave and store it.
   const double adds = static_cast<double>(g.sources * g.taps()) / static_cast<double>(g.phases() * (g.h.gradient ? g.h.stride : 1));
-  // Measured: 14 to 23 ns a vector of a sequence; 0.9 to 1.3 an addition where phases have one or two tap rows; some 20 to gather a
-  // vector of every fourth column.
+  // Measured: 14 to 23 ns a vector of a sequence; 0.9 to 1.3 an addition where phases have one or two tap rows, 0.5 to 0.6 of
+  // kernels of 5 and 7 at a stride; some 20 to gather a vector of every fourth column.
   const int64_t channels = kDirection == Direction::kForward ? s.out_channels_per_group() : s.in_channels_per_group();
-  const double add = lines ? 0.45e-9 : g.phases() > 1 ? 1.1e-9 : g.sources == 1 ? 0.6e-9 : 0.3e-9;
+  const double add = lines                           ? 0.45e-9
+                     : g.phases() > 1                ? 1.1e-9
+                     : g.sources == 1                ? 0.6e-9
+                     : g.strided() && g.w.kernel > 3 ? 0.48e-9
+                                                     : 0.3e-9;
   // Sorted rows serve the channels of a group that are computed together.
   const bool sorted = g.strided() && (lines || !depthwise::parts_by_twos(g));
   const double together = lines ? 1 : static_cast<double>(std::min(channels, depthwise::planes_of_block(g)));

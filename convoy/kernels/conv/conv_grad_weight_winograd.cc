@@ -80,6 +80,7 @@ struct Cut {
     blocks = shape::ceil_div(tiles, tiles_per_block);
     const int64_t most = std::min(kTasks / std::max<int64_t>(tasks(), 1), kPartFloats / std::max<int64_t>(part_floats(), 1));
     parts = std::clamp<int64_t>(most, 1, std::max(blocks / kPart, fewest));
+    if (parts > 2 && tasks() % 2 == 1) parts = parts / 2 * 2;  // of three one thread has two
   }
 
   int64_t tasks() const { return groups * out_tasks * in_tasks; }
