@@ -32,7 +32,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "convoy/core/parallel.h"
@@ -43,11 +42,12 @@
 namespace convoy::kernels::grad_weight {
 
 constexpr int64_t kBlock = 256;      // terms of a chain; 256 pixels x 32 channels are 32 KiB
-constexpr int64_t kOutBlock = 64;    // output channels of a task, twice as many where pixels follow each other
+constexpr int64_t kOutBlock = 64;    // output channels of a task; twice as many of a 1x1 layer, and of copies of short rows
 constexpr int64_t kSums = 48 << 10;  // floats of a task's sums: 192 KiB of L2
 constexpr int64_t kMostIns = 256;    // input channels of a task
 constexpr int64_t kTasks = 16;       // with fewer, the pixels are cut into parts with sums of their own
 constexpr int64_t kFewestTasks = 2;  // even if parts are short, but for layers of
+constexpr int64_t kShortRow = 32;    // pixels
 constexpr double kSmall = 1e6;       // multiply-adds, which take 10 microseconds
 constexpr int64_t kTapsPerList = 9;
 constexpr int64_t kLargestScratch = 4 << 20;
@@ -110,9 +110,11 @@ inline Cut make_cut(const ConvShape& s, int64_t rows, int64_t panel) {
   c.out = pointwise ? c.in : s.output;
   c.panel = panel;
   c.panels = shape::ceil_div(c.outs, panel);
-  c.panels_per_task = even_part(c.panels, std::max<int64_t>(kOutBlock * (pointwise ? 2 : 1) / panel, 1));
-  c.out_tasks = shape::ceil_div(c.panels, std::max<int64_t>(c.panels_per_task, 1));
   c.copies = c.ins < rows;
+  const double products = static_cast<double>(s.batch * s.output_positions()) * static_cast<double>(c.depth() * s.out_channels);
+  const bool many = pointwise || (c.copies && c.out[2] <= kShortRow && products > 4 * kSmall);
+  c.panels_per_task = even_part(c.panels, std::max<int64_t>(kOutBlock * (many ? 2 : 1) / panel, 1));
+  c.out_tasks = shape::ceil_div(c.panels, std::max<int64_t>(c.panels_per_task, 1));
   if (c.copies) {
     c.ins_per_task = c.ins;
     c.in_tasks = std::min<int64_t>(c.ins, 1);
@@ -125,7 +127,6 @@ inline Cut make_cut(const ConvShape& s, int64_t rows, int64_t panel) {
   c.segments = shape::ceil_div(c.out[2], c.segment);
   c.units = c.batch * c.out[0] * c.out[1] * c.segments;
   // A layer must not become one task for one thread: then blocks are smaller, and a part may be a single one.
-  const double products = static_cast<double>(s.batch * s.output_positions()) * static_cast<double>(c.depth() * s.out_channels);
   const int64_t fewest = products < kSmall ? 1 : kFewestTasks / std::max<int64_t>(c.tasks(), 1);
   const int64_t most_units = std::min(kBlock / c.segment, shape::ceil_div(c.units, std::max<int64_t>(fewest, 1)));
   c.units_per_block = c.segments > 1 ? 1 : std::max<int64_t>(even_part(c.units, most_units), 1);
@@ -225,23 +226,11 @@ HWY_INLINE void CopyInput(const Cut& c, const float* input, int64_t channels, in
           const bool inside = id >= 0 && id < c.in[0] && ih >= 0 && ih < c.in[1];
           const float* from = inside ? image + ((ic * c.in[0] + id) * c.in[1] + ih) * c.in[2] : nullptr;
           for (int64_t k = 0; k < c.copies_per_row; ++k, copies += c.copy_width) {
-            const int64_t iw = w * c.stride[2] + k * c.dilation[2] - c.pad[2];
-            const int64_t step = c.gather_step;
-            int64_t first = c.copy_width, last = c.copy_width;
             if (inside) {
-              first = iw < 0 ? std::min(shape::ceil_div(-iw, step), c.copy_width) : 0;
-              last = iw < c.in[2] ? std::clamp(shape::ceil_div(c.in[2] - iw, step), first, c.copy_width) : first;
+              tile::CopyRow(from, c.in[2], w * c.stride[2] + k * c.dilation[2] - c.pad[2], c.gather_step, copies, c.copy_width);
+            } else {
+              std::fill_n(copies, c.copy_width, 0.0f);
             }
-            std::fill(copies, copies + first, 0.0f);
-            if (last > first) {
-              const float* source = from + iw + first * step;
-              if (step == 1) {
-                std::memcpy(copies + first, source, static_cast<size_t>(last - first) * sizeof(float));
-              } else {
-                for (int64_t i = first; i < last; ++i, source += step) copies[i] = *source;
-              }
-            }
-            std::fill(copies + last, copies + c.copy_width, 0.0f);
           }
         }
       }
