@@ -250,12 +250,11 @@ inline double pixel_lane_work(const Plan& p, int64_t lanes) {
   for (int64_t r = 0; r < p.axes[2].phases; ++r) {
     columns += static_cast<double>((p.axes[2].phase[static_cast<size_t>(r)].count + lanes - 1) / lanes * lanes);
   }
-  // Lines are copied once for all rows, at a step beyond 3 one value after the other (17 channels of kernels of 4 at a stride of 4:
-  // as long as all the rest).
+  // Lines are copied once for all rows, beyond a step of 2 almost one value after the other (17 channels of kernels of 4 at a
+  // stride of 4: as long as all the rest).
   const int64_t step = p.axes[2].source_step;
   const double copied = static_cast<double>(p.axes[0].source_step * p.axes[1].source_step * step * lanes) *
-                        (step == 1   ? 0.1
-                         : step == 2 ? 0.15
+                        (step <= 2   ? 0
                          : step == 3 ? 0.3
                                      : 1) /
                         static_cast<double>(p.axes[0].most_taps() * p.axes[1].most_taps() * p.axes[2].most_taps());
