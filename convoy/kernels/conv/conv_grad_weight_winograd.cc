@@ -253,18 +253,15 @@ HWY_INLINE void ProductTiles(int64_t tiles, const float* x, int64_t ins, int64_t
                              bool first, bool one_and_a_half, std::integer_sequence<int, kR...>) {
   using Tile = void (*)(int64_t, const float*, int64_t, const float*, int64_t, float*, bool);
   static constexpr std::array<Tile, sizeof...(kR)> kTiles{ProductTile<kR + 1, kV>...};
-  int64_t begin = 0;
-  for (; tile::kHalves && one_and_a_half && ins - begin >= tile::kHalfPixels;) {
-    const int64_t height = tile::HalfTilePixels(ins - begin);
-    const Tile tile =
-        height == tile::kPixels ? ProductTile<tile::kPixels, 1, tile::kHalves> : ProductTile<tile::kHalfPixels, 1, tile::kHalves>;
-    tile(tiles, x + begin, x_step, y, panel, sums + begin * panel, first);
-    begin += height;
-  }
-  const int64_t left = ins - begin, parts = shape::ceil_div(left, tile::kPixels);
-  for (int64_t i = 0; i < parts; ++i) {
-    const int64_t row = begin + left * i / parts, height = begin + left * (i + 1) / parts - row;
-    kTiles[static_cast<size_t>(height - 1)](tiles, x + row, x_step, y, panel, sums + row * panel, first);
+  const int64_t parts = shape::ceil_div(ins, tile::kPixels);
+  for (int64_t i = 0, row = 0, height = 0; row < ins; ++i, row += height) {
+    height = one_and_a_half ? tile::HalfTilePixels(ins - row) : ins * (i + 1) / parts - row;
+    Tile run = kTiles[static_cast<size_t>(height - 1)];
+    if constexpr (tile::kHalves && kV == 2) {
+      if (one_and_a_half && height == tile::kPixels) run = ProductTile<tile::kPixels, 1, true>;
+      if (one_and_a_half && height == tile::kHalfPixels) run = ProductTile<tile::kHalfPixels, 1, true>;
+    }
+    run(tiles, x + row, x_step, y, panel, sums + row * panel, first);
   }
 }
 

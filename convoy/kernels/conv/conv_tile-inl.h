@@ -243,8 +243,11 @@ HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, int64_t halves) {
   }
 }
 
-/// Pixels of the next tile of a vector and a half, of which `left` are left.
-HWY_INLINE int64_t HalfTilePixels(int64_t left) { return left >= kPixels ? kPixels : left >= kHalfPixels ? kHalfPixels : left; }
+/// Pixels of the next tile of a vector and a half, of which `left` are left. One pixel alone would take as long as two.
+HWY_INLINE int64_t HalfTilePixels(int64_t left) {
+  if (left >= kPixels) return kPixels;
+  return left == kHalfPixels || left > kHalfPixels + 1 ? kHalfPixels : left;
+}
 
 #if HWY_TARGET != HWY_SCALAR
 // One vector of 4-float blocks, kBlocks of them `stride` floats apart.
