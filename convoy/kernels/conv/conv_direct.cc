@@ -250,13 +250,15 @@ inline double pixel_lane_work(const Plan& p, int64_t lanes) {
   for (int64_t r = 0; r < p.axes[2].phases; ++r) {
     columns += static_cast<double>((p.axes[2].phase[static_cast<size_t>(r)].count + lanes - 1) / lanes * lanes);
   }
-  // Lines are copied once for all rows, beyond a step of 2 almost one value after the other (17 channels of kernels of 4 at a
-  // stride of 4: as long as all the rest).
-  const int64_t step = p.axes[2].source_step;
+  // Lines are copied for all rows, beyond a step of 2 almost one value after the other (17 channels of kernels of 4 at a stride of
+  // 4: as long as all the rest), and once more where a block's few lines reach into the next one's.
+  const int64_t step = p.axes[2].source_step, lines = (p.axes[1].result + 7) / 8;
+  const double again = static_cast<double>(p.axes[1].hull(0, lines).size()) / static_cast<double>(lines * p.axes[1].source_step);
   const double copied = static_cast<double>(p.axes[0].source_step * p.axes[1].source_step * step * lanes) *
-                        (step <= 2   ? 0
+                        (step <= 2   ? 0.05
                          : step == 3 ? 0.3
-                                     : 1) /
+                                     : 1) *
+                        std::max(again, 1.0) /
                         static_cast<double>(p.axes[0].most_taps() * p.axes[1].most_taps() * p.axes[2].most_taps());
   // Loads cross lines, those of AVX2 half as often; a tile's beginning and end cost as much as some 8 more terms.
   return columns *
