@@ -302,7 +302,7 @@ template <bool kGrouped>
 const char* refuse(const ConvShape& s) {
   if (!kGrouped && s.in_channels_per_group() != 1) return "needs one input channel per group";
   if (kGrouped && s.in_channels_per_group() == 1) return "needs more than one input channel per group";
-  if (kGrouped && s.in_channels_per_group() > 64) return "needs few channels per group";
+  if (kGrouped && s.in_channels_per_group() > 64 && s.out_channels_per_group() > 16) return "needs few channels per group";
   if (s.output_positions() == 0 || s.input_positions() == 0) return "nothing to compute";
   constexpr int64_t kMostTaps = 1 << 14;
   if (depthwise::reaches_too_far(s) || s.taps() > kMostTaps) return "the kernel reaches too far";
@@ -333,8 +333,10 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double vectors = static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
                          static_cast<double>(g.d.output * g.h.output) * static_cast<double>((g.w.output + lanes - 1) / lanes);
   const double sorted = g.strided() ? 2.0 * static_cast<double>(g.h.stride) : 0;
-  const double tap = plan.rows > 1 ? 0.5e-9 : 1.2e-9;
-  return 1e-6 + vectors * (static_cast<double>(g.taps()) * tap + 3e-9 + sorted * 4e-9) * 96e9 / m.flops_per_second +
+  // Channels that share the gradient of a plane find it in the first cache.
+  const bool shared = s.in_channels_per_group() > 1 && plan.rows > 1 && g.d.kernel == 1 && g.w.output >= lanes;
+  const double tap = shared ? 0.38e-9 : plan.rows > 1 ? 0.5e-9 : 1.2e-9, begin = shared ? 1.5e-9 : 3e-9;
+  return 1e-6 + vectors * (static_cast<double>(g.taps()) * tap + begin + sorted * 4e-9) * 96e9 / m.flops_per_second +
          static_cast<double>(s.weight_count()) * 10e-9;
 }
 
