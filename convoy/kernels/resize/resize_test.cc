@@ -137,6 +137,22 @@ TEST(Resize, TransposedTapsAreTheAdjoint) {
   }
 }
 
+TEST(Resize, TwiceAsLargeIsEveryValueTwice) {
+  for_each_machine([] {
+    for (int64_t width = 1; width < 45; ++width) {
+      const ResizeAxes axes{ResizeTaps{}, nearest_taps({3, 6, {}, false}, true), nearest_taps({width, 2 * width, {}, false}, true)};
+      std::vector<float> input(static_cast<size_t>(2 * 3 * width));
+      std::iota(input.begin(), input.end(), 1.0f);
+      std::vector<float> output(4 * input.size(), -7);
+      resize(2, axes, input.data(), output.data());
+      for (int64_t i = 0; i < static_cast<int64_t>(output.size()); ++i) {
+        const int64_t row = i / (2 * width), column = i % (2 * width);
+        ASSERT_EQ(output[static_cast<size_t>(i)], input[static_cast<size_t>(row / 2 * width + column / 2)]) << width << " at " << i;
+      }
+    }
+  });
+}
+
 TEST(Resize, NearestKeepsEveryBit) {
   const ResizeAxes axes{ResizeTaps{}, ResizeTaps{}, nearest_taps({2, 5, {}, false}, true)};
   const std::vector<float> input{-0.0f, std::nanf("")};
