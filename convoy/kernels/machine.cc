@@ -86,6 +86,8 @@ const bool targets_chosen = [] {
 
 const char* simd_name() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }
 
+bool has_vectors() { return HWY_DYNAMIC_DISPATCH(FloatLanes)() > 1; }
+
 double measure_peak_flops(int threads, double seconds) {
   using Clock = std::chrono::steady_clock;
   std::vector<float> sinks(static_cast<size_t>(threads) * 16);

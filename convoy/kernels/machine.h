@@ -17,6 +17,10 @@ struct Machine {
 /// processor has, or by the environment variable CONVOY_SIMD=avx512|avx2|scalar (an unknown or unsupported name is ignored).
 const char* simd_name();
 
+/// False in plain C++ for x86: hardly a processor runs it, so it keeps conv_im2col and conv_depthwise_channels. All other
+/// algorithms refuse there and have no code for it.
+bool has_vectors();
+
 /// FLOP/s of a register-only FMA loop on `threads` threads, measured now for about `seconds` in all.
 double measure_peak_flops(int threads, double seconds = 0.02);
 

@@ -28,6 +28,7 @@ bool runs_on(const char* simd) { return std::string_view(simd_name()) == simd; }
 bool wide_vectors() { return runs_on("AVX-512") || runs_on("AVX2"); }
 
 TEST(ConvPlan, ChoosesByShape) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "most algorithms need vectors";
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kForward).name(), "conv_winograd_f4");
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kForward).name(), "conv_direct");
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_winograd_f4");
@@ -41,12 +42,26 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(), "conv_depthwise_stride2");
   EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kGradInput).name(), "conv_pointwise_spread");
-  EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kGradWeight).name(), runs_on("AVX-512") ? "conv_depthwise"
-                                                                                           : runs_on("scalar")
-                                                                                               ? "conv_grad_weight"
-                                                                                               : "conv_depthwise_channels");
-  EXPECT_STREQ(ConvPlan(layer(960, 960, 960, 7, 3, 2, 1), Direction::kGradWeight).name(),
-               runs_on("scalar") ? "conv_grad_weight" : "conv_depthwise_channels");
+  EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kGradWeight).name(),
+               runs_on("AVX-512") ? "conv_depthwise" : "conv_depthwise_channels");
+  EXPECT_STREQ(ConvPlan(layer(960, 960, 960, 7, 3, 2, 1), Direction::kGradWeight).name(), "conv_depthwise_channels");
+}
+
+TEST(ConvPlan, ChoosesAmongFewAlgorithmsWithoutVectors) {
+  if (kernels::has_vectors()) GTEST_SKIP() << "there are vectors";
+  for (const Direction direction : {Direction::kForward, Direction::kGradInput, Direction::kGradWeight}) {
+    for (const auto& s : {layer(64, 64, 1, 56, 3, 1, 1), layer(256, 64, 1, 56, 1, 1, 0), layer(64, 64, 8, 56, 3, 1, 1)}) {
+      EXPECT_STREQ(ConvPlan(s, direction).name(), "conv_im2col");
+    }
+    EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), direction).name(), "conv_depthwise_channels");
+    const ConvPlan plan(layer(64, 64, 1, 56, 3, 1, 1), direction);
+    for (const ConvCandidate& candidate : plan.candidates()) {
+      const std::string_view name = candidate.kernel->name;
+      if (name.starts_with("conv_winograd") || name == "conv_direct" || name == "conv_grad_weight") {
+        EXPECT_EQ(candidate.rejected, "needs vectors");
+      }
+    }
+  }
 }
 
 // Asked to measure, a plan takes the fastest of what it ran, and the process keeps to that.
@@ -83,6 +98,7 @@ TEST(ConvPlan, MeasuresIfAsked) {
 
 // Small maps of many channels read more weight than they multiply: F(2,3)'s is less than half of F(4,3)'s.
 TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "most algorithms need vectors";
   for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
     EXPECT_STREQ(ConvPlan(layer(128, 128, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
     EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 28, 3, 1, 1), direction).name(), "conv_winograd_f4");
@@ -107,6 +123,7 @@ TEST(ConvPlan, ChoosesTheWinogradSchemeByMapAndKernel) {
 
 // Of a strided 3x3 kernel half of F(3,2)'s products are left, unless the map is small or the weight large.
 TEST(ConvPlan, TakesWinogradForStridedKernelsOfThree) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "most algorithms need vectors";
   const auto name = [](const shape::ConvShape& s, Direction direction) { return std::string(ConvPlan(s, direction).name()); };
   EXPECT_EQ(name(layer(128, 128, 1, 56, 3, 2, 1), Direction::kForward), "conv_winograd_stride2");
   EXPECT_EQ(name(layer(128, 256, 1, 28, 3, 2, 1), Direction::kForward), "conv_winograd_stride2");
@@ -119,6 +136,7 @@ TEST(ConvPlan, TakesWinogradForStridedKernelsOfThree) {
 
 // A training step packs its weights in every call, and shares that between the samples of a batch.
 TEST(ConvPlan, ChoosesForTraining) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "most algorithms need vectors";
   const auto name = [](const shape::ConvShape& s, bool training) {
     return std::string(ConvPlan(s, Direction::kForward, {.packed = false, .training = training}).name());
   };
@@ -133,6 +151,7 @@ TEST(ConvPlan, ChoosesForTraining) {
 }
 
 TEST(ConvPlan, SaysWhyAnAlgorithmWasRejected) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "most algorithms need vectors";
   const ConvPlan plan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kForward);
   ASSERT_GE(plan.candidates().size(), 3u);
   bool found = false;

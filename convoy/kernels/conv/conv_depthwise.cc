@@ -26,6 +26,7 @@ bool by_lines(const Geometry& g) {
 // Depthwise layers, or those with more channels in a group.
 template <bool kGrouped, Direction kDirection>
 const char* refuse(const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
   if (!kGrouped && s.in_channels_per_group() != 1) return "needs one input channel per group";
   if (kGrouped && s.in_channels_per_group() == 1) return "needs more than one input channel per group";
   constexpr int64_t kMostSources = 1024, kMostResults = 64;  // beyond, conv_direct is faster

@@ -525,6 +525,9 @@ const char* refuse_grad_weight(const ConvShape& s) {
   return fit ? nullptr : "the rows under one kernel do not fit the cache";
 }
 
+// Without vectors a number takes the cycles of a vector.
+double seconds_of(double cycles, const Machine& m) { return cycles / 3e9 * (has_vectors() ? 96e9 / m.flops_per_second : 1.0); }
+
 // Turning gradient and input, what a band's rows begin with, and a load and a multiply-add for every tap of every result.
 double seconds_grad_weight(const ConvShape& s, const Machine& m) {
   const auto number = [](int64_t n) { return static_cast<double>(n); };
@@ -538,7 +541,7 @@ double seconds_grad_weight(const ConvShape& s, const Machine& m) {
   const double cycles = turned * number(lanes) * 0.6 + planes * bands * number(p.source_rows) * 20 +
                         planes * number(g.h.output * g.w.output * g.h.kernel) * (number(g.w.kernel) * vector + 0.5) +
                         planes * bands * number(g.h.kernel * g.w.kernel) * 12;
-  return 1e-6 + number(blocks) * (number(s.batch) * cycles + number(g.taps()) * 20) / 3e9 * 96e9 / m.flops_per_second;
+  return 1e-6 + number(blocks) * seconds_of(number(s.batch) * cycles + number(g.taps()) * 20, m);
 }
 
 // Turning, and a load and a multiply-add for every tap of every result; what begins with every row, run of columns and task.
@@ -555,7 +558,7 @@ double seconds(const ConvShape& s, const Machine& m) {
     runs += (inside.begin > 0 ? 1 : 0) + (inside.end < s.output[2] ? 1 : 0);
   }
   const double cycles = turned * number(lanes) * 0.6 + row_taps * (g.w.pairs() * 1.5 + 8) + rows * runs * 40 + 350;
-  return 1e-6 + number(blocks) * cycles / 3e9 * 96e9 / m.flops_per_second / m.threads;
+  return 1e-6 + number(blocks) * seconds_of(cycles, m) / m.threads;
 }
 
 template <Direction kDirection>

@@ -280,6 +280,7 @@ class WeightGradient {
 
 HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, const WeightPlan& plan, const RowBlock* blocks,
                          int64_t count, int64_t begin, int64_t end, float* scratch, float* sums, double* totals, int64_t* offsets) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   WeightGradient(plan, blocks, count, scratch, sums, totals, offsets).Run(s, io, begin, end);
 }
 
@@ -300,6 +301,7 @@ namespace {
 
 template <bool kGrouped>
 const char* refuse(const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
   if (!kGrouped && s.in_channels_per_group() != 1) return "needs one input channel per group";
   if (kGrouped && s.in_channels_per_group() == 1) return "needs more than one input channel per group";
   if (kGrouped && s.in_channels_per_group() > 64 && s.out_channels_per_group() > 16) return "needs few channels per group";

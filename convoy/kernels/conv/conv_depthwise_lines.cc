@@ -120,6 +120,7 @@ HWY_NOINLINE void LineVectors(const Line& line, const float* weight, float start
 // Lines [begin, end), the planes of a group one after the other.
 HWY_ATTR void RunLines(const Job& job, const LinePlan& plan, const SplitEpilogue& epilogue, int64_t begin, int64_t end,
                        float* scratch) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const D d;
   const Geometry& g = plan.g;
   const Finish finish(epilogue);

@@ -128,6 +128,7 @@ HWY_ATTR void RunPlane(const Plane& p) {
 }
 
 HWY_ATTR void GradInputPlane(int64_t kernel_size, const Plane& p) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   if (kernel_size == 3) return p.w.odd ? RunPlane<3, true>(p) : RunPlane<3, false>(p);
   if (kernel_size == 5) return p.w.odd ? RunPlane<5, true>(p) : RunPlane<5, false>(p);
   p.w.odd ? RunPlane<7, true>(p) : RunPlane<7, false>(p);
@@ -149,6 +150,7 @@ HWY_EXPORT(Stride2Lanes);
 namespace {
 
 const char* refuse(const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
   if (s.in_channels_per_group() != 1 || s.out_channels_per_group() != 1) return "needs one channel per group";
   if (s.output_positions() == 0 || s.input_positions() == 0) return "nothing to compute";
   if (s.axes[0].kernel_size != 1 || s.input[0] != 1 || s.output[0] != 1) return "needs one or two axes";

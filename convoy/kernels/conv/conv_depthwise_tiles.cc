@@ -490,6 +490,7 @@ HWY_NOINLINE void RunRange(const Job& job, const TilePlan& plan, const SplitEpil
 
 HWY_ATTR void RunTiles(const Job& job, const TilePlan& plan, const SplitEpilogue& epilogue, bool pair, const TileRange& range,
                        float* scratch) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
   // 5x5 at a stride of 2 takes 1.6 times as long on AVX2 as the tiles below: six loads a row.
   const bool many_loads = HWY_TARGET == HWY_AVX2 && plan.g.strided() && plan.g.w.kernel == 5;

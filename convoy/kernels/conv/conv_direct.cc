@@ -857,6 +857,7 @@ struct DirectIo {
 };
 
 HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>& what_follows, Workspace& workspace) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const SplitEpilogue epilogue(what_follows);
   const DirectScratch floats = ScratchOf(p, num_threads());
   const int64_t scratch_floats = floats.all();
@@ -939,6 +940,7 @@ HWY_ATTR void DirectGradInput(const ConvShape& s, const ConvGradInput<float>& io
 
 // [group][tile of rows][channel][tap][lanes]: in the order of reading.
 HWY_ATTR void DirectPack(const ConvShape& s, Direction direction, const float* weight, float* packed) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
   const int64_t tiles = DirectTiles(p), packed_group = PackedGroup(p);
   parallel_for(p.groups * tiles, [&](int64_t task) HWY_ATTR {
@@ -1039,6 +1041,7 @@ namespace {
 
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
   if (s.taps() > direct::kMostTaps) return "needs at most 512 taps";

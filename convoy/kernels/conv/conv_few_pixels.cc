@@ -227,6 +227,7 @@ HWY_INLINE void StreamOf(int64_t pixels, const float* weight, int64_t weight_ste
 // Some rows of the weight of a group against all patches of some samples.
 HWY_ATTR void FewPixelsRows(const ConvShape& s, const ConvForward<float>& io, const float* patches, int64_t first_sample,
                             int64_t samples, int64_t group, int64_t begin, int64_t end) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Lanes d;
   const Sizes z(s, kLanes);
   const int64_t pixels = samples * z.positions;
@@ -261,6 +262,7 @@ HWY_ATTR void FewPixelsRows(const ConvShape& s, const ConvForward<float>& io, co
 // Patches of some samples for input channels [begin, end) of a group: patches[pixel][k - begin taps].
 HWY_ATTR void FewPixelsCombine(const ConvShape& s, const float* weight, const float* gradient, int64_t samples, int64_t group,
                                int64_t begin, int64_t end, int64_t pitch, float* patches) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Sizes z(s, kLanes);
   const int64_t pixels = samples * z.positions, depth = (end - begin) * z.taps;
   const float* const from = weight + group * z.outs * z.depth + begin * z.taps;
@@ -318,6 +320,7 @@ using few_pixels::Sizes;
 Sizes sizes(const ConvShape& s) { return Sizes(s, HWY_DYNAMIC_DISPATCH(FewPixelsLanes)()); }
 
 const char* refuse(const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
   if (s.output_positions() > few_pixels::kMostPositions) return "needs few result pixels";

@@ -239,6 +239,7 @@ HWY_INLINE void CopyInput(const Cut& c, const float* input, int64_t channels, in
 }
 
 HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Cut c = grad_weight::make_cut(s, kWeightRows, WeightPanel());
   if (s.weight_count() == 0) return;
   if (c.units == 0 || c.segment == 0 || c.out_positions() == 0) {
@@ -395,6 +396,7 @@ const ConvKernel kConvGradWeight{
     .name = "conv_grad_weight",
     .direction = Direction::kGradWeight,
     .refuse = [](const ConvShape& s) -> const char* {
+      if (!has_vectors()) return "needs vectors";
       if (s.taps() > 4096 || HWY_DYNAMIC_DISPATCH(GradWeightScratch)(s) > grad_weight::kLargestScratch) {
         return "the sums of its taps would take more than 4 MB a thread";
       }

@@ -276,6 +276,7 @@ HWY_INLINE void ForStrips(const Cut& c, int64_t begin, int64_t end, const F& f) 
 }
 
 HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Cut c(s, GradWeightLanes());
   if (s.weight_count() == 0) return;
   if (c.tiles == 0) {
@@ -403,6 +404,7 @@ const ConvKernel kConvWinogradGradWeight{
     .direction = Direction::kGradWeight,
     .accuracy = Accuracy::kDefault,
     .refuse = [](const ConvShape& s) -> const char* {
+      if (!has_vectors()) return "needs vectors";
       if (s.axes[0].kernel_size != 1 || s.input[0] != 1 || s.output[0] != 1) return "needs one or two axes";
       if (s.axes[1].kernel_size != 3 || s.axes[2].kernel_size != 3) return "needs a 3x3 kernel";
       for (const shape::Axis& axis : s.axes) {

@@ -358,6 +358,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
 
 HWY_ATTR void PointwiseRun(const ConvShape& s, const Plan& p, const pointwise::Arrays& io, const Epilogue<float>& what_follows,
                            Workspace& workspace) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const SplitEpilogue epilogue(what_follows);
   const Tiles tiles = MakeTiles(p);
   const Split split = PointwiseSplit(p, tiles, num_threads());
@@ -400,6 +401,7 @@ HWY_ATTR int64_t PointwisePieceFloats(const ConvShape& s, int64_t pixels) {
 
 HWY_ATTR void PointwisePiece(const ConvShape& s, const pointwise::Arrays& io, const SplitEpilogue& epilogue,
                              const pointwise::Piece& piece, float* scratch) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Plan p = MakePlan(s, Direction::kForward);
   const Tiles tiles = MakeTiles(p);
   const int64_t each = tiles.units_of_tile();
@@ -418,6 +420,7 @@ HWY_ATTR void PointwiseGradInput(const ConvShape& s, const ConvGradInput<float>&
 
 // [group][tile of rows][channel][rows of the tile]
 HWY_ATTR void PointwisePack(const ConvShape& s, Direction direction, const float* weight, float* packed) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
   const Tiles tiles = MakeTiles(p);
   const int64_t packed_group = tiles.packed_rows() * p.channels;
@@ -478,6 +481,7 @@ namespace {
 
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
   if (s.taps() != 1) return "needs a kernel of one tap";

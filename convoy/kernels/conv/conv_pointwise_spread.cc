@@ -25,6 +25,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // to[i * step] = from[i] + bias, bias between and behind up to `size`.
 HWY_ATTR void SpreadRow(const float* HWY_RESTRICT from, int64_t count, int64_t step, float bias, float* HWY_RESTRICT to,
                         int64_t size) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto between = hn::Set(d, bias);
@@ -56,6 +57,7 @@ HWY_INLINE void AddRow(const float* HWY_RESTRICT from, int64_t count, int64_t st
 
 // A plane of the gradient: the bias, and every tap's values[tap][result pixel].
 HWY_ATTR void AddTaps(const ConvShape& s, const float* values, float bias, float* plane) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const int64_t positions = s.input_positions();
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));

@@ -124,6 +124,7 @@ HWY_NOINLINE void Block(const uint8_t* columns, int64_t depth, const float* scal
 
 // The rows of one tile for up to kTogether inputs: totals[input][kRows].
 HWY_ATTR void Weight24Tile(const uint8_t* tile, int64_t channels, const float* input, int64_t count, float* totals) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   std::fill(totals, totals + std::min(count + kInputs, weight24::kTogether) * kRows, 0.0f);
   for (int64_t k = 0; k < channels; k += kDepth) {
     const int64_t depth = std::min(kDepth, channels - k);
@@ -136,6 +137,7 @@ HWY_ATTR void Weight24Tile(const uint8_t* tile, int64_t channels, const float* i
 
 // The weight's rows [row, row + kRows), zeros beyond the last.
 HWY_ATTR void Weight24PackTile(const float* weight, int64_t channels, int64_t rows, uint8_t* tile) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const hn::ScalableTag<float> d;
   const hn::RebindToSigned<decltype(d)> d32;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -197,6 +199,7 @@ namespace {
 constexpr int64_t kLeastWeight = 512 << 10;
 
 const char* refuse(const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
   if (s.input_positions() != 1 || s.output_positions() != 1 || s.taps() != 1 || s.groups != 1)

@@ -66,6 +66,13 @@ constexpr int64_t kLongestChain = 256;
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
+#if HWY_TARGET == HWY_SCALAR  // refused: has_vectors()
+void WinogradPack(winograd::Variant, Direction, const ConvShape&, const float*, float*) {}
+size_t WinogradPackedBytes(winograd::Variant, Direction, const ConvShape&) { return 0; }
+size_t WinogradWorkspace(winograd::Variant, Direction, const ConvShape&, int) { return 0; }
+void WinogradRun(winograd::Variant, Direction, const ConvShape&, const winograd::Arrays&, Workspace&) {}
+int64_t WinogradLanes() { return 1; }
+#else
 namespace hn = hwy::HWY_NAMESPACE;
 using tile::Floats;
 using tile::Full;
@@ -79,7 +86,6 @@ namespace wt = winograd_transform;
 
 // ---- sources ----
 
-#if HWY_TARGET != HWY_SCALAR
 // Four floats each of the rows 0, 4, 8 ...
 template <class D>
 HWY_INLINE hn::Vec<D> LoadRows(D d, const float* const* rows, int64_t at) {
@@ -104,23 +110,18 @@ HWY_INLINE void TransposeBlocks(Floats a, Floats b, Floats e, Floats f, const St
   store(2, hn::BitCast(d, hn::InterleaveLower(d64, ab_high, ef_high)));
   store(3, hn::BitCast(d, hn::InterleaveUpper(d64, ab_high, ef_high)));
 }
-#endif
 
 // The transpose of Lanes() rows of four floats.
 template <class Store>
 HWY_INLINE void TransposeFour(const float* from, int64_t stride, const Store& store) {
   const Full d;
-#if HWY_TARGET == HWY_SCALAR
-  for (int64_t i = 0; i < 4; ++i) store(i, hn::Load(d, from + i));
-#else
   const int64_t step = 4 * stride;
   TransposeBlocks(tile::LoadBlocks(d, from, step), tile::LoadBlocks(d, from + stride, step),
                   tile::LoadBlocks(d, from + 2 * stride, step), tile::LoadBlocks(d, from + 3 * stride, step), store);
-#endif
 }
 
 // `count` positions of `channels` planes to vectors of channels; nothing beyond them is read.
-HWY_INLINE void TransposeRow(const float* from, int64_t stride, int64_t channels, int64_t count, float* to) {
+HWY_NOINLINE void TransposeRow(const float* from, int64_t stride, int64_t channels, int64_t count, float* to) {
   const Full d;
   const int64_t lanes = Lanes();
   if (channels == lanes && count >= 4) {
@@ -134,7 +135,6 @@ HWY_INLINE void TransposeRow(const float* from, int64_t stride, int64_t channels
     }
     return;
   }
-#if HWY_TARGET != HWY_SCALAR
   if (count >= 4) {  // the last channel stands in for those that do not exist
     const float* rows[hn::MaxLanes(Full())];
     for (int64_t c = 0; c < lanes; ++c) rows[c] = from + std::min(c, channels - 1) * stride;
@@ -148,7 +148,6 @@ HWY_INLINE void TransposeRow(const float* from, int64_t stride, int64_t channels
     }
     return;
   }
-#endif
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t c = 0; c < channels; ++c) to[i * lanes + c] = from[c * stride + i];
     for (int64_t c = channels; c < lanes; ++c) to[i * lanes + c] = 0;
@@ -649,6 +648,7 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
 }
 
 HWY_ATTR int64_t WinogradLanes() { return Lanes(); }
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
@@ -667,31 +667,31 @@ namespace {
 
 using winograd::Variant;
 
-template <Variant kVariant, Direction kDirection>
-const char* refuse(const ConvShape& s) {
-  constexpr int64_t kTaps = kVariant == Variant::kF5 ? 5 : kVariant == Variant::kF3 ? 2 : 3;
+const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
+  const int64_t taps = variant == Variant::kF5 ? 5 : variant == Variant::kF3 ? 2 : 3;
   const int64_t h = s.axes[1].kernel_size, w = s.axes[2].kernel_size;
-  for (size_t a = 0; a < 3 && kVariant != Variant::kStride2; ++a) {
+  for (size_t a = 0; a < 3 && variant != Variant::kStride2; ++a) {
     if (s.axes[a].stride != 1) return "needs stride 1";
   }
-  if (kVariant == Variant::kStride2) {
+  if (variant == Variant::kStride2) {
     // Backward the results of all phases are transformed alike, and kernels of 3 would multiply by as many zeros as F(3,2) saves.
-    constexpr bool kForward = kDirection == Direction::kForward;
+    const bool forward = direction == Direction::kForward;
     const auto two = [](const shape::Axis& axis) { return axis.stride == 2 && axis.dilation == 1; };
-    if (w < (kForward ? 3 : 4) || w > 6 || !two(s.axes[2]))
-      return kForward ? "needs a kernel of 3 to 6 at a stride of 2" : "needs a kernel of 4, 5 or 6 at a stride of 2";
+    if (w < (forward ? 3 : 4) || w > 6 || !two(s.axes[2]))
+      return forward ? "needs a kernel of 3 to 6 at a stride of 2" : "needs a kernel of 4, 5 or 6 at a stride of 2";
     if ((h != w || !two(s.axes[1])) && (h != 1 || s.axes[1].stride != 1)) return "needs a square kernel, or one row";
     if (s.axes[0].stride != 1) return "needs stride 1 in depth";
-  } else if (kVariant == Variant::kF3) {
-    if ((h != 1 && h != kTaps) || (w != 1 && w != kTaps) || h * w == 1) return "needs a kernel of 2x2, 1x2 or 2x1";
-  } else if (kVariant == Variant::kF5) {
-    if ((h != 1 && h != kTaps) || (w != 1 && w != kTaps) || h * w == 1) return "needs a kernel of 5x5, 1x5 or 5x1";
-  } else if (kVariant == Variant::kF4) {
-    if ((h != 1 && h != kTaps) || (w != 1 && w != kTaps) || h * w == 1) return "needs a kernel of 3x3, 1x3 or 3x1";
-  } else if (h != kTaps || w != kTaps) {
+  } else if (variant == Variant::kF3) {
+    if ((h != 1 && h != taps) || (w != 1 && w != taps) || h * w == 1) return "needs a kernel of 2x2, 1x2 or 2x1";
+  } else if (variant == Variant::kF5) {
+    if ((h != 1 && h != taps) || (w != 1 && w != taps) || h * w == 1) return "needs a kernel of 5x5, 1x5 or 5x1";
+  } else if (variant == Variant::kF4) {
+    if ((h != 1 && h != taps) || (w != 1 && w != taps) || h * w == 1) return "needs a kernel of 3x3, 1x3 or 3x1";
+  } else if (h != taps || w != taps) {
     return "needs a 3x3 kernel";
   }
-  const int64_t channels = kDirection == Direction::kGradInput ? s.out_channels_per_group() : s.in_channels_per_group();
+  const int64_t channels = direction == Direction::kGradInput ? s.out_channels_per_group() : s.in_channels_per_group();
   if (channels < 8) return "needs 8 channels, for rounding errors to average out";
   if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) {
     return "needs 16 channels per group";
@@ -699,21 +699,6 @@ const char* refuse(const ConvShape& s) {
   if (!winograd::folds(s) && (s.axes[1].dilation > winograd::kMostDilation || s.axes[2].dilation > winograd::kMostDilation))
     return "needs a dilation of at most 8, for the rows between to stay in cache (in a sequence 16 and more, too)";
   return nullptr;
-}
-
-template <Variant kVariant, Direction kDirection>
-size_t workspace_bytes(const ConvShape& s, int threads) {
-  return HWY_DYNAMIC_DISPATCH(WinogradWorkspace)(kVariant, kDirection, s, threads);
-}
-
-template <Variant kVariant, Direction kDirection>
-size_t packed_bytes(const ConvShape& s) {
-  return HWY_DYNAMIC_DISPATCH(WinogradPackedBytes)(kVariant, kDirection, s);
-}
-
-template <Variant kVariant, Direction kDirection>
-void pack(const ConvShape& s, const float* weight, float* packed) {
-  HWY_DYNAMIC_DISPATCH(WinogradPack)(kVariant, kDirection, s, weight, packed);
 }
 
 const winograd::Scheme& scheme(Variant variant, Direction direction, int64_t kernel) {
@@ -732,19 +717,17 @@ const winograd::Scheme& scheme(Variant variant, Direction direction, int64_t ker
   return winograd::kF25;
 }
 
-template <Variant kVariant, Direction kDirection>
-winograd::Problem problem(const ConvShape& s) {
+winograd::Problem problem(Variant variant, Direction direction, const ConvShape& s) {
   const auto along = [&](size_t a) -> const winograd::Scheme& {
     if (winograd::folds(s)) a = 3 - a;  // the line's taps lie along the rows
-    return s.axes[a].kernel_size > 1 ? scheme(kVariant, kDirection, s.axes[a].kernel_size) : winograd::kNone;
+    return s.axes[a].kernel_size > 1 ? scheme(variant, direction, s.axes[a].kernel_size) : winograd::kNone;
   };
-  return winograd::make_problem(s, kDirection, along(1), along(2));
+  return winograd::make_problem(s, direction, along(1), along(2));
 }
 
 // Whole windows in every tile, and no result that sees padding only, which would be exact alone.
-template <Variant kVariant>
-bool pools(const ConvShape& s) {
-  const winograd::Problem p = problem<kVariant, Direction::kForward>(s);
+bool pools(Variant variant, const ConvShape& s) {
+  const winograd::Problem p = problem(variant, Direction::kForward, s);
   const auto fits = [](const shape::Axis& axis, const winograd::TiledAxis& tiled) {
     return tiled.outputs % 2 == 0 && axis.dilation == 1 && axis.pad_begin < axis.kernel_size && axis.pad_end < axis.kernel_size;
   };
@@ -753,9 +736,8 @@ bool pools(const ConvShape& s) {
 
 // Products at 90 % of the peak, or the weights' way from the outer cache, whichever takes longer, plus transforms by vectors of
 // channels.
-template <Variant kVariant, Direction kDirection>
-double seconds(const ConvShape& s, const Machine& m) {
-  const winograd::Problem p = problem<kVariant, kDirection>(s);
+double seconds(Variant variant, Direction direction, const ConvShape& s, const Machine& m) {
+  const winograd::Problem p = problem(variant, direction, s);
   const auto lanes = HWY_DYNAMIC_DISPATCH(WinogradLanes)();
   const auto up = [lanes](int64_t n) { return static_cast<double>((n + lanes - 1) / lanes); };
   const auto results = static_cast<double>(p.vectors(lanes));
@@ -787,47 +769,51 @@ double seconds(const ConvShape& s, const Machine& m) {
          (transforms + added) / m.flops_per_second;
 }
 
-template <Variant kVariant, Direction kDirection>
-double pack_seconds(const ConvShape& s, const Machine& m) {
-  const winograd::Problem p = problem<kVariant, kDirection>(s);
+double pack_seconds(Variant variant, Direction direction, const ConvShape& s, const Machine& m) {
+  const winograd::Problem p = problem(variant, direction, s);
   const auto lanes = HWY_DYNAMIC_DISPATCH(WinogradLanes)();
   const auto packed = static_cast<double>(p.groups * p.vectors(lanes) * lanes * p.depth() * p.points());
   return 1e-6 + (static_cast<double>(s.weight_count()) * 1.1e-9 + packed * 0.6e-9) / m.threads;
 }
 
+// What both directions have in common.
+template <Variant kVariant, Direction kDirection>
+constexpr ConvKernel kernel(const char* name) {
+  return {.name = name,
+          .direction = kDirection,
+          .accuracy = Accuracy::kDefault,
+          .refuse = [](const ConvShape& s) { return refuse(kVariant, kDirection, s); },
+          .seconds = [](const ConvShape& s, const Machine& m) { return seconds(kVariant, kDirection, s, m); },
+          .workspace_bytes = [](const ConvShape& s,
+                                int threads) { return HWY_DYNAMIC_DISPATCH(WinogradWorkspace)(kVariant, kDirection, s, threads); },
+          .packed_bytes = [](const ConvShape& s) { return HWY_DYNAMIC_DISPATCH(WinogradPackedBytes)(kVariant, kDirection, s); },
+          .pack =
+              [](const ConvShape& s, const float* weight, float* packed) {
+                HWY_DYNAMIC_DISPATCH(WinogradPack)
+                (kVariant, kDirection, s, weight, packed);
+              },
+          .pack_seconds = [](const ConvShape& s, const Machine& m) { return pack_seconds(kVariant, kDirection, s, m); }};
+}
+
 template <Variant kVariant>
 constexpr ConvKernel forward_kernel(const char* name) {
-  return {.name = name,
-          .direction = Direction::kForward,
-          .accuracy = Accuracy::kDefault,
-          .refuse = refuse<kVariant, Direction::kForward>,
-          .seconds = seconds<kVariant, Direction::kForward>,
-          .workspace_bytes = workspace_bytes<kVariant, Direction::kForward>,
-          .packed_bytes = packed_bytes<kVariant, Direction::kForward>,
-          .pack = pack<kVariant, Direction::kForward>,
-          .pack_seconds = pack_seconds<kVariant, Direction::kForward>,
-          .pools = pools<kVariant>,
-          .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-            HWY_DYNAMIC_DISPATCH(WinogradRun)
-            (kVariant, Direction::kForward, s, {io.input, io.packed, io.bias, io.output, io.epilogue}, w);
-          }};
+  ConvKernel made = kernel<kVariant, Direction::kForward>(name);
+  made.pools = [](const ConvShape& s) { return pools(kVariant, s); };
+  made.forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+    HWY_DYNAMIC_DISPATCH(WinogradRun)
+    (kVariant, Direction::kForward, s, {io.input, io.packed, io.bias, io.output, io.epilogue}, w);
+  };
+  return made;
 }
 
 template <Variant kVariant>
 constexpr ConvKernel grad_input_kernel(const char* name) {
-  return {.name = name,
-          .direction = Direction::kGradInput,
-          .accuracy = Accuracy::kDefault,
-          .refuse = refuse<kVariant, Direction::kGradInput>,
-          .seconds = seconds<kVariant, Direction::kGradInput>,
-          .workspace_bytes = workspace_bytes<kVariant, Direction::kGradInput>,
-          .packed_bytes = packed_bytes<kVariant, Direction::kGradInput>,
-          .pack = pack<kVariant, Direction::kGradInput>,
-          .pack_seconds = pack_seconds<kVariant, Direction::kGradInput>,
-          .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-            HWY_DYNAMIC_DISPATCH(WinogradRun)
-            (kVariant, Direction::kGradInput, s, {io.grad_output, io.packed, io.bias, io.grad_input, io.epilogue}, w);
-          }};
+  ConvKernel made = kernel<kVariant, Direction::kGradInput>(name);
+  made.grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+    HWY_DYNAMIC_DISPATCH(WinogradRun)
+    (kVariant, Direction::kGradInput, s, {io.grad_output, io.packed, io.bias, io.grad_input, io.epilogue}, w);
+  };
+  return made;
 }
 
 }  // namespace
