@@ -227,8 +227,8 @@ HWY_INLINE void RunSegment(const TileColumns& t, const hn::Mask<DV>* masks, cons
 
 // A segment in vectors [begin, end), of which the last may be half a one.
 template <bool kPair>
-HWY_INLINE void RunSegment(bool by_twos, const TileColumns& t, const Finish& finish, const Segment& s, const PlaneOfTile* planes,
-                           int64_t count, int64_t begin, int64_t end, TileSums& sums) {
+HWY_NOINLINE void RunSegment(bool by_twos, const TileColumns& t, const Finish& finish, const Segment& s, const PlaneOfTile* planes,
+                             int64_t count, int64_t begin, int64_t end, TileSums& sums) {
   const int64_t whole = std::min(end, t.vectors);
   if (begin < whole) {
     const Mask* const masks = t.masks + begin * t.mask_step;
