@@ -73,6 +73,7 @@ template <class Io>
 void run_packing(const kernels::ConvKernel& kernel, const shape::ConvShape& shape,
                  void (*kernels::ConvKernel::*run)(const kernels::ConvShape&, const Io&, Workspace&), const Io& io,
                  Workspace& workspace) {
+  const KeepNumThreads kept;  // kernels ask for the count more than once
   if constexpr (requires { io.packed; }) {
     if (kernel.pack != nullptr && io.packed == nullptr) {
       Io with_packed = io;
@@ -160,17 +161,14 @@ void ConvPlan::run(const kernels::ConvGradWeight<float>& io) const {
   run_once(*kernel_, shape_, &kernels::ConvKernel::grad_weight, io);
 }
 void ConvPlan::run(const kernels::ConvForward<float>& io, Workspace& workspace) const {
-  const KeepNumThreads kept;
   workspace.clear();
   run_packing(*kernel_, shape_, &kernels::ConvKernel::forward, io, workspace);
 }
 void ConvPlan::run(const kernels::ConvGradInput<float>& io, Workspace& workspace) const {
-  const KeepNumThreads kept;
   workspace.clear();
   run_packing(*kernel_, shape_, &kernels::ConvKernel::grad_input, io, workspace);
 }
 void ConvPlan::run(const kernels::ConvGradWeight<float>& io, Workspace& workspace) const {
-  const KeepNumThreads kept;
   workspace.clear();
   run_packing(*kernel_, shape_, &kernels::ConvKernel::grad_weight, io, workspace);
 }

@@ -61,7 +61,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   }
   // Multiply-adds of a vector, and what it costs to read, sort, interleave and store it.
   const double adds = static_cast<double>(g.sources * g.taps()) / static_cast<double>(g.phases() * (g.h.gradient ? g.h.stride : 1));
-  // Measured: 14 to 23 ns a vector of a sequence; 0.9 to 1.3 an addition where phases have one or two tap rows, 0.5 to 0.6 of
+  // Measured: 14 to 23 ns a vector of a sequence; 0.9 to 1.3 an addition where phases have one or two tap rows, some 0.5 of
   // kernels of 5 and 7 at a stride; some 20 to gather a vector of every fourth column.
   const int64_t channels = kDirection == Direction::kForward ? s.out_channels_per_group() : s.in_channels_per_group();
   const double add = lines                           ? 0.45e-9

@@ -241,9 +241,9 @@ inline double channel_lane_work(const Plan& p, int64_t lanes) {
   for (int64_t r = 0; r < p.axes[2].phases; ++r) {
     columns += static_cast<double>(std::max<int64_t>(p.axes[2].phase[static_cast<size_t>(r)].count, 4));
   }
-  const int64_t unit = lanes == 16 && !p.cut && p.rows <= 24 && p.rows > lanes ? 8 : lanes;  // a vector and a half
+  const double vectors = p.cut ? static_cast<double>((p.rows + lanes - 1) / lanes) : conv_tile::vectors_of(p.rows, lanes);
   // Transposing and storing cost as much as some 24 more terms.
-  return columns * static_cast<double>((p.rows + unit - 1) / unit * unit) * (1 + 24 / terms_of_a_sum(p));
+  return columns * vectors * static_cast<double>(lanes) * (1 + 24 / terms_of_a_sum(p));
 }
 inline double pixel_lane_work(const Plan& p, int64_t lanes) {
   double columns = 0;
@@ -508,7 +508,7 @@ HWY_INLINE int64_t TileColumns(const Plan& p) {
                        : tile::kPixels;
 }
 
-// Of which a tile of kPixels or kHalfPixels takes less time than two vectors; then those come first.
+// Whether result channels take a vector and a half. Tiles that have a form for it come first in a line.
 HWY_INLINE bool OneAndAHalf(const Plan& p) { return !p.pixel_lanes && !p.cut && tile::IsOneAndAHalf(p.rows); }
 
 // The block of the result that a task computes and where its source lies in the slab.

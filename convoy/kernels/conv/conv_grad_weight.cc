@@ -369,7 +369,7 @@ HWY_ATTR double GradWeightSeconds(const ConvShape& s, const Machine& m) {
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const int64_t lanes = c.panel / 2;
   const double positions = number(s.batch * c.out_positions() * c.groups), rows = number(c.depth()),
-               out_vectors = tile::IsOneAndAHalf(c.outs) ? 1.5 : number(shape::ceil_div(c.outs, lanes));
+               out_vectors = conv_tile::vectors_of(c.outs, lanes);
   const double height = number(std::min<int64_t>(kWeightRows, c.copies ? c.depth() : c.ins));
   const double latency = std::max(1.0, 8.0 / (height * std::min(2.0, out_vectors)));  // too few chains to fill the pipes
   const double multiply = 2 * positions * rows * out_vectors * number(lanes) * latency / (0.85 * m.flops_per_second);

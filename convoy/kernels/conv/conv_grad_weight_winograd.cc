@@ -381,8 +381,8 @@ HWY_ATTR double WinogradGradWeightSeconds(const ConvShape& s, const Machine& m) 
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const double tiles = number(c.groups * c.tiles), vector = number(c.lanes) / 16;
   const double in_vectors = number(shape::ceil_div(c.ins, c.lanes)), out_vectors = number(shape::ceil_div(c.outs, c.lanes));
-  const double multiply = 2 * tiles * number(kProducts * c.ins) * (tile::IsOneAndAHalf(c.outs) ? 1.5 : out_vectors) *
-                          number(c.lanes) / (0.9 * m.flops_per_second);
+  const double multiply =
+      2 * tiles * number(kProducts * c.ins) * conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
   const double transforms = tiles * (in_vectors * number(c.out_tasks) * 110e-9 + out_vectors * number(c.in_tasks) * 70e-9) * vector;
   const double sums = number(c.groups * kProducts * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
   return 2e-6 + multiply + transforms + sums + number(c.groups * c.ins) * out_vectors * vector * 170e-9;

@@ -48,12 +48,11 @@ inline constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 8 : HWY_TARGET == HWY_SCAL
 
 HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Full())); }
 
-// Half a vector of 512 bits takes half the time on Zen 4, so 17 to 24 result channels need not take as long as 32. (8 and fewer by
-// half a vector would leave 9 twice as slow.)
+// Whether there are tiles of a vector and a half (conv_tile::one_and_a_half).
 inline constexpr bool kHalves = HWY_TARGET == HWY_AVX3;
 using HalfTag = hn::CappedTag<float, HWY_LANES(float) / (kHalves ? 2 : 1)>;
 using Half = hn::Vec<HalfTag>;
-HWY_INLINE bool IsOneAndAHalf(int64_t channels) { return kHalves && channels > Lanes() && 2 * channels <= 3 * Lanes(); }
+HWY_INLINE bool IsOneAndAHalf(int64_t channels) { return conv_tile::one_and_a_half(channels, Lanes()); }
 inline constexpr int kHalfPixels = 7;  // and kPixels are the tiles that have a form for it; others take two vectors
 
 // Keeps a loaded value in a register: GCC 12 would fold the load into every multiply-add that uses it.
@@ -73,30 +72,6 @@ HWY_INLINE void Pin(const float*& p) {
 #endif
 }
 
-// kStrided: pixels are `step` floats apart, otherwise side by side. Vectors may be of any length.
-template <bool kStrided, int kP, int kV, class V>
-HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w, V (&sum)[kP][kV]) {
-  const hn::DFromV<V> d;
-  V weight[kV];
-  HWY_UNROLL(2)
-  for (int v = 0; v < kV; ++v) {
-    weight[v] = hn::LoadU(d, w + v * static_cast<int64_t>(hn::Lanes(d)));
-    Pin(weight[v]);
-  }
-  HWY_UNROLL(16)
-  for (int p = 0; p < kP; ++p) {
-    // An address reaches three pixels: base, one and two steps on.
-    if (kStrided && p % 3 == 0) {
-      if (p > 0) x += 3 * step;
-      Pin(x);
-    }
-    V value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
-    if (kV > 1) Pin(value);
-    HWY_UNROLL(2)
-    for (int v = 0; v < kV; ++v) Accumulate(value, weight[v], sum[p][v]);
-  }
-}
-
 template <class V>
 HWY_INLINE Half LowerHalf(V v) {
   if constexpr (kHalves) {
@@ -106,25 +81,36 @@ HWY_INLINE Half LowerHalf(V v) {
   }
 }
 
-// The same for a vector and a half.
-template <bool kStrided, int kP>
-HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w, Floats (&sum)[kP][1], Half (&half)[kP]) {
-  const Full d;
-  const HalfTag narrow;
-  Floats weight = hn::LoadU(d, w);
-  Half half_weight = hn::LoadU(narrow, w + Lanes());
-  Pin(weight);
-  Pin(half_weight);
+// kStrided: pixels are `step` floats apart, otherwise side by side. Vectors may be of any length. kHalf: half[kP], too, of half a
+// vector behind them.
+template <bool kStrided, bool kHalf = false, int kP, int kV, class V>
+HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w, V (&sum)[kP][kV],
+                       [[maybe_unused]] Half* half = nullptr) {
+  const hn::DFromV<V> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V weight[kV];
+  HWY_UNROLL(2)
+  for (int v = 0; v < kV; ++v) {
+    weight[v] = hn::LoadU(d, w + v * lanes);
+    Pin(weight[v]);
+  }
+  [[maybe_unused]] Half half_weight;
+  if constexpr (kHalf) {
+    half_weight = hn::LoadU(HalfTag(), w + kV * lanes);
+    Pin(half_weight);
+  }
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
+    // An address reaches three pixels: base, one and two steps on.
     if (kStrided && p % 3 == 0) {
       if (p > 0) x += 3 * step;
       Pin(x);
     }
-    Floats value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
-    Pin(value);
-    Accumulate(value, weight, sum[p][0]);
-    Accumulate(tile::LowerHalf(value), half_weight, half[p]);
+    V value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
+    if (kV > 1 || kHalf) Pin(value);
+    HWY_UNROLL(2)
+    for (int v = 0; v < kV; ++v) Accumulate(value, weight[v], sum[p][v]);
+    if constexpr (kHalf) Accumulate(tile::LowerHalf(value), half_weight, half[p]);
   }
 }
 
@@ -150,7 +136,7 @@ HWY_ATTR void ChannelTile(const Work& t) {
     for (; c + 4 <= t.channels; c += 4) {
       HWY_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
-        AddTap<kStrided, kP, kV>(x, pixel_step, w + i * kV * lanes, sum);
+        AddTap<kStrided>(x, pixel_step, w + i * kV * lanes, sum);
         KeepOrder();
         x += step;
         Pin(x);
@@ -158,7 +144,7 @@ HWY_ATTR void ChannelTile(const Work& t) {
       w += 4 * kV * lanes;
     }
     for (; c < t.channels; ++c) {
-      AddTap<kStrided, kP, kV>(x, pixel_step, w, sum);
+      AddTap<kStrided>(x, pixel_step, w, sum);
       KeepOrder();
       x += step;
       w += kV * lanes;
@@ -176,22 +162,14 @@ HWY_ATTR void ChannelTile(const Work& t) {
         for (int i = 0; i < 3; ++i) {
           __builtin_prefetch(ahead, 0, 2);
           ahead += ahead_step;
-          if constexpr (kHalf) {
-            AddTap<kStrided>(x + tap[i].source, pixel_step, w + tap[i].weight, sum, half);
-          } else {
-            AddTap<kStrided, kP, kV>(x + tap[i].source, pixel_step, w + tap[i].weight, sum);
-          }
+          AddTap<kStrided, kHalf>(x + tap[i].source, pixel_step, w + tap[i].weight, sum, half);
           KeepOrder();
         }
       }
       for (; tap != end; ++tap) {
         __builtin_prefetch(ahead, 0, 2);
         ahead += ahead_step;
-        if constexpr (kHalf) {
-          AddTap<kStrided>(x + tap->source, pixel_step, w + tap->weight, sum, half);
-        } else {
-          AddTap<kStrided, kP, kV>(x + tap->source, pixel_step, w + tap->weight, sum);
-        }
+        AddTap<kStrided, kHalf>(x + tap->source, pixel_step, w + tap->weight, sum, half);
         KeepOrder();
       }
       x += t.source_channel;

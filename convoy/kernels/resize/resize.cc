@@ -38,11 +38,9 @@ inline int64_t growing(const ResizeAxes& axes) {
   const bool one = d.input == 1 && d.output == 1 && d.index.size() == 1 && d.weight[0] == 1.0;
   if (!one || w.output > kWidest || 4 * h.output < 5 * h.input) return 0;
   const int64_t taps = uniform_taps(h);
-  for (int64_t o = 0; o < h.output * (taps > 0 ? 1 : 0); ++o) {
-    const int64_t* const index = h.index.data() + o * taps;
-    for (int64_t k = 1; k < taps; ++k) {
-      if (index[k] != index[k - 1] && index[k] != index[k - 1] + 1) return 0;
-    }
+  for (size_t e = 1; taps > 0 && e < h.index.size(); ++e) {
+    const bool same_output = e % static_cast<size_t>(taps) != 0;
+    if (same_output && h.index[e] != h.index[e - 1] && h.index[e] != h.index[e - 1] + 1) return 0;
   }
   return taps;
 }
@@ -190,8 +188,9 @@ HWY_INLINE void ResizeGrowing(const ResizeAxes& axes, int taps, int64_t taps_dow
 }
 
 template <class T>
-HWY_INLINE void ResizeRows(const ResizeAxes& axes, int taps, const T* input, T* output, int64_t begin, int64_t end) {
-  if (const int64_t down = resize_cut::growing(axes); down > 0) return ResizeGrowing(axes, taps, down, input, output, begin, end);
+HWY_INLINE void ResizeRows(const ResizeAxes& axes, int taps, int64_t growing, const T* input, T* output, int64_t begin,
+                           int64_t end) {
+  if (growing > 0) return ResizeGrowing(axes, taps, growing, input, output, begin, end);
   const int64_t rows = axes[0].output * axes[1].output, positions = axes[0].input * axes[1].input * axes[2].input;
   for (int64_t r = begin; r < end; ++r) {
     ResizeRow(axes, r % rows / axes[1].output, r % axes[1].output, taps, input + r / rows * positions, output + r * axes[2].output);
@@ -232,12 +231,14 @@ HWY_ATTR void CopyRows64(const ResizeAxes& axes, bool twice, const double* input
   CopyRows(axes, twice, input, output, begin, end);
 }
 
-HWY_ATTR void ResizeRows32(const ResizeAxes& axes, int taps, const float* input, float* output, int64_t begin, int64_t end) {
-  ResizeRows(axes, taps, input, output, begin, end);
+HWY_ATTR void ResizeRows32(const ResizeAxes& axes, int taps, int64_t growing, const float* input, float* output, int64_t begin,
+                           int64_t end) {
+  ResizeRows(axes, taps, growing, input, output, begin, end);
 }
 
-HWY_ATTR void ResizeRows64(const ResizeAxes& axes, int taps, const double* input, double* output, int64_t begin, int64_t end) {
-  ResizeRows(axes, taps, input, output, begin, end);
+HWY_ATTR void ResizeRows64(const ResizeAxes& axes, int taps, int64_t growing, const double* input, double* output, int64_t begin,
+                           int64_t end) {
+  ResizeRows(axes, taps, growing, input, output, begin, end);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -286,11 +287,12 @@ void resize(int64_t planes, const ResizeAxes& axes, const T* input, T* output) n
     return;
   }
   const auto taps = static_cast<int>(resize_cut::uniform_taps(w));
+  const int64_t growing = resize_cut::growing(axes);
   parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
     if constexpr (std::is_same_v<T, float>) {
-      HWY_DYNAMIC_DISPATCH(ResizeRows32)(axes, taps, input, output, begin, end);
+      HWY_DYNAMIC_DISPATCH(ResizeRows32)(axes, taps, growing, input, output, begin, end);
     } else {
-      HWY_DYNAMIC_DISPATCH(ResizeRows64)(axes, taps, input, output, begin, end);
+      HWY_DYNAMIC_DISPATCH(ResizeRows64)(axes, taps, growing, input, output, begin, end);
     }
   });
 }
