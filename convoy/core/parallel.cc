@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <memory>
 #include <mutex>
@@ -167,8 +168,8 @@ class Pool {
       const int thread = static_cast<int>(workers_.size()) + 1;
       try {
         workers_.emplace_back([this, thread, seen = generation_.load()] { serve(thread, seen); });
-      } catch (const std::system_error&) {
-        return;  // no more threads to be had: the ones there are do the work
+      } catch (const std::exception&) {
+        return;  // no more threads or no memory for one: the ones there are do the work
       }
     }
   }

@@ -1,6 +1,11 @@
 #include "convoy/plan/conv_plan.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
@@ -94,6 +99,29 @@ TEST(ConvPlan, MeasuresIfAsked) {
     options.algorithm = "";
     EXPECT_EQ(std::string(ConvPlan(s, direction, options).name()).find("winograd"), std::string::npos);
   }
+}
+
+TEST(ConvPlan, AForkedChildMayMeasure) {
+  std::atomic<bool> stop{false};
+  std::thread busy([&] {
+    ConvPlanOptions options;
+    options.measured = true;
+    for (int64_t size = 4; !stop && size < 64; ++size) (void)ConvPlan(layer(8, 8, 1, size, 3, 1, 1), Direction::kForward, options);
+  });
+  for (int64_t i = 0; i < 5; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      ConvPlanOptions options;
+      options.measured = true;
+      (void)ConvPlan(layer(4, 4, 1, 4 + i, 1, 1, 0), Direction::kForward, options);
+      _exit(0);
+    }
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  }
+  stop = true;
+  busy.join();
 }
 
 // Small maps of many channels read more weight than they multiply: F(2,3)'s is less than half of F(4,3)'s.

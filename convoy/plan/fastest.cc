@@ -1,5 +1,7 @@
 #include "convoy/plan/fastest.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -33,7 +35,6 @@ struct Data {
 double time_of(const ConvPlan& plan, bool packed, Data& data) {
   using Clock = std::chrono::steady_clock;
   const PackedWeight weight = packed ? plan.pack(data.weight.data<float>()) : PackedWeight();
-  const KeepNumThreads kept;
   Workspace workspace(plan.workspace_bytes() + (packed ? 0 : padded_bytes(plan.packed_bytes())));
   double least = std::numeric_limits<double>::infinity(), total = 0;
   for (int run = -1; run < kLeastRuns || total < kTrialSeconds; ++run) {
@@ -57,8 +58,13 @@ std::map<std::string, std::vector<double>>& results() {
 
 const kernels::ConvKernel* fastest(const shape::ConvShape& shape, Direction direction, const ConvPlanOptions& options,
                                    std::vector<ConvCandidate>& candidates) {
+  const KeepNumThreads kept;  // the count of the key is that of the trials and of their memory
   const std::string key = std::string(shape::descriptor(shape).view()) + ' ' + kernels::direction_name(direction) + ' ' +
                           accuracy_name(options.accuracy) + (options.packed ? " packed " : " ") + std::to_string(num_threads());
+  // A child forked while another thread holds the lock would wait for it for ever. Registered behind the cache of storage, so that this
+  // lock is taken before that one, as by a trial.
+  [[maybe_unused]] static const int registered =
+      pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
   // One at a time: trials at the same time would slow each other.
   const std::lock_guard lock(mutex);
   std::vector<double>& seconds = results()[key];

@@ -52,7 +52,7 @@ class Quick(tool.TestCase):
         program = os.path.join(self.folder, "bin", "convoy")
         shutil.copy(tool.TOOL, program)
         shutil.copy(CONV, os.path.join(self.folder, "share/convoy/cases"))
-        done = subprocess.run([program, "demo", "--quick", "--json"], stdout=subprocess.PIPE, env=tool.PLAIN, timeout=120, check=True)
+        done = subprocess.run([program, "demo", "--quick", "--json"], stdout=subprocess.PIPE, env=tool.PLAIN, timeout=300, check=True)
         step = json.loads(done.stdout)["steps"][1]
         self.assertTrue(os.path.samefile(step["cases"], os.path.join(self.folder, "share/convoy/cases")))
 
@@ -98,7 +98,7 @@ class Whole(tool.TestCase):
             if b"epoch 1" in line:
                 break
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 130)
         self.assertIn("convoy: interrupted: steps 1 to 2 of 5 were finished", err.decode())
 

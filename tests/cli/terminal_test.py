@@ -44,7 +44,7 @@ def on_terminal(words, env=None, cwd=None, act=None):
                 act(process, text.decode(errors="replace"))
         elif process.poll() is not None:
             break
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     os.close(master)
     return process.returncode, text.decode(errors="replace")
 
@@ -100,7 +100,7 @@ class Pipes(tool.TestCase):
         os.close(read_end)
         process = subprocess.Popen([TOOL, "help"], stdout=write_end, stderr=subprocess.PIPE, env=PLAIN)
         os.close(write_end)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
         self.assertEqual(err, b"")
         self.assertEqual(process.returncode, 128 + signal.SIGPIPE)
 
@@ -152,10 +152,10 @@ class Progress(tool.TestCase):
 
     def test_second_ctrl_c_kills(self):
         process = tool.start(*self.train, "--epochs", "100000")
-        time.sleep(1)
+        tool.wait_for_handler(process)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         self.assertIn(process.returncode, (130, -signal.SIGINT))
 
 

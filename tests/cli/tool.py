@@ -39,14 +39,25 @@ def start(*words, cwd=None, env=None):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def wait_for_handler(process):
+    """Until the process has its handler for Ctrl-C: on a busy machine a second may pass before main()."""
+    while process.poll() is None:
+        with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as status:
+            caught = int(re.search(r"^SigCgt:\s*(\w+)", status.read(), re.MULTILINE)[1], 16)
+        if caught >> (signal.SIGINT - 1) & 1:
+            return
+        time.sleep(0.01)
+
+
 def interrupt_after(seconds, *words, cwd=None):
-    """Ctrl-C after some time; whatever came first."""
+    """Ctrl-C some time after the tool listens to it; whatever came first."""
     process = start(*words, cwd=cwd)
+    wait_for_handler(process)
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     return Result(process.returncode, out.decode(), err.decode())
 
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -58,14 +59,14 @@ void fuzz(double seconds) {
     const std::string bytes = total % 4 == 0 ? mutator.damaged(files) : trees.damaged(files);
     std::ofstream(failure, std::ios::binary)
         .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));  // so that a crash leaves it
-    const auto begin = Clock::now();
+    const std::clock_t begin = std::clock();
     try {
       ++counts[load_and_run(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size())];
     } catch (const std::exception& e) {
       FAIL() << failure << ", file " << total << " of seed " << seed << ": " << e.what();
     }
-    // A promise of one second; tests share the machine.
-    ASSERT_LT(std::chrono::duration<double>(Clock::now() - begin).count(), 10.0)
+    // A promise of one second; in the processor's time, since tests share the machine.
+    ASSERT_LT(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC, 10.0)
         << failure << ", file " << total << " of seed " << seed;
   }
   std::filesystem::remove(failure);

@@ -2,7 +2,7 @@
 // the value is legal, answered; at once, without a trap, a wrapped number or a huge allocation.
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -241,12 +241,12 @@ TEST(ExtremeIntegers, AreRefusedOrAnswered) {
         SCOPED_TRACE(testing::Message() << row.call << ", argument " << position << " is " << extreme);
         Values values = row.legal;
         values[position] = extreme;
-        const auto start = std::chrono::steady_clock::now();
+        const std::clock_t start = std::clock();
         const Refusal said = refusal([&] {
           row.run(values);
           return 0;
         });
-        EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 1.0);
+        EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 1.0);
         if (said.refused) {
           EXPECT_FALSE(said.reason.empty());
         }

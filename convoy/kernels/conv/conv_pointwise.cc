@@ -38,6 +38,9 @@ constexpr int64_t kBlockPixels = 1024;     // of sums that wait for more channel
 constexpr int64_t kFewPixels = 14;         // in a map: the samples of a batch then make one run
 
 constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
+constexpr int64_t kLineFloats = 16;
+constexpr int64_t kStretchFloats = 64 << 10;  // results that wait for whole lines
+constexpr int64_t kStretchChannels = 128;     // with more, the multiplications hide the memory
 
 // A run of pixels that are `step` floats apart in the source.
 struct Segment {
@@ -78,13 +81,7 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   return p;
 }
 
-// Whether a result that no cache holds goes past them, which saves reading its lines before (64 -> 256 channels, 8 samples of
-// 56x56: 4.6 -> 3.7 ms). Whole tiles then lie on whole lines.
-inline bool streams(const Plan& p, const Arrays& io) {
-  constexpr int64_t kLine = 64;
-  return io.result_plane == 0 && p.samples * p.groups * p.rows * p.map >= kStreamed &&
-         p.map % (kLine / static_cast<int64_t>(sizeof(float))) == 0 && reinterpret_cast<uintptr_t>(io.result) % kLine == 0;
-}
+inline bool large(const Plan& p) { return p.samples * p.groups * p.rows * p.map >= kStreamed; }
 
 // The plan in terms of this instruction set's tiles.
 struct Tiles {
@@ -102,7 +99,22 @@ struct Tiles {
   // longer than half of a tile.
   int64_t units_of_tile() const { return pixel_lanes ? 1 : 2; }
   int64_t units() const { return pixel_lanes ? count : 2 * count - (last < height ? 1 : 0); }
+  // Pixels of a row that wait, if results do: an odd number of steps, so that rows do not share sets of the cache.
+  int64_t stretch(int64_t result_rows) const {
+    return std::max<int64_t>(kStretchFloats / result_rows / step - 1, 0) / 2 * 2 * step + step;
+  }
 };
+
+// A result that no cache holds goes past them, which saves reading its lines before (64 -> 256 channels, 8 samples of 56x56: 4.6 ->
+// 3.7 ms): tile by tile where these lie on whole lines, otherwise by stretches of rows, which wait for that in the core's cache.
+inline bool by_tiles(const Plan& p, const Arrays& io) {
+  return io.result_plane == 0 && large(p) && p.map % kLineFloats == 0 &&
+         reinterpret_cast<uintptr_t>(io.result) % (kLineFloats * sizeof(float)) == 0;
+}
+inline bool by_stretches(const Plan& p, const Tiles& t) {
+  return t.pixel_lanes && !t.gather && large(p) && p.map % kLineFloats != 0 && p.channels <= kStretchChannels &&
+         p.rows * t.step <= 2 * kStretchFloats;
+}
 
 // A part of a run of pixels.
 struct Rectangle {
@@ -211,7 +223,9 @@ HWY_INLINE PointwiseScratch ScratchOf(const Plan& p, const Tiles& t, int64_t pix
   const auto lines = [](int64_t floats) { return (floats + 15) / 16 * 16; };
   return {.taps = t.pixel_lanes ? 0 : lines(p.chain * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
           .slab = t.gather ? lines(pixels * p.channels) : 0,
-          .sums = t.pixel_lanes ? 0 : lines((pixels + tile::Lanes()) * 2 * tile::Lanes()),
+          .sums = pointwise::by_stretches(p, t) ? lines(p.rows * t.stretch(p.rows))
+                  : t.pixel_lanes               ? 0
+                                                : lines((pixels + tile::Lanes()) * 2 * tile::Lanes()),
           .segments = t.gather ? lines(pixels * static_cast<int64_t>(sizeof(Segment) / sizeof(float))) : 0};
 }
 
@@ -245,6 +259,18 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
       tile::CopyRow(source + segment.source, (segment.count - 1) * step + 1, 0, step, slab + segment.at, segment.count);
     }
   }
+}
+
+// Copies values past the caches, but for those beside the whole lines of the target.
+HWY_ATTR void StreamRow(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
+  const tile::Full d;
+  const int64_t lines = pointwise::kLineFloats, past = reinterpret_cast<uintptr_t>(to) / sizeof(float) % lines;
+  int64_t i = std::min((lines - past) % lines, count);
+  std::copy(from, from + i, to);
+  for (; i + lines <= count; i += lines) {
+    for (int64_t v = 0; v < lines; v += tile::Lanes()) hn::Stream(hn::LoadU(d, from + i + v), d, to + i + v);
+  }
+  std::copy(from + i, from + count, to + i);
 }
 
 // Some rows of some pixels, on the calling thread.
@@ -288,8 +314,33 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
       tile::RunPixelTile<true>(work, rows, pixels, last ? &finish : nullptr);
       if (last) epilogue.finish(work.sums, pixels, rows, result_plane);
     };
+    // The lines of the pixels that come next, one of each channel a tile.
+    const auto ask_ahead = [&](int64_t i, int64_t at) {
+      work.ahead_pixels = i - tile_begin < step / tile::Lanes() && at + step < end ? step + (i - tile_begin) * tile::Lanes() : 0;
+    };
     work.sums_stride = result_plane;
-    const bool streams = pointwise::streams(p, io) && !epilogue.later;
+    const bool streams = !epilogue.later && pointwise::by_tiles(p, io);
+    if (!streams && !epilogue.later && epilogue.residual == nullptr && io.result_plane == 0 && pointwise::by_stretches(p, tiles)) {
+      const int64_t stretch = tiles.stretch(p.rows), first_row = tiles.begin(tile_begin);
+      work.sums_stride = stretch;
+      for (int64_t from = begin; from < end; from += stretch) {
+        const int64_t to = std::min(from + stretch, end);
+        for (int64_t at = from; at < to; at += step) {
+          for (int64_t i = tile_begin; i < tile_end; ++i) {
+            chain_of(i, 0);
+            ask_ahead(i, at);
+            work.source = source_of(at - begin);
+            work.sums = sums + (tiles.begin(i) - first_row) * stretch + at - from;
+            tile::RunPixelTile<true>(work, tiles.rows(i), std::min(step, end - at), &finish);
+          }
+        }
+        for (int64_t row = first_row; row < tiles.begin(tile_end); ++row) {
+          StreamRow(sums + (row - first_row) * stretch, to - from, result + row * p.map + from);
+        }
+      }
+      hwy::FlushStream();
+      return;
+    }
     for (int64_t c = 0; c < p.channels; c += p.chain) {
       work.streamed = streams && c + p.chain >= p.channels;
       if (tiles.gather) {  // panels follow each other in the slab, and stores along the rows
@@ -301,9 +352,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
         for (int64_t at = begin; at < end; at += step) {
           for (int64_t i = tile_begin; i < tile_end; ++i) {
             chain_of(i, c);
-            // The lines of the pixels that come next, one of each channel a tile.
-            work.ahead_pixels =
-                i - tile_begin < step / tile::Lanes() && at + step < end ? step + (i - tile_begin) * tile::Lanes() : 0;
+            ask_ahead(i, at);
             run(i, c, at);
           }
         }

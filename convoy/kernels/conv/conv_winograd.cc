@@ -175,7 +175,12 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
   const int64_t chunk = std::max<int64_t>(winograd::kChunkTiles / dw, 1);
 
   int64_t current = -1, loaded = 0;  // the plane of tiles whose rows lie in the ring, and up to which row
-  float* to = v + part * block.tiles() * lanes;
+  // The next tile's place. An incomplete one's at infinity is the next one's, who comes later.
+  float* to[2][2];
+  const winograd::TileCounts counts = block.counts();
+  for (size_t h = 0; h < 2; ++h) {
+    for (size_t w = 0; w < 2; ++w) to[h][w] = v + part * counts[h][w] * lanes;
+  }
   for (int64_t row = block.row_begin(); row < block.row_end(); ++row) {
     const int64_t group_begin = block.begin(row), group_end = block.end(row);
     const int64_t h = row % p.h.tiles(), image_plane = row / p.h.tiles();
@@ -216,9 +221,11 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
       // Along w.
       const int64_t step = dw * kPointsH * lanes, group_step = p.w.group_span() * kPointsH * lanes;
       for (int64_t i = 0; i < kPointsH; ++i) {
+        float* const* const row_to = to[i + 1 == kPointsH ? 1 : 0];
         for (int64_t f = 0; f < dw; ++f) {
           const float* column = columns + (f * kPointsH + i) * lanes;
-          float* point = to + i * kPointsW * source_plane + ((g - group_begin) * dw + f) * lanes;
+          const int64_t place = i * kPointsW * source_plane + ((g - group_begin) * dw + f) * lanes;
+          float *point = row_to[0] + place, *infinity = row_to[1] + place + (kPointsW - 1) * source_plane;
           const int64_t past = f < block.tiles(g_end - 1) ? g_end : g_end - 1;
           for (int64_t group = g; group < past; ++group) {
             Floats x[kPointsW], y[kPointsW];
@@ -226,14 +233,19 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
             for (int k = 0; k < kPointsW; ++k) x[k] = hn::LoadU(df, column + k * step);
             W::Input(x, y);
             HWY_UNROLL(8)
-            for (int k = 0; k < kPointsW; ++k) hn::StoreU(y[k], df, point + k * source_plane);
+            for (int k = 0; k + 1 < kPointsW; ++k) hn::StoreU(y[k], df, point + k * source_plane);
+            hn::StoreU(y[kPointsW - 1], df, infinity);
             column += group_step;
             point += dw * lanes;
+            infinity += dw * lanes;
           }
         }
       }
     }
-    to += ((group_end - 1 - group_begin) * dw + block.tiles(group_end - 1)) * lanes;
+    const winograd::TileCounts passed = block.row_counts(row);
+    for (size_t i = 0; i < 2; ++i) {
+      for (size_t k = 0; k < 2; ++k) to[i][k] += passed[i][k] * lanes;
+    }
   }
 }
 
@@ -337,10 +349,15 @@ HWY_INLINE void ProductTiles(ProductWork work, int64_t tiles, bool one_and_a_hal
 }
 
 // M of a block for the vectors of results [begin, end), begin even. u: packed weight of the group.
-HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64_t begin, int64_t end, const float* u,
+HWY_INLINE void Multiply(const Problem& p, const Tiling& t, const Block& block, int64_t begin, int64_t end, const float* u,
                          const float* v, float* m) {
+  const int64_t all_tiles = block.tiles();
+  const winograd::TileCounts counts = block.counts();
   const int64_t lanes = t.lanes, depth = p.depth(), points = p.points(), blocks_per_slice = t.channel_blocks / p.slices();
   for (int64_t point = 0; point < points; ++point) {
+    const bool infinite_h = point / p.w.points + 1 == p.h.points, infinite_w = point % p.w.points + 1 == p.w.points;
+    const int64_t tiles = counts[infinite_h ? 1 : 0][infinite_w ? 1 : 0];
+    if (tiles == 0) continue;
     for (int64_t vector = begin; vector < end; vector += 2) {
       const int64_t vectors = std::min<int64_t>(2, end - vector);
       const float* weights = u + (vector * points + point * vectors) * depth * lanes;
@@ -350,7 +367,7 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, int64_t tiles, int64
       ProductWork work{};
       work.v_block = tiles * lanes;
       work.m_tile = points * lanes;
-      work.m_vector = tiles * work.m_tile;
+      work.m_vector = all_tiles * work.m_tile;
       work.m = m + (vector - begin) * work.m_vector + point * lanes;
       for (int64_t slice = 0, following = 0; slice < p.slices(); slice = following) {
         do {
@@ -418,28 +435,41 @@ struct ResultFinish {
   }
 };
 
+// Where the products of the next tile lie, as its transformed sources do. What an incomplete one reads at infinity is another's,
+// and reaches no output that exists.
+struct Products {
+  const float* at[2][2];
+};
+
 // Transforms the products of a row's tiles back, all phases of them: results in rows of `width` positions. m: of the first tile and
-// phase; returns that behind the last tile.
+// phase; moves on behind the last tile.
 template <class H, class W>
-HWY_ATTR const float* TransformTiles(const Problem& p, const Block& block, int64_t row, const float* m, int64_t m_phase,
-                                     int64_t width, const ResultFinish& finish, float* rows) {
+HWY_ATTR void TransformTiles(const Problem& p, const Block& block, int64_t row, Products& m, int64_t m_phase, int64_t width,
+                             const ResultFinish& finish, float* rows) {
   constexpr int kPointsH = H::kScheme.points, kPointsW = W::kScheme.points;
   constexpr int kOutputsH = H::kScheme.outputs, kOutputsW = W::kScheme.outputs;
   const Full df;
   const ResultFinish finished = finish;
   const int64_t lanes = Lanes(), phases = p.phases(), phases_w = p.w.phases;
   const int64_t row_step = p.h.phases * width * lanes, column_step = p.w.dilation * phases_w * lanes;
+  const winograd::TileCounts passed = block.row_counts(row);
+  int64_t at = 0;
   for (int64_t group = block.begin(row); group < block.end(row); ++group, rows += p.w.group_span() * phases_w * lanes) {
     const int64_t tiles = block.tiles(group);
-    for (int64_t f = 0; f < tiles; ++f, m += kPointsH * kPointsW * lanes) {
+    for (int64_t f = 0; f < tiles; ++f, at += kPointsH * kPointsW * lanes) {
       for (int64_t phase = 0; phase < phases; ++phase) {
-        const float* const points = m + phase * m_phase;
+        const int64_t place = at + phase * m_phase;
+        const float *const finite = m.at[0][0] + place, *const right = m.at[0][1] + place, *const low = m.at[1][0] + place,
+                           *const corner = m.at[1][1] + place;
         Floats half[kOutputsH][kPointsW];
         HWY_UNROLL(8)
         for (int k = 0; k < kPointsW; ++k) {
           Floats x[kPointsH], y[kOutputsH];
           HWY_UNROLL(8)
-          for (int i = 0; i < kPointsH; ++i) x[i] = hn::LoadU(df, points + (i * kPointsW + k) * lanes);
+          for (int i = 0; i < kPointsH; ++i) {
+            const float* const points = i + 1 < kPointsH ? (k + 1 < kPointsW ? finite : right) : k + 1 < kPointsW ? low : corner;
+            x[i] = hn::LoadU(df, points + (i * kPointsW + k) * lanes);
+          }
           H::Output(x, y);
           HWY_UNROLL(8)
           for (int i = 0; i < kOutputsH; ++i) half[i][k] = y[i];
@@ -455,7 +485,9 @@ HWY_ATTR const float* TransformTiles(const Problem& p, const Block& block, int64
       }
     }
   }
-  return m;
+  for (size_t i = 0; i < 2; ++i) {
+    for (size_t k = 0; k < 2; ++k) m.at[i][k] += passed[i][k] * kPointsH * kPointsW * lanes;
+  }
 }
 
 // Pools pairs of `rows` rows of `width` positions, in place: half as many rows of half as many positions.
@@ -474,8 +506,7 @@ HWY_ATTR void PoolRows(Pool2x2 pool, int64_t rows, int64_t width, float* values)
   }
 }
 
-using TilesTransform = const float* (*)(const Problem&, const Block&, int64_t, const float*, int64_t, int64_t, const ResultFinish&,
-                                        float*);
+using TilesTransform = void (*)(const Problem&, const Block&, int64_t, Products&, int64_t, int64_t, const ResultFinish&, float*);
 
 // Transforms the products of one vector of results back, all phases of them, and stores them. channel: the first result's, over all
 // groups.
@@ -503,11 +534,12 @@ HWY_ATTR void TransformResults(const Problem& p, const Block& block, TilesTransf
     finish.clamp = false;
   }
 
+  Products products{{{m, m}, {m, m}}};
   for (int64_t row = block.row_begin(); row < block.row_end(); ++row) {
     const int64_t group_begin = block.begin(row), group_end = block.end(row);
     const int64_t width = (group_end - group_begin) * span * phases_w, left = column_of(group_begin);
     const int64_t skipped = std::max<int64_t>(-left, 0);
-    m = transform(p, block, row, m, m_phase, width, finished, rows);
+    transform(p, block, row, products, m_phase, width, finished, rows);
     const int64_t origin = p.h.origin(row % p.h.tiles()), image_plane = row / p.h.tiles();
     const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size, first = n * p.groups * p.results + channel;
     float* result = io.result + first * plane + depth * p.h.result * p.w.result + left + skipped;
@@ -637,7 +669,7 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
     const int64_t last = std::min(units * (deal + 1) / t.deals * unit, vectors);
     for (int64_t begin = units * deal / t.deals * unit; begin < last; begin += t.group) {
       const int64_t end = std::min(begin + t.group, last);
-      Multiply(p, t, tiles, begin, end, packed, v, products);
+      Multiply(p, t, block, begin, end, packed, v, products);
       for (int64_t vector = begin; vector < end; vector += p.phases()) {
         const int64_t channel = vector / p.phases() * t.lanes, channels = std::min(t.lanes, p.results - channel);
         TransformResults(p, block, transforms.tiles, products + (vector - begin) * tiles * p.points() * t.lanes,
@@ -748,7 +780,7 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   // A vector of weights takes about as long for one tile as for five; phases of the sources lie apart, and at a stride few tiles
   // are left for the threads.
   const bool strided = p.h.step * p.w.step > 1;
-  const double products = groups * std::max(tiles + (strided ? 5.0 : 0.0), 5.0) * sums * results * width;
+  const double products = groups * std::max(tiles * p.products_left() + (strided ? 5.0 : 0.0), 5.0) * sums * results * width;
   const double weight_bytes = groups * sums * results * width * sizeof(float);
   const double streamed = std::max(weight_bytes - 512.0 * 1024.0, 0.0);  // the rest stays in L2
   // A weight of a few MB is taken to wait in the outer cache: 256 -> 128 channels on 8x8 by F(4,3) take 0.05 ms, by F(2,3) 0.09; if

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "convoy/kernels/conv/conv_kernel.h"
@@ -35,6 +36,8 @@ struct TiledAxis {
   }
   int64_t group_origin(int64_t tile) const { return tile / dilation * group_span(); }
   int64_t origin(int64_t tile) const { return group_origin(tile) + tile % dilation; }
+  /// Whether the last tile lacks outputs: then it needs no product at infinity, the last point, which its last output alone sees.
+  bool incomplete() const { return dilation == 1 && size % outputs != 0; }
   /// Whether an input position lies under a result's taps. If none does, a result is exactly its bias.
   bool sees_input(int64_t position) const {
     const int64_t output = (position - base) / phases, phase = (position - base) % phases, last = points - outputs;
@@ -81,6 +84,13 @@ struct Problem {
   int64_t multiplied() const {
     const auto pairs = [](const TiledAxis& axis) { return axis.step * axis.points - (axis.step == 2 ? axis.kernel % 2 : 0); };
     return d.points * pairs(h) * pairs(w);
+  }
+  /// The share of the tiles' products at all points that incomplete tiles leave.
+  double products_left() const {
+    const auto left = [](const TiledAxis& axis) {
+      return axis.incomplete() ? 1 - 1 / static_cast<double>(axis.points * axis.tiles()) : 1.0;
+    };
+    return left(h) * left(w);
   }
 };
 
@@ -144,6 +154,9 @@ inline Problem make_problem(const ConvShape& s, Direction direction, const Schem
   return p;
 }
 
+/// Tiles at the points [at infinity along h][and along w]: the incomplete ones of an axis have no place at its infinity.
+using TileCounts = std::array<std::array<int64_t, 2>, 2>;
+
 /// A run of groups of tiles in the rows of a segment, the part [group_begin, group_end) of every row of tiles (the rows of all
 /// planes behind one another): the first and the last row may be incomplete.
 struct Block {
@@ -151,6 +164,8 @@ struct Block {
   int64_t first, last;             // counted over its rows
   int64_t dilation;                // tiles of a group
   int64_t missing;                 // tiles that the segment's last group lacks
+  int64_t incomplete_row;          // every so many rows one of incomplete tiles; 0: none
+  bool incomplete_column;          // the segment's last tiles are
 
   int64_t width() const { return group_end - group_begin; }
   int64_t row_begin() const { return first / width(); }
@@ -161,6 +176,22 @@ struct Block {
   /// Tiles of a group.
   int64_t tiles(int64_t group) const { return group + 1 == group_end ? dilation - missing : dilation; }
   int64_t tiles() const { return (last - first) * dilation - (last / width() - first / width()) * missing; }
+  TileCounts row_counts(int64_t row) const {
+    const int64_t all = (end(row) - 1 - begin(row)) * dilation + tiles(end(row) - 1);
+    const int64_t complete = all - (incomplete_column && end(row) == group_end ? 1 : 0);
+    if (incomplete_row != 0 && (row + 1) % incomplete_row == 0) return {{{all, complete}, {0, 0}}};
+    return {{{all, complete}, {all, complete}}};
+  }
+  TileCounts counts() const {
+    TileCounts sum{};
+    for (int64_t row = row_begin(); row < row_end(); ++row) {
+      const TileCounts counts = row_counts(row);
+      for (size_t h = 0; h < 2; ++h) {
+        for (size_t w = 0; w < 2; ++w) sum[h][w] += counts[h][w];
+      }
+    }
+    return sum;
+  }
 };
 
 /// The cut, and the scratch memory that follows from it. No output's bits depend on it.
@@ -189,6 +220,8 @@ struct Tiling {
     b.last = units * (part + 1) / parts * unit;
     b.dilation = p.w.dilation;
     b.missing = b.group_end == groups ? groups * p.w.dilation - p.w.tiles() : 0;
+    b.incomplete_row = p.h.incomplete() ? p.h.tiles() : 0;
+    b.incomplete_column = p.w.incomplete() && b.group_end == groups;
     return b;
   }
 };
