@@ -21,6 +21,7 @@
 #include "convoy/kernels/conv/conv_grad_weight-inl.h"
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/conv/winograd_tiling.h"
 #include "convoy/kernels/conv/winograd_transform-inl.h"
 
 #include <algorithm>
@@ -155,9 +156,26 @@ HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t count
   }
 }
 
+// Where the next tile's points lie, [at infinity along h][and along w]: there the incomplete tiles of an axis have no place, since
+// the gradients that infinity sees do not exist. (They are written all the same, where the next tile will be.)
+struct Places {
+  float* at[2][2];
+
+  HWY_INLINE Places(float* first, const winograd::TileCounts& tiles, int64_t tile_step) {
+    for (size_t h = 0; h < 2; ++h) {
+      for (size_t w = 0; w < 2; ++w) at[h][w] = first + tiles[h][w] * tile_step;
+    }
+  }
+  HWY_INLINE void move(int64_t floats) {
+    for (size_t h = 0; h < 2; ++h) {
+      for (size_t w = 0; w < 2; ++w) at[h][w] += floats;
+    }
+  }
+};
+
 // Two columns of a tile's points: along the rows, of which only the two are computed, then down.
 template <int kIn, void (*kTransform)(const Floats*, Floats*), int kFirst, int kSecond>
-HWY_INLINE void TransformColumns(const float* strip, int64_t row, float* out, int64_t point_step) {
+HWY_INLINE void TransformColumns(const float* strip, int64_t row, const Places& out, int64_t point_step) {
   const Full d;
   const int64_t lanes = GradWeightLanes();
   Floats first[kIn], second[kIn], points[kPoints];
@@ -172,19 +190,21 @@ HWY_INLINE void TransformColumns(const float* strip, int64_t row, float* out, in
   }
   kTransform(first, points);
   HWY_UNROLL(8)
-  for (int r = 0; r < kPoints; ++r) hn::Store(points[r], d, out + (r * kPoints + kFirst) * point_step);
+  for (int r = 0; r < kPoints; ++r)
+    hn::Store(points[r], d, out.at[r + 1 == kPoints][kFirst + 1 == kPoints] + (r * kPoints + kFirst) * point_step);
   kTransform(second, points);
   HWY_UNROLL(8)
-  for (int r = 0; r < kPoints; ++r) hn::Store(points[r], d, out + (r * kPoints + kSecond) * point_step);
+  for (int r = 0; r < kPoints; ++r)
+    hn::Store(points[r], d, out.at[r + 1 == kPoints][kSecond + 1 == kPoints] + (r * kPoints + kSecond) * point_step);
 }
 
 // strip[kIn][width] of `tiles` tiles to out[point][tile * tile_step], the points `point_step` apart. All columns at once would not
 // fit the registers.
 template <int kIn, void (*kTransform)(const Floats*, Floats*)>
-HWY_INLINE void TransformStrip(const float* strip, int64_t width, int64_t tiles, float* out, int64_t tile_step,
+HWY_INLINE void TransformStrip(const float* strip, int64_t width, int64_t tiles, Places out, int64_t tile_step,
                                int64_t point_step) {
   const int64_t lanes = GradWeightLanes(), row = width * lanes;
-  for (int64_t t = 0; t < tiles; ++t, strip += kOutputs * lanes, out += tile_step) {
+  for (int64_t t = 0; t < tiles; ++t, strip += kOutputs * lanes, out.move(tile_step)) {
     TransformColumns<kIn, kTransform, 0, 5>(strip, row, out, point_step);
     TransformColumns<kIn, kTransform, 1, 2>(strip, row, out, point_step);
     TransformColumns<kIn, kTransform, 3, 4>(strip, row, out, point_step);
@@ -266,13 +286,22 @@ HWY_INLINE void ProductTiles(int64_t tiles, const float* x, int64_t ins, int64_t
 }
 
 // Calls f(image, tile row, first tile of the row, tiles, tiles before in the block) for strips that cover the tiles [begin, end).
+// Returns the tiles.
 template <class F>
-HWY_INLINE void ForStrips(const Cut& c, int64_t begin, int64_t end, const F& f) {
+HWY_INLINE winograd::TileCounts ForStrips(const Cut& c, int64_t begin, int64_t end, const F& f) {
+  winograd::TileCounts before{};
   for (int64_t t = begin; t < end;) {
     const int64_t tw = t % c.tiles_w, row = t / c.tiles_w, count = std::min({c.tiles_w - tw, end - t, kStrip});
-    f(row / c.tiles_h, row % c.tiles_h, tw, count, t - begin);
+    f(row / c.tiles_h, row % c.tiles_h, tw, count, before);
     t += count;
+    const int64_t complete = count - (c.out_w % kOutputs != 0 && tw + count == c.tiles_w ? 1 : 0);
+    before[0][0] += count;
+    before[0][1] += complete;
+    if (c.out_h % kOutputs != 0 && (row + 1) % c.tiles_h == 0) continue;
+    before[1][0] += count;
+    before[1][1] += complete;
   }
+  return before;
 }
 
 HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
@@ -299,37 +328,38 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
     const int64_t block_begin = c.blocks * part / c.parts, block_end = c.blocks * (part + 1) / c.parts;
     for (int64_t block = block_begin; block < block_end; ++block) {
       const int64_t begin = block * c.tiles_per_block, end = std::min(c.tiles, begin + c.tiles_per_block);
-      ForStrips(c, begin, end, [&](int64_t n, int64_t row, int64_t column, int64_t count, int64_t at) HWY_ATTR {
-        const int64_t width = kOutputs * count + 2;
-        for (int64_t ic = 0; ic < ins; ic += c.lanes) {
-          TransposeStrip(io.input + (n * s.in_channels + group * c.ins + ic_begin + ic) * in_plane, in_plane,
-                         std::min(c.lanes, ins - ic), c.in_h, c.in_w, row * kOutputs - c.pad_h, kPoints,
-                         column * kOutputs - c.pad_w, width, strip);
-          TransformStrip<kPoints, F43::Input>(strip, width, count, inputs + at * c.ins_per_task + ic, c.ins_per_task,
-                                              c.input_step());
-        }
-        for (int64_t lane = 0; lane < panels * c.panel; lane += c.lanes) {
-          const int64_t out = first_panel * c.panel + lane;
-          if (out >= c.outs) break;
-          TransposeStrip(io.grad_output + (n * s.out_channels + group * c.outs + out) * out_plane, out_plane,
-                         std::min(c.lanes, c.outs - out), c.out_h, c.out_w, row * kOutputs, kOutputs, column * kOutputs,
-                         kOutputs * count, strip);
-          TransformStrip<kOutputs, Spread>(strip, kOutputs * count, count,
-                                           outputs + (lane / c.panel * c.tiles_per_block + at) * c.panel + lane % c.panel, c.panel,
-                                           c.output_step());
-        }
-      });
+      const winograd::TileCounts counts = ForStrips(
+          c, begin, end, [&](int64_t n, int64_t row, int64_t column, int64_t count, const winograd::TileCounts& at) HWY_ATTR {
+            const int64_t width = kOutputs * count + 2;
+            for (int64_t ic = 0; ic < ins; ic += c.lanes) {
+              TransposeStrip(io.input + (n * s.in_channels + group * c.ins + ic_begin + ic) * in_plane, in_plane,
+                             std::min(c.lanes, ins - ic), c.in_h, c.in_w, row * kOutputs - c.pad_h, kPoints,
+                             column * kOutputs - c.pad_w, width, strip);
+              TransformStrip<kPoints, F43::Input>(strip, width, count, Places(inputs + ic, at, c.ins_per_task), c.ins_per_task,
+                                                  c.input_step());
+            }
+            for (int64_t lane = 0; lane < panels * c.panel; lane += c.lanes) {
+              const int64_t out = first_panel * c.panel + lane;
+              if (out >= c.outs) break;
+              TransposeStrip(io.grad_output + (n * s.out_channels + group * c.outs + out) * out_plane, out_plane,
+                             std::min(c.lanes, c.outs - out), c.out_h, c.out_w, row * kOutputs, kOutputs, column * kOutputs,
+                             kOutputs * count, strip);
+              float* const to = outputs + lane / c.panel * c.tiles_per_block * c.panel + lane % c.panel;
+              TransformStrip<kOutputs, Spread>(strip, kOutputs * count, count, Places(to, at, c.panel), c.panel, c.output_step());
+            }
+          });
       const bool first = block == block_begin;
       constexpr auto kHeights = std::make_integer_sequence<int, tile::kPixels>();
       for (int64_t point = 0; point < kProducts; ++point) {
+        const int64_t tiles = counts[point / kPoints + 1 == kPoints ? 1 : 0][point % kPoints + 1 == kPoints ? 1 : 0];
         const float* x = inputs + point * c.input_step();
         for (int64_t p = 0; p < panels; ++p) {
           const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
           float* const to = products + point * c.sums_step() + p * c.ins_per_task * c.panel;
           if (c.outs - (first_panel + p) * c.panel > c.lanes) {
-            ProductTiles<2>(end - begin, x, ins, c.ins_per_task, y, c.panel, to, first, tile::IsOneAndAHalf(c.outs), kHeights);
+            ProductTiles<2>(tiles, x, ins, c.ins_per_task, y, c.panel, to, first, tile::IsOneAndAHalf(c.outs), kHeights);
           } else {
-            ProductTiles<1>(end - begin, x, ins, c.ins_per_task, y, c.panel, to, first, false, kHeights);
+            ProductTiles<1>(tiles, x, ins, c.ins_per_task, y, c.panel, to, first, false, kHeights);
           }
         }
       }
@@ -381,8 +411,11 @@ HWY_ATTR double WinogradGradWeightSeconds(const ConvShape& s, const Machine& m) 
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const double tiles = number(c.groups * c.tiles), vector = number(c.lanes) / 16;
   const double in_vectors = number(shape::ceil_div(c.ins, c.lanes)), out_vectors = number(shape::ceil_div(c.outs, c.lanes));
-  const double multiply =
-      2 * tiles * number(kProducts * c.ins) * conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
+  const auto left = [&](int64_t size, int64_t along) {  // of the products, where incomplete tiles have none at infinity
+    return size % kOutputs == 0 ? 1 : 1 - 1 / number(kPoints * std::max<int64_t>(along, 1));
+  };
+  const double multiply = 2 * tiles * left(c.out_h, c.tiles_h) * left(c.out_w, c.tiles_w) * number(kProducts * c.ins) *
+                          conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
   const double transforms = tiles * (in_vectors * number(c.out_tasks) * 110e-9 + out_vectors * number(c.in_tasks) * 70e-9) * vector;
   const double sums = number(c.groups * kProducts * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
   return 2e-6 + multiply + transforms + sums + number(c.groups * c.ins) * out_vectors * vector * 170e-9;
