@@ -51,6 +51,8 @@ constexpr const char* kShapes[] = {
     "n1 ic2000 oc16 i9 k1 s2",         // a slab of few pixels
     "n2 ic5 oc70 ih16 iw1031 k1",      // results that go past the caches
     "n2 ic70 oc5 ih16 iw1031 k1",
+    "n2 ic5 oc70 ih15 iw1031 k1",  // the same by stretches
+    "n1 ic3 oc3 ih701 iw1003 k1",
 };
 
 TEST(ConvPointwise, ForwardMatchesTheReference) {
