@@ -53,34 +53,6 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using squeeze_excite_parts::kBlock;
 
-// The sum in double of sums in float of up to four vectors: SumToDouble turns every value to double, and the whole block took a
-// sixth longer.
-HWY_INLINE double SumByFours(const float* x, int64_t n) {
-#if HWY_TARGET == HWY_SCALAR
-  return SumToDouble(x, n);
-#else
-  const hn::ScalableTag<float> d;
-  const hn::Half<decltype(d)> half;
-  const hn::Repartition<double, decltype(d)> dd;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto low = hn::Zero(dd), high = low;
-  const auto add = [&](auto v) HWY_ATTR {
-    low = hn::Add(low, hn::PromoteTo(dd, hn::LowerHalf(half, v)));
-    high = hn::Add(high, hn::PromoteTo(dd, hn::UpperHalf(half, v)));
-  };
-  int64_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    add(hn::Add(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, x + i + lanes)),
-                hn::Add(hn::LoadU(d, x + i + 2 * lanes), hn::LoadU(d, x + i + 3 * lanes))));
-  }
-  auto rest = hn::Zero(d);
-  for (; i + lanes <= n; i += lanes) rest = hn::Add(rest, hn::LoadU(d, x + i));
-  if (i < n) rest = hn::Add(rest, LoadPart(d, x + i, n - i));
-  add(rest);
-  return hn::GetLane(hn::SumOfLanes(dd, hn::Add(low, high)));
-#endif
-}
-
 // means[i] = the mean of plane i; share[s] = the sum of means[i] weight[i][s], rows of `width`.
 HWY_ATTR void SqueezePart(const float* planes, int64_t positions, int64_t count, const float* weight, int64_t width, float* means,
                           float* share) {

@@ -28,7 +28,7 @@ constexpr int64_t kBlock = 2048;  // columns whose sums are kept: 16 KiB
 HWY_ATTR void GlobalAvgPool(int64_t positions, const float* input, float* output, int64_t begin, int64_t end) {
   const auto count = static_cast<double>(positions);
   for (int64_t plane = begin; plane < end; ++plane) {
-    output[plane] = static_cast<float>(SumToDouble(input + plane * positions, positions) / count);
+    output[plane] = static_cast<float>(SumByFours(input + plane * positions, positions) / count);
   }
 }
 

@@ -81,6 +81,17 @@ double inverse_of_rest(const PoolShape& s, const AvgDivisor& divisor, int64_t od
                 static_cast<double>(counted_size(oh, s.input[1], s.axes[1], divisor.count_include_pad)));
 }
 
+// What the rows of all planes have in common.
+struct RowOfPlane {
+  Window window;
+  double scale;
+};
+
+RowOfPlane row_at(const PoolShape& s, const AvgDivisor& divisor, int64_t d, int64_t h) {
+  return {{window_axis(d, s.input[0], s.axes[0]), window_axis(h, s.input[1], s.axes[1]), {}, s.input[1], s.input[2]},
+          inverse_of_rest(s, divisor, d, h)};
+}
+
 }  // namespace
 }  // namespace convoy::kernels
 #endif  // CONVOY_KERNELS_POOL_AVG_POOL_BLOCK
@@ -134,6 +145,8 @@ struct Sums {
   using D = D64;
   using V = hn::Vec<D>;
   static constexpr bool kOrdered = false;
+  static HWY_INLINE V Load(const double* from) { return hn::LoadU(D(), from); }
+  static HWY_INLINE V Load(const float* from) { return hn::PromoteTo(D(), hn::LoadU(D32(), from)); }
   static HWY_INLINE V Join(V left, V right) { return hn::Add(left, right); }
   static HWY_INLINE V None() { return hn::Zero(D()); }
 };
@@ -195,39 +208,73 @@ HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::A
     }
     return;
   }
-#if HWY_TARGET != HWY_SCALAR
-  for (; i + n <= count; i += n) store(i, JoinWindows<Sums>(sums + i * stride, stride, taps));
-#endif
-  for (; i < count; ++i) {
-    double sum = 0;
-    for (int64_t k = 0; k < taps; ++k) sum += sums[i * stride + k];
-    output[i] = static_cast<float>(sum * (inverse[i] * scale));
+  while (i < count) {  // the last ones each alone, but in the same order: rows may be summed along as one
+    const bool whole = i + n <= count;
+    store(i, JoinWindows<Sums>(sums + i * stride, whole ? stride : 0, taps));
+    i += whole ? n : 1;
   }
 }
-
-// What the rows of all planes have in common.
-struct RowOfPlane {
-  Window window;
-  double scale;
-};
 
 // Rows whose columns are summed before any is summed along: a vector that reads what two have just written waits for both.
 constexpr int64_t kMostLines = 16;
 
+#if HWY_TARGET != HWY_SCALAR
+// Whether windows are of a single row and far apart, so that each is summed where it lies.
+bool SumsInPlace(const PoolShape& s) {
+  const auto one_row = [](const shape::Axis& axis) { return axis.kernel_size == 1 && axis.pad_begin == 0; };
+  const shape::Axis& w = s.axes[2];
+  return one_row(s.axes[0]) && one_row(s.axes[1]) && w.stride > 4 && !sums_by_halves(w.kernel_size, w.stride);
+}
+
+HWY_ATTR void AvgPoolRowsInPlace(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output,
+                                 int64_t begin, int64_t end) {
+  const int64_t n = Lanes64(), width = shape.input[2];
+  const shape::Axis& axis = shape.axes[2];
+  const int64_t taps = axis.kernel_size, reach = (taps + n - 1) / n * n;
+  const double scale = inverse_of_rest(shape, divisor, 0, 0);
+  HWY_ALIGN double inverse[kBlock];
+  for (int64_t ow = 0; ow < shape.output[2]; ow += kBlock) {
+    const int64_t count = std::min(kBlock, shape.output[2] - ow);
+    inverse_widths(shape, divisor, ow, count, inverse);
+    const int64_t first = shape::input_index(ow, 0, axis);
+    // Outputs whose windows, read in whole vectors, lie inside the row.
+    const int64_t from = std::clamp<int64_t>(shape::ceil_div(-first, axis.stride), 0, count), room = width - reach - first;
+    const int64_t until = room < 0 ? from : std::clamp<int64_t>(room / axis.stride + 1, from, count);
+    RowCursor at(begin, shape.output);
+    for (int64_t r = begin; r < end; ++r, at.next()) {
+      const float* const row = input + at.plane * shape.input_positions() +
+                               (at.d * shape.axes[0].stride * shape.input[1] + at.h * shape.axes[1].stride) * width;
+      float* const to = output + r * shape.output[2] + ow;
+      for (int64_t i = 0; i < count; ++i) {
+        for (; i >= from && i + n <= until; i += n) {
+          const auto sum = JoinWindows<Sums>(row + first + i * axis.stride, axis.stride, taps);
+          const auto factor = hn::Mul(hn::LoadU(D64(), inverse + i), hn::Set(D64(), scale));
+          hn::StoreU(Narrow(hn::Mul(sum, factor)), D32(), to + i);
+        }
+        if (i == count) break;
+        const int64_t column = first + i * axis.stride, left = std::max<int64_t>(column, 0);
+        const double sum = SumToDouble(row + left, std::max<int64_t>(std::min(column + taps, width) - left, 0));
+        to[i] = static_cast<float>(sum * (inverse[i] * scale));
+      }
+    }
+  }
+}
+
+#endif
+
 // Rows whose windows do not overlap lie a stride behind each other, and are summed along as one.
 HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output, int64_t begin,
                           int64_t end) {
+#if HWY_TARGET != HWY_SCALAR
+  if (SumsInPlace(shape)) return AvgPoolRowsInPlace(shape, divisor, input, output, begin, end);
+#endif
   const int64_t width = shape.input[2];
   const shape::Axis& axis = shape.axes[2];
   const int64_t block = outputs_per_block(shape);
   HWY_ALIGN double sums[kBlock + kSlack];
   HWY_ALIGN double totals[kBlock + kSlack];
   HWY_ALIGN double inverse[kBlock + kSlack];
-  const auto row_of_plane = [&](int64_t d, int64_t h) {
-    return RowOfPlane{
-        {window_axis(d, shape.input[0], shape.axes[0]), window_axis(h, shape.input[1], shape.axes[1]), {}, shape.input[1], width},
-        inverse_of_rest(shape, divisor, d, h)};
-  };
+  const auto row_of_plane = [&](int64_t d, int64_t h) { return row_at(shape, divisor, d, h); };
   const RowsOfPlane known(shape.output, end - begin, row_of_plane);
   const bool as_one = axis.kernel_size <= axis.stride && block == shape.output[2] && block * axis.stride <= kBlock;
   for (int64_t ow = 0; ow < shape.output[2]; ow += block) {
@@ -341,6 +388,8 @@ HWY_ATTR void AvgPoolBackwardPlanes(const PoolShape& shape, const AvgDivisor& di
   HWY_ALIGN float shares[kBlock];
   HWY_ALIGN float columns[kBlock + kSlack];
   std::fill_n(grad_input + begin * shape.input_positions(), (end - begin) * shape.input_positions(), 0.0f);
+  const auto row_of_plane = [&](int64_t d, int64_t h) { return row_at(shape, divisor, d, h); };
+  const RowsOfPlane known(shape.output, (end - begin) * rows, row_of_plane);
   for (int64_t ow = 0; ow < shape.output[2]; ow += block) {
     const int64_t count = std::min(block, shape.output[2] - ow);
     inverse_widths(shape, divisor, ow, count, inverse);
@@ -349,16 +398,16 @@ HWY_ATTR void AvgPoolBackwardPlanes(const PoolShape& shape, const AvgDivisor& di
     const int64_t from = std::clamp<int64_t>(first, 0, width), to = std::clamp<int64_t>(last, from, width);
     RowCursor at(begin * rows, shape.output);
     for (int64_t r = begin * rows; r < end * rows; ++r, at.next()) {
-      const double scale = inverse_of_rest(shape, divisor, at.d, at.h);
+      const RowOfPlane row = known(at);
       const float* grad = grad_output + r * shape.output[2] + ow;
-      for (int64_t i = 0; i < count; ++i) shares[i] = static_cast<float>(grad[i] * (inverse[i] * scale));
+      int64_t i = 0;
+      for (const int64_t n = Lanes64(); i + n <= count; i += n) {
+        const auto factor = hn::Mul(hn::LoadU(D64(), inverse + i), hn::Set(D64(), row.scale));
+        hn::StoreU(Narrow(hn::Mul(hn::PromoteTo(D64(), hn::LoadU(D32(), grad + i)), factor)), D32(), shares + i);
+      }
+      for (; i < count; ++i) shares[i] = static_cast<float>(grad[i] * (inverse[i] * row.scale));
       SpreadAlong(axis, halved, shares, count, values, totals, columns);
-      const Window window{window_axis(at.d, shape.input[0], shape.axes[0]),
-                          window_axis(at.h, shape.input[1], shape.axes[1]),
-                          {},
-                          shape.input[1],
-                          width};
-      AddToRows(window, columns + (from - first), to - from, grad_input + at.plane * shape.input_positions() + from);
+      AddToRows(row.window, columns + (from - first), to - from, grad_input + at.plane * shape.input_positions() + from);
     }
   }
 }

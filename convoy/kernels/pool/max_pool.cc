@@ -234,10 +234,34 @@ struct BestColumn {
   }
 };
 
+// `best` and `count` columns, `step` apart, of which `nan` says whether there are NaNs.
+HWY_INLINE void JoinColumns(const float* values, const int32_t* indices, int64_t count, int64_t step, bool nan,
+                            Maximum<float>& best) {
+  for (int64_t w = 0; w < count * step; w += step) {
+    const float v = values[w];
+    const int64_t i = indices[w];
+    const bool first = i < best.index;  // of equal values; of NaNs the last
+    if (v > best.value || (v == best.value && first) || (nan && v != v && (best.value == best.value || !first))) best = {v, i};
+  }
+}
+
+// So many outputs of a row at most take less time one by one than by gathering their columns.
+constexpr int64_t kFewOutputs = 6;
+
 // Outputs of a block from its columns.
 template <bool kNan>
 HWY_INLINE void ReduceAlong(const Columns& columns, const shape::Axis& axis, int64_t count, float* output, int64_t* indices) {
   const auto n = static_cast<int64_t>(hn::Lanes(DF()));
+  if (count <= kFewOutputs && axis.stride > 1) {
+    for (int64_t ow = 0; ow < count; ++ow) {
+      const int64_t first = ow * axis.stride;
+      Maximum<float> best{-std::numeric_limits<float>::infinity(), Columns::kNowhere};
+      JoinColumns(columns.values + first, columns.indices + first, axis.kernel_size, axis.dilation, kNan, best);
+      output[ow] = best.value;
+      indices[ow] = best.index;
+    }
+    return;
+  }
   for (int64_t ow = 0; ow < count; ow += n) {
     const int64_t outputs = std::min(n, count - ow), first = ow * axis.stride;
     BestColumn<kNan> best{hn::Set(DF(), -std::numeric_limits<float>::infinity()), hn::Set(DI(), Columns::kNowhere)};
@@ -332,7 +356,10 @@ MaxPlan PlanMaxPool(const PoolShape& shape) {
   plan.separable = taps(0) * taps(1) * taps(2) >= 16 || plan.interior.size() < 2 * n;
   // Steps of a vector of columns against taps of a vector of outputs; beyond stride 2 a tap is a pair of gathers.
   const auto steps = static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(axis.kernel_size)));
-  plan.halved = 2 * steps * axis.stride < axis.kernel_size * (axis.stride == 1 ? 2 : axis.stride == 2 ? 1 : 8);
+  plan.halved = !(shape.output[2] <= kFewOutputs && axis.stride > 1 && axis.kernel_size < 16) &&
+                2 * steps * axis.stride < axis.kernel_size * (axis.stride == 1   ? 2
+                                                              : axis.stride == 2 ? 1
+                                                                                 : 8);
   plan.block = std::min((Columns::kSize - span) / std::min(axis.stride, Columns::kSize) + 1, shape.output[2]);
   return plan;
 }
@@ -367,10 +394,18 @@ HWY_ATTR void MaxPoolRows(const PoolShape& shape, const float* input, float* out
   const int64_t width = shape.input[2];
   const shape::Axis& axis = shape.axes[2];
   const MaxPlan plan = PlanMaxPool(shape);
+  struct Axes {
+    WindowAxis d, h;
+  };
+  const auto axes_of = [&](int64_t d, int64_t h) {
+    return Axes{window_axis(d, shape.input[0], shape.axes[0]), window_axis(h, shape.input[1], shape.axes[1])};
+  };
+  const RowsOfPlane known(shape.output, end - begin, axes_of);
   const auto row_at = [&](int64_t r, const RowCursor& at) {
+    const Axes axes = known(at);
     return MaxRow{shape,
-                  window_axis(at.d, shape.input[0], shape.axes[0]),
-                  window_axis(at.h, shape.input[1], shape.axes[1]),
+                  axes.d,
+                  axes.h,
                   input + at.plane * shape.input_positions(),
                   output + r * shape.output[2],
                   indices + r * shape.output[2]};
@@ -421,16 +456,6 @@ HWY_ATTR void MaxPoolRows(const PoolShape& shape, const float* input, float* out
   }
 }
 
-// `best` and `count` columns, of which `nan` says whether there are NaNs.
-HWY_INLINE void JoinColumns(const float* values, const int32_t* indices, int64_t count, bool nan, Maximum<float>& best) {
-  for (int64_t w = 0; w < count; ++w) {
-    const float v = values[w];
-    const int64_t i = indices[w];
-    const bool first = i < best.index;  // of equal values; of NaNs the last
-    if (v > best.value || (v == best.value && first) || (nan && v != v && (best.value == best.value || !first))) best = {v, i};
-  }
-}
-
 // The windows of a row of outputs: where they begin and how many columns further they end. A lane for each, the last repeated.
 struct AdaptiveLanes {
   static constexpr int64_t kMost = 256;
@@ -477,7 +502,6 @@ HWY_ATTR void AdaptiveMaxPoolRows(const AdaptivePoolShape& shape, const float* i
   HWY_ALIGN float values[hn::MaxLanes(DF())];
   HWY_ALIGN int32_t places[hn::MaxLanes(DF())];
   const bool whole = width <= Columns::kSize;
-  constexpr int64_t kFewOutputs = 6;
   const bool known = outputs <= AdaptiveLanes::kMost, gathers = known && whole && outputs >= kFewOutputs && width / outputs < 4 * n;
   const AdaptiveLanes windows(width, known ? outputs : 1);
   RowCursor at(begin, shape.output);
@@ -523,7 +547,7 @@ HWY_ATTR void AdaptiveMaxPoolRows(const AdaptivePoolShape& shape, const float* i
           few = values;
           few_at = places;
         }
-        JoinColumns(few, few_at, count >= 4 * n ? n : count, nan, best);
+        JoinColumns(few, few_at, count >= 4 * n ? n : count, 1, nan, best);
       }
       row.output[ow] = best.value;
       row.indices[ow] = best.index;

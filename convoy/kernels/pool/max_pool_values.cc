@@ -51,13 +51,30 @@ struct Maxima {
   using D = hn::ScalableTag<float>;
   using V = hn::Vec<D>;
   static constexpr bool kOrdered = true;
+  static HWY_INLINE V Load(const float* from) { return hn::LoadU(D(), from); }
   static HWY_INLINE V Join(V left, V right) { return LargerNumber(left, right); }
   static HWY_INLINE V None() { return hn::Set(D(), kLowest); }
 };
 
+// sum += the columns, in which a NaN stays, as do two infinities.
+HWY_INLINE void AddColumns(const float* from, int64_t count, Maxima::V& sum) {
+  const Maxima::D d;
+  const auto n = static_cast<int64_t>(hn::Lanes(d));
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;  // one sum alone would wait for itself
+  int64_t i = 0;
+  for (; i + 4 * n <= count; i += 4 * n) {
+    s0 = hn::Add(s0, hn::LoadU(d, from + i));
+    s1 = hn::Add(s1, hn::LoadU(d, from + i + n));
+    s2 = hn::Add(s2, hn::LoadU(d, from + i + 2 * n));
+    s3 = hn::Add(s3, hn::LoadU(d, from + i + 3 * n));
+  }
+  for (; i + n <= count; i += n) s0 = hn::Add(s0, hn::LoadU(d, from + i));
+  if (i < count) s1 = hn::Add(s1, LoadMasked(hn::FirstN(d, static_cast<size_t>(count - i)), d, from + i));
+  sum = hn::Add(sum, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+}
+
 // columns[w] = the largest value of column w over the window's rows, for `count` columns from `from`, the plane's first row; all
-// are added to `sum`, in which a NaN stays, as do two infinities. Writes whole vectors. Without `columns` it only adds, a single
-// row.
+// are added to `sum`, as above. Writes whole vectors.
 HWY_INLINE void LargestOfColumns(const Window& window, const float* from, int64_t count, float* columns, Maxima::V& sum) {
   const Maxima::D d;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
@@ -74,7 +91,7 @@ HWY_INLINE void LargestOfColumns(const Window& window, const float* from, int64_
       }
     }
     sum = hn::Add(sum, all);
-    if (columns != nullptr) hn::StoreU(best, d, columns + i);
+    hn::StoreU(best, d, columns + i);
   };
   int64_t i = 0;
   for (; i + n <= count; i += n) largest(i, [d](const float* at) HWY_ATTR { return hn::LoadU(d, at); });
@@ -145,10 +162,16 @@ HWY_NOINLINE HWY_ATTR void Along(const shape::Axis& axis, const AlongRows& all) 
       columns = work;
       stride = 1;
     }
-    if (stride > 1 && step == 1 && taps <= kManyVectors * n && count >= n) {
-      for (int64_t o = 0; o < count; o += n) {  // the last vector may begin in the one before it
-        const int64_t at = std::min(o, count - n);
-        hn::StoreU(JoinWindows<Maxima>(columns + at * stride, stride, taps), d, output + at);
+    if (stride > 1 && step == 1 && taps <= kManyVectors * n) {
+      const bool whole = count >= n;
+      for (int64_t o = 0; o < count; o += whole ? n : 1) {  // the last vector may begin in the one before it
+        const int64_t at = whole ? std::min(o, count - n) : o;
+        const auto best = JoinWindows<Maxima>(columns + at * stride, whole ? stride : 0, taps);
+        if (whole) {
+          hn::StoreU(best, d, output + at);
+        } else {
+          output[o] = hn::GetLane(best);
+        }
       }
       continue;
     }
@@ -185,8 +208,8 @@ shape::Range OutputsInPlace(const PoolShape& shape, int64_t lanes) {
   // Behind the last window's first column: its others and a vector, or a vector of strides.
   const int64_t beyond = (axis.kernel_size - 1) * axis.dilation + lanes * (axis.stride <= 4 ? axis.stride + 1 : 2);
   const int64_t columns = shape.input[2] - (begin * axis.stride - axis.pad_begin) - beyond;
-  const int64_t count = columns < 0 ? 0 : std::min(columns / axis.stride, shape.output[2] - begin) / lanes * lanes;
-  return {begin, begin + count};
+  const int64_t count = columns < 0 ? 0 : std::min(columns / axis.stride, shape.output[2] - begin);
+  return {begin, begin + (axis.stride <= 4 ? count / lanes * lanes : count)};
 }
 
 // Rows are taken several at a time: first the columns of all, then along each, since a vector that reads what two vectors have just
@@ -228,8 +251,11 @@ HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* ou
           std::fill(line, line + (last - first), kLowest);
           continue;
         }
-        LargestOfColumns(window, source, to - from, reads ? nullptr : line + (from - first), sum);
-        if (reads) continue;
+        if (reads) {
+          AddColumns(lines[r], to - from, sum);
+          continue;
+        }
+        LargestOfColumns(window, source, to - from, line + (from - first), sum);
         std::fill(line, line + (from - first), kLowest);
         std::fill(line + (to - first), line + (last - first), kLowest);
       }

@@ -64,7 +64,7 @@ void avg_pool(const PoolShape& shape, const AvgDivisor& divisor, const T* input,
 template <class T>
 void avg_pool_backward(const PoolShape& shape, const AvgDivisor& divisor, const T* grad_output, T* grad_input) noexcept;
 
-/// output = mean of the window. float32 sums in double.
+/// output = mean of the window. float32 sums in double, a whole plane's values by fours in float before.
 template <class T>
 void adaptive_avg_pool(const AdaptivePoolShape& shape, const T* input, T* output) noexcept;
 template <class T>

@@ -1,8 +1,8 @@
 // Windows that lie a stride apart along a row of values: their joins (maxima or sums), made in registers. Included once per SIMD
 // target.
 //
-// `Op` says of what kind: its tag D, Join(left, right), None(), which Join leaves out, and kOrdered, whether the values' order
-// matters.
+// `Op` says of what kind: its tag D, Load(from), Join(left, right), None(), which Join leaves out, and kOrdered, whether the
+// values' order matters.
 #if defined(CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_
 #undef CONVOY_KERNELS_POOL_STRIDED_WINDOWS_INL_H_
@@ -20,41 +20,69 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Lane by lane the joins of kWindows windows, each of `whole` lanes and the `last` of the next vector, those of the first window
-// first. A join of pairs of neighbours halves what a window has left, so that the first of equal values of one vector stays the
-// first.
-template <class Op, int64_t kWindows, class T>
-HWY_INLINE hn::Vec<typename Op::D> JoinEach(const T* from, int64_t stride, int64_t whole, hn::Mask<typename Op::D> last) {
+// Of two vectors that each have kWindows / 2 windows' lanes: the joins of a window's neighbouring lanes, those of `left` first.
+template <class Op, int64_t kWindows>
+HWY_INLINE hn::Vec<typename Op::D> JoinNeighbours(hn::Vec<typename Op::D> left, hn::Vec<typename Op::D> right) {
   const typename Op::D d;
-#if HWY_TARGET != HWY_SCALAR
-  if constexpr (kWindows > 1) {
-    const auto left = JoinEach<Op, kWindows / 2>(from, stride, whole, last);
-    const auto right = JoinEach<Op, kWindows / 2>(from + kWindows / 2 * stride, stride, whole, last);
-    return Op::Join(hn::ConcatEven(d, right, left), hn::ConcatOdd(d, right, left));
+#if HWY_TARGET == HWY_AVX2
+  // Within halves of 128 bits first, which takes half as many shuffles.
+  if constexpr (kWindows == static_cast<int64_t>(hn::MaxLanes(d))) {
+    return Op::Join(hn::ConcatLowerLower(d, right, left), hn::ConcatUpperUpper(d, right, left));
+  } else {
+    const hn::RebindToUnsigned<hn::ScalableTag<double>> pairs;
+    if constexpr (kWindows * sizeof(hn::TFromD<typename Op::D>) == 16) {
+      const auto a = hn::BitCast(pairs, left), b = hn::BitCast(pairs, right);
+      return Op::Join(hn::BitCast(d, hn::InterleaveLower(pairs, a, b)), hn::BitCast(d, hn::InterleaveUpper(pairs, a, b)));
+    } else {
+      return Op::Join(hn::OddEven(hn::DupEven(right), left), hn::OddEven(right, hn::DupOdd(left)));
+    }
   }
+#elif HWY_TARGET == HWY_SCALAR
+  return left;
+#else
+  return Op::Join(hn::ConcatEven(d, right, left), hn::ConcatOdd(d, right, left));
 #endif
-  auto window = hn::IfThenElse(last, hn::LoadU(d, from + whole), Op::None());
-  if constexpr (!Op::kOrdered) {
-    for (int64_t k = 0; k < whole; k += static_cast<int64_t>(hn::Lanes(d))) window = Op::Join(window, hn::LoadU(d, from + k));
-  }
-  return window;
 }
 
-// The joins of `taps` values from `from` on, a window for every lane, `stride` apart. Reads less than a vector behind the last tap.
+// Lane by lane the joins of kWindows windows, `stride` apart, those of the first window first: each of the vectors up to `whole`,
+// and of the `last` lanes of the one at `at`. A join of pairs of neighbours halves what a window has left, so that the first of
+// equal values of one vector stays the first.
+template <class Op, int64_t kWindows, class T>
+HWY_INLINE hn::Vec<typename Op::D> JoinEach(const T* from, int64_t stride, int64_t whole, int64_t at,
+                                            hn::Mask<typename Op::D> last) {
+  if constexpr (kWindows > 1) {
+    return JoinNeighbours<Op, kWindows>(JoinEach<Op, kWindows / 2>(from, stride, whole, at, last),
+                                        JoinEach<Op, kWindows / 2>(from + kWindows / 2 * stride, stride, whole, at, last));
+  } else {
+    const typename Op::D d;
+    auto window = hn::IfThenElse(last, Op::Load(from + at), Op::None());
+    for (int64_t k = 0; k < whole; k += static_cast<int64_t>(hn::Lanes(d))) window = Op::Join(window, Op::Load(from + k));
+    return window;
+  }
+}
+
+// The joins of `taps` values from `from` on, a window for every lane, `stride` apart; of one window in all lanes for a stride of 0.
+// Reads less than a vector behind the last tap.
 template <class Op, class T>
 HWY_INLINE hn::Vec<typename Op::D> JoinWindows(const T* from, int64_t stride, int64_t taps) {
   const typename Op::D d;
   constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(d));
-  if constexpr (!Op::kOrdered) {
-    const int64_t whole = (taps - 1) / kLanes * kLanes;
-    return JoinEach<Op, kLanes>(from, stride, whole, hn::FirstN(d, static_cast<size_t>(taps - whole)));
-  }
+  // Where the order matters, vectors that overlap are tried first: of equal values only zeros differ.
+  bool once = !Op::kOrdered || taps > kLanes;
+  int64_t at = !once ? 0 : Op::kOrdered ? taps - kLanes : (taps - 1) / kLanes * kLanes;
   auto joined = Op::None();
-  for (int64_t k = 0; k < taps; k += kLanes) {
-    const auto some = hn::FirstN(d, static_cast<size_t>(std::min(taps - k, kLanes)));
-    joined = Op::Join(joined, JoinEach<Op, kLanes>(from + k, stride, 0, some));
+  for (;; at += kLanes) {
+    const auto some = hn::FirstN(d, static_cast<size_t>(std::min(taps - at, kLanes)));
+    joined = Op::Join(joined, JoinEach<Op, kLanes>(from, stride, once ? at : 0, at, some));
+    if (!Op::kOrdered || (once && hn::AllFalse(d, hn::Eq(joined, hn::Zero(d))))) return joined;
+    if (once) {
+      once = false;
+      at = -kLanes;
+      joined = Op::None();
+    } else if (at + kLanes >= taps) {
+      return joined;
+    }
   }
-  return joined;
 }
 
 // For strides of 2 to 4 and i below `count`: whole(i, v) with the joins v of `taps` values, at most two strides, from i * kStride
