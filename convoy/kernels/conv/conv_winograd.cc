@@ -780,7 +780,8 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   // A vector of weights takes about as long for one tile as for five; phases of the sources lie apart, and at a stride few tiles
   // are left for the threads.
   const bool strided = p.h.step * p.w.step > 1;
-  const double products = groups * std::max(tiles * p.products_left() + (strided ? 5.0 : 0.0), 5.0) * sums * results * width;
+  const double multiplied_tiles = strided ? tiles + 5.0 : std::max(tiles * p.products_left(), 5.0);
+  const double products = groups * multiplied_tiles * sums * results * width;
   const double weight_bytes = groups * sums * results * width * sizeof(float);
   const double streamed = std::max(weight_bytes - 512.0 * 1024.0, 0.0);  // the rest stays in L2
   // A weight of a few MB is taken to wait in the outer cache: 256 -> 128 channels on 8x8 by F(4,3) take 0.05 ms, by F(2,3) 0.09; if
