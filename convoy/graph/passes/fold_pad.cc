@@ -23,6 +23,7 @@ std::vector<int64_t> zero_pads(const Editor& editor, const Node& node) {
   std::vector<int64_t> spatial;
   for (size_t i = 0; i < 2 * rank; ++i) {
     if (list[i] < 0 || (i % rank < 2 && list[i] != 0)) return {};
+    if (i % rank >= 2 && (*type.dims)[i % rank].size == 0) return {};  // convolutions pad no empty input
     if (i % rank >= 2) spatial.push_back(list[i]);
   }
   return spatial;

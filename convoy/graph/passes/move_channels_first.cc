@@ -12,7 +12,8 @@
 namespace convoy::graph {
 namespace {
 
-bool moves_channels(const Editor& editor, const Node& node, bool back) {
+// Of three axes one permutation does both: it moves channels back where they have been moved.
+bool moves_channels(const Node& node, bool back) {
   if (node.op != "Transpose") return false;
   const std::vector<int64_t> perm = node.attributes.integers("perm");
   const auto rank = static_cast<int64_t>(perm.size());
@@ -33,12 +34,10 @@ class Region {
     int count = 0;
     for (int32_t i = 0; i < size(); ++i) {
       const Node& node = editor_.node(i);
-      if (moves_channels(editor_, node, false)) {
-        moved_[node.outputs[0]] = node.inputs[0];
-      } else if (part_[static_cast<size_t>(i)] != 0) {
+      if (part_[static_cast<size_t>(i)] != 0) {
         convert_node(i);
         ++count;
-      } else if (moves_channels(editor_, node, true) && moved_.count(node.inputs[0]) != 0) {
+      } else if (moves_channels(node, true) && moved_.count(node.inputs[0]) != 0) {
         const ValueId out = node.outputs[0], first = moved_[node.inputs[0]];
         if (editor_.replace(out, first)) {
           editor_.remove(i);
@@ -46,6 +45,8 @@ class Region {
           editor_.set(i, Node{"Identity", node.name, {first}, {out}});
         }
         ++count;
+      } else if (moves_channels(node, false)) {
+        moved_[node.outputs[0]] = node.inputs[0];
       }
     }
     return count;
@@ -97,7 +98,8 @@ class Region {
       std::fill(moved.begin(), moved.end(), 0);
       for (int32_t i = 0; i < size(); ++i) {
         const Node& node = editor_.node(i);
-        if (moves_channels(editor_, node, false)) moved[static_cast<size_t>(node.outputs[0])] = 1;
+        const bool back = moves_channels(node, true) && moved[static_cast<size_t>(node.inputs[0])] != 0;
+        if (!back && moves_channels(node, false)) moved[static_cast<size_t>(node.outputs[0])] = 1;
         if (part_[static_cast<size_t>(i)] == 0) continue;
         bool fits = false;
         for (const ValueId id : node.inputs) fits = fits || (id != kNoValue && moved[static_cast<size_t>(id)] != 0);
@@ -112,7 +114,7 @@ class Region {
         const ValueId out = editor_.node(i).outputs[0];
         bool fits = !editor_.is_output(out) && !editor_.readers(out).empty();
         for (const int32_t reader : editor_.readers(out)) {
-          fits = fits && (part_[static_cast<size_t>(reader)] != 0 || moves_channels(editor_, editor_.node(reader), true));
+          fits = fits && (part_[static_cast<size_t>(reader)] != 0 || moves_channels(editor_.node(reader), true));
         }
         if (!fits) part_[static_cast<size_t>(i)] = 0;
         changed = changed || !fits;

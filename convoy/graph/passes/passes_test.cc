@@ -303,6 +303,9 @@ TEST(Passes, PadGoesIntoConvolutionsAndPools) {
                 z = net.add("AveragePool", {padded}, {{"kernel_shape", std::vector<int64_t>{3, 3}}});
   EXPECT_EQ(same_numbers(net, {y, z}).ops, (std::multiset<std::string>{"AveragePool", "Conv"}));
   EXPECT_EQ(same_numbers(net, {y, z}, {"pad"}).ops.count("Pad"), 1u);
+  Net empty({2, 3, 0, 6});  // padded it is a picture, but convolutions refuse what has no size
+  const ValueId from = empty.add("Pad", {empty.x, empty.integers({0, 0, 2, 0, 0, 0, 1, 0})});
+  EXPECT_EQ(same_numbers(empty, {empty.conv(from, 3, 4, 3)}).ops.count("Pad"), 1u);
 }
 
 TEST(Passes, AveragePoolsGoInFrontOfPointwiseConvolutions) {
@@ -353,6 +356,19 @@ TEST(Passes, LayerNormSpelledOutBetweenTransposes) {
   EXPECT_EQ(same_numbers(net, {z}).ops, (std::multiset<std::string>{"ChannelLayerNorm", "FusedConv", "FusedConv"}));
   EXPECT_EQ(same_numbers(net, {z}, {"channels_first"}).ops.count("LayerNormalization"), 1u);
   EXPECT_EQ(same_numbers(net, {z}, {"layer_norm_pattern"}).ops.count("Sqrt"), 1u);
+}
+
+// Of three axes the transpose there is the transpose back.
+TEST(Passes, ChannelsOfSequencesAreMovedAndMovedBack) {
+  const auto moved = [](Net& net, ValueId v) { return net.add("Transpose", {v}, {{"perm", std::vector<int64_t>{0, 2, 1}}}); };
+  Net net({2, 6, 5});
+  ValueId v = net.add("LayerNormalization", {moved(net, net.x), net.numbers({6}), net.numbers({6})});
+  v = net.add("Relu", {net.add("MatMul", {v, net.numbers({6, 4})})});
+  const ValueId between = net.add("Add", {moved(net, v), net.numbers({4, 1})});
+  const ValueId y = moved(net, net.add("MatMul", {moved(net, between), net.numbers({4, 7})}));
+  EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"ChannelLayerNorm", "FusedConv", "Conv"}));
+  EXPECT_EQ(same_numbers(net, {moved(net, between)}).ops.count("Transpose"), 1u);
+  EXPECT_EQ(same_numbers(net, {moved(net, moved(net, between))}).ops.count("Transpose"), 0u);
 }
 
 TEST(Passes, ExpansionsGoIntoTheDepthwiseConvolution) {
