@@ -308,7 +308,7 @@ KernelAxes kernel_axes(const Shape& shape, const Plan& plan, PadMode mode) {
                 "this one has " + text(shape.size()) + " axes");
   }
   result.sources.resize(axes.size());
-  for (size_t a = 0; a < axes.size(); ++a) {
+  for (size_t a = 1; a < axes.size(); ++a) {
     kernels::PadAxis& axis = axes[a];
     std::vector<int64_t>& source = result.sources[a];
     source.resize(static_cast<size_t>(axis.output));

@@ -165,14 +165,11 @@ Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
   Tensor output = Tensor::empty(shape, model.dtype());
   const AxisView view = view_axis(shape, static_cast<int64_t>(at));
   const auto element = static_cast<int64_t>(element_size(model.dtype()));
-  const int64_t step = view.n * view.inner * element;
-  auto* to = static_cast<char*>(output.raw_data());
+  std::vector<kernels::RowPart> parts;
   for (const Tensor& t : tensors) {
-    if (skipped(t)) continue;
-    const int64_t bytes = t.shape()[at] * view.inner * element;
-    kernels::copy_rows(t.raw_data(), bytes, to, step, bytes, view.outer);
-    to += bytes;
+    if (!skipped(t)) parts.push_back({t.raw_data(), t.shape()[at] * view.inner * element});
   }
+  kernels::concat_rows(parts, output.raw_data(), view.outer);
   return output;
 }
 

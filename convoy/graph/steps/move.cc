@@ -51,12 +51,10 @@ StepPlan concat_step(const StepSite& site) {
   }
   if (at != row) return {};
   if (outer == 1) return plan;
-  return {step_of([outer, row, parts](const StepIo& io) {
-    auto* to = io.output<char>(0);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      kernels::copy_rows(io.input<char>(i), parts[i], to, row, parts[i], outer);
-      to += parts[i];
-    }
+  return {step_of([outer, parts](const StepIo& io) {
+    std::vector<kernels::RowPart> rows;
+    for (size_t i = 0; i < parts.size(); ++i) rows.push_back({io.input<char>(i), parts[i]});
+    kernels::concat_rows(rows, io.output<char>(0), outer);
   })};
 }
 

@@ -5,10 +5,10 @@
 #include "convoy/kernels/elementwise/gather.h"
 
 #include <algorithm>
-#include <cstring>
 #include <type_traits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/copy.h"
 #include "convoy/kernels/elementwise/transpose-inl.h"
 #include "hwy/highway.h"
 
@@ -49,18 +49,33 @@ void gather_rows(const std::vector<Axis>& axes, const T* input, T* output) {
   for (size_t axis = 0; axis < before; ++axis) rows *= axes[axis].size;
   const int64_t pieces = (last.size + kGrain - 1) / kGrain;
   parallel_ranges(rows * pieces, std::max<int64_t>(1, kGrain / last.size), [&](int64_t begin, int64_t end) {
+    std::vector<int64_t> index(before);
+    int64_t from = 0, r = begin / pieces, piece = begin % pieces;
+    for (size_t axis = before, rest = static_cast<size_t>(r); axis-- > 0;) {
+      const auto size = static_cast<size_t>(axes[axis].size);
+      index[axis] = static_cast<int64_t>(rest % size);
+      from += index[axis] * axes[axis].stride;
+      rest /= size;
+    }
     for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t r = unit / pieces, at = unit % pieces * kGrain, count = std::min(kGrain, last.size - at);
-      int64_t from = at * last.stride, rest = r;
-      for (size_t axis = before; axis-- > 0; rest /= axes[axis].size) from += rest % axes[axis].size * axes[axis].stride;
-      const T* in = input + from;
+      const int64_t at = piece * kGrain, count = std::min(kGrain, last.size - at);
+      const T* in = input + from + at * last.stride;
       T* out = output + r * last.size + at;
       if (last.stride == 1) {
-        std::copy(in, in + count, out);
+        copy_bytes(in, out, count * static_cast<int64_t>(sizeof(T)));
       } else if (last.stride == 0) {
         std::fill(out, out + count, *in);
       } else {
         for (int64_t i = 0; i < count; ++i) out[i] = in[i * last.stride];
+      }
+      if (++piece < pieces) continue;
+      piece = 0;
+      ++r;
+      for (size_t axis = before; axis-- > 0;) {
+        from += axes[axis].stride;
+        if (++index[axis] < axes[axis].size) break;
+        from -= axes[axis].size * axes[axis].stride;
+        index[axis] = 0;
       }
     }
   });
@@ -153,10 +168,36 @@ void copy_rows(const void* input, int64_t input_step, void* output, int64_t outp
   auto* out = static_cast<char*>(output);
   const int64_t pieces = (bytes + kBytes - 1) / kBytes;
   parallel_ranges(rows * pieces, std::max<int64_t>(1, kBytes / bytes), [&](int64_t begin, int64_t end) {
+    if (pieces == 1) {
+      for (int64_t row = begin; row < end; ++row) copy_bytes(in + row * input_step, out + row * output_step, bytes);
+      return;
+    }
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t row = unit / pieces, from = unit % pieces * kBytes;
-      std::memcpy(out + row * output_step + from, in + row * input_step + from,
-                  static_cast<size_t>(std::min(kBytes, bytes - from)));
+      copy_bytes(in + row * input_step + from, out + row * output_step + from, std::min(kBytes, bytes - from));
+    }
+  });
+}
+
+void concat_rows(std::span<const RowPart> parts, void* output, int64_t rows) noexcept {
+  int64_t step = 0;
+  for (const RowPart& part : parts) step += part.bytes;
+  if (step <= 0) return;
+  auto* out = static_cast<char*>(output);
+  if (step > kBytes) {
+    for (const RowPart& part : parts) {
+      copy_rows(part.from, part.bytes, out, step, part.bytes, rows);
+      out += part.bytes;
+    }
+    return;
+  }
+  parallel_ranges(rows, kBytes / step, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      char* to = out + row * step;
+      for (const RowPart& part : parts) {
+        copy_bytes(static_cast<const char*>(part.from) + row * part.bytes, to, part.bytes);
+        to += part.bytes;
+      }
     }
   });
 }
@@ -168,7 +209,7 @@ void interleave_planes(std::span<const char* const> inputs, int64_t input_step, 
     for (int64_t r = begin; r < end; ++r) {
       const int64_t sample = r / planes.channels, c = r % planes.channels;
       const char* const from = inputs[static_cast<size_t>(c % count)] + sample * input_step + c / count * planes.bytes;
-      std::memcpy(output + r * planes.bytes, from, static_cast<size_t>(planes.bytes));
+      copy_bytes(from, output + r * planes.bytes, planes.bytes);
     }
   });
 }

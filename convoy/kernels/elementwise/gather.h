@@ -16,6 +16,14 @@ void gather(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strid
 /// Copies `rows` runs of `bytes` bytes, which lie input_step and output_step bytes apart.
 void copy_rows(const void* input, int64_t input_step, void* output, int64_t output_step, int64_t bytes, int64_t rows) noexcept;
 
+/// What a row of an output has from an input, whose rows follow each other.
+struct RowPart {
+  const void* from;
+  int64_t bytes;
+};
+/// Every row of the output = the rows of the inputs, one after the other.
+void concat_rows(std::span<const RowPart> parts, void* output, int64_t rows) noexcept;
+
 /// Planes of `bytes` bytes, batch x channels of them.
 struct BytePlanes {
   int64_t batch, channels, bytes;

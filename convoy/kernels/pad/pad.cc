@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/copy.h"
 
 namespace convoy::kernels {
 
@@ -23,29 +24,37 @@ class Rows {
       at_[a] = first % axes_[a].output;
       first /= axes_[a].output;
     }
+    if (!axes_.empty()) outer_ = row_of(axes_.size() - 1);
   }
 
   // The number of the input row, or -1 if the row lies in the padding.
-  int64_t source() const {
-    int64_t row = 0;
-    for (size_t a = 0; a < axes_.size(); ++a) {
-      const int64_t s = axes_[a].source[at_[a]];
-      if (s < 0) return -1;
-      row = row * axes_[a].input + s;
-    }
-    return row;
-  }
+  int64_t source() const { return axes_.empty() ? 0 : within(outer_, axes_.size() - 1); }
 
   void next() {
     for (size_t a = axes_.size(); a-- > 0;) {
-      if (++at_[a] < axes_[a].output) return;
+      if (++at_[a] < axes_[a].output) {
+        if (a + 1 < axes_.size()) outer_ = row_of(axes_.size() - 1);
+        return;
+      }
       at_[a] = 0;
     }
   }
 
  private:
+  int64_t within(int64_t row, size_t axis) const {
+    const PadAxis& a = axes_[axis];
+    const int64_t s = a.source == nullptr ? at_[axis] : a.source[at_[axis]];
+    return row < 0 || s < 0 ? -1 : row * a.input + s;
+  }
+  int64_t row_of(size_t axes) const {
+    int64_t row = 0;
+    for (size_t a = 0; a < axes; ++a) row = within(row, a);
+    return row;
+  }
+
   std::span<const PadAxis> axes_;
   std::array<int64_t, kMaxPadAxes> at_;
+  int64_t outer_ = 0;  // what the axes before the last of them read
 };
 
 int64_t count_rows(std::span<const PadAxis> axes) {
@@ -61,7 +70,8 @@ void copy_row(const PadAxis& axis, const T* input, T value, T* output) {
   };
   look_up(0, axis.run_begin);
   if (axis.run_end > axis.run_begin) {
-    std::copy_n(input + axis.source[axis.run_begin], axis.run_end - axis.run_begin, output + axis.run_begin);
+    copy_bytes(input + axis.source[axis.run_begin], output + axis.run_begin,
+               (axis.run_end - axis.run_begin) * static_cast<int64_t>(sizeof(T)));
   }
   look_up(axis.run_end, axis.output);
 }

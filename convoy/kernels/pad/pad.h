@@ -10,7 +10,8 @@ namespace convoy::kernels {
 inline constexpr int kMaxPadAxes = 64;
 
 /// One axis: output position i reads input position source[i], or the constant where source[i] is -1. The positions
-/// [run_begin, run_end) read consecutive inputs, so that they can be copied as one run; it may be empty.
+/// [run_begin, run_end) read consecutive inputs, so that they can be copied as one run; it may be empty. Only the last axis needs
+/// runs; the first of several axes may have no `source`, its positions being the input's: batches are long.
 struct PadAxis {
   int64_t input = 1;
   int64_t output = 1;
