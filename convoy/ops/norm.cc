@@ -36,7 +36,27 @@ struct Channels {
   }
 };
 
-double value_or(const Tensor& t, int64_t i, double otherwise) { return t.defined() ? t.at(i) : otherwise; }
+// One value per channel as a double, or always the same without a tensor. The tensor, of a floating type, outlives it.
+class Values {
+ public:
+  Values(const Tensor& t, double otherwise) : otherwise_(otherwise) {
+    if (!t.defined()) return;
+    if (t.dtype() == DType::kFloat32) {
+      narrow_ = t.data<float>();
+    } else {
+      wide_ = t.data<double>();
+    }
+  }
+  double operator[](int64_t i) const {
+    if (narrow_ != nullptr) return static_cast<double>(narrow_[i]);
+    return wide_ != nullptr ? wide_[i] : otherwise_;
+  }
+
+ private:
+  const float* narrow_ = nullptr;
+  const double* wide_ = nullptr;
+  double otherwise_;
+};
 
 // Per-channel coefficients, computed in double and used in the input's type. (input - center) * scale + shift with a center that is
 // the mean rounded to the type: the subtraction is then exact where it matters, and the shift makes up for the rounding.
@@ -46,13 +66,17 @@ struct Coefficients {
   Coefficients(int64_t count, DType dtype)
       : center(Tensor::empty({count}, dtype)), scale(Tensor::empty({count}, dtype)), shift(Tensor::empty({count}, dtype)) {}
 
-  void set(int64_t i, double mean, double factor, double offset) {
+  // Calls all(set), in which set(i, mean, factor, offset) says what channel i has.
+  template <class All>
+  void set(const All& all) {
     with_floating(center.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const T c = static_cast<T>(mean);
-      center.data<T>()[i] = c;
-      scale.data<T>()[i] = static_cast<T>(factor);
-      shift.data<T>()[i] = static_cast<T>(offset + (static_cast<double>(c) - mean) * factor);
+      all([centers = center.data<T>(), scales = scale.data<T>(), shifts = shift.data<T>()](int64_t i, double mean, double factor,
+                                                                                           double offset) {
+        centers[i] = static_cast<T>(mean);
+        scales[i] = static_cast<T>(factor);
+        shifts[i] = static_cast<T>(offset + (static_cast<double>(centers[i]) - mean) * factor);
+      });
     });
   }
 };
@@ -138,13 +162,16 @@ void check_forward_result(const NormResult& forward, int64_t count) {
   throw ValueError("Expected more than 1 " + what + " when training, got input size " + shape, fix);
 }
 
-// r = (1 - momentum) r + momentum * value.
-void update(Tensor& running, int64_t i, double value, double momentum) {
+// r = (1 - momentum) r + momentum * value(c) for all channels c.
+template <class Value>
+void update(Tensor& running, const Value& value, double momentum) {
   if (!running.defined()) return;
   with_floating(running.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    T& r = running.data<T>()[i];
-    r = static_cast<T>((1.0 - momentum) * static_cast<double>(r) + momentum * value);
+    T* r = running.data<T>();
+    for (int64_t c = 0; c < running.numel(); ++c) {
+      r[c] = static_cast<T>((1.0 - momentum) * static_cast<double>(r[c]) + momentum * value(c));
+    }
   });
 }
 
@@ -152,10 +179,10 @@ void update(Tensor& running, int64_t i, double value, double momentum) {
 Coefficients output_coefficients(const Channels& in, const Tensor& input, const NormResult& statistics, const Tensor& weight,
                                  const Tensor& bias) {
   Coefficients c(in.channels, input.dtype());
-  for (int64_t i = 0; i < in.channels; ++i) {
-    c.set(i, statistics.mean.data<double>()[i], statistics.inv_std.data<double>()[i] * value_or(weight, i, 1.0),
-          value_or(bias, i, 0.0));
-  }
+  const Values mean(statistics.mean, 0.0), inv_std(statistics.inv_std, 0.0), weights(weight, 1.0), biases(bias, 0.0);
+  c.set([&](const auto& set) {
+    for (int64_t i = 0; i < in.channels; ++i) set(i, mean[i], inv_std[i] * weights[i], biases[i]);
+  });
   return c;
 }
 
@@ -187,16 +214,20 @@ NormResult normalize_groups(const Tensor& input, int64_t num_groups, const Tenso
   }
   const std::vector<Moments> stats = moments(input, {in.batch * num_groups, 1, n, n, 0});
   Coefficients c(in.batch * in.channels, input.dtype());
-  for (int64_t g = 0; g < in.batch * num_groups; ++g) {
-    const Moments& m = stats[static_cast<size_t>(g)];
-    const double mean = m.mean(), inv_std = 1.0 / std::sqrt(m.squares / m.count + eps);
-    result.mean.data<double>()[g] = mean;
-    result.inv_std.data<double>()[g] = inv_std;
-    for (int64_t i = g * per_group; i < (g + 1) * per_group; ++i) {
-      const int64_t channel = i % in.channels;
-      c.set(i, mean, inv_std * value_or(weight, channel, 1.0), value_or(bias, channel, 0.0));
+  const Values weights(weight, 1.0), biases(bias, 0.0);
+  auto* means = result.mean.data<double>();
+  auto* inv_stds = result.inv_std.data<double>();
+  c.set([&](const auto& set) {
+    for (int64_t g = 0; g < in.batch * num_groups; ++g) {
+      const Moments& m = stats[static_cast<size_t>(g)];
+      means[g] = m.mean();
+      inv_stds[g] = 1.0 / std::sqrt(m.squares / m.count + eps);
+      const int64_t channel = g % num_groups * per_group;
+      for (int64_t i = 0; i < per_group; ++i) {
+        set(g * per_group + i, means[g], inv_stds[g] * weights[channel + i], biases[channel + i]);
+      }
     }
-  }
+  });
   result.output = normalize_planes(input, {in.batch * in.channels, in.length, in.batch * in.channels}, c);
   return result;
 }
@@ -215,18 +246,22 @@ NormGradients backward_of_batch(const Tensor& grad_output, const Tensor& input, 
   // grad_input = grad * a + (input - mean) * b + c, without b and c where the statistics are constants.
   Tensor a = Tensor::empty({in.channels}, DType::kFloat64);
   Coefficients bc(in.channels, training ? DType::kFloat64 : input.dtype());
-  for (int64_t i = 0; i < in.channels; ++i) {
-    const GradSums& sum = sums[static_cast<size_t>(i)];
-    const double scale = inv_std[i] * value_or(weight, i, 1.0), product = sum.product * inv_std[i];
-    grad_weight.data<double>()[i] = product;
-    grad_bias.data<double>()[i] = sum.grad;
-    a.data<double>()[i] = scale;
-    if (training) {
-      bc.set(i, mean[i], -scale * inv_std[i] * product / count, -scale * sum.grad / count);
-    } else {
-      bc.set(i, 0.0, scale, 0.0);
+  const Values weights(weight, 1.0);
+  auto *weight_to = grad_weight.data<double>(), *bias_to = grad_bias.data<double>(), *a_to = a.data<double>();
+  bc.set([&](const auto& set) {
+    for (int64_t i = 0; i < in.channels; ++i) {
+      const GradSums& sum = sums[static_cast<size_t>(i)];
+      const double scale = inv_std[i] * weights[i], product = sum.product * inv_std[i];
+      weight_to[i] = product;
+      bias_to[i] = sum.grad;
+      a_to[i] = scale;
+      if (training) {
+        set(i, mean[i], -scale * inv_std[i] * product / count, -scale * sum.grad / count);
+      } else {
+        set(i, 0.0, scale, 0.0);
+      }
     }
-  }
+  });
   NormGradients gradients;
   gradients.input = Tensor::empty(input.shape(), input.dtype());
   gradients.weight = grad_weight.to(input.dtype());
@@ -283,9 +318,11 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
   }
   auto* mean = result.mean.data<double>();
   auto* inv_std = result.inv_std.data<double>();
-  const auto update_running = [&](int64_t c, double squares) {
-    update(running_mean, c, mean[c], options.momentum);
-    update(running_var, c, squares / static_cast<double>(count - 1), options.momentum);
+  const auto update_running = [&](const auto& squares) {
+    update(
+        running_mean, [&](int64_t c) { return mean[c]; }, options.momentum);
+    update(
+        running_var, [&](int64_t c) { return squares(c) / static_cast<double>(count - 1); }, options.momentum);
   };
   if (options.training && in_one_sweep(in, input)) {
     const kernels::BatchNormShape layout{in.batch, in.channels, in.length};
@@ -304,7 +341,7 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
                                  .inv_std = inv_std,
                                  .squares = squares.data(),
                                  .partial = partial.data()});
-    for (int64_t c = 0; c < in.channels; ++c) update_running(c, squares[static_cast<size_t>(c)]);
+    update_running([&](int64_t c) { return squares[static_cast<size_t>(c)]; });
     return result;
   }
   if (options.training) {
@@ -313,12 +350,13 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
       const Moments& m = stats[static_cast<size_t>(c)];
       mean[c] = m.mean();
       inv_std[c] = 1.0 / std::sqrt(m.squares / m.count + options.eps);
-      update_running(c, m.squares);
     }
+    update_running([&](int64_t c) { return stats[static_cast<size_t>(c)].squares; });
   } else {
+    const Values means(running_mean, 0.0), variances(running_var, 1.0);
     for (int64_t c = 0; c < in.channels; ++c) {
-      mean[c] = running_mean.at(c);
-      inv_std[c] = 1.0 / std::sqrt(running_var.at(c) + options.eps);
+      mean[c] = means[c];
+      inv_std[c] = 1.0 / std::sqrt(variances[c] + options.eps);
     }
   }
   const NormPlanes layout{in.batch * in.channels, in.length, in.channels};
@@ -459,29 +497,33 @@ NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input
   const auto* inv_std = forward.inv_std.data<double>();
   Tensor plane_mean = Tensor::empty({planes}, DType::kFloat64);
   Tensor grad_weight = Tensor::zeros({in.channels}, DType::kFloat64), grad_bias = Tensor::zeros({in.channels}, DType::kFloat64);
-  for (int64_t p = 0; p < planes; ++p) plane_mean.data<double>()[p] = mean[p / per_group];
+  for (int64_t g = 0; g < in.batch * num_groups; ++g) std::fill_n(plane_mean.data<double>() + g * per_group, per_group, mean[g]);
   const NormPlanes layout{planes, in.length, std::max<int64_t>(1, planes)};
   const std::vector<GradSums> sums = grad_sums(grad_output, input, {planes, 1, in.length, in.length, 0}, plane_mean);
   const double count = static_cast<double>(per_group * in.length);
   Tensor a = Tensor::empty({planes}, DType::kFloat64);
   Coefficients bc(planes, DType::kFloat64);
-  for (int64_t g = 0; g < in.batch * num_groups; ++g) {
-    double grad_sum = 0, product_sum = 0;  // with the weights, over the group
-    for (int64_t p = g * per_group; p < (g + 1) * per_group; ++p) {
-      const int64_t channel = p % in.channels;
-      const double w = value_or(weight, channel, 1.0), grad = sums[static_cast<size_t>(p)].grad;
-      const double product = sums[static_cast<size_t>(p)].product * inv_std[g];
-      grad_sum += w * grad;
-      product_sum += w * product;
-      grad_bias.data<double>()[channel] += grad;
-      grad_weight.data<double>()[channel] += product;
+  const Values weights(weight, 1.0);
+  auto *weight_to = grad_weight.data<double>(), *bias_to = grad_bias.data<double>(), *a_to = a.data<double>();
+  bc.set([&](const auto& set) {
+    for (int64_t g = 0; g < in.batch * num_groups; ++g) {
+      const int64_t first = g * per_group, channel = g % num_groups * per_group;
+      double grad_sum = 0, product_sum = 0;  // with the weights, over the group
+      for (int64_t i = 0; i < per_group; ++i) {
+        const GradSums& sum = sums[static_cast<size_t>(first + i)];
+        const double product = sum.product * inv_std[g];
+        grad_sum += weights[channel + i] * sum.grad;
+        product_sum += weights[channel + i] * product;
+        bias_to[channel + i] += sum.grad;
+        weight_to[channel + i] += product;
+      }
+      const double slope = -inv_std[g] * inv_std[g] * product_sum / count, constant = -inv_std[g] * grad_sum / count;
+      for (int64_t i = 0; i < per_group; ++i) {
+        a_to[first + i] = inv_std[g] * weights[channel + i];
+        set(first + i, mean[g], slope, constant);
+      }
     }
-    for (int64_t p = g * per_group; p < (g + 1) * per_group; ++p) {
-      const double scale = inv_std[g] * value_or(weight, p % in.channels, 1.0);
-      a.data<double>()[p] = scale;
-      bc.set(p, mean[g], -inv_std[g] * inv_std[g] * product_sum / count, -inv_std[g] * grad_sum / count);
-    }
-  }
+  });
   NormGradients gradients;
   gradients.weight = grad_weight.to(input.dtype());
   gradients.bias = grad_bias.to(input.dtype());
@@ -547,13 +589,15 @@ NormResult layer_norm(const Tensor& input, const Shape& normalized_shape, const 
   Coefficients c(in.rows, input.dtype());
   auto* means = result.mean.data<double>();
   auto* inv_stds = result.inv_std.data<double>();
-  parallel_ranges(in.rows, 512, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const Moments& m = stats[static_cast<size_t>(r)];
-      means[r] = m.mean();
-      inv_stds[r] = 1.0 / std::sqrt(m.squares / m.count + eps);
-      c.set(r, means[r], inv_stds[r], 0.0);
-    }
+  c.set([&](const auto& set) {
+    parallel_ranges(in.rows, 2048, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const Moments& m = stats[static_cast<size_t>(r)];
+        means[r] = m.mean();
+        inv_stds[r] = 1.0 / std::sqrt(m.squares / m.count + eps);
+        set(r, means[r], inv_stds[r], 0.0);
+      }
+    });
   });
   with_floating(input.dtype(), [&](auto zero) {
     using T = decltype(zero);

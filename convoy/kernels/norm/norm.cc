@@ -105,7 +105,7 @@ void ColumnGradSums(const float* grad, const float* x, int64_t rows, int64_t ste
   }
 }
 
-void NormalizeRun(const float* x, int64_t n, float center, float scale, float shift, float low, float high, float* y) {
+HWY_INLINE void NormalizeRun(const float* x, int64_t n, float center, float scale, float shift, float low, float high, float* y) {
   Map(
       [=](auto d, auto v) HWY_ATTR {
         const auto z = hn::MulAdd(hn::Sub(v, hn::Set(d, center)), hn::Set(d, scale), hn::Set(d, shift));
@@ -114,6 +114,13 @@ void NormalizeRun(const float* x, int64_t n, float center, float scale, float sh
         return hn::IfThenElse(hn::Gt(raised, highest), highest, raised);
       },
       x, y, n);
+}
+
+void NormalizePlanes(const float* x, int64_t planes, int64_t length, const float* center, const float* scale, const float* shift,
+                     float low, float high, float* y) {
+  for (int64_t p = 0; p < planes; ++p) {
+    NormalizeRun(x + p * length, length, center[p], scale[p], shift[p], low, high, y + p * length);
+  }
 }
 
 // One value per coefficient: planes of length 1.
@@ -185,24 +192,26 @@ void GradEach(const float* grad, const float* x, int64_t n, const double* center
 
 void NormalizeRow(const float* x, int64_t n, float center, float scale, float shift, const float* weight, const float* bias,
                   float* y) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  NormalizeRun(x, n, center, scale, shift, -kInfinity, kInfinity, y);
-  if (weight != nullptr && bias != nullptr) {
+  const auto normalized = [=](auto d, auto v)
+                              HWY_ATTR { return hn::MulAdd(hn::Sub(v, hn::Set(d, center)), hn::Set(d, scale), hn::Set(d, shift)); };
+  if (weight == nullptr) {
+    Map(normalized, x, y, n);
+  } else if (bias == nullptr) {
+    Map([=](auto d, auto v, auto w) HWY_ATTR { return hn::Mul(normalized(d, v), w); }, x, weight, y, n);
+  } else {
     const hn::ScalableTag<float> d;
     const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
     int64_t i = 0;
     for (; i + lanes <= n; i += lanes) {
-      hn::StoreU(hn::MulAdd(hn::LoadU(d, y + i), hn::LoadU(d, weight + i), hn::LoadU(d, bias + i)), d, y + i);
+      hn::StoreU(hn::MulAdd(normalized(d, hn::LoadU(d, x + i)), hn::LoadU(d, weight + i), hn::LoadU(d, bias + i)), d, y + i);
     }
     if (i < n) {
-      StorePart(hn::MulAdd(LoadPart(d, y + i, n - i), LoadPart(d, weight + i, n - i), LoadPart(d, bias + i, n - i)), d, y + i,
-                n - i);
+      const auto part = [&](const float* p) HWY_ATTR { return LoadPart(d, p + i, n - i); };
+      StorePart(hn::MulAdd(normalized(d, part(x)), part(weight), part(bias)), d, y + i, n - i);
     }
-  } else if (weight != nullptr) {
-    Map([](auto, auto u, auto v) HWY_ATTR { return hn::Mul(u, v); }, y, weight, y, n);
-  } else if (bias != nullptr) {
-    Map([](auto, auto u, auto v) HWY_ATTR { return hn::Add(u, v); }, y, bias, y, n);
+    return;
   }
+  if (weight == nullptr && bias != nullptr) Map([](auto, auto u, auto v) HWY_ATTR { return hn::Add(u, v); }, y, bias, y, n);
 }
 
 void GradRow(const float* grad, const float* x, int64_t n, double mean, double inv_std, const float* weight, float* grad_input) {
@@ -245,7 +254,7 @@ namespace convoy::kernels {
 HWY_EXPORT(RunMoments);
 HWY_EXPORT(ColumnMoments);
 HWY_EXPORT(ColumnGradSums);
-HWY_EXPORT(NormalizeRun);
+HWY_EXPORT(NormalizePlanes);
 HWY_EXPORT(NormalizeEach);
 HWY_EXPORT(SumRun);
 HWY_EXPORT(GradRun);
@@ -442,11 +451,9 @@ void normalize_planes(const NormPlanes& layout, const T* input, const T* center,
         HWY_DYNAMIC_DISPATCH(NormalizeEach)(x, count, center + at, scale + at, shift + at, y);
         return clamp_values(y, count, low, high);
       }
-    }
-    for (int64_t p = 0; p < count; ++p, x += layout.length, y += layout.length) {
-      if constexpr (std::is_same_v<T, float>) {
-        HWY_DYNAMIC_DISPATCH(NormalizeRun)(x, layout.length, center[at + p], scale[at + p], shift[at + p], low, high, y);
-      } else {
+      HWY_DYNAMIC_DISPATCH(NormalizePlanes)(x, count, layout.length, center + at, scale + at, shift + at, low, high, y);
+    } else {
+      for (int64_t p = 0; p < count; ++p, x += layout.length, y += layout.length) {
         reference::normalize(x, layout.length, center[at + p], scale[at + p], shift[at + p], y);
         clamp_values(y, layout.length, low, high);
       }

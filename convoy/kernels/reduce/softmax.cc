@@ -71,6 +71,12 @@ void SoftmaxBackwardRow(bool logarithm, const float* g, const float* y, float* g
 // read in order. In the tile's arrays the lanes behind the last slice hold something, and nothing is read from them.
 struct Tile {
   int64_t n, stride, columns;
+
+  // In whole vectors: few slices would wait for all of a tile's arrays.
+  HWY_INLINE int64_t padded() const {
+    const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>()));
+    return (columns + lanes - 1) / lanes * lanes;
+  }
 };
 
 // Calls f(offset into a tile array, load, store) for the vectors of a row; the last goes through a padded copy.
@@ -96,14 +102,15 @@ template <class Value>
 HWY_INLINE void SumTile(const Tile& tile, float* sums, const Value& value) {
   const hn::ScalableTag<float> d;
   HWY_ALIGN float run[kColumns];
-  std::fill(sums, sums + kColumns, 0.0f);
+  const int64_t padded = tile.padded();
+  std::fill(sums, sums + padded, 0.0f);
   for (int64_t begin = 0; begin < tile.n; begin += 32) {
-    std::fill(run, run + kColumns, 0.0f);
+    std::fill(run, run + padded, 0.0f);
     for (int64_t row = begin; row < std::min(begin + 32, tile.n); ++row) {
       ForRow(tile, [&](int64_t c, const auto& load, const auto& store)
                        HWY_ATTR { hn::Store(hn::Add(hn::Load(d, run + c), value(row, c, load, store)), d, run + c); });
     }
-    for (int64_t c = 0; c < kColumns; c += static_cast<int64_t>(hn::Lanes(d))) {
+    for (int64_t c = 0; c < padded; c += static_cast<int64_t>(hn::Lanes(d))) {
       hn::Store(hn::Add(hn::Load(d, sums + c), hn::Load(d, run + c)), d, sums + c);
     }
   }
@@ -113,7 +120,7 @@ void SoftmaxColumns(bool logarithm, const float* x, float* y, int64_t n, int64_t
   const hn::ScalableTag<float> d;
   const Tile tile{n, stride, columns};
   HWY_ALIGN float most[kColumns], sums[kColumns];
-  std::fill(most, most + kColumns, -std::numeric_limits<float>::infinity());
+  std::fill(most, most + tile.padded(), -std::numeric_limits<float>::infinity());
   for (int64_t row = 0; row < n; ++row) {
     ForRow(tile, [&](int64_t c, const auto& load, const auto&)
                      HWY_ATTR { hn::Store(Larger(hn::Load(d, most + c), load(x + row * stride)), d, most + c); });
@@ -123,7 +130,7 @@ void SoftmaxColumns(bool logarithm, const float* x, float* y, int64_t n, int64_t
     if (!logarithm) store(e, y + row * stride);
     return e;
   });
-  for (int64_t c = 0; c < kColumns; c += static_cast<int64_t>(hn::Lanes(d))) {
+  for (int64_t c = 0; c < tile.padded(); c += static_cast<int64_t>(hn::Lanes(d))) {
     const auto sum = hn::Load(d, sums + c);
     hn::Store(logarithm ? AnyLog(d, sum) : hn::Div(hn::Set(d, 1.0f), sum), d, sums + c);
   }
