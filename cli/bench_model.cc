@@ -7,6 +7,7 @@
 #include <map>
 #include <numeric>
 
+#include "cli/available_memory.h"
 #include "cli/interrupt.h"
 #include "convoy/core/accuracy.h"
 #include "convoy/core/parallel.h"
@@ -109,7 +110,8 @@ report::Json print_layers(const Model& model, const std::vector<graph::Type>& in
 
 int bench_model(const std::string& path, const ModelBench& options, Session& session) {
   const Clock::time_point start = Clock::now();
-  const Model model = Model::load(path, {.external_data = options.external_data, .progress = reading_progress(session)});
+  const Model model = Model::load(
+      path, {.external_data = options.external_data, .memory_budget = memory_budget(), .progress = reading_progress(session)});
   const double load = since(start);
   graph::Values inputs;
   std::vector<graph::Type> types;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "cli/available_memory.h"
 #include "cli/command.h"
 #include "cli/guesses.h"
 #include "cli/interrupt.h"
@@ -63,14 +64,18 @@ struct ValueRange {
   int64_t count = 0, not_finite = 0;
 
   explicit ValueRange(const Tensor& output) : count(output.numel()) {
-    for (const double value : output.to(DType::kFloat64).to_vector<double>()) {
-      if (!std::isfinite(value)) {
-        ++not_finite;
-        continue;
+    constexpr int64_t kAtATime = 1 << 16;  // as float64 all of them would be several times the output
+    const Tensor flat = output.reshape({count});
+    for (int64_t begin = 0; begin < count; begin += kAtATime) {
+      for (const double value : flat.slice(begin, std::min(begin + kAtATime, count)).to_vector<double>()) {
+        if (!std::isfinite(value)) {
+          ++not_finite;
+          continue;
+        }
+        least = std::min(least, value);
+        most = std::max(most, value);
+        mean += value;
       }
-      least = std::min(least, value);
-      most = std::max(most, value);
-      mean += value;
     }
     mean /= static_cast<double>(count - not_finite);
   }
@@ -121,6 +126,13 @@ report::Json save_outputs(const std::string& folder, const Model& model, const s
 
 std::map<std::string, Tensor> timed_run(const Model& model, const std::string& path, const std::map<std::string, Tensor>& inputs,
                                         double& seconds) {
+  std::map<std::string, Shape> shapes;
+  int64_t held = 0;
+  for (const auto& [name, tensor] : inputs) {
+    shapes[name] = tensor.shape();
+    held += static_cast<int64_t>(tensor.nbytes());
+  }
+  need_memory(model, shapes, -held);
   const auto start = std::chrono::steady_clock::now();
   std::map<std::string, Tensor> outputs = running(path, [&] { return model.run(inputs); });
   seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -213,7 +225,8 @@ int run(const Options& options, Session& session) {
                   .labels = options.labels ? read_labels(*options.labels) : std::vector<std::string>{},
                   .top = options.top.value_or(5)};
   const OpenSizes sizes = open_sizes(options.batch, options.random ? options.image.size : std::nullopt);
-  const Model model = Model::load(path, {.external_data = options.external_data, .progress = reading_progress(session)});
+  const Model model = Model::load(
+      path, {.external_data = options.external_data, .memory_budget = memory_budget(), .progress = reading_progress(session)});
   report::Json results = report::Json::array();
   report::Json document = report::Json::object({{"schema", "convoy.run/1"}, {"model", path}});
   double seconds = 0, total = 0;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <tuple>
 
+#include "cli/available_memory.h"
 #include "cli/interrupt.h"
 #include "convoy/core/random.h"
 #include "convoy/core/suggest.h"
@@ -202,10 +203,18 @@ Tensor image_input(const std::string& path, const ModelValue& input, const Image
 }
 
 std::map<std::string, Tensor> random_inputs(const Model& model, const OpenSizes& sizes, uint64_t seed) {
+  std::map<std::string, Shape> shapes;
+  int64_t largest = 0;  // of those that are float32 first
+  for (const ModelValue& input : model.inputs()) {
+    const Shape& shape = shapes[input.name] = concrete_shape(input, sizes);
+    const std::optional<DType> dtype = dtype_named(input.dtype);
+    if (dtype && is_floating(*dtype) && *dtype != DType::kFloat32) largest = std::max(largest, numel(shape));
+  }
+  need_memory(model, shapes, 4 * largest);
   Generator generator(seed);
   std::map<std::string, Tensor> inputs;
   for (const ModelValue& input : model.inputs()) {
-    const Shape shape = concrete_shape(input, sizes);
+    const Shape& shape = shapes.at(input.name);
     const std::optional<DType> dtype = dtype_named(input.dtype);
     if (!dtype) {
       throw UsageError(

@@ -48,6 +48,7 @@ Shape concrete_shape(const ModelValue& input, const OpenSizes& sizes);
 Tensor image_input(const std::string& path, const ModelValue& input, const ImageOptions& options);
 
 /// Random values for every input: normal for floats, 0 or 1 for bool, 0 for integers (indices that are always inside).
+/// Errors: OutOfMemory where a run with them needs more than there is.
 std::map<std::string, Tensor> random_inputs(const Model& model, const OpenSizes& sizes, uint64_t seed);
 
 /// The arrays that NAME=FILE.npy, FILE.npz (by the names inside) or FILE.npy (for a model of one input) say.

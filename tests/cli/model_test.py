@@ -1,6 +1,7 @@
 """convoy summary, run and bench on ONNX files."""
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -121,10 +122,21 @@ class Models(tool.TestCase):
     def test_too_little_memory_is_no_bug(self):
         path = self.write("wide.onnx", onnx_model("Relu", "x", ["N", 127, "h", "w"]))
         for command in (["run", path, "--random-input"], ["bench", path]):
-            batch = 4096  # 560 TB: more than addresses of 47 bits count
-            result = run(*command, "--batch", str(batch), "--size", "16384")
-            self.expect_error(result, 4, f"not enough memory: tried to allocate {batch * 127 * 16384 ** 2 * 4} bytes",
-                              "use smaller sizes, fewer at a time, or a smaller batch")
+            for batch, need in ((4096, "1.1 PB"), (1024, "281.5 TB")):  # the first more than addresses of 47 bits count
+                result = run(*command, "--batch", str(batch), "--size", "16384")
+                self.assertRegex(result.err, f"not enough memory: a run needs {need}, and [0-9.]+ [MG]B are available\n")
+                self.assertIn("use smaller sizes, fewer at a time, or a smaller batch", result.err)
+                self.assertEqual((result.code, result.out), (4, ""))
+
+    def test_a_run_fits_the_memory_there_is(self):
+        """Inputs alone would, the network does not: without a limit the system would end the process."""
+        with open("/proc/meminfo") as file:
+            kilobytes = int(re.search(r"MemAvailable: *([0-9]+)", file.read())[1])
+        planes = max(1, kilobytes * 7 // 10 >> 20)  # of 1 GiB: 0.7 of it as input, as much again as output
+        path = self.write("half.onnx", onnx_model("Sigmoid", "x", ["N", 1, "h", "w"]))
+        result = run("run", path, "--random-input", "--batch", str(planes), "--size", "16384")
+        self.assertRegex(result.err, "not enough memory: a run needs [0-9.]+ [MGT]B, and [0-9.]+ [MG]B are available\n")
+        self.assertEqual(result.code, 4)
 
     def test_a_model_from_a_pipe(self):
         """Read once: runs with inputs of other shapes need nothing more of it."""
