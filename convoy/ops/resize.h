@@ -15,7 +15,7 @@ enum class AspectPolicy : uint8_t { kStretch, kNotLarger, kNotSmaller };
 
 struct ResizeOptions {
   std::vector<int64_t> axes = {};   // empty: all of them
-  std::vector<double> scales = {};  // one per axis in `axes`: the size becomes floor(n * scale)
+  std::vector<double> scales = {};  // one per axis in `axes`: the size becomes floor(n * scale), the product in float32
   std::vector<int64_t> sizes = {};  // or these
   ResizeRule rule = {};
   AspectPolicy aspect = AspectPolicy::kStretch;

@@ -162,6 +162,15 @@ TEST(Resize, GivesOnnxsExamples) {
   EXPECT_NEAR(resize(Tensor::from({1, 2, 3, 4}, {1, 1, 1, 4}), corners).at(1), 3.142857, 1e-5);
 }
 
+TEST(Resize, SizesOfScalesAreThoseOfFloats) {
+  for (const double scale : {0.7, static_cast<double>(0.7F)}) {
+    EXPECT_EQ(resized_shape({10}, {.scales = {scale}}), Shape{7});
+    EXPECT_EQ(resized_shape({9}, {.scales = {scale}}), Shape{6});
+  }
+  EXPECT_EQ(resized_shape({10}, {.scales = {static_cast<double>(1.3F)}}), Shape{13});
+  EXPECT_EQ(resized_shape({(1 << 24) + 1}, {.scales = {1}}), Shape{(1 << 24) + 1});
+}
+
 TEST(Resize, KeepsProportionsIfAsked) {
   ResizeOptions options{.axes = {2, 3}, .sizes = {7, 8}, .aspect = AspectPolicy::kNotLarger};
   EXPECT_EQ(resized_shape({1, 1, 2, 4}, options), (Shape{1, 1, 4, 8}));

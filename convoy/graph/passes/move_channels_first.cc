@@ -69,6 +69,8 @@ class Region {
         editor_.type(node.outputs[0]).dtype != DType::kFloat32) {
       return false;
     }
+    const Dims& dims = *editor_.type(node.outputs[0]).dims;
+    if (std::any_of(dims.begin() + 1, dims.end(), [](const Dim& dim) { return dim.size == 0; })) return false;  // no convolution's
     if (node.op == "LayerNormalization") {
       const int64_t axis = node.attributes.integer("axis", -1);
       const Dim channels = editor_.type(node.outputs[0]).dims->back();
