@@ -22,6 +22,7 @@ using L = std::vector<double>;
 
 // One output as ONNX's reference implementation words it: the n nearest places of a line whose border is repeated.
 double sampled(const L& line, double at, const ResizeRule& rule, double scale) {
+  if (rule.mode == ResizeMode::kNearest) at = static_cast<double>(static_cast<float>(at));
   const auto n = static_cast<int64_t>(line.size());
   const bool whole = at == std::floor(at);
   const double ratio = whole ? 1 : at - std::floor(at);
@@ -122,6 +123,15 @@ TEST(Resize, WholePlacesAreThoseOfOnnx) {
   options.rule = {.coordinates = ResizeCoordinates::kHalfPixelSymmetric, .nearest = ResizeNearest::kFloor};
   options.scales = {1.5};
   EXPECT_EQ(resize(Tensor::arange(5, DType::kFloat64), options).to_vector<double>(), (L{0, 0, 1, 2, 2, 3, 4}));
+}
+
+TEST(Resize, NearestPlacesAreThoseOfFloats) {
+  ResizeOptions options{.scales = {static_cast<double>(0.6F)}};
+  options.rule = {.coordinates = ResizeCoordinates::kAsymmetric, .nearest = ResizeNearest::kFloor};
+  EXPECT_EQ(resize(Tensor::arange(9), options).to_vector<double>(), (L{0, 1, 3, 5, 6}));
+  options.scales = {static_cast<double>(0.7F)};
+  options.rule.nearest = ResizeNearest::kCeil;
+  EXPECT_EQ(resize(Tensor::arange(12), options).to_vector<double>(), (L{0, 2, 3, 5, 6, 8, 9, 10}));
 }
 
 TEST(Resize, GoesAxisByAxis) {

@@ -14,6 +14,7 @@
 #include "convoy/graph/infer.h"
 #include "convoy/graph/summary.h"
 #include "convoy/kernels/conv/conv_inverted_residual.h"
+#include "convoy/kernels/machine.h"
 #include "convoy/shape/descriptor.h"
 
 namespace convoy::graph {
@@ -369,9 +370,13 @@ TEST(Passes, ChannelsOfSequencesAreMovedAndMovedBack) {
   EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"ChannelLayerNorm", "FusedConv", "Conv"}));
   EXPECT_EQ(same_numbers(net, {moved(net, between)}).ops.count("Transpose"), 1u);
   EXPECT_EQ(same_numbers(net, {moved(net, moved(net, between))}).ops.count("Transpose"), 0u);
+  Net empty({2, 6, 0});  // nothing, but not for convolutions
+  EXPECT_EQ(same_numbers(empty, {moved(empty, empty.add("MatMul", {moved(empty, empty.x), empty.numbers({6, 4})}))}).ops.size(),
+            3u);
 }
 
 TEST(Passes, ExpansionsGoIntoTheDepthwiseConvolution) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "needs vectors";
   for (const int64_t stride : {1, 2}) {
     Net net({2, 8, 15, 13});
     const ValueId expanded = net.add("Clip", {net.conv(net.x, 8, 40, 1), net.number(0), net.number(6)});
@@ -394,6 +399,7 @@ std::vector<float> values_of(const Graph& graph, const Shape& input) {
 }
 
 TEST(Passes, PoolsByTwoGoIntoTheConvolutionInFront) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "needs vectors";
   const Shape shape{3, 16, 30, 23};
   const std::map<std::string, Attribute> by_two{{"kernel_shape", std::vector<int64_t>{2, 2}},
                                                 {"strides", std::vector<int64_t>{2, 2}}};
@@ -423,6 +429,7 @@ TEST(Passes, PoolsByTwoGoIntoTheConvolutionInFront) {
 }
 
 TEST(Passes, APooledConvolutionMayHaveNoBias) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "needs vectors";
   const Shape shape{2, 16, 20, 33};
   Net net(shape);
   const ValueId pooled = net.add("MaxPool", {net.conv(net.x, 16, 32, 3, 1, 1, false)},
@@ -434,6 +441,7 @@ TEST(Passes, APooledConvolutionMayHaveNoBias) {
 }
 
 TEST(Passes, APooledConvolutionCountsTheSameWorkAndSeesAsFar) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "needs vectors";
   Net net({1, 16, 30, 23});
   const ValueId map = net.conv(net.x, 16, 20, 3, 1);
   const ValueId pooled =
@@ -453,6 +461,7 @@ TEST(Passes, APooledConvolutionCountsTheSameWorkAndSeesAsFar) {
 }
 
 TEST(Passes, OtherPoolsStay) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "needs vectors";
   const auto pooled = [](const std::string& between, std::map<std::string, Attribute> windows, int64_t kernel = 3) {
     Net net({1, 16, 22, 21});
     ValueId map = net.conv(net.x, 16, 16, kernel, kernel / 2);
@@ -558,6 +567,7 @@ TEST(Passes, FirstLayersRunWithTheDepthwiseLayerAndTheProjectionBehindThem) {
 }
 
 TEST(Passes, NormalisationsInFrontOfPointwiseConvolutions) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "needs vectors";
   for (const int64_t size : {4, 15, 40}) {
     Net net({3, 40, size, size});
     const ValueId rectified = net.add("Relu", {net.batch_norm(net.x, 40)});

@@ -10,7 +10,9 @@
 namespace convoy::kernels {
 namespace {
 
-TEST(AffinePointwise, HasTheBitsOfBothLayers) {
+class AffinePointwise : public kernel_check::NeedsVectors {};
+
+TEST_F(AffinePointwise, HasTheBitsOfBothLayers) {
   kernel_check::Random random(4);
   for (const char* const text : {"n2 ic70 oc37 i28 k1", "ic600 oc128 i14 k1", "n3 ic33 oc20 i7 k1", "ic5 oc3 i3 k1",
                                  "ic64 oc40 i57 k1", "ic1030 oc70 i9 k1", "n2 ic12 oc9 id3 ih4 iw11 k1"}) {
@@ -46,7 +48,7 @@ TEST(AffinePointwise, HasTheBitsOfBothLayers) {
   }
 }
 
-TEST(AffinePointwise, SaysWhatItCannotDo) {
+TEST_F(AffinePointwise, SaysWhatItCannotDo) {
   EXPECT_STREQ(refuse_affine_pointwise(*shape::parse_descriptor("ic8 oc16 i9 k3 p1")), "needs a kernel of one tap");
   EXPECT_STREQ(refuse_affine_pointwise(*shape::parse_descriptor("ic8 oc16 g2 i9 k1")), "needs a layer without groups and strides");
   EXPECT_STREQ(refuse_affine_pointwise(*shape::parse_descriptor("ic8 oc16 i9 k1 s2")), "needs a layer without groups and strides");

@@ -11,7 +11,9 @@ namespace {
 
 using namespace kernel_check;
 
-TEST(ConvDepthwiseStride2, MatchesTheReference) {
+class ConvDepthwiseStride2 : public NeedsVectors {};
+
+TEST_F(ConvDepthwiseStride2, MatchesTheReference) {
   const ConvKernel* const kernel = &kConvDepthwiseStride2GradInput;
   for (const char* kernel_size : {"k3", "k5", "k7"}) {
     for (const char* padding : {"p0", "p1", "p2", "p3", "p4", "ph1 pw2", "p1:2", "p2:0"}) {
@@ -30,7 +32,7 @@ TEST(ConvDepthwiseStride2, MatchesTheReference) {
   }
 }
 
-TEST(ConvDepthwiseStride2, RefusesTheRest) {
+TEST_F(ConvDepthwiseStride2, RefusesTheRest) {
   const auto refuse = [](const char* text) { return kConvDepthwiseStride2GradInput.refuse(*shape::parse_descriptor(text)); };
   EXPECT_STREQ(refuse("ic4 oc4 g2 i20 k3 s2 p1"), "needs one channel per group");
   EXPECT_STREQ(refuse("ic4 oc4 g4 i20 k3 p1"), "needs stride 2 and dilation 1");

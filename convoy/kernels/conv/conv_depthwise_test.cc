@@ -108,20 +108,22 @@ constexpr const char* kShapes[] = {
     "transposed n1 ic3 oc3 g3 iw40 kw3 sw2 dw2 pw1",  //
 };
 
-TEST(ConvDepthwise, ForwardMatchesTheReference) {
+class ConvDepthwise : public NeedsVectors {};
+
+TEST_F(ConvDepthwise, ForwardMatchesTheReference) {
   for (const char* text : kShapes) check(Direction::kForward, text);
 }
 
-TEST(ConvDepthwise, GradInputMatchesTheReference) {
+TEST_F(ConvDepthwise, GradInputMatchesTheReference) {
   for (const char* text : kShapes) check(Direction::kGradInput, text);
 }
 
-TEST(ConvDepthwise, GradWeightMatchesTheReference) {
+TEST_F(ConvDepthwise, GradWeightMatchesTheReference) {
   for (const char* text : kShapes) check(Direction::kGradWeight, text);
 }
 
 // More source channels than make one chain.
-TEST(ConvDepthwise, SumsManyChannels) {
+TEST_F(ConvDepthwise, SumsManyChannels) {
   for (const char* text : {"n1 ic130 oc1 i9 k3 p1", "n2 ic150 oc2 ih20 iw17 k4 s2 p1", "n1 ic70 oc1 iw90 kw7 pw3"}) {
     check(Direction::kForward, text);
   }
@@ -130,7 +132,7 @@ TEST(ConvDepthwise, SumsManyChannels) {
   }
 }
 
-TEST(ConvDepthwise, RefusesWhatItCannotHold) {
+TEST_F(ConvDepthwise, RefusesWhatItCannotHold) {
   const auto refused = [](const char* text) { return kConvDepthwiseForward.refuse(*shape::parse_descriptor(text)); };
   EXPECT_STREQ(refused("ic4 oc4 g2 i20 k3"), "needs one input channel per group");
   EXPECT_STREQ(refused("ic4 oc4 g4 iw20 kw2 dw2000000 pw2000000"), "the kernel reaches too far");

@@ -79,15 +79,17 @@ constexpr const char* kShapes[] = {
     "transposed ic9 oc20 iw40 kw3 sw2 dw2 pw1",
 };
 
-TEST(ConvDirect, ForwardMatchesTheReference) {
+class ConvDirect : public NeedsVectors {};
+
+TEST_F(ConvDirect, ForwardMatchesTheReference) {
   for (const char* text : kShapes) check(Direction::kForward, text);
 }
 
-TEST(ConvDirect, GradInputMatchesTheReference) {
+TEST_F(ConvDirect, GradInputMatchesTheReference) {
   for (const char* text : kShapes) check(Direction::kGradInput, text);
 }
 
-TEST(ConvDirect, RefusesWhatItCannotHold) {
+TEST_F(ConvDirect, RefusesWhatItCannotHold) {
   const auto refused = [](const char* text) { return kConvDirectForward.refuse(*shape::parse_descriptor(text)); };
   EXPECT_STREQ(refused("ic3 oc4 iw2000 kw600"), "needs at most 512 taps");
   EXPECT_STREQ(refused("ic3 oc0 i20 k3"), "nothing to compute");

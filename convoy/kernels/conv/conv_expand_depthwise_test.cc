@@ -9,6 +9,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/conv/conv_depthwise.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
+#include "convoy/kernels/conv/kernel_check_test.h"
 #include "convoy/shape/descriptor.h"
 
 namespace convoy::kernels {
@@ -41,7 +42,9 @@ std::vector<float> separately(const ExpandDepthwiseShape& s, const ExpandDepthwi
   return output;
 }
 
-TEST(ExpandDepthwise, HasTheBitsOfBothLayers) {
+class ExpandDepthwise : public kernel_check::NeedsVectors {};
+
+TEST_F(ExpandDepthwise, HasTheBitsOfBothLayers) {
   struct Case {
     int64_t batch, channels, expanded, height, width, kernel, stride, pad, dilation;
   };
@@ -103,7 +106,7 @@ TEST(ExpandDepthwise, HasTheBitsOfBothLayers) {
   }
 }
 
-TEST(ExpandDepthwise, SaysWhatItCannotDo) {
+TEST_F(ExpandDepthwise, SaysWhatItCannotDo) {
   ExpandDepthwiseShape s;
   s.expand = *shape::parse_descriptor("ic8 oc16 i9 k1");
   s.depthwise = *shape::parse_descriptor("ic16 oc16 g8 i9 k3 p1");

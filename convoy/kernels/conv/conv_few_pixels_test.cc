@@ -1,5 +1,5 @@
-// One pixel and several, register tiles that are not full, depths beyond a chain and with tails, patches that reach outside, groups,
-// samples that are computed one after the other.
+// One pixel and several, register tiles that are not full, depths beyond a chain and with tails, patches that reach outside,
+// groups, samples that are computed one after the other.
 #include "convoy/kernels/conv/conv_few_pixels.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,9 @@ constexpr const char* kShapes[] = {
     "n3 ic120 oc5 i9 k8 p3",                    // one sample at a time
 };
 
-TEST(ConvFewPixels, MatchesTheReference) {
+class ConvFewPixels : public NeedsVectors {};
+
+TEST_F(ConvFewPixels, MatchesTheReference) {
   for (const char* text : kShapes) {
     const auto s = shape::parse_descriptor(text);
     ASSERT_TRUE(s) << text;
@@ -50,8 +52,9 @@ TEST(ConvFewPixels, MatchesTheReference) {
   }
 }
 
-TEST(ConvFewPixels, RefusesTheRest) {
-  EXPECT_STREQ(kConvFewPixelsForward.refuse(shape::essential(*shape::parse_descriptor("ic4 oc4 i9 k1"))), "needs few result pixels");
+TEST_F(ConvFewPixels, RefusesTheRest) {
+  EXPECT_STREQ(kConvFewPixelsForward.refuse(shape::essential(*shape::parse_descriptor("ic4 oc4 i9 k1"))),
+               "needs few result pixels");
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ ConvShape parse(const char* descriptor) { return *shape::complete(*shape::parse_
 
 constexpr std::array<const ConvKernel*, 1> kWinograd{&kConvWinogradGradWeight};
 
-class GradWeight : public testing::TestWithParam<const char*> {
+class GradWeight : public NeedsVectors, public testing::WithParamInterface<const char*> {
  protected:
   void TearDown() override { set_num_threads(0); }
 };
@@ -81,8 +81,10 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GradWeightWinograd,
                                          "n2 g2 ic40 oc70 i9 k3 p1",         // groups
                                          "n30 ic20 oc24 i5 k3 p0"));         // nine outputs an image
 
+class GradWeightWinogradError : public NeedsVectors {};
+
 // The rounding error against the direct sum's, both measured in double: root of the mean square over all weights.
-TEST(GradWeightWinogradError, IsAtMostThreeAndAHalfTimesDirects) {
+TEST_F(GradWeightWinogradError, IsAtMostThreeAndAHalfTimesDirects) {
   Random random(5);
   for (const char* text : {"n4 ic32 oc32 i28 k3 p1", "n8 ic64 oc32 i7 k3 p1", "n1 ic32 oc32 i56 k3 p1"}) {
     const ConvShape s = parse(text);
@@ -103,9 +105,11 @@ TEST(GradWeightWinogradError, IsAtMostThreeAndAHalfTimesDirects) {
   }
 }
 
+class GradWeightSums : public NeedsVectors {};
+
 // Long sums: equal terms are rounded to the same side every time, about u / 4 a term of a chain. One chain of 40000 would be 40
 // times as wrong.
-TEST(GradWeightSums, AreCutIntoBlocks) {
+TEST_F(GradWeightSums, AreCutIntoBlocks) {
   Random random(11);
   ConvShape s = parse("n1 ic8 oc16 i200 k1");
   check_kernels(kList, Direction::kGradWeight, s, true, random);
@@ -116,7 +120,9 @@ TEST(GradWeightSums, AreCutIntoBlocks) {
   for (const float value : w) ASSERT_NEAR(value, exact, 64 * 0x1p-24 * exact);
 }
 
-TEST(GradWeightRefusal, NamesTheMemory) {
+class GradWeightRefusal : public NeedsVectors {};
+
+TEST_F(GradWeightRefusal, NamesTheMemory) {
   EXPECT_EQ(kConvGradWeight.refuse(parse("n1 ic64 oc64 i30 k9 p4")), nullptr);
   EXPECT_NE(kConvGradWeight.refuse(parse("n1 ic64 oc64 i200 k100")), nullptr);
 }

@@ -13,7 +13,9 @@ using namespace kernel_check;
 
 ConvShape parse(const char* text) { return *shape::parse_descriptor(text); }
 
-TEST(ConvPointwiseSpread, MatchesTheReference) {
+class ConvPointwiseSpread : public NeedsVectors {};
+
+TEST_F(ConvPointwiseSpread, MatchesTheReference) {
   const ConvKernel* const kernel = &kConvPointwiseSpreadGradInput;
   for (const char* text : {
            "n2 ic40 oc48 i14 k1 s2",
@@ -48,7 +50,7 @@ TEST(ConvPointwiseSpread, MatchesTheReference) {
   }
 }
 
-TEST(ConvPointwiseSpread, RefusesWhatItDoesNotSpread) {
+TEST_F(ConvPointwiseSpread, RefusesWhatItDoesNotSpread) {
   const auto refuse = kConvPointwiseSpreadGradInput.refuse;
   EXPECT_STREQ(refuse(parse("ic257 oc4 i20 k3 s2")), "needs few input channels per group, or one tap");
   EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1")), "needs a stride: without one nothing is spread");

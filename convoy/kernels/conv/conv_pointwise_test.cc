@@ -55,15 +55,17 @@ constexpr const char* kShapes[] = {
     "n1 ic3 oc3 ih701 iw1003 k1",
 };
 
-TEST(ConvPointwise, ForwardMatchesTheReference) {
+class ConvPointwise : public NeedsVectors {};
+
+TEST_F(ConvPointwise, ForwardMatchesTheReference) {
   for (const char* text : kShapes) check(Direction::kForward, text);
 }
 
-TEST(ConvPointwise, GradInputMatchesTheReference) {
+TEST_F(ConvPointwise, GradInputMatchesTheReference) {
   for (const char* text : kShapes) check(Direction::kGradInput, text);
 }
 
-TEST(ConvPointwise, RefusesWhatIsNoPlainProduct) {
+TEST_F(ConvPointwise, RefusesWhatIsNoPlainProduct) {
   const auto shape = [](const char* text) { return *shape::parse_descriptor(text); };
   EXPECT_STREQ(kConvPointwiseForward.refuse(shape("ic3 oc4 i20 k3")), "needs a kernel of one tap");
   EXPECT_STREQ(kConvPointwiseForward.refuse(shape("ic3 oc4 i20 k1 p1")), "needs no padding");

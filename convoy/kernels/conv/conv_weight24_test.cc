@@ -21,7 +21,9 @@ ConvShape linear(int64_t batch, int64_t channels, int64_t rows) {
                                                    std::to_string(rows) + " i1 k1"));
 }
 
-TEST(ConvWeight24, MatchesTheReference) {
+class ConvWeight24 : public NeedsVectors {};
+
+TEST_F(ConvWeight24, MatchesTheReference) {
   const ConvKernel* const kernel = &kConvWeight24Forward;
   Random random(13);
   for (const auto [batch, channels, rows] : {std::array<int64_t, 3>{1, 256, 2048},
@@ -46,7 +48,7 @@ std::vector<float> multiply(const ConvShape& s, const std::vector<float>& x, con
   return y;
 }
 
-TEST(ConvWeight24, IsExactOnIntegersAndOnWeightsOfOneSize) {
+TEST_F(ConvWeight24, IsExactOnIntegersAndOnWeightsOfOneSize) {
   Random random(5);
   const ConvShape s = linear(2, 1000, 600);
   std::vector<float> x = values(random, s.input_count(), true), w = values(random, s.weight_count(), true);
@@ -63,7 +65,7 @@ TEST(ConvWeight24, IsExactOnIntegersAndOnWeightsOfOneSize) {
   }
 }
 
-TEST(ConvWeight24, LargeValuesStayFiniteAndOthersReachTheirRowAlone) {
+TEST_F(ConvWeight24, LargeValuesStayFiniteAndOthersReachTheirRowAlone) {
   Random random(6);
   const ConvShape s = linear(1, 512, 1100);
   std::vector<float> x(512, 0.0F), w = values(random, s.weight_count(), false);
@@ -83,7 +85,7 @@ TEST(ConvWeight24, LargeValuesStayFiniteAndOthersReachTheirRowAlone) {
 }
 
 // docs/accuracy.md says what E and R are.
-TEST(ConvWeight24, ErrorsStayInTheirTable) {
+TEST_F(ConvWeight24, ErrorsStayInTheirTable) {
   double worst_e = 0, worst_r = 0, worst_strict = 0;
   for (const int64_t channels : {256, 1024, 9216}) {
     for (const bool rectified : {false, true}) {
@@ -119,7 +121,7 @@ TEST(ConvWeight24, ErrorsStayInTheirTable) {
   EXPECT_LE(worst_r, 1.6);  // and 3.5
 }
 
-TEST(ConvWeight24, RefusesTheRest) {
+TEST_F(ConvWeight24, RefusesTheRest) {
   const auto reason = [](const char* text) {
     return kConvWeight24Forward.refuse(shape::essential(*shape::parse_descriptor(text)));
   };

@@ -24,7 +24,7 @@ std::vector<const ConvKernel*> winograd_kernels(Direction direction) {
   return found;
 }
 
-class Winograd : public testing::TestWithParam<Direction> {
+class Winograd : public NeedsVectors, public testing::WithParamInterface<Direction> {
  protected:
   void TearDown() override { set_num_threads(0); }
 };
@@ -139,9 +139,11 @@ PoolShape pool_of(const ConvShape& s) {
   return *shape::complete(pool);
 }
 
+class WinogradPooling : public NeedsVectors {};
+
 // The bits of the pooling kernels behind the same convolution: odd sizes lose their last row or column, zeros keep their sign, and
 // a NaN or an infinity goes where it went.
-TEST(WinogradPooling, GivesTheBitsOfPoolingBehind) {
+TEST_F(WinogradPooling, GivesTheBitsOfPoolingBehind) {
   Random random(11);
   int ran = 0;
   for (int round = 0; round < 120; ++round) {
@@ -211,7 +213,7 @@ TEST(WinogradPooling, GivesTheBitsOfPoolingBehind) {
   EXPECT_GT(ran, 80);
 }
 
-TEST(WinogradPooling, NeedsWholeWindowsInATileAndNoResultOfPaddingAlone) {
+TEST_F(WinogradPooling, NeedsWholeWindowsInATileAndNoResultOfPaddingAlone) {
   const auto layer = [](int64_t kernel, int64_t stride, int64_t dilation, int64_t pad, int64_t height) {
     ConvShape s;
     s.in_channels = s.out_channels = 16;
@@ -275,7 +277,9 @@ struct ErrorRow {
   double most_e, most_r;
 };
 
-TEST(WinogradErrors, StayInTheirTable) {
+class WinogradErrors : public NeedsVectors {};
+
+TEST_F(WinogradErrors, StayInTheirTable) {
   const ErrorRow rows[] = {
       {&kConvWinogradF2Forward, 2, 3, 1, 3.5, 1.0},        {&kConvWinogradF4Forward, 2, 3, 1, 13.5, 2.5},
       {&kConvWinogradF4Forward, 1, 3, 1, 6.0, 2.0},        {&kConvWinogradF4Forward, 3, 3, 1, 12.0, 2.1},

@@ -17,8 +17,17 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/kernels/conv/conv_reference.h"
+#include "convoy/kernels/machine.h"
 
 namespace convoy::kernels::kernel_check {
+
+/// Tests of algorithms that refuse to run without vectors.
+class NeedsVectors : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!has_vectors()) GTEST_SKIP() << "needs vectors";
+  }
+};
 
 // Floats between two pages that must not be touched; the values end at the upper one, or begin at the lower one.
 class GuardedFloats {

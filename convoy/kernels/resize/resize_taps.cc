@@ -75,6 +75,8 @@ double position(const ScaledAxis& axis, ResizeCoordinates coordinates, int64_t o
 }
 
 int64_t nearest_neighbour(double at, ResizeNearest nearest) {
+  // Scales of files are float32, and so are places in other runtimes: 3 / 0.6f, a little less than 5 in double, is 5.
+  if (std::abs(at) < 0x1p16) at = static_cast<double>(static_cast<float>(at));
   const double floor = std::floor(at), fraction = at - floor;
   const bool up = nearest == ResizeNearest::kRoundPreferFloor  ? fraction > 0.5
                   : nearest == ResizeNearest::kRoundPreferCeil ? fraction >= 0.5
