@@ -48,6 +48,7 @@ namespace convoy::kernels::direct {
 constexpr int64_t kMostPhases = 16;         // per axis
 constexpr int64_t kMostTaps = 512;          // and the longest chain of sums
 constexpr int64_t kLineTerms = 64;          // of a chain over one long line: its weights stay in L1 (a fifth faster than 512)
+constexpr int64_t kFewSumsLineTerms = 128;  // the same where vectors have 8 lanes (3 to 10 % faster than 64)
 constexpr int64_t kFewSumsTerms = 200;      // of a pixel's chain on AVX2: 12 sums use a weight so briefly that it must come from L1
 constexpr int64_t kSlabFloats = 128 << 10;  // half of a 1 MiB L2 cache
 constexpr int64_t kMostSlabFloats = 1 << 20;  // 4 MiB
@@ -293,7 +294,7 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   const bool one_line = d.result * h.result == 1;
   const int64_t phases = d.phases * h.phases * w.phases;
   // A sum of one phase has a channel's taps of that phase only. A slab holds what a chain reads.
-  const int64_t terms = one_line ? kLineTerms : lanes == 8 ? kFewSumsTerms : kMostTaps;
+  const int64_t terms = one_line ? (lanes == 8 ? kFewSumsLineTerms : kLineTerms) : lanes == 8 ? kFewSumsTerms : kMostTaps;
   const int64_t phase_taps = p.pixel_lanes || p.in_place ? d.most_taps() * h.most_taps() * w.most_taps() : p.taps;
   p.chain = std::max<int64_t>(terms / std::max<int64_t>(phase_taps, 1), 1);
   p.chain = std::max<int64_t>(p.channels + (p.channels + p.chain - 1) / p.chain - 1, 1) /
