@@ -118,7 +118,10 @@ const Machine& nominal_machine() {
   static const Machine nominal = [] {
     const double lanes = static_cast<double>(HWY_DYNAMIC_DISPATCH(FloatLanes)());
     // AVX-512 at one full-width FMA a cycle, AVX2 at two of half the width: the same 32 FLOP a cycle at 3 GHz.
-    return Machine{.threads = 1, .flops_per_second = lanes >= 8 ? 96e9 : lanes * 2 * 3e9, .bytes_per_second = 20e9};
+    return Machine{.threads = 1,
+                   .flops_per_second = lanes >= 8 ? 96e9 : lanes * 2 * 3e9,
+                   .bytes_per_second = 20e9,
+                   .lanes = static_cast<int>(lanes)};
   }();
   return nominal;
 }

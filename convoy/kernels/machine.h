@@ -11,6 +11,10 @@ struct Machine {
   double flops_per_second = 0;  // of all threads together, float32 FMA counted as 2
   double bytes_per_second = 0;  // from the last-level cache or memory, all threads together
   size_t l2_bytes = size_t{1} << 20;
+  int lanes = 16;  // floats of a vector
+
+  /// What was fitted to vectors of 16 lanes, and takes so much of that time with the 8 lanes of AVX2 at the same peak.
+  double with_eight_lanes(double part) const { return lanes == 8 ? part : 1.0; }
 };
 
 /// The instruction set that the kernels use: "AVX-512", "AVX2", "scalar", "NEON", "WASM". Chosen at the first call from what the

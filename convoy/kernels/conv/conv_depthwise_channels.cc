@@ -558,8 +558,7 @@ double seconds(const ConvShape& s, const Machine& m) {
     runs += (inside.begin > 0 ? 1 : 0) + (inside.end < s.output[2] ? 1 : 0);
   }
   const double cycles = turned * number(lanes) * 0.6 + row_taps * (g.w.pairs() * 1.5 + 8) + rows * runs * 40 + 350;
-  const double narrower = lanes == 8 ? 0.55 : 1;  // vectors of AVX2 are twice as many, and take half the time
-  return 1e-6 + number(blocks) * narrower * seconds_of(cycles, m) / m.threads;
+  return 1e-6 + number(blocks) * m.with_eight_lanes(0.6) * seconds_of(cycles, m) / m.threads;
 }
 
 template <Direction kDirection>
