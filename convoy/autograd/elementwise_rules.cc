@@ -3,6 +3,12 @@
 namespace convoy {
 
 Variable activation(Activation kind, const Variable& input, const ActivationOptions& options) {
+  if (kind == Activation::kSigmoid || kind == Activation::kTanh) {
+    const Tensor y = ops::activation(kind, input.data(), options);
+    return record(y, {input}, [=](const Tensor& grad_output) -> std::vector<Tensor> {
+      return {ops::activation_backward_from_output(kind, grad_output, y)};
+    });
+  }
   return record(ops::activation(kind, input.data(), options), {input},
                 [=, x = input.data()](const Tensor& grad_output) -> std::vector<Tensor> {
                   return {ops::activation_backward(kind, grad_output, x, options)};

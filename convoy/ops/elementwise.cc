@@ -97,6 +97,20 @@ Tensor activation_backward(Activation kind, const Tensor& grad_output, const Ten
   return grad_input;
 }
 
+Tensor activation_backward_from_output(Activation kind, const Tensor& grad_output, const Tensor& output) {
+  if (kind != Activation::kSigmoid && kind != Activation::kTanh) {
+    throw ValueError("activation_backward_from_output takes sigmoid and tanh", "activation_backward takes the input of any");
+  }
+  check_floating(output, kernel_name(kind));
+  check_gradient(grad_output, output);
+  Tensor grad_input = Tensor::empty(output.shape(), output.dtype());
+  with_floating(output.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::activation_backward_from_output(kind, grad_output.data<T>(), output.data<T>(), grad_input.data<T>(), output.numel());
+  });
+  return grad_input;
+}
+
 Tensor relu(const Tensor& input) { return activation(Activation::kRelu, input); }
 Tensor relu6(const Tensor& input) { return activation(Activation::kRelu6, input); }
 Tensor leaky_relu(const Tensor& input, double negative_slope) {

