@@ -152,7 +152,8 @@ int run(const Options& options, Session& session) {
       throw;
     }
     const OpenSizes sizes = open_sizes(options.batch, options.size);
-    const std::vector<graph::Type> types = graph::infer_types(graph, input_types(graph, sizes));
+    const std::vector<graph::Type> types =
+        running(options.model, [&] { return graph::infer_types(graph, input_types(graph, sizes)); });
     std::map<std::string, double> seconds;
     if (options.time) seconds = running(options.model, [&] { return node_seconds(Model::of(graph), sizes); });
     Totals totals;

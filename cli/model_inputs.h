@@ -73,8 +73,6 @@ auto running(const std::string& path, F&& f) {
     throw;
   } catch (const OutOfMemory&) {
     throw;
-  } catch (const ValueError&) {
-    throw;
   } catch (const Error& error) {
     throw FileError(path + ": " + error.reason(), error.fix());
   }

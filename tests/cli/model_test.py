@@ -24,12 +24,13 @@ def field(number, content):
     return bytes([number << 3 | 2]) + length + content
 
 
-def onnx_model(op, name, sizes, dtype=FLOAT, initializer=None, then=None):
-    """An ONNX file of one node y = op(NAME), or y = op(initializer, NAME); `then`: another node (op, input, output)."""
+def onnx_model(op, name, sizes, dtype=FLOAT, initializer=None, then=None, inputs=None, attribute=None):
+    """An ONNX file of one node y = op(NAME), or y = op(initializer, NAME), or of other inputs; `then`: another node (op, input, output); `attribute`: a name and a text."""
     shape = b"".join(field(1, field(1, size) if isinstance(size, int) else field(2, size)) for size in sizes)
-    inputs = [initializer[0], name] if initializer else [name]
+    inputs = inputs or ([initializer[0], name] if initializer else [name])
     nodes = [(op, inputs, "y")] + ([(then[0], [then[1]], then[2])] if then else [])
-    graph = b"".join(field(1, b"".join(field(1, i) for i in ins) + field(2, out) + field(4, kind)) for kind, ins, out in nodes)
+    text = field(5, field(1, attribute[0]) + field(4, attribute[1]) + b"\xa0\x01\x03") if attribute else b""  # its type, field 20: STRING
+    graph = b"".join(field(1, b"".join(field(1, i) for i in ins) + field(2, out) + field(4, kind) + text) for kind, ins, out in nodes)
     if initializer:
         count = initializer[1][0]
         graph += field(5, field(1, count) + field(2, FLOAT) + field(8, initializer[0]) + field(9, struct.pack(f"<{count}f", *range(count))))
@@ -118,6 +119,14 @@ class Models(tool.TestCase):
         index = self.write("i.npy", npy("<i8", (1,), struct.pack("<q", 9)))
         self.expect_error(run("run", path, "--input", index), 3, f"{path}: the node (Gather) that makes 'y': index 9 is out of bounds for dimension 0 with size 2",
                           "indices can be -2 to 1")
+
+    def test_what_is_wrong_only_for_known_sizes_is_the_files(self):
+        for attribute, reason in ((("mode", "nearby"), "attribute 'mode' is 'nearby'"), (("mode", "linear"), "resize: scales must be above 0, but one is 0.000000")):
+            path = self.write("resize.onnx", onnx_model("Resize", "x", [1, 1, "h", "w"], initializer=("s", [4]), inputs=["x", "", "s"], attribute=attribute))
+            for command in (["summary", path], ["run", path, "--random-input"], ["bench", path]):
+                result = run(*command)
+                self.assertEqual(result.code, 3, result)
+                self.assertIn(f"convoy: error: {path}: the node (Resize) that makes 'y': {reason}\n", result.err)
 
     def test_too_little_memory_is_no_bug(self):
         path = self.write("wide.onnx", onnx_model("Relu", "x", ["N", 127, "h", "w"]))
