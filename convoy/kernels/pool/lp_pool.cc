@@ -49,7 +49,7 @@ void lp_pool_root_backward(int64_t count, double p, double window_size, const T*
                            T* grad_average) noexcept {
   for_each_element(count, [&](int64_t i) {
     const double sum = average[i] * window_size;
-    const double slope = p == 1 ? 1 : std::pow(sum, 1 / p - 1) / p;
+    const double slope = p == 1 ? 1 : p == 2 ? 0.5 / std::sqrt(sum) : std::pow(sum, 1 / p - 1) / p;
     grad_average[i] = sum == 0 ? T(0) : static_cast<T>(grad_output[i] * slope * window_size);
   });
 }

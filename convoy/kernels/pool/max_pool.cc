@@ -47,6 +47,11 @@ using DI = hn::RebindToSigned<DF>;
 using VF = hn::Vec<DF>;
 using VI = hn::Vec<DI>;
 
+// What the rows of all planes have in common.
+struct RowWindows {
+  WindowAxis d, h;
+};
+
 // One row of outputs: its windows along d and h, and the plane they look at.
 struct MaxRow {
   const PoolShape& shape;
@@ -394,15 +399,12 @@ HWY_ATTR void MaxPoolRows(const PoolShape& shape, const float* input, float* out
   const int64_t width = shape.input[2];
   const shape::Axis& axis = shape.axes[2];
   const MaxPlan plan = PlanMaxPool(shape);
-  struct Axes {
-    WindowAxis d, h;
-  };
   const auto axes_of = [&](int64_t d, int64_t h) {
-    return Axes{window_axis(d, shape.input[0], shape.axes[0]), window_axis(h, shape.input[1], shape.axes[1])};
+    return RowWindows{window_axis(d, shape.input[0], shape.axes[0]), window_axis(h, shape.input[1], shape.axes[1])};
   };
   const RowsOfPlane known(shape.output, end - begin, axes_of);
   const auto row_at = [&](int64_t r, const RowCursor& at) {
-    const Axes axes = known(at);
+    const RowWindows axes = known(at);
     return MaxRow{shape,
                   axes.d,
                   axes.h,
@@ -504,15 +506,17 @@ HWY_ATTR void AdaptiveMaxPoolRows(const AdaptivePoolShape& shape, const float* i
   const bool whole = width <= Columns::kSize;
   const bool known = outputs <= AdaptiveLanes::kMost, gathers = known && whole && outputs >= kFewOutputs && width / outputs < 4 * n;
   const AdaptiveLanes windows(width, known ? outputs : 1);
+  const auto axes_of = [&](int64_t d, int64_t h) {
+    return RowWindows{adaptive_window_axis(d, shape.input[0], shape.output[0]),
+                      adaptive_window_axis(h, shape.input[1], shape.output[1])};
+  };
+  const RowsOfPlane axes_at(shape.output, end - begin, axes_of);
   RowCursor at(begin, shape.output);
   WindowAxis above;
   for (int64_t r = begin; r < end; ++r, at.next()) {
-    const MaxRow row{plain,
-                     adaptive_window_axis(at.d, shape.input[0], shape.output[0]),
-                     adaptive_window_axis(at.h, shape.input[1], shape.output[1]),
-                     input + at.plane * shape.input_positions(),
-                     output + r * outputs,
-                     indices + r * outputs};
+    const RowWindows axes = axes_at(at);
+    const MaxRow row{
+        plain, axes.d, axes.h, input + at.plane * shape.input_positions(), output + r * outputs, indices + r * outputs};
     const bool as_above = r > begin && at.h > 0 && row.h.begin == above.begin && row.h.count == above.count;
     above = row.h;
     if (as_above) {
@@ -573,7 +577,8 @@ constexpr int64_t kInputsPerTask = 65536;
 
 template <class Shape>
 int64_t rows_per_task(const Shape& s, double window_size) {
-  const double inputs_per_row = std::max(1.0, window_size * static_cast<double>(s.output[2]));
+  constexpr double kRowItself = 128;  // what a row takes without any input, in inputs
+  const double inputs_per_row = kRowItself + window_size * static_cast<double>(s.output[2]);
   return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(kInputsPerTask) / inputs_per_row));
 }
 
