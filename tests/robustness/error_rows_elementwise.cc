@@ -45,6 +45,11 @@ Rows elementwise_rows() {
   REFUSED("activation.input", ops::activation(Activation::kGelu, indices({3})), "");
   REFUSED("activation_backward.grad_output", ops::activation_backward(Activation::kGelu, zeros({4}), zeros({3})), "");
   REFUSED("activation_backward.input", ops::activation_backward(Activation::kGelu, zeros({3}), {}), "");
+  REFUSED("activation_backward_from_output.kind", ops::activation_backward_from_output(Activation::kGelu, zeros({3}), zeros({3})),
+          "");
+  REFUSED("activation_backward_from_output.grad_output",
+          ops::activation_backward_from_output(Activation::kTanh, zeros({4}), zeros({3})), "");
+  REFUSED("activation_backward_from_output.output", ops::activation_backward_from_output(Activation::kTanh, zeros({3}), {}), "");
   using Binary = Tensor (*)(const Tensor&, const Tensor&);
   for (const auto& [name, function] :
        std::map<std::string, Binary>{{"add", ops::add}, {"sub", ops::sub}, {"mul", ops::mul}, {"div", ops::div}}) {
