@@ -605,11 +605,10 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double pixels = kDirection == Direction::kGradInput ? static_cast<double>(s.input_positions()) / phases_with_taps(s)
                                                             : static_cast<double>(s.output_positions());
   const double efficiency = kDirection == Direction::kGradWeight ? 0.6 : pixels <= 16 ? 0.45 : 0.75;
-  return 2e-6 + turns + m.with_eight_lanes(0.8) * flops / (efficiency * m.flops_per_second) +
-         (m.with_eight_lanes(0.8) * gathered *
-              (kDirection == Direction::kGradWeight ? 0.25e-9
-               : strided                            ? 1.8e-9
-                                                    : 0.6e-9) +
+  return 2e-6 + turns + flops / (efficiency * m.flops_per_second) +
+         (gathered * (kDirection == Direction::kGradWeight ? 0.25e-9
+                      : strided                            ? 1.8e-9
+                                                           : 0.6e-9) +
           segments * 8e-9 + interleaved + lane_sums) /
              m.threads;
 }
