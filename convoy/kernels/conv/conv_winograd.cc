@@ -175,7 +175,7 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
   const int64_t chunk = std::max<int64_t>(winograd::kChunkTiles / dw, 1);
 
   int64_t current = -1, loaded = 0;  // the plane of tiles whose rows lie in the ring, and up to which row
-  // The next tile's place. An incomplete one's at infinity is the next one's, who comes later.
+  // The next tile's places. At infinity an incomplete tile has that of the next one, which is written later.
   float* to[2][2];
   const winograd::TileCounts counts = block.counts();
   for (size_t h = 0; h < 2; ++h) {
