@@ -156,22 +156,7 @@ HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t count
   }
 }
 
-// Where the next tile's points lie, [at infinity along h][and along w]: there the incomplete tiles of an axis have no place, since
-// the gradients that infinity sees do not exist. (They are written all the same, where the next tile will be.)
-struct Places {
-  float* at[2][2];
-
-  HWY_INLINE Places(float* first, const winograd::TileCounts& tiles, int64_t tile_step) {
-    for (size_t h = 0; h < 2; ++h) {
-      for (size_t w = 0; w < 2; ++w) at[h][w] = first + tiles[h][w] * tile_step;
-    }
-  }
-  HWY_INLINE void move(int64_t floats) {
-    for (size_t h = 0; h < 2; ++h) {
-      for (size_t w = 0; w < 2; ++w) at[h][w] += floats;
-    }
-  }
-};
+using Places = winograd::TilePlaces<float>;
 
 // Two columns of a tile's points: along the rows, of which only the two are computed, then down.
 template <int kIn, void (*kTransform)(const Floats*, Floats*), int kFirst, int kSecond>
@@ -204,7 +189,8 @@ template <int kIn, void (*kTransform)(const Floats*, Floats*)>
 HWY_INLINE void TransformStrip(const float* strip, int64_t width, int64_t tiles, Places out, int64_t tile_step,
                                int64_t point_step) {
   const int64_t lanes = GradWeightLanes(), row = width * lanes;
-  for (int64_t t = 0; t < tiles; ++t, strip += kOutputs * lanes, out.move(tile_step)) {
+  constexpr winograd::TileCounts one{{{{1, 1}, {1, 1}}}};
+  for (int64_t t = 0; t < tiles; ++t, strip += kOutputs * lanes, out.move(one, tile_step)) {
     TransformColumns<kIn, kTransform, 0, 5>(strip, row, out, point_step);
     TransformColumns<kIn, kTransform, 1, 2>(strip, row, out, point_step);
     TransformColumns<kIn, kTransform, 3, 4>(strip, row, out, point_step);
@@ -294,12 +280,8 @@ HWY_INLINE winograd::TileCounts ForStrips(const Cut& c, int64_t begin, int64_t e
     const int64_t tw = t % c.tiles_w, row = t / c.tiles_w, count = std::min({c.tiles_w - tw, end - t, kStrip});
     f(row / c.tiles_h, row % c.tiles_h, tw, count, before);
     t += count;
-    const int64_t complete = count - (c.out_w % kOutputs != 0 && tw + count == c.tiles_w ? 1 : 0);
-    before[0][0] += count;
-    before[0][1] += complete;
-    if (c.out_h % kOutputs != 0 && (row + 1) % c.tiles_h == 0) continue;
-    before[1][0] += count;
-    before[1][1] += complete;
+    before += winograd::TileCounts::of_run(count, c.out_h % kOutputs != 0 && (row + 1) % c.tiles_h == 0,
+                                           c.out_w % kOutputs != 0 && tw + count == c.tiles_w);
   }
   return before;
 }
@@ -351,7 +333,7 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
       const bool first = block == block_begin;
       constexpr auto kHeights = std::make_integer_sequence<int, tile::kPixels>();
       for (int64_t point = 0; point < kProducts; ++point) {
-        const int64_t tiles = counts[point / kPoints + 1 == kPoints ? 1 : 0][point % kPoints + 1 == kPoints ? 1 : 0];
+        const int64_t tiles = counts.at_point(point, kPoints, kPoints);
         const float* x = inputs + point * c.input_step();
         for (int64_t p = 0; p < panels; ++p) {
           const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
@@ -411,9 +393,7 @@ HWY_ATTR double WinogradGradWeightSeconds(const ConvShape& s, const Machine& m) 
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const double tiles = number(c.groups * c.tiles), vector = number(c.lanes) / 16;
   const double in_vectors = number(shape::ceil_div(c.ins, c.lanes)), out_vectors = number(shape::ceil_div(c.outs, c.lanes));
-  const auto left = [&](int64_t size, int64_t along) {  // of the products, where incomplete tiles have none at infinity
-    return size % kOutputs == 0 ? 1 : 1 - 1 / number(kPoints * std::max<int64_t>(along, 1));
-  };
+  const auto left = [](int64_t size, int64_t along) { return winograd::products_left(size % kOutputs != 0, kPoints, along); };
   const double multiply = 2 * tiles * left(c.out_h, c.tiles_h) * left(c.out_w, c.tiles_w) * number(kProducts * c.ins) *
                           conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
   const double transforms = tiles * (in_vectors * number(c.out_tasks) * 110e-9 + out_vectors * number(c.in_tasks) * 70e-9) * vector;

@@ -175,12 +175,7 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
   const int64_t chunk = std::max<int64_t>(winograd::kChunkTiles / dw, 1);
 
   int64_t current = -1, loaded = 0;  // the plane of tiles whose rows lie in the ring, and up to which row
-  // The next tile's places. At infinity an incomplete tile has that of the next one, which is written later.
-  float* to[2][2];
-  const winograd::TileCounts counts = block.counts();
-  for (size_t h = 0; h < 2; ++h) {
-    for (size_t w = 0; w < 2; ++w) to[h][w] = v + part * counts[h][w] * lanes;
-  }
+  winograd::TilePlaces<float> to(v, block.counts(), part * lanes);
   for (int64_t row = block.row_begin(); row < block.row_end(); ++row) {
     const int64_t group_begin = block.begin(row), group_end = block.end(row);
     const int64_t h = row % p.h.tiles(), image_plane = row / p.h.tiles();
@@ -221,7 +216,7 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
       // Along w.
       const int64_t step = dw * kPointsH * lanes, group_step = p.w.group_span() * kPointsH * lanes;
       for (int64_t i = 0; i < kPointsH; ++i) {
-        float* const* const row_to = to[i + 1 == kPointsH ? 1 : 0];
+        const auto& row_to = to.at[i + 1 == kPointsH ? 1 : 0];
         for (int64_t f = 0; f < dw; ++f) {
           const float* column = columns + (f * kPointsH + i) * lanes;
           const int64_t place = i * kPointsW * source_plane + ((g - group_begin) * dw + f) * lanes;
@@ -242,10 +237,7 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
         }
       }
     }
-    const winograd::TileCounts passed = block.row_counts(row);
-    for (size_t i = 0; i < 2; ++i) {
-      for (size_t k = 0; k < 2; ++k) to[i][k] += passed[i][k] * lanes;
-    }
+    to.move(block.row_counts(row), lanes);
   }
 }
 
@@ -355,8 +347,7 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, const Block& block, 
   const winograd::TileCounts counts = block.counts();
   const int64_t lanes = t.lanes, depth = p.depth(), points = p.points(), blocks_per_slice = t.channel_blocks / p.slices();
   for (int64_t point = 0; point < points; ++point) {
-    const bool infinite_h = point / p.w.points + 1 == p.h.points, infinite_w = point % p.w.points + 1 == p.w.points;
-    const int64_t tiles = counts[infinite_h ? 1 : 0][infinite_w ? 1 : 0];
+    const int64_t tiles = counts.at_point(point, p.h.points, p.w.points);
     if (tiles == 0) continue;
     for (int64_t vector = begin; vector < end; vector += 2) {
       const int64_t vectors = std::min<int64_t>(2, end - vector);
@@ -435,11 +426,8 @@ struct ResultFinish {
   }
 };
 
-// Where the products of the next tile lie, as its transformed sources do. What an incomplete one reads at infinity is another's,
-// and reaches no output that exists.
-struct Products {
-  const float* at[2][2];
-};
+// Where the products of the next tile lie, as its transformed sources do.
+using Products = winograd::TilePlaces<const float>;
 
 // Transforms the products of a row's tiles back, all phases of them: results in rows of `width` positions. m: of the first tile and
 // phase; moves on behind the last tile.
@@ -452,7 +440,6 @@ HWY_ATTR void TransformTiles(const Problem& p, const Block& block, int64_t row, 
   const ResultFinish finished = finish;
   const int64_t lanes = Lanes(), phases = p.phases(), phases_w = p.w.phases;
   const int64_t row_step = p.h.phases * width * lanes, column_step = p.w.dilation * phases_w * lanes;
-  const winograd::TileCounts passed = block.row_counts(row);
   int64_t at = 0;
   for (int64_t group = block.begin(row); group < block.end(row); ++group, rows += p.w.group_span() * phases_w * lanes) {
     const int64_t tiles = block.tiles(group);
@@ -485,9 +472,7 @@ HWY_ATTR void TransformTiles(const Problem& p, const Block& block, int64_t row, 
       }
     }
   }
-  for (size_t i = 0; i < 2; ++i) {
-    for (size_t k = 0; k < 2; ++k) m.at[i][k] += passed[i][k] * kPointsH * kPointsW * lanes;
-  }
+  m.move(block.row_counts(row), kPointsH * kPointsW * lanes);
 }
 
 // Pools pairs of `rows` rows of `width` positions, in place: half as many rows of half as many positions.
@@ -534,7 +519,7 @@ HWY_ATTR void TransformResults(const Problem& p, const Block& block, TilesTransf
     finish.clamp = false;
   }
 
-  Products products{{{m, m}, {m, m}}};
+  Products products(m, {}, 0);
   for (int64_t row = block.row_begin(); row < block.row_end(); ++row) {
     const int64_t group_begin = block.begin(row), group_end = block.end(row);
     const int64_t width = (group_end - group_begin) * span * phases_w, left = column_of(group_begin);

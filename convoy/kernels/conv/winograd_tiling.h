@@ -12,6 +12,11 @@
 
 namespace convoy::kernels::winograd {
 
+/// The share of an axis' products that is left if its last tile is incomplete, and has none at infinity.
+inline double products_left(bool incomplete, int64_t points, int64_t tiles) {
+  return incomplete ? 1 - 1 / static_cast<double>(points * tiles) : 1.0;
+}
+
 /// Outputs of one axis in tiles. At a stride the inputs fall into `step` phases, each with taps of its own, over which the products
 /// are summed; in the direction of the gradient an output stands for the `phases` results side by side that see the same inputs.
 /// With a dilation d the outputs d apart see inputs d apart, so a group of d tiles covers d * outputs positions side by side; the
@@ -87,10 +92,8 @@ struct Problem {
   }
   /// The share of the tiles' products at all points that incomplete tiles leave.
   double products_left() const {
-    const auto left = [](const TiledAxis& axis) {
-      return axis.incomplete() ? 1 - 1 / static_cast<double>(axis.points * axis.tiles()) : 1.0;
-    };
-    return left(h) * left(w);
+    return winograd::products_left(h.incomplete(), h.points, h.tiles()) *
+           winograd::products_left(w.incomplete(), w.points, w.tiles());
   }
 };
 
@@ -155,7 +158,40 @@ inline Problem make_problem(const ConvShape& s, Direction direction, const Schem
 }
 
 /// Tiles at the points [at infinity along h][and along w]: the incomplete ones of an axis have no place at its infinity.
-using TileCounts = std::array<std::array<int64_t, 2>, 2>;
+struct TileCounts {
+  std::array<std::array<int64_t, 2>, 2> at{};
+
+  /// Of a run of tiles in a row, all of which are incomplete along h, or the last of which is along w.
+  static TileCounts of_run(int64_t tiles, bool incomplete_row, bool incomplete_last) {
+    const int64_t complete = tiles - (incomplete_last ? 1 : 0);
+    return {{{{tiles, complete}, {incomplete_row ? 0 : tiles, incomplete_row ? 0 : complete}}}};
+  }
+  void operator+=(const TileCounts& more) {
+    for (size_t h = 0; h < 2; ++h) {
+      for (size_t w = 0; w < 2; ++w) at[h][w] += more.at[h][w];
+    }
+  }
+  /// At one point of points_h x points_w.
+  int64_t at_point(int64_t point, int64_t points_h, int64_t points_w) const {
+    return at[point / points_w + 1 == points_h ? 1 : 0][point % points_w + 1 == points_w ? 1 : 0];
+  }
+};
+
+/// Where the next tile lies in such arrays of T. At infinity an incomplete tile has the place of the next one: what is written
+/// there is written again, and what is read there reaches no output that exists.
+template <class T>
+struct TilePlaces {
+  std::array<std::array<T*, 2>, 2> at;
+
+  TilePlaces(T* first, const TileCounts& before, int64_t tile_step) : at{{{first, first}, {first, first}}} {
+    move(before, tile_step);
+  }
+  void move(const TileCounts& tiles, int64_t tile_step) {
+    for (size_t h = 0; h < 2; ++h) {
+      for (size_t w = 0; w < 2; ++w) at[h][w] += tiles.at[h][w] * tile_step;
+    }
+  }
+};
 
 /// A run of groups of tiles in the rows of a segment, the part [group_begin, group_end) of every row of tiles (the rows of all
 /// planes behind one another): the first and the last row may be incomplete.
@@ -178,18 +214,12 @@ struct Block {
   int64_t tiles() const { return (last - first) * dilation - (last / width() - first / width()) * missing; }
   TileCounts row_counts(int64_t row) const {
     const int64_t all = (end(row) - 1 - begin(row)) * dilation + tiles(end(row) - 1);
-    const int64_t complete = all - (incomplete_column && end(row) == group_end ? 1 : 0);
-    if (incomplete_row != 0 && (row + 1) % incomplete_row == 0) return {{{all, complete}, {0, 0}}};
-    return {{{all, complete}, {all, complete}}};
+    return TileCounts::of_run(all, incomplete_row != 0 && (row + 1) % incomplete_row == 0,
+                              incomplete_column && end(row) == group_end);
   }
   TileCounts counts() const {
     TileCounts sum{};
-    for (int64_t row = row_begin(); row < row_end(); ++row) {
-      const TileCounts counts = row_counts(row);
-      for (size_t h = 0; h < 2; ++h) {
-        for (size_t w = 0; w < 2; ++w) sum[h][w] += counts[h][w];
-      }
-    }
+    for (int64_t row = row_begin(); row < row_end(); ++row) sum += row_counts(row);
     return sum;
   }
 };

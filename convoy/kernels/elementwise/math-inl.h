@@ -137,7 +137,7 @@ HWY_INLINE V ReciprocalOfOneToTwo(D d, V w) {
   const V one = hn::Set(d, 1.0f);
 #if HWY_TARGET == HWY_AVX2
   return hn::Div(one, w);
-#endif
+#else
 #if HWY_TARGET == HWY_AVX3
   V y = hn::ApproximateReciprocal(w);
 #else
@@ -145,6 +145,7 @@ HWY_INLINE V ReciprocalOfOneToTwo(D d, V w) {
   y = hn::MulAdd(y, hn::NegMulAdd(w, y, one), y);
 #endif
   return hn::MulAdd(y, hn::NegMulAdd(w, y, one), y);
+#endif
 }
 
 // 1 / (1 + exp(-x)) by e = exp(-|x|), which cannot overflow: 1 / (1 + e) is at least a half, and its other side e / (1 + e).
