@@ -35,7 +35,9 @@ constexpr int64_t kChain = 256;            // channels of one chain of sums
 constexpr int64_t kFewSumsChain = 96;      // with lanes of channels on AVX2, whose 12 sums need weights and pixels from L1
 constexpr int64_t kSlabFloats = 64 << 10;  // gathered pixels: a quarter of a 1 MiB L2 cache
 constexpr int64_t kBlockPixels = 1024;     // of sums that wait for more channels
-constexpr int64_t kFewPixels = 14;         // in a map: the samples of a batch then make one run
+// Steps of pixels that all rows compute in turn, where a step is one line: they write longer pieces of the results' rows.
+constexpr int64_t kBlockSteps = 4;
+constexpr int64_t kFewPixels = 14;  // in a map: the samples of a batch then make one run
 
 constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
 constexpr int64_t kLineFloats = 16;
@@ -91,6 +93,7 @@ struct Tiles {
   int64_t height, extra;  // tile i has `height` rows, and one more if i < extra
   int64_t last;           // rows of the last tile as packed, if lanes are channels
   int64_t step;           // pixels of a register tile and of a panel
+  int64_t block;          // pixels that all tiles of rows compute in turn, some steps of them
 
   int64_t begin(int64_t i) const { return i * height + std::min(i, extra); }
   int64_t rows(int64_t i) const { return i + 1 == count && !pixel_lanes ? last : height + (i < extra ? 1 : 0); }
@@ -191,6 +194,7 @@ HWY_INLINE Tiles MakeTiles(const Plan& p) {
     t.step = tile::kPixels;
   }
   t.gather = p.fold || p.strided;
+  t.block = t.pixel_lanes && lanes == 8 ? pointwise::kBlockSteps * t.step : t.step;
   return t;
 }
 
@@ -314,9 +318,20 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
       tile::RunPixelTile<true>(work, rows, pixels, last ? &finish : nullptr);
       if (last) epilogue.finish(work.sums, pixels, rows, result_plane);
     };
-    // The lines of the pixels that come next, one of each channel a tile.
-    const auto ask_ahead = [&](int64_t i, int64_t at) {
-      work.ahead_pixels = i - tile_begin < step / tile::Lanes() && at + step < end ? step + (i - tile_begin) * tile::Lanes() : 0;
+    // Pixels stay in the cores' caches for all rows; meanwhile the first tiles ask for the lines of the pixels that come next, one
+    // of each channel a tile.
+    const auto for_all = [&](int64_t c, int64_t first, int64_t last, const auto& run_tile) HWY_ATTR {
+      for (int64_t from = first; from < last; from += tiles.block) {
+        const int64_t to = std::min(from + tiles.block, last);
+        for (int64_t i = tile_begin; i < tile_end; ++i) {
+          chain_of(i, c);
+          for (int64_t at = from; at < to; at += step) {
+            const int64_t ahead = (i - tile_begin) * tile::Lanes();
+            work.ahead_pixels = ahead < step && at + tiles.block < end ? tiles.block + ahead : 0;
+            run_tile(i, at);
+          }
+        }
+      }
     };
     work.sums_stride = result_plane;
     const bool streams = !epilogue.later && pointwise::by_tiles(p, io);
@@ -325,15 +340,11 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
       work.sums_stride = stretch;
       for (int64_t from = begin; from < end; from += stretch) {
         const int64_t to = std::min(from + stretch, end);
-        for (int64_t at = from; at < to; at += step) {
-          for (int64_t i = tile_begin; i < tile_end; ++i) {
-            chain_of(i, 0);
-            ask_ahead(i, at);
-            work.source = source_of(at - begin);
-            work.sums = sums + (tiles.begin(i) - first_row) * stretch + at - from;
-            tile::RunPixelTile<true>(work, tiles.rows(i), std::min(step, end - at), &finish);
-          }
-        }
+        for_all(0, from, to, [&](int64_t i, int64_t at) HWY_ATTR {
+          work.source = source_of(at - begin);
+          work.sums = sums + (tiles.begin(i) - first_row) * stretch + at - from;
+          tile::RunPixelTile<true>(work, tiles.rows(i), std::min(step, end - at), &finish);
+        });
         for (int64_t row = first_row; row < tiles.begin(tile_end); ++row) {
           StreamRow(sums + (row - first_row) * stretch, to - from, result + row * p.map + from);
         }
@@ -348,14 +359,8 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
           chain_of(i, c);
           for (int64_t at = begin; at < end; at += step) run(i, c, at);
         }
-      } else {  // pixels stay in the first cache for all rows
-        for (int64_t at = begin; at < end; at += step) {
-          for (int64_t i = tile_begin; i < tile_end; ++i) {
-            chain_of(i, c);
-            ask_ahead(i, at);
-            run(i, c, at);
-          }
-        }
+      } else {
+        for_all(c, begin, end, [&](int64_t i, int64_t at) HWY_ATTR { run(i, c, at); });
       }
     }
     if (streams) hwy::FlushStream();

@@ -43,8 +43,20 @@ using Floats = hn::Vec<Full>;
 // 14 x 2 keeps 28 sums, 2 weights and a pixel or two in 32 registers, 6 x 2 the same in 16. Plain C++ is there to work, and to be
 // small.
 inline constexpr int kPixels = HWY_TARGET == HWY_AVX3 ? 14 : HWY_TARGET == HWY_SCALAR ? 3 : 6;
-// kRows x 3 or kRows / 2 x 6 vectors of pixels.
-inline constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 8 : HWY_TARGET == HWY_SCALAR ? 2 : 4;
+// Of result channels, with lanes of pixels. 6 x 2 on AVX2, not 4 x 3: there are 12 sums either way, but 16 pixels of a plane lie on
+// one line of the cache, and those of 256 channels fill half of a 32 KiB one. 5 to 20 % faster.
+inline constexpr int kRows = HWY_TARGET == HWY_AVX3 ? 8 : HWY_TARGET == HWY_AVX2 ? 6 : HWY_TARGET == HWY_SCALAR ? 2 : 4;
+// Vectors of pixels of the widest tile of so many rows, and rows of the highest tile of so many vectors.
+constexpr int MostVectors(int rows) {
+  if (HWY_TARGET == HWY_SCALAR) return 3;
+  if (HWY_TARGET == HWY_AVX2) return std::min(12 / std::max(rows, 1), 6);
+  return rows <= kRows / 2 ? 6 : 3;
+}
+constexpr int MostRows(int vectors) {
+  int rows = kRows;
+  while (MostVectors(rows) < vectors) --rows;
+  return rows;
+}
 
 HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Full())); }
 
@@ -382,6 +394,17 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
       for (int v = 0; v < kV; ++v) __builtin_prefetch(from + r * t.sums_stride + v * lanes);
     }
   }
+  // Lines of results that only the outer cache holds would stop the stores: 192 -> 768 channels at 28x28 from 82 to 93 % of the
+  // peak.
+  if constexpr (HWY_TARGET == HWY_AVX2 && kV % 2 == 0) {
+    if (!t.streamed) {
+      HWY_UNROLL(8)
+      for (int r = 0; r < kR; ++r) {
+        HWY_UNROLL(8)
+        for (int v = 0; v < kV; v += 2) __builtin_prefetch(t.sums + r * t.sums_stride + v * lanes);
+      }
+    }
+  }
   Floats sum[kR][kV];
   HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
@@ -391,12 +414,12 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
   const float* x = t.source;
   const float* w = t.weight;
   if constexpr (kLinear) {
-    const int64_t step = t.source_channel;
+    const int64_t step = t.source_channel, ahead = t.ahead_pixels;
     int64_t c = 0;
     for (; c + 4 <= t.channels; c += 4) {
       HWY_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
-        __builtin_prefetch(x + t.ahead_pixels, 0, 2);
+        __builtin_prefetch(x + ahead, 0, 2);
         AddPixels<kTail, kR, kV>(x, w + i * kR, mask, sum);
         KeepOrder();
         x += step;
@@ -476,7 +499,7 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
       for (int v = 0; v < kV; ++v) sum[r][v] = AtMost(sum[r][v], high);
     }
   }
-  if constexpr (kLinear && !kTail && kR == kRows && kV == 3) {  // large maps consist of these
+  if constexpr (kLinear && !kTail && 2 * kR > kRows && kV >= MostVectors(kRows)) {  // large maps consist of these
     if (t.streamed) {
       HWY_UNROLL(8)
       for (int r = 0; r < kR; ++r) {
@@ -510,31 +533,31 @@ HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const 
   tiles[static_cast<size_t>(rows - 1)](t, pixels, finish);
 }
 
-// Vectors of the widest tile of few result channels.
-constexpr int kWide = HWY_TARGET == HWY_SCALAR ? 3 : 6;
-
 /// Pixels of the widest tile for so many result channels.
-HWY_INLINE int64_t PixelTileWidth(int64_t rows) { return (rows <= kRows / 2 ? kWide : 3) * Lanes(); }
+HWY_INLINE int64_t PixelTileWidth(int64_t rows) { return MostVectors(static_cast<int>(rows)) * Lanes(); }
 
 /// Sums for up to kRows result channels and up to PixelTileWidth pixels that lie side by side. finish: null while more channels
 /// follow.
 template <bool kLinear>
 HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const Finish* finish) {
-  constexpr auto kFew = std::make_integer_sequence<int, kRows / 2>();
-  constexpr auto kAll = std::make_integer_sequence<int, kRows>();
+  constexpr int kMost = MostVectors(1);
+  const auto run = [&](auto vectors) HWY_ATTR {
+    constexpr int kVectors = std::min<int>(vectors, kMost);
+    RunPixelTile<kLinear, kVectors>(t, rows, pixels, finish, std::make_integer_sequence<int, MostRows(kVectors)>());
+  };
   switch ((pixels + Lanes() - 1) / Lanes()) {
     case 1:
-      return RunPixelTile<kLinear, 1>(t, rows, pixels, finish, kAll);
+      return run(std::integral_constant<int, 1>());
     case 2:
-      return RunPixelTile<kLinear, 2>(t, rows, pixels, finish, kAll);
+      return run(std::integral_constant<int, 2>());
     case 3:
-      return RunPixelTile<kLinear, 3>(t, rows, pixels, finish, kAll);
+      return run(std::integral_constant<int, 3>());
     case 4:
-      return RunPixelTile<kLinear, std::min(4, kWide)>(t, rows, pixels, finish, kFew);
+      return run(std::integral_constant<int, 4>());
     case 5:
-      return RunPixelTile<kLinear, std::min(5, kWide)>(t, rows, pixels, finish, kFew);
+      return run(std::integral_constant<int, 5>());
     default:
-      return RunPixelTile<kLinear, kWide>(t, rows, pixels, finish, kFew);
+      return run(std::integral_constant<int, 6>());
   }
 }
 
