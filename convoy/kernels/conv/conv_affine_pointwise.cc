@@ -37,7 +37,6 @@ int64_t values_of(const ConvShape& s) { return round_up(s.in_channels * pixels_o
 ConvShape affine_pointwise_packed(const ConvShape& shape) {
   ConvShape s = shape;
   s.batch = 1;
-  s.input = s.output = {1, 1, pixels_of(shape)};
   return s;
 }
 
@@ -55,18 +54,18 @@ size_t affine_pointwise_workspace_bytes(const ConvShape& s, int threads) {
 void affine_pointwise(const ConvShape& s, const AffinePointwiseArrays& io, const Epilogue<float>& between,
                       const Epilogue<float>& after, Workspace& workspace) noexcept {
   const SplitEpilogue affine(between), epilogue(after);
-  const ConvShape part_shape = affine_pointwise_packed(s);
-  const pointwise::Pieces pieces = pointwise::pieces(part_shape);
+  const ConvShape sample = affine_pointwise_packed(s);
+  const pointwise::Pieces pieces = pointwise::pieces(sample);
   const int64_t map = s.output_positions(), pixels = pixels_of(s), parts = (map + pixels - 1) / pixels, values = values_of(s);
-  const int64_t own = values + round_up(pointwise::piece_scratch_floats(part_shape, pixels), 16);
+  const int64_t own = values + round_up(pointwise::piece_scratch_floats(sample, pixels), 16);
   float* const scratch = workspace.take<float>(own * num_threads());
   parallel_for(s.batch * parts, [&](int64_t task, int thread) {
     const int64_t n = task / parts, begin = task % parts * pixels, count = std::min(pixels, map - begin);
     float* const to = scratch + thread * own;
     channel_affine_rows(io.input + n * s.in_channels * map + begin, map, s.in_channels, count, io.scale, io.shift, affine, to,
                         pixels);
-    const pointwise::Arrays arrays{to, io.bias, io.packed, io.output + n * s.out_channels * map + begin, map};
-    pointwise::run_piece(part_shape, arrays, epilogue, {0, 0, pieces.tiles, 0, count}, to + values);
+    const pointwise::Arrays arrays{to, io.bias, io.packed, io.output + n * s.out_channels * map + begin, map, pixels};
+    pointwise::run_piece(sample, arrays, epilogue, {0, 0, pieces.tiles, 0, count}, to + values);
   });
 }
 

@@ -14,8 +14,8 @@ class AffinePointwise : public kernel_check::NeedsVectors {};
 
 TEST_F(AffinePointwise, HasTheBitsOfBothLayers) {
   kernel_check::Random random(4);
-  for (const char* const text : {"n2 ic70 oc37 i28 k1", "ic600 oc128 i14 k1", "n3 ic33 oc20 i7 k1", "ic5 oc3 i3 k1",
-                                 "ic64 oc40 i57 k1", "ic1030 oc70 i9 k1", "n2 ic12 oc9 id3 ih4 iw11 k1"}) {
+  for (const char* const text : {"n2 ic70 oc37 i28 k1", "ic512 oc40 i14 k1", "ic600 oc128 i14 k1", "n3 ic33 oc20 i7 k1",
+                                 "ic5 oc3 i3 k1", "ic64 oc40 i57 k1", "ic1030 oc70 i9 k1", "n2 ic12 oc9 id3 ih4 iw11 k1"}) {
     SCOPED_TRACE(text);
     const ConvShape s = *shape::parse_descriptor(text);
     ASSERT_EQ(refuse_affine_pointwise(s), nullptr);

@@ -173,13 +173,17 @@ using pointwise::Segment;
 using pointwise::Split;
 using pointwise::Tiles;
 
+// What lanes of channels take longer: the transposition, and with 12 sums each pixel's load for two multiply-adds.
+HWY_INLINE double ChannelLanesCost(const Plan& p) {
+  return std::max(1.0 + 12.0 / static_cast<double>(std::max<int64_t>(p.channels, 1)), tile::Lanes() == 8 ? 1.1 : 1.0);
+}
+
 // Lanes are pixels where these fill vectors better than the result channels do, and channels are so few that transposing counts.
 HWY_INLINE Tiles MakeTiles(const Plan& p) {
   const int64_t lanes = tile::Lanes();
   const auto up = [](int64_t size, int64_t step) { return static_cast<double>((size + step - 1) / step * step); };
   const double by_pixels = up(p.map, lanes) * static_cast<double>(std::max<int64_t>(p.rows, 2));
-  const double by_rows = up(p.rows, lanes) * static_cast<double>(std::max<int64_t>(p.map, 4)) *
-                         (1.0 + 12.0 / static_cast<double>(std::max<int64_t>(p.channels, 1)));
+  const double by_rows = up(p.rows, lanes) * static_cast<double>(std::max<int64_t>(p.map, 4)) * ChannelLanesCost(p);
   Tiles t{};
   t.pixel_lanes = p.map >= pointwise::kFewPixels && by_pixels <= by_rows;
   if (t.pixel_lanes) {
@@ -286,7 +290,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
   float* const slab = scratch + floats.taps;
   float* const sums = slab + floats.slab;
   const float* source = io.source + part.image * p.channels * p.source_plane + begin;
-  int64_t plane = p.source_plane;
+  int64_t plane = io.source_plane != 0 ? io.source_plane : p.source_plane;
   if (tiles.gather) {
     GatherPixels(p, s, source - begin, begin, end, step, reinterpret_cast<Segment*>(sums + floats.sums), slab);
     source = slab;
@@ -509,8 +513,7 @@ HWY_ATTR double PointwiseProducts(const ConvShape& s, Direction direction) {
   const Plan p = MakePlan(s, direction);
   const auto up = [](int64_t size, int64_t step) { return static_cast<double>((size + step - 1) / step * step); };
   const double lanes = MakeTiles(p).pixel_lanes ? up(p.map, tile::Lanes()) * static_cast<double>(std::max<int64_t>(p.rows, 2))
-                                                : up(p.rows, tile::Lanes()) * static_cast<double>(p.map) *
-                                                      (1.0 + 12.0 / static_cast<double>(p.channels));
+                                                : up(p.rows, tile::Lanes()) * static_cast<double>(p.map) * ChannelLanesCost(p);
   return static_cast<double>(s.batch * p.groups) * static_cast<double>(p.channels) * lanes;
 }
 

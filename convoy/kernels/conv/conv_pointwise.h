@@ -31,7 +31,8 @@ struct Piece {
 struct Arrays {
   const float *source, *bias, *packed;
   float* result;
-  int64_t result_plane = 0;  // from channel to channel, if the result's planes are parts of larger ones or only partly there
+  // From channel to channel, if planes are parts of larger ones or only partly there.
+  int64_t result_plane = 0, source_plane = 0;
 };
 
 Pieces pieces(const ConvShape& shape);
