@@ -629,10 +629,20 @@ NormGradients layer_norm_backward(const Tensor& grad_output, const Tensor& input
     using T = decltype(zero);
     const auto* mean = forward.mean.data<double>();
     const auto* inv_std = forward.inv_std.data<double>();
-    kernels::grad_rows<T>(in.rows, in.length, grad_output.data<T>(), input.data<T>(), mean, inv_std,
-                          weight.defined() ? weight.data<T>() : nullptr, gradients.input.data<T>());
-    kernels::column_sums(in.rows, in.length, blocks.rows, grad_output.data<T>(), input.data<T>(), mean, inv_std,
-                         grad.data<double>(), product.data<double>());
+    const auto run = [&](int64_t first, int64_t rows) {
+      const T *g = grad_output.data<T>() + first * in.length, *x = input.data<T>() + first * in.length;
+      kernels::grad_rows<T>(rows, in.length, g, x, mean + first, inv_std + first, weight.defined() ? weight.data<T>() : nullptr,
+                            gradients.input.data<T>() + first * in.length);
+      const int64_t sums = first / blocks.rows * in.length;
+      kernels::column_sums(rows, in.length, blocks.rows, g, x, mean + first, inv_std + first, grad.data<double>() + sums,
+                           product.data<double>() + sums);
+    };
+    // A block's rows are read again while they lie in the cache. Few blocks are shared by the threads in other ways.
+    if (blocks.count < 4) {
+      run(0, in.rows);
+    } else {
+      parallel_for(blocks.count, [&](int64_t b) { run(b * blocks.rows, std::min(blocks.rows, in.rows - b * blocks.rows)); });
+    }
   });
   gradients.weight = column_sums(product, blocks.count, in.length).to(input.dtype()).reshape(normalized_shape);
   gradients.bias = column_sums(grad, blocks.count, in.length).to(input.dtype()).reshape(normalized_shape);

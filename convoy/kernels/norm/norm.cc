@@ -35,10 +35,11 @@ HWY_INLINE auto LoadDouble(const float* p) {
 }
 
 // n values that fit in the first-level cache: two passes cost one read of memory.
-void RunMoments(const float* x, int64_t n, double* sum, double* squares) {
+HWY_INLINE void OneRunMoments(const float* x, int64_t n, Moments& result) {
   const hn::ScalableTag<double> dd;
-  *sum = SumToDouble(x, n);
-  const double mean = *sum / static_cast<double>(n);
+  result.count = static_cast<double>(n);
+  result.sum = SumToDouble(x, n);
+  const double mean = result.mean();
   const auto means = hn::Set(dd, mean);
   auto s0 = hn::Zero(dd), s1 = s0;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(dd));
@@ -53,7 +54,11 @@ void RunMoments(const float* x, int64_t n, double* sum, double* squares) {
     const double deviation = static_cast<double>(x[i]) - mean;
     total += deviation * deviation;
   }
-  *squares = total;
+  result.squares = total;
+}
+
+void RunMoments(const float* x, int64_t runs, int64_t n, int64_t step, Moments* results) {
+  for (int64_t r = 0; r < runs; ++r) OneRunMoments(x + r * step, n, results[r]);
 }
 
 // The moments of `columns` neighbouring columns over `rows` rows, `step` values apart; `means` is scratch.
@@ -135,42 +140,67 @@ void NormalizeEach(const float* x, int64_t n, const float* center, const float* 
   }
 }
 
-void SumRun(const float* grad, const float* x, int64_t n, double mean, double* grad_sum, double* product_sum) {
-  const hn::ScalableTag<double> dd;
-  const auto means = hn::Set(dd, mean);
-  auto g0 = hn::Zero(dd), g1 = g0, p0 = g0, p1 = g0;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(dd));
+// The sums of v(d, i), a vector of floats or its one value at i, and of v * (x - mean). Four vectors in float at a time, as
+// SumByFours does: `center` is the mean in float, which leaves deviations as they are, and the rest of it comes back at the end.
+template <class V>
+HWY_INLINE void SumOfProducts(const V& v, const float* x, int64_t n, double mean, GradSums& result) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const float center = static_cast<float>(mean);
+  DoubleSum sums = DoubleSum::Empty(), products = sums;
   int64_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    const auto a = LoadDouble(grad + i), b = LoadDouble(grad + i + lanes);
-    g0 = hn::Add(g0, a);
-    g1 = hn::Add(g1, b);
-    p0 = hn::MulAdd(a, hn::Sub(LoadDouble(x + i), means), p0);
-    p1 = hn::MulAdd(b, hn::Sub(LoadDouble(x + i + lanes), means), p1);
+  const auto one = [&](int64_t at, auto& sum, auto& product) HWY_ATTR {
+    const auto value = v(d, at);
+    sum = hn::Add(sum, value);
+    product = hn::MulAdd(value, hn::Sub(hn::LoadU(d, x + at), hn::Set(d, center)), product);
+  };
+  for (; i + lanes <= n;) {
+    auto sum = hn::Zero(d), product = sum;
+    for (int k = 0; k < 4 && i + lanes <= n; ++k, i += lanes) one(i, sum, product);
+    sums.Add(sum);
+    products.Add(product);
   }
-  double g = hn::GetLane(hn::SumOfLanes(dd, hn::Add(g0, g1))), p = hn::GetLane(hn::SumOfLanes(dd, hn::Add(p0, p1)));
-  for (; i < n; ++i) {
-    g += static_cast<double>(grad[i]);
-    p += static_cast<double>(grad[i]) * (static_cast<double>(x[i]) - mean);
+  double total = n < lanes ? 0 : sums.Total(), product = n < lanes ? 0 : products.Total();
+  for (const hn::CappedTag<float, 1> first; i < n; ++i) {
+    const double value = static_cast<double>(hn::GetLane(v(first, i)));
+    total += value;
+    product += value * (static_cast<double>(x[i]) - static_cast<double>(center));
   }
-  *grad_sum = g;
-  *product_sum = p;
+  result = {total, product + (static_cast<double>(center) - mean) * total};
 }
 
-void GradRun(const float* grad, const float* x, int64_t n, double center, double a, double b, double c, float* grad_input) {
-  const hn::ScalableTag<double> dd;
-  const hn::Rebind<float, decltype(dd)> df;
-  const auto centers = hn::Set(dd, center), as = hn::Set(dd, a), bs = hn::Set(dd, b), cs = hn::Set(dd, c);
-  ForDoubles(
-      n,
-      [&](int64_t i) HWY_ATTR {
-        const auto sum = hn::MulAdd(LoadDouble(grad + i), as, hn::MulAdd(hn::Sub(LoadDouble(x + i), centers), bs, cs));
-        hn::StoreU(hn::DemoteTo(df, sum), df, grad_input + i);
+void SumRuns(const float* grad, const float* x, int64_t runs, int64_t n, int64_t step, const double* mean, GradSums* sums) {
+  for (int64_t r = 0; r < runs; ++r, grad += step, x += step) {
+    SumOfProducts([&](auto d, int64_t i) HWY_ATTR { return hn::LoadU(d, grad + i); }, x, n, mean[r], sums[r]);
+  }
+}
+
+// One run of grad * a + (x - center) * b + c. Over a few values the terms cancel almost completely: those take doubles.
+constexpr int64_t kFewValues = 16;
+
+HWY_INLINE void GradRun(const float* grad, const float* x, int64_t n, double center, double a, double b, double c,
+                        float* grad_input) {
+  if (n < kFewValues) {
+    for (int64_t i = 0; i < n; ++i) {
+      grad_input[i] =
+          static_cast<float>(std::fma(static_cast<double>(grad[i]), a, std::fma(static_cast<double>(x[i]) - center, b, c)));
+    }
+    return;
+  }
+  const float middle = static_cast<float>(center), fa = static_cast<float>(a), fb = static_cast<float>(b);
+  const float fc = static_cast<float>(c + (static_cast<double>(middle) - center) * b);
+  Map(
+      [=](auto d, auto g, auto v) HWY_ATTR {
+        return hn::MulAdd(g, hn::Set(d, fa), hn::MulAdd(hn::Sub(v, hn::Set(d, middle)), hn::Set(d, fb), hn::Set(d, fc)));
       },
-      [&](int64_t i) HWY_ATTR {
-        grad_input[i] =
-            static_cast<float>(std::fma(static_cast<double>(grad[i]), a, std::fma(static_cast<double>(x[i]) - center, b, c)));
-      });
+      grad, x, grad_input, n);
+}
+
+void GradPlanes(const float* grad, const float* x, int64_t planes, int64_t length, const double* center, const double* a,
+                const double* b, const double* c, float* grad_input) {
+  for (int64_t p = 0; p < planes; ++p) {
+    GradRun(grad + p * length, x + p * length, length, center[p], a[p], b[p], c[p], grad_input + p * length);
+  }
 }
 
 void GradEach(const float* grad, const float* x, int64_t n, const double* center, const double* a, const double* b, const double* c,
@@ -215,33 +245,68 @@ void NormalizeRow(const float* x, int64_t n, float center, float scale, float sh
 }
 
 void GradRow(const float* grad, const float* x, int64_t n, double mean, double inv_std, const float* weight, float* grad_input) {
-  // v = grad * weight is kept in grad_input between the two passes.
+  GradSums sums;
   const float* v = grad;
-  if (weight != nullptr) {
-    Map([](auto, auto g, auto w) HWY_ATTR { return hn::Mul(g, w); }, grad, weight, grad_input, n);
-    v = grad_input;
+  if (weight == nullptr) {
+    SumRuns(grad, x, 1, n, 0, &mean, &sums);
+  } else {
+    v = grad_input;  // keeps grad * weight for the second pass
+    const auto weighted = [&](auto d, int64_t i) HWY_ATTR {
+      const auto product = hn::Mul(hn::LoadU(d, grad + i), hn::LoadU(d, weight + i));
+      hn::StoreU(product, d, grad_input + i);
+      return product;
+    };
+    SumOfProducts(weighted, x, n, mean, sums);
   }
-  double v_sum = 0, product_sum = 0;
-  SumRun(v, x, n, mean, &v_sum, &product_sum);
-  const double count = static_cast<double>(n), slope = product_sum * inv_std * inv_std / count;
-  GradRun(v, x, n, mean, inv_std, -slope * inv_std, -v_sum / count * inv_std, grad_input);
+  const double count = static_cast<double>(n), slope = sums.product * inv_std * inv_std / count;
+  GradRun(v, x, n, mean, inv_std, -slope * inv_std, -sums.grad / count * inv_std, grad_input);
 }
 
-void AddRow(const float* grad, const float* x, int64_t n, double mean, double inv_std, double* grad_sum, double* product_sum) {
+// Four rows at a time in float, as SumByFours.
+void AddRows(const float* grad, const float* x, int64_t rows, int64_t step, int64_t n, const double* mean, const double* inv_std,
+             double* grad_sum, double* product_sum) {
+  const hn::ScalableTag<float> d;
   const hn::ScalableTag<double> dd;
-  const auto means = hn::Set(dd, mean), scale = hn::Set(dd, inv_std);
-  ForDoubles(
-      n,
-      [&](int64_t i) HWY_ATTR {
-        const auto g = LoadDouble(grad + i);
-        hn::StoreU(hn::Add(hn::LoadU(dd, grad_sum + i), g), dd, grad_sum + i);
-        const auto u = hn::Mul(hn::Sub(LoadDouble(x + i), means), scale);
-        hn::StoreU(hn::MulAdd(g, u, hn::LoadU(dd, product_sum + i)), dd, product_sum + i);
-      },
-      [&](int64_t i) HWY_ATTR {
-        grad_sum[i] += static_cast<double>(grad[i]);
-        product_sum[i] += static_cast<double>(grad[i]) * ((static_cast<double>(x[i]) - mean) * inv_std);
-      });
+  constexpr int64_t kRows = 4;
+  const auto add = [&](double* to, auto v) HWY_ATTR { hn::StoreU(hn::Add(hn::LoadU(dd, to), hn::PromoteTo(dd, v)), dd, to); };
+  const auto add_both = [&](double* to, hn::Vec<decltype(d)> v) HWY_ATTR {
+#if HWY_TARGET == HWY_SCALAR
+    add(to, v);
+#else
+    const hn::Half<decltype(d)> half;
+    add(to, hn::LowerHalf(half, v));
+    add(to + hn::Lanes(dd), hn::UpperHalf(half, v));
+#endif
+  };
+  for (int64_t row = 0; row < rows; row += kRows, grad += kRows * step, x += kRows * step) {
+    const int64_t count = std::min(kRows, rows - row);
+    float center[kRows], scale[kRows], shift[kRows];
+    for (int64_t r = 0; r < count; ++r) {
+      center[r] = static_cast<float>(mean[row + r]);
+      scale[r] = static_cast<float>(inv_std[row + r]);
+      shift[r] = static_cast<float>((static_cast<double>(center[r]) - mean[row + r]) * inv_std[row + r]);
+    }
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    int64_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+      auto sum = hn::Zero(d), product = sum;
+      for (int64_t r = 0; r < count; ++r) {
+        const auto g = hn::LoadU(d, grad + r * step + i),
+                   deviation = hn::Sub(hn::LoadU(d, x + r * step + i), hn::Set(d, center[r]));
+        sum = hn::Add(sum, g);
+        product = hn::MulAdd(g, hn::MulAdd(deviation, hn::Set(d, scale[r]), hn::Set(d, shift[r])), product);
+      }
+      add_both(grad_sum + i, sum);
+      add_both(product_sum + i, product);
+    }
+    for (; i < n; ++i) {
+      for (int64_t r = 0; r < count; ++r) {
+        const double g = static_cast<double>(grad[r * step + i]);
+        grad_sum[i] += g;
+        product_sum[i] += g * ((static_cast<double>(x[r * step + i]) - mean[row + r]) * inv_std[row + r]);
+      }
+    }
+  }
 }
 
 }  // namespace HWY_NAMESPACE
@@ -256,12 +321,12 @@ HWY_EXPORT(ColumnMoments);
 HWY_EXPORT(ColumnGradSums);
 HWY_EXPORT(NormalizePlanes);
 HWY_EXPORT(NormalizeEach);
-HWY_EXPORT(SumRun);
-HWY_EXPORT(GradRun);
+HWY_EXPORT(SumRuns);
+HWY_EXPORT(GradPlanes);
 HWY_EXPORT(GradEach);
 HWY_EXPORT(NormalizeRow);
 HWY_EXPORT(GradRow);
-HWY_EXPORT(AddRow);
+HWY_EXPORT(AddRows);
 
 namespace {
 
@@ -272,30 +337,23 @@ constexpr int64_t kColumns = 256;  // columns per task, with their sums in the f
 
 int64_t per_task(int64_t values) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, values)); }
 
-Moments run_moments(const float* x, int64_t n) {
-  Moments m;
-  m.count = static_cast<double>(n);
-  HWY_DYNAMIC_DISPATCH(RunMoments)(x, n, &m.sum, &m.squares);
-  return m;
+void run_moments(const float* x, int64_t runs, int64_t n, int64_t step, Moments* results) {
+  HWY_DYNAMIC_DISPATCH(RunMoments)(x, runs, n, step, results);
 }
-Moments run_moments(const double* x, int64_t n) {
-  Moments m;
-  m.count = static_cast<double>(n);
-  reference::moments(x, n, m.sum, m.squares);
-  return m;
+void run_moments(const double* x, int64_t runs, int64_t n, int64_t step, Moments* results) {
+  for (int64_t r = 0; r < runs; ++r) {
+    results[r].count = static_cast<double>(n);
+    reference::moments(x + r * step, n, results[r].sum, results[r].squares);
+  }
 }
 
-void run_grad_sums(const float* grad, const float* x, int64_t n, double mean, GradSums& sums) {
-  GradSums run;
-  HWY_DYNAMIC_DISPATCH(SumRun)(grad, x, n, mean, &run.grad, &run.product);
-  sums.grad += run.grad;
-  sums.product += run.product;
+void run_grad_sums(const float* grad, const float* x, int64_t runs, int64_t n, int64_t step, const double* mean, GradSums* sums) {
+  HWY_DYNAMIC_DISPATCH(SumRuns)(grad, x, runs, n, step, mean, sums);
 }
-void run_grad_sums(const double* grad, const double* x, int64_t n, double mean, GradSums& sums) {
-  GradSums run;
-  reference::sums(grad, x, n, mean, run.grad, run.product);
-  sums.grad += run.grad;
-  sums.product += run.product;
+void run_grad_sums(const double* grad, const double* x, int64_t runs, int64_t n, int64_t step, const double* mean, GradSums* sums) {
+  for (int64_t r = 0; r < runs; ++r) {
+    reference::sums(grad + r * step, x + r * step, n, mean[r], sums[r].grad, sums[r].product);
+  }
 }
 
 // A part is a range of segments; a segment is a piece of a run of at most kPart values.
@@ -311,6 +369,7 @@ struct Parts {
   }
 
   static bool columns(const NormGroups& layout) { return layout.length == 1 && layout.group_step == 1 && layout.planes > 1; }
+  static bool one_run(const NormGroups& layout) { return layout.planes == 1 && layout.length <= kRun; }
 };
 
 // part(group, first segment, last segment) gives a Result, add joins them.
@@ -391,12 +450,19 @@ void moments(const NormGroups& layout, const T* input, Moments* partial, Moments
       return add_parts(layout, parts, partial, result, add);
     }
   }
+  if (Parts::one_run(layout)) {
+    return parallel_ranges(layout.groups, per_task(layout.length), [&](int64_t begin, int64_t end) {
+      run_moments(input + begin * layout.group_step, end - begin, layout.length, layout.group_step, result + begin);
+    });
+  }
   sum_parts(
       layout, parts, partial, result,
       [&](int64_t group, int64_t first, int64_t last) {
-        Moments sum;
-        for_each_run(layout, parts, first, last,
-                     [&](int64_t at, int64_t n) { sum.add(run_moments(input + group * layout.group_step + at, n)); });
+        Moments sum, run;
+        for_each_run(layout, parts, first, last, [&](int64_t at, int64_t n) {
+          run_moments(input + group * layout.group_step + at, 1, n, 0, &run);
+          sum.add(run);
+        });
         return sum;
       },
       add);
@@ -422,12 +488,20 @@ void grad_sums(const NormGroups& layout, const T* grad, const T* input, const do
       return add_parts(layout, parts, partial, result, add);
     }
   }
+  if (Parts::one_run(layout)) {
+    return parallel_ranges(layout.groups, per_task(layout.length), [&](int64_t begin, int64_t end) {
+      const int64_t at = begin * layout.group_step;
+      run_grad_sums(grad + at, input + at, end - begin, layout.length, layout.group_step, mean + begin, result + begin);
+    });
+  }
   sum_parts(
       layout, parts, partial, result,
       [&](int64_t group, int64_t first, int64_t last) {
-        GradSums sums;
+        GradSums sums, run;
         for_each_run(layout, parts, first, last, [&](int64_t at, int64_t n) {
-          run_grad_sums(grad + group * layout.group_step + at, input + group * layout.group_step + at, n, mean[group], sums);
+          at += group * layout.group_step;
+          run_grad_sums(grad + at, input + at, 1, n, 0, mean + group, &run);
+          add(sums, run);
         });
         return sums;
       },
@@ -471,13 +545,13 @@ void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const 
                                               grad_input + plane);
       }
     }
-    for (int64_t p = plane; p < plane + count; ++p, ++at) {
-      const T *g = grad + p * layout.length, *x = input + p * layout.length;
-      T* out = grad_input + p * layout.length;
-      if constexpr (std::is_same_v<T, float>) {
-        HWY_DYNAMIC_DISPATCH(GradRun)(g, x, layout.length, center[at], a[at], b[at], c[at], out);
-      } else {
-        reference::grad_plane(g, x, layout.length, center[at], a[at], b[at], c[at], out);
+    const T *g = grad + plane * layout.length, *x = input + plane * layout.length;
+    T* out = grad_input + plane * layout.length;
+    if constexpr (std::is_same_v<T, float>) {
+      HWY_DYNAMIC_DISPATCH(GradPlanes)(g, x, count, layout.length, center + at, a + at, b + at, c + at, out);
+    } else {
+      for (int64_t p = 0; p < count; ++p, g += layout.length, x += layout.length, out += layout.length) {
+        reference::grad_plane(g, x, layout.length, center[at + p], a[at + p], b[at + p], c[at + p], out);
       }
     }
   });
@@ -524,11 +598,12 @@ void column_sums(int64_t rows, int64_t length, int64_t block_rows, const T* grad
     double* p_sum = product_sum + block * length + from;
     std::fill(g_sum, g_sum + count, 0.0);
     std::fill(p_sum, p_sum + count, 0.0);
-    for (int64_t r = block * block_rows; r < std::min(rows, (block + 1) * block_rows); ++r) {
-      const T *g = grad + r * length + from, *x = input + r * length + from;
-      if constexpr (std::is_same_v<T, float>) {
-        HWY_DYNAMIC_DISPATCH(AddRow)(g, x, count, mean[r], inv_std[r], g_sum, p_sum);
-      } else {
+    const int64_t first = block * block_rows, last = std::min(rows, first + block_rows);
+    const T *g = grad + first * length + from, *x = input + first * length + from;
+    if constexpr (std::is_same_v<T, float>) {
+      HWY_DYNAMIC_DISPATCH(AddRows)(g, x, last - first, length, count, mean + first, inv_std + first, g_sum, p_sum);
+    } else {
+      for (int64_t r = first; r < last; ++r, g += length, x += length) {
         reference::add_row(g, x, count, mean[r], inv_std[r], g_sum, p_sum);
       }
     }

@@ -36,32 +36,40 @@ HWY_INLINE double SumToDouble(const float* x, int64_t n) {
   return sum;
 }
 
+// A sum in double of vectors of floats.
+struct DoubleSum {
+  using D = hn::ScalableTag<float>;
+  using DD = hn::ScalableTag<double>;
+  hn::Vec<DD> low, high;
+
+  static HWY_INLINE DoubleSum Empty() { return {hn::Zero(DD()), hn::Zero(DD())}; }
+  HWY_INLINE void Add(hn::Vec<D> v) {
+#if HWY_TARGET == HWY_SCALAR
+    low = hn::Add(low, hn::PromoteTo(DD(), v));
+#else
+    low = hn::Add(low, hn::PromoteTo(DD(), hn::LowerHalf(hn::Half<D>(), v)));
+    high = hn::Add(high, hn::PromoteTo(DD(), hn::UpperHalf(hn::Half<D>(), v)));
+#endif
+  }
+  HWY_INLINE double Total() const { return hn::GetLane(hn::SumOfLanes(DD(), hn::Add(low, high))); }
+};
+
 // The sum in double of sums in float of up to four vectors, where every value turned to double takes too long: half as long out of
 // the cache. Off by half a unit of such a sum for each of them, where a float's own sum of n values is by up to n.
 HWY_INLINE double SumByFours(const float* x, int64_t n) {
-#if HWY_TARGET == HWY_SCALAR
-  return SumToDouble(x, n);
-#else
   const hn::ScalableTag<float> d;
-  const hn::Half<decltype(d)> half;
-  const hn::Repartition<double, decltype(d)> dd;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto low = hn::Zero(dd), high = low;
-  const auto add = [&](auto v) HWY_ATTR {
-    low = hn::Add(low, hn::PromoteTo(dd, hn::LowerHalf(half, v)));
-    high = hn::Add(high, hn::PromoteTo(dd, hn::UpperHalf(half, v)));
-  };
+  DoubleSum sum = DoubleSum::Empty();
   int64_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    add(hn::Add(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, x + i + lanes)),
-                hn::Add(hn::LoadU(d, x + i + 2 * lanes), hn::LoadU(d, x + i + 3 * lanes))));
+    sum.Add(hn::Add(hn::Add(hn::LoadU(d, x + i), hn::LoadU(d, x + i + lanes)),
+                    hn::Add(hn::LoadU(d, x + i + 2 * lanes), hn::LoadU(d, x + i + 3 * lanes))));
   }
   auto rest = hn::Zero(d);
   for (; i + lanes <= n; i += lanes) rest = hn::Add(rest, hn::LoadU(d, x + i));
   if (i < n) rest = hn::Add(rest, LoadMasked(hn::FirstN(d, static_cast<size_t>(n - i)), d, x + i));
-  add(rest);
-  return hn::GetLane(hn::SumOfLanes(dd, hn::Add(low, high)));
-#endif
+  sum.Add(rest);
+  return sum.Total();
 }
 
 }  // namespace HWY_NAMESPACE
