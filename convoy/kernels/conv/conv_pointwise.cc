@@ -221,6 +221,9 @@ HWY_INLINE Split PointwiseSplit(const Plan& p, const Tiles& t, int threads) {
                                fetch / pixels + border / (pixels * static_cast<double>(p.channels)), threads);
 }
 
+// With lanes of channels a chain is one list of taps, 10 % faster than a loop over channels with 28 sums, 8 % slower with 12.
+constexpr bool kLinearLanes = HWY_TARGET == HWY_AVX2;
+
 struct PointwiseScratch {
   int64_t taps, slab, sums, segments;
   int64_t all() const { return taps + slab + sums + segments; }
@@ -229,7 +232,7 @@ struct PointwiseScratch {
 // For so many pixels at a time.
 HWY_INLINE PointwiseScratch ScratchOf(const Plan& p, const Tiles& t, int64_t pixels) {
   const auto lines = [](int64_t floats) { return (floats + 15) / 16 * 16; };
-  return {.taps = t.pixel_lanes ? 0 : lines(p.chain * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
+  return {.taps = t.pixel_lanes || kLinearLanes ? 0 : lines(p.chain * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
           .slab = t.gather ? lines(pixels * p.channels) : 0,
           .sums = pointwise::by_stretches(p, t) ? lines(p.rows * t.stretch(p.rows))
                   : t.pixel_lanes               ? 0
@@ -307,7 +310,8 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
   work.taps = taps;
   const auto chain_of = [&](int64_t tile, int64_t c, int64_t lead = 0) {  // lead: rows of the tile that are left out
     const int64_t count = std::min(p.chain, p.channels - c);
-    (tiles.pixel_lanes ? work.channels : work.tap_count) = count;
+    work.tap_count = count;
+    if (tiles.pixel_lanes || kLinearLanes) work.channels = count;
     work.weight = packed + tiles.begin(tile) * p.channels + c * tiles.rows(tile) + lead;
     work.add = c > 0;
     finish.bias = bias != nullptr ? bias + tiles.begin(tile) + lead : nullptr;
@@ -372,8 +376,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
   }
   const int64_t rows_of_tile = 2 * tile::Lanes(), pixel_tiles = (end - begin + tile::kPixels - 1) / tile::kPixels;
   const float* const residual = epilogue.residual != nullptr && !p.fold ? epilogue.residual + (result - io.result) : nullptr;
-  // The channels of a chain as one list of taps: 10 % faster than a loop over channels.
-  work.channels = 1;
+  if (!kLinearLanes) work.channels = 1;
   int64_t stride = 0;  // of the taps' weights
   for (int64_t unit = part.unit_begin; unit < part.unit_end;) {
     const int64_t i = unit / 2, lead = unit % 2 * tile::Lanes(), row = tiles.begin(i) + lead;
@@ -382,7 +385,8 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
     unit += vectors;
     if (stride != tiles.rows(i)) {
       stride = tiles.rows(i);
-      for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * plane, c * stride};
+      work.weight_channel = stride;
+      for (int64_t c = 0; !kLinearLanes && c < p.chain; ++c) taps[c] = {c * plane, c * stride};
     }
     work.sums_stride = rows_of_tile;
     for (int64_t c = 0; c < p.channels; c += p.chain) {
@@ -400,7 +404,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
         }
         work.source = source_of(at) + c * plane;
         work.sums = sums + at * rows_of_tile;
-        tile::RunChannelTile<false>(work, to - at, 2 * vectors);
+        tile::RunChannelTile<kLinearLanes>(work, to - at, 2 * vectors);
         if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
       }
     }

@@ -142,29 +142,26 @@ HWY_ATTR void ChannelTile(const Work& t) {
   const float* x = t.source;
   const float* w = t.weight;
   const int64_t pixel_step = t.pixel_step;
+  const float* ahead = t.ahead != nullptr ? t.ahead : t.weight;  // asked for without asking whether
+  const int64_t ahead_step = t.ahead != nullptr ? t.ahead_step : 0;
   if constexpr (kLinear) {
-    const int64_t step = t.source_channel;
-    int64_t c = 0;
-    for (; c + 4 <= t.channels; c += 4) {
-      HWY_UNROLL(4)
-      for (int i = 0; i < 4; ++i) {
-        AddTap<kStrided>(x, pixel_step, w + i * kV * lanes, sum);
+    const int64_t step = t.source_channel, weight_step = t.weight_channel;
+    for (int64_t c = t.channels % 2; c < t.channels; c += 2) {
+      HWY_UNROLL(2)
+      for (int i = 0; i < 2; ++i) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
+        AddTap<kStrided>(x, pixel_step, w, sum);
         KeepOrder();
         x += step;
         Pin(x);
+        w += weight_step;
+        Pin(w);
       }
-      w += 4 * kV * lanes;
     }
-    for (; c < t.channels; ++c) {
-      AddTap<kStrided>(x, pixel_step, w, sum);
-      KeepOrder();
-      x += step;
-      w += kV * lanes;
-    }
+    if (t.channels % 2 != 0) AddTap<kStrided>(x, pixel_step, w, sum);
   } else {
     const Tap *const threes = t.taps + t.tap_count / 3 * 3, *const end = t.taps + t.tap_count;
-    const float* ahead = t.ahead != nullptr ? t.ahead : t.weight;  // asked for without asking whether
-    const int64_t ahead_step = t.ahead != nullptr ? t.ahead_step : 0;
     for (int64_t c = 0; c < t.channels; ++c) {
       // Three taps a turn: 7 % faster than one where the weights come from L2. (A lambda for the body would keep the sums in
       // memory.)
@@ -211,9 +208,8 @@ HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, std::integer_seque
   kTiles[static_cast<size_t>(pixels - 1)](t);
 }
 
-/// Sums for `pixels` <= kPixels pixels and 2 to 4 halves of a vector of result channels. kLinear: there is one tap, the weight of a
-/// tile has no other, so neither is looked up, and pixels lie side by side. What the upper half of 3 halves' second vector holds is
-/// left open.
+/// Sums for `pixels` <= kPixels pixels and 2 to 4 halves of a vector of result channels. kLinear: there is one tap, so none is
+/// looked up, and pixels lie side by side. What the upper half of 3 halves' second vector holds is left open.
 template <bool kLinear>
 HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, int64_t halves) {
   constexpr auto kAll = std::make_integer_sequence<int, kPixels>();
