@@ -5,6 +5,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/reduce/extremes.h"
 #include "convoy/kernels/reduce/sum.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/dims.h"
@@ -23,11 +24,6 @@ constexpr int64_t kLanes = 16;     // chains of a row, combined at the end: a fi
 
 // The three ways to combine; a NaN stays.
 struct Larger {
-  static constexpr bool kExtreme = true;
-  template <class T>
-  static bool better(T x, T best) {
-    return x > best;
-  }
   template <class T>
   static constexpr T start() {
     return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
@@ -38,11 +34,6 @@ struct Larger {
   }
 };
 struct Smaller {
-  static constexpr bool kExtreme = true;
-  template <class T>
-  static bool better(T x, T best) {
-    return x < best;
-  }
   template <class T>
   static constexpr T start() {
     return std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
@@ -53,7 +44,6 @@ struct Smaller {
   }
 };
 struct Product {
-  static constexpr bool kExtreme = false;
   template <class T>
   static constexpr T start() {
     return T(1);
@@ -71,21 +61,6 @@ void fold_axis(const AxisView& view, const F& f, const T* input, T* output) {
     parallel_ranges(view.outer, std::max<int64_t>(1, kGrain / std::max<int64_t>(view.n, 1)), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const T* row = input + r * view.n;
-        if constexpr (F::kExtreme && std::is_floating_point_v<T>) {
-          // Comparisons that drop NaN are single instructions; whether there was one is asked beside them.
-          T lanes[kLanes];
-          std::fill(lanes, lanes + kLanes, F::template start<T>());
-          int64_t i = 0;
-          int nan = 0;
-          for (; i + kLanes <= view.n; i += kLanes) {
-            for (int64_t k = 0; k < kLanes; ++k) lanes[k] = F::better(row[i + k], lanes[k]) ? row[i + k] : lanes[k];
-            for (int64_t k = 0; k < kLanes; ++k) nan |= row[i + k] != row[i + k];
-          }
-          for (; i < view.n; ++i) lanes[0] = f(lanes[0], row[i]);
-          for (int64_t k = 1; k < kLanes; ++k) lanes[0] = f(lanes[0], lanes[k]);
-          output[r] = nan != 0 ? std::numeric_limits<T>::quiet_NaN() : lanes[0];
-          continue;
-        }
         Sum lanes[kLanes];
         std::fill(lanes, lanes + kLanes, F::template start<Sum>());
         int64_t i = 0;
@@ -138,8 +113,12 @@ Tensor fold_groups(const Tensor& input, const std::vector<bool>& reduced, const 
     with_wide(input.dtype(), [&](auto zero) {
       using T = decltype(zero);
       constexpr bool kProduct = std::is_same_v<F, Product>;
-      using Sum = std::conditional_t<!kProduct, T, std::conditional_t<std::is_integral_v<T>, uint64_t, double>>;
-      fold_axis<Sum>(view, f, values.data<T>(), output.data<T>());
+      if constexpr (std::is_same_v<T, float> && std::is_same_v<F, Larger>) {
+        kernels::largest_axis(values.data<float>(), view.outer, view.n, view.inner, output.data<float>());
+      } else {
+        using Sum = std::conditional_t<!kProduct, T, std::conditional_t<std::is_integral_v<T>, uint64_t, double>>;
+        fold_axis<Sum>(view, f, values.data<T>(), output.data<T>());
+      }
     });
     values = output;
   }
@@ -147,6 +126,9 @@ Tensor fold_groups(const Tensor& input, const std::vector<bool>& reduced, const 
 }
 
 Tensor fold(ReduceKind kind, const Tensor& input, const std::vector<bool>& reduced) {
+  if (kind == ReduceKind::kMin && input.dtype() == DType::kFloat32) {
+    return unary(Unary::kNeg, fold_groups(unary(Unary::kNeg, input), reduced, Larger()));
+  }
   if (kind == ReduceKind::kMax) return fold_groups(input, reduced, Larger());
   if (kind == ReduceKind::kMin) return fold_groups(input, reduced, Smaller());
   return fold_groups(input, reduced, Product());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "convoy/kernels/elementwise/gather.h"
+#include "convoy/kernels/reduce/extremes.h"
 #include "convoy/kernels/reduce/softmax.h"
 #include "convoy/kernels/reduce/softmax_reference.h"
 #include "convoy/kernels/reduce/sum.h"
@@ -112,6 +113,34 @@ TEST(ArgmaxKernel, TilesAgreeWithTheReference) {
     argmax_axis(x.data(), 3, 9, inner, got.data());
     for (int64_t i = 0; i < 3 * inner; ++i) {
       ASSERT_EQ(got[static_cast<size_t>(i)], reference::argmax_strided(x.data() + i / inner * 9 * inner + i % inner, 9, inner));
+    }
+  }
+}
+
+TEST(LargestKernel, EveryRowAndColumnLength) {
+  for (int64_t n : {0, 1, 2, 3, 5, 7, 8, 9, 16, 31, 33, 63, 64, 65, 100, 300}) {
+    for (int64_t inner : {1, 2, 7, 8, 31, 33, 65, 600}) {
+      for (int64_t outer : {1, 3, 40}) {
+        if (outer * n * inner > 100000) continue;
+        for (bool nan : {false, true}) {
+          std::vector<float> x = normal(outer * n * inner, 4), got(static_cast<size_t>(outer * inner));
+          for (size_t i = 0; nan && i < x.size(); i += 41) x[i] = std::nanf("");
+          largest_axis(x.data(), outer, n, inner, got.data());
+          for (int64_t i = 0; i < outer * inner; ++i) {
+            float want = -INFINITY;
+            for (int64_t r = 0; r < n; ++r) {
+              const float v = x[static_cast<size_t>((i / inner * n + r) * inner + i % inner)];
+              if (std::isnan(v) || v > want) want = v;
+              if (std::isnan(v)) break;
+            }
+            if (std::isnan(want)) {
+              ASSERT_TRUE(std::isnan(got[static_cast<size_t>(i)])) << outer << " " << n << " " << inner;
+            } else {
+              ASSERT_EQ(got[static_cast<size_t>(i)], want) << outer << " " << n << " " << inner;
+            }
+          }
+        }
+      }
     }
   }
 }
