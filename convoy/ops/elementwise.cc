@@ -67,6 +67,18 @@ const char* kernel_name(Arithmetic kind) {
   return kNames[static_cast<size_t>(kind)];
 }
 
+// Rows of a few values spend their time on beginning: an operand of one value a row is written out, if it is met again and again.
+Tensor written_out(const Tensor& operand, const Shape& shape) {
+  constexpr int64_t kFew = 64;
+  Shape wider = operand.shape();
+  int64_t row = 1;
+  for (size_t back = 1; back <= wider.size() && wider[wider.size() - back] == 1; ++back) {
+    row *= wider[wider.size() - back] = shape[shape.size() - back];
+  }
+  const bool often = operand.numel() > 0 && row > 0 && numel(shape) / operand.numel() / row >= 3;
+  return row > 1 && row < kFew && often ? ops::expand(operand, wider) : operand;
+}
+
 bool divides(Arithmetic kind) {
   return kind == Arithmetic::kDivTrunc || kind == Arithmetic::kDivFloor || kind == Arithmetic::kRemainder ||
          kind == Arithmetic::kFmod;
@@ -157,14 +169,15 @@ Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b) {
   if (integer && kind == Arithmetic::kDiv) return arithmetic(kind, a.to(DType::kFloat32), b.to(DType::kFloat32));
   if (const DType wide = wide_type(a.dtype()); wide != a.dtype()) return arithmetic(kind, a.to(wide), b.to(wide)).to(a.dtype());
   Tensor output = Tensor::empty(shape, a.dtype());
-  const auto loop = kernels::make_broadcast<2>({&a.shape(), &b.shape()});
+  const Tensor left = written_out(a, shape), right = written_out(b, shape);
+  const auto loop = kernels::make_broadcast<2>({&left.shape(), &right.shape()});
   with_wide(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (integer && divides(kind) && output.numel() > 0 &&
         std::find(b.data<T>(), b.data<T>() + b.numel(), T(0)) != b.data<T>() + b.numel()) {
       throw Error("ZeroDivisionError", "the divisor has a 0 in it, and the quotient of integers by it has no value");
     }
-    kernels::arithmetic(kind, loop, a.data<T>(), b.data<T>(), output.data<T>());
+    kernels::arithmetic(kind, loop, left.data<T>(), right.data<T>(), output.data<T>());
   });
   return output;
 }

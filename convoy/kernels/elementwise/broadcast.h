@@ -70,17 +70,28 @@ void for_each_row(const Broadcast<N>& loop, const Row& row) noexcept {
   if (rows == 0 || inner == 0) return;
   const int64_t pieces = (inner + kGrain - 1) / kGrain;  // per row
   parallel_ranges(rows * pieces, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) {
+    // Axis by axis forwards, without a division a row.
+    std::vector<int64_t> index(last);
+    std::array<int64_t, N> at{};
+    int64_t r = begin / pieces, part = begin % pieces;
+    for (size_t axis = last, rest = static_cast<size_t>(r); axis-- > 0; rest /= static_cast<size_t>(loop.sizes[axis])) {
+      index[axis] = static_cast<int64_t>(rest % static_cast<size_t>(loop.sizes[axis]));
+      for (size_t k = 0; k < N; ++k) at[k] += index[axis] * loop.strides[k][axis];
+    }
     for (int64_t piece = begin; piece < end; ++piece) {
-      const int64_t r = piece / pieces, from = piece % pieces * kGrain;
-      std::array<int64_t, N> at;
-      for (size_t k = 0; k < N; ++k) at[k] = from * loop.strides[k][last];
-      int64_t rest = r;
+      const int64_t from = part * kGrain;
+      std::array<int64_t, N> here = at;
+      for (size_t k = 0; k < N; ++k) here[k] += from * loop.strides[k][last];
+      row(here, r * inner + from, std::min(kGrain, inner - from));
+      if (++part < pieces) continue;
+      part = 0;
+      ++r;
       for (size_t axis = last; axis-- > 0;) {
-        const int64_t index = rest % loop.sizes[axis];
-        rest /= loop.sizes[axis];
-        for (size_t k = 0; k < N; ++k) at[k] += index * loop.strides[k][axis];
+        for (size_t k = 0; k < N; ++k) at[k] += loop.strides[k][axis];
+        if (++index[axis] < loop.sizes[axis]) break;
+        for (size_t k = 0; k < N; ++k) at[k] -= loop.sizes[axis] * loop.strides[k][axis];
+        index[axis] = 0;
       }
-      row(at, r * inner + from, std::min(kGrain, inner - from));
     }
   });
 }

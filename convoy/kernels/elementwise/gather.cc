@@ -35,6 +35,7 @@ constexpr int64_t kGrain = 16384;  // elements per task
 // Of rows and planes, per task. In a network half of them were written by another core, so that short copies are shared, too.
 constexpr int64_t kBytes = 32 << 10;
 constexpr int64_t kSquare = 32;  // a square of 32 x 32 values: two cache lines per row on either side
+constexpr int64_t kNarrow = 8;   // what has fewer rows or columns goes without squares
 
 struct Axis {
   int64_t size, stride;  // of the input
@@ -107,14 +108,31 @@ void gather_transposed(const std::vector<Axis>& axes, const T* input, T* output)
   const size_t before = axes.size() - 2;
   int64_t planes = 1;
   for (size_t axis = 0; axis < before; ++axis) planes *= axes[axis].size;
-  const int64_t bands = (across.size + kSquare - 1) / kSquare;
-  parallel_ranges(planes * bands, std::max<int64_t>(1, kGrain / (kSquare * down.size)), [&](int64_t begin, int64_t end) {
+  const bool narrow = std::min(across.size, down.size) < kNarrow;
+  const int64_t band = narrow ? kGrain / std::min(down.size, kNarrow) : kSquare, bands = (across.size + band - 1) / band;
+  const int64_t unit_values = std::min(band, across.size) * down.size;
+  parallel_ranges(planes * bands, std::max<int64_t>(1, kGrain / unit_values), [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t plane = unit / bands, a0 = unit % bands * kSquare, a1 = std::min(a0 + kSquare, across.size);
+      const int64_t plane = unit / bands, a0 = unit % bands * band, a1 = std::min(a0 + band, across.size);
       int64_t from = 0, rest = plane;
       for (size_t axis = before; axis-- > 0; rest /= axes[axis].size) from += rest % axes[axis].size * axes[axis].stride;
       const T* in = input + from;
       T* out = output + plane * across.size * down.size;
+      if (narrow && down.size < kNarrow) {
+        for (int64_t a = a0; a < a1; ++a) {
+          for (int64_t i = 0; i < down.size; ++i) out[a * down.size + i] = in[i * down.stride + a];
+        }
+        continue;
+      }
+      for (int64_t d0 = 0; narrow && d0 < down.size; d0 += 2 * kSquare) {
+        const int64_t d1 = std::min(d0 + 2 * kSquare, down.size);
+        for (int64_t a = a0; a < a1; ++a) {
+          const T* from_a = in + a;
+          T* to = out + a * down.size;
+          for (int64_t i = d0; i < d1; ++i) to[i] = from_a[i * down.stride];
+        }
+      }
+      if (narrow) continue;
       for (int64_t d0 = 0; d0 < down.size; d0 += kSquare) {
         const int64_t d1 = std::min(d0 + kSquare, down.size);
         copy_square(in + d0 * down.stride + a0, down.stride, out + a0 * down.size + d0, down.size, d1 - d0, a1 - a0);
