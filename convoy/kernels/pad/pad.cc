@@ -15,6 +15,9 @@ namespace convoy::kernels {
 namespace {
 
 constexpr int64_t kElementsPerTask = 16384;
+constexpr int64_t kShortRow = 256;   // rows of at most so many elements go through pad_rows,
+constexpr int64_t kBlankRow = 40;    // and are filled as a whole if they are no longer than this,
+constexpr int64_t kTogether = 4096;  // some at a time, which stay in the first-level cache
 
 // Walks the rows (all axes but the last) of an output in order and knows which input row each one reads.
 class Rows {
@@ -76,6 +79,33 @@ void copy_row(const PadAxis& axis, const T* input, T value, T* output) {
   look_up(axis.run_end, axis.output);
 }
 
+// Some rows of one plane: what they have in common is asked once, and the loops are short. `blank` says that the padding at the
+// ends of a row is the constant.
+template <class T>
+void pad_rows(const PadAxis& rows, const PadAxis& last, bool blank, int64_t begin, int64_t end, const T* plane, T value,
+              T* output) {
+  const int64_t width = last.output, run = last.run_end - last.run_begin;
+  const auto row_of = [&](int64_t r) { return plane == nullptr ? -1 : rows.source == nullptr ? r : rows.source[r]; };
+  if (blank) std::fill_n(output, (end - begin) * width, value);
+  T* to = output;
+  for (int64_t r = begin; r < end; ++r, to += width) {
+    const int64_t from = row_of(r);
+    if (from < 0 && !blank) std::fill_n(to, width, value);
+    if (from < 0 || run <= 0) continue;
+    copy_bytes(plane + from * last.input + last.source[last.run_begin], to + last.run_begin, run * static_cast<int64_t>(sizeof(T)));
+  }
+  if (blank) return;
+  for (int64_t i = 0; i < width; ++i) {
+    if (i >= last.run_begin && i < last.run_end) i = last.run_end;
+    if (i == width) break;
+    to = output + i;
+    for (int64_t r = begin; r < end; ++r, to += width) {
+      const int64_t from = row_of(r);
+      if (from >= 0) *to = last.source[i] < 0 ? value : plane[from * last.input + last.source[i]];
+    }
+  }
+}
+
 template <class T>
 void add_row(const PadAxis& axis, const T* grad_output, T* grad_input) {
   const auto look_up = [&](int64_t begin, int64_t end) {
@@ -101,6 +131,24 @@ void pad(std::span<const PadAxis> axes, const T* input, T value, T* output) noex
   const PadAxis& last = axes.back();
   const int64_t rows = count_rows(axes);
   if (rows == 0 || last.output == 0) return;
+  if (axes.size() > 1 && last.output <= kShortRow) {
+    // Longer rows are not written twice.
+    bool blank = last.output <= kBlankRow && last.run_end - last.run_begin < last.output;
+    for (int64_t i = 0; i < last.output; ++i) blank = blank && (last.source[i] < 0 || (i >= last.run_begin && i < last.run_end));
+    const PadAxis& middle = axes[axes.size() - 2];
+    const auto outer = axes.first(axes.size() - 1);  // whose last is `middle`
+    const int64_t together = std::min(kTogether / last.output, middle.output), pieces = (middle.output + together - 1) / together;
+    const int64_t units = rows / middle.output * pieces, unit_values = together * last.output;
+    return parallel_ranges(units, std::max<int64_t>(1, kElementsPerTask / unit_values), [&](int64_t begin, int64_t end) {
+      Rows plane(outer, begin / pieces);
+      for (int64_t unit = begin, piece = begin % pieces; unit < end; ++unit) {
+        const int64_t from = plane.source(), first = piece * together, r = unit / pieces * middle.output + first;
+        pad_rows(middle, last, blank, first, std::min(first + together, middle.output),
+                 from < 0 ? nullptr : input + from * middle.input * last.input, value, output + r * last.output);
+        if (++piece == pieces) piece = 0, plane.next();
+      }
+    });
+  }
   parallel_ranges(rows, std::max<int64_t>(1, kElementsPerTask / last.output), [&](int64_t begin, int64_t end) {
     Rows row(axes, begin);
     for (int64_t r = begin; r < end; ++r, row.next()) {
