@@ -35,8 +35,9 @@ constexpr int64_t kChain = 256;            // channels of one chain of sums
 constexpr int64_t kFewSumsChain = 96;      // with lanes of channels on AVX2, whose 12 sums need weights and pixels from L1
 constexpr int64_t kSlabFloats = 64 << 10;  // gathered pixels: a quarter of a 1 MiB L2 cache
 constexpr int64_t kBlockPixels = 1024;     // of sums that wait for more channels
-// Steps of pixels that all rows compute in turn, where a step is one line: they write longer pieces of the results' rows.
-constexpr int64_t kBlockSteps = 4;
+// Where a step of pixels is one line, all rows compute up to four of them in turn, for longer pieces of the results' rows, as far
+// as half of the first cache holds their channels.
+constexpr int64_t kBlockSteps = 4, kBlockFloats = 4 << 10;
 constexpr int64_t kFewPixels = 14;  // in a map: the samples of a batch then make one run
 
 constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
@@ -198,7 +199,9 @@ HWY_INLINE Tiles MakeTiles(const Plan& p) {
     t.step = tile::kPixels;
   }
   t.gather = p.fold || p.strided;
-  t.block = t.pixel_lanes && lanes == 8 ? pointwise::kBlockSteps * t.step : t.step;
+  t.block = t.step;
+  if (t.pixel_lanes && lanes == 8)
+    t.block *= std::clamp<int64_t>(pointwise::kBlockFloats / (t.step * std::max<int64_t>(p.chain, 1)), 1, pointwise::kBlockSteps);
   return t;
 }
 
