@@ -573,7 +573,8 @@ struct Pass {
   int64_t phase, begin, pixels;
   int64_t from, to;
   bool first;
-  int64_t taps_at, tap_count;  // in the thread's list of taps; passes through the same column taps share it
+  int64_t taps_at, tap_count;  // in the thread's list of taps
+  const Pass* like;            // the first pass through the same column taps, whose list it shares; null: itself
 };
 
 // Column taps that the grid positions [begin, end) all read.
@@ -603,10 +604,11 @@ HWY_INLINE int64_t MakePasses(const Plan& p, const DirectBlock& b, Pass* passes)
   const auto add = [&](int64_t r, int64_t begin, int64_t end, Range taps, bool first) {
     assert(count < MostPasses(p));
     Pass& pass = passes[count++];
-    pass = {r, begin, end - begin, taps.begin, taps.end, first, taps_at, 0};
+    pass = {r, begin, end - begin, taps.begin, taps.end, first, taps_at, 0, nullptr};
     for (const Pass* other = passes; other != &pass; ++other) {
       if (other->phase == r && other->from == pass.from && other->to == pass.to) {
         pass.taps_at = other->taps_at;
+        pass.like = other;
         return;
       }
     }
@@ -773,8 +775,9 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
       if (td != last_d || th != last_h || rd * direct::kMostPhases + rh != last_phases) {
         for (int64_t i = 0; i < lists.pass_count; ++i) {
           Pass& pass = lists.passes[i];
-          pass.tap_count = MakeTaps(p, b, pd, td, ph, th, w.phase[static_cast<size_t>(pass.phase)], {pass.from, pass.to}, lanes,
-                                    lists.taps + pass.taps_at);
+          pass.tap_count = pass.like != nullptr ? pass.like->tap_count
+                                                : MakeTaps(p, b, pd, td, ph, th, w.phase[static_cast<size_t>(pass.phase)],
+                                                           {pass.from, pass.to}, lanes, lists.taps + pass.taps_at);
         }
         last_d = td;
         last_h = th;
