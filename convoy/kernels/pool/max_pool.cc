@@ -22,6 +22,7 @@
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "convoy/kernels/pool/row_cursor.h"
+#include "convoy/kernels/pool/small_planes.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
@@ -605,6 +606,7 @@ void reference_rows(const Shape& s, const T* input, T* output, int64_t* indices)
 
 template <>
 void max_pool<float>(const PoolShape& s, const float* input, float* output, int64_t* indices) noexcept {
+  if (max_pool_small_planes(s, input, output, indices)) return;
   parallel_ranges(s.planes() * rows_per_plane(s), rows_per_task(s, window_size(s)), [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(MaxPoolRows)(s, input, output, indices, begin, end);
   });
@@ -618,6 +620,7 @@ void max_pool<double>(const PoolShape& s, const double* input, double* output, i
 template <>
 void adaptive_max_pool<float>(const AdaptivePoolShape& s, const float* input, float* output, int64_t* indices) noexcept {
   if (s.input_positions() >= std::numeric_limits<int32_t>::max()) return reference_rows(s, input, output, indices);
+  if (max_pool_small_planes(s, input, output, indices)) return;
   parallel_ranges(s.planes() * rows_per_plane(s), rows_per_task(s, window_size(s)), [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(AdaptiveMaxPoolRows)(s, input, output, indices, begin, end);
   });

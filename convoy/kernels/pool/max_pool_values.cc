@@ -7,6 +7,7 @@
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "convoy/kernels/pool/row_cursor.h"
+#include "convoy/kernels/pool/small_planes.h"
 #include "convoy/kernels/pool/strided_windows-inl.h"
 #include "hwy/highway.h"
 
@@ -295,6 +296,7 @@ bool max_pool_values_fits(const PoolShape& s) noexcept {
 }
 
 void max_pool_values(const PoolShape& s, const float* input, float* output) noexcept {
+  if (max_pool_small_planes(s, input, output, nullptr)) return;
   const int64_t rows = s.output[0] * s.output[1];
   const int64_t inputs = std::max<int64_t>(1, s.output[2] * s.axes[2].stride * s.axes[1].kernel_size);
   parallel_ranges(s.planes() * rows, std::max<int64_t>(1, kInputsPerTask / inputs), [&](int64_t begin, int64_t end) {
