@@ -176,6 +176,17 @@ HWY_NOINLINE HWY_ATTR void Along(const shape::Axis& axis, const AlongRows& all) 
       }
       continue;
     }
+    if (stride > 1 && step % stride == 0) {  // windows that see the same columns at a time: only those
+      const hn::RebindToSigned<Maxima::D> di;
+      const auto starts = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(stride)));
+      step /= stride;
+      const int64_t seen = count + (taps - 1) * step;
+      int64_t i = 0;
+      for (; i + n <= seen; i += n) hn::StoreU(hn::GatherIndex(d, columns + i * stride, starts), d, work + i);
+      for (; i < seen; ++i) work[i] = columns[i * stride];
+      columns = work;
+      stride = 1;
+    }
     const float* const behind = parts + taps;
     if (taps >= kManyTaps) {
       int64_t half = 1;
@@ -185,32 +196,52 @@ HWY_NOINLINE HWY_ATTR void Along(const shape::Axis& axis, const AlongRows& all) 
       step *= taps - half;
       taps = taps > half ? 2 : 1;
     }
-    for (int64_t o = 0; o < count; o += n) {
-      const float* from = columns + o * stride;
+    int64_t o = 0;
+    for (; stride == 1 && o + 4 * n <= count; o += 4 * n) {
+      const float* from = columns + o;
+      auto v0 = hn::LoadU(d, from), v1 = hn::LoadU(d, from + n), v2 = hn::LoadU(d, from + 2 * n), v3 = hn::LoadU(d, from + 3 * n);
+      const auto join = [&](const float* other) HWY_ATTR {
+        v0 = Maxima::Join(v0, hn::LoadU(d, other));
+        v1 = Maxima::Join(v1, hn::LoadU(d, other + n));
+        v2 = Maxima::Join(v2, hn::LoadU(d, other + 2 * n));
+        v3 = Maxima::Join(v3, hn::LoadU(d, other + 3 * n));
+      };
+      for (int64_t k = 1; k < taps; ++k) join(from + k * step);
+      if (rest > 0) join(behind + o);
+      hn::StoreU(v0, d, output + o);
+      hn::StoreU(v1, d, output + o + n);
+      hn::StoreU(v2, d, output + o + 2 * n);
+      hn::StoreU(v3, d, output + o + 3 * n);
+    }
+    for (; o < count; o += n) {
+      const int64_t at = stride == 1 && count >= n ? std::min(o, count - n) : o;  // the last vector may begin in the one before it
+      const float* from = columns + at * stride;
       auto best = Maxima::None();
       if (stride == 1) {
         for (int64_t k = 0; k < taps; ++k) best = Maxima::Join(best, hn::LoadU(d, from + k * step));
-        if (rest > 0) best = Maxima::Join(best, hn::LoadU(d, behind + o));
+        if (rest > 0) best = Maxima::Join(best, hn::LoadU(d, behind + at));
       } else {  // lanes too many repeat the last output
         const hn::RebindToSigned<Maxima::D> di;
         const auto lane = hn::Min(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(std::min(n, count - o) - 1)));
         const auto starts = hn::Mul(lane, hn::Set(di, static_cast<int32_t>(stride)));
         for (int64_t k = 0; k < taps; ++k) best = Maxima::Join(best, hn::GatherIndex(d, from + k * step, starts));
       }
-      store(o, best);
+      store(at, best);
     }
   }
 }
 
-// Outputs [0, begin) and [end, ...) of a row see the padding, or columns so near the row's end that vectors would reach beyond.
-shape::Range OutputsInPlace(const PoolShape& shape, int64_t lanes) {
+// How much behind a window's first column is read: its others and a vector, or a vector of strides.
+int64_t ReadBehind(const shape::Axis& axis, int64_t lanes) {
+  return (axis.kernel_size - 1) * axis.dilation + lanes * (axis.stride <= 4 ? axis.stride + 1 : 2);
+}
+
+// The outputs of a row that see no padding and whose reading ends within `columns` from the row's begin on.
+shape::Range OutputsInPlace(const PoolShape& shape, int64_t columns, int64_t behind) {
   const shape::Axis& axis = shape.axes[2];
   const int64_t begin = std::min(shape::ceil_div(axis.pad_begin, axis.stride), shape.output[2]);
-  // Behind the last window's first column: its others and a vector, or a vector of strides.
-  const int64_t beyond = (axis.kernel_size - 1) * axis.dilation + lanes * (axis.stride <= 4 ? axis.stride + 1 : 2);
-  const int64_t columns = shape.input[2] - (begin * axis.stride - axis.pad_begin) - beyond;
-  const int64_t count = columns < 0 ? 0 : std::min(columns / axis.stride, shape.output[2] - begin);
-  return {begin, begin + (axis.stride <= 4 ? count / lanes * lanes : count)};
+  const int64_t left = columns - (begin * axis.stride - axis.pad_begin) - behind;
+  return {begin, begin + (left < 0 ? 0 : std::min(left / axis.stride, shape.output[2] - begin))};
 }
 
 // Rows are taken several at a time: first the columns of all, then along each, since a vector that reads what two vectors have just
@@ -227,7 +258,10 @@ HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* ou
   const int64_t batch = std::clamp<int64_t>(kColumns / pitch, 1, kMostRows);
   const bool one_row = shape.axes[0].kernel_size == 1 && shape.axes[1].kernel_size == 1 && shape.axes[0].pad_begin == 0 &&
                        shape.axes[1].pad_begin == 0;
-  const shape::Range in_place = one_row ? OutputsInPlace(shape, n) : shape::Range{};
+  // Where more rows follow, what is read behind one does no harm: those outputs are left out.
+  const int64_t behind = ReadBehind(axis, n), total = shape.planes() * shape.input_positions();
+  shape::Range within = OutputsInPlace(shape, width, behind), all = OutputsInPlace(shape, width + axis.stride, span);
+  if (axis.stride <= 4) within.end = within.begin + (within.end - within.begin) / n * n;
   const auto window_of = [&](int64_t od, int64_t oh) {
     return Window{window_axis(od, shape.input[0], shape.axes[0]), window_axis(oh, height, shape.axes[1]), {}, height, width};
   };
@@ -235,6 +269,9 @@ HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* ou
   const float* lines[kMostRows];
   for (int64_t row = begin; row < end; row += batch) {
     const int64_t rows = std::min(batch, end - row);
+    const RowCursor bottom(row + rows - 1, shape.output);
+    const int64_t last_row = bottom.plane * shape.input_positions() + known(bottom).first_index();
+    const shape::Range in_place = !one_row ? shape::Range{} : last_row + width + behind <= total ? all : within;
     for (int64_t ow = 0, count; ow < shape.output[2]; ow += count) {
       const bool reads = ow >= in_place.begin && ow < in_place.end;
       const int64_t until = ow < in_place.begin ? in_place.begin : reads ? in_place.end : shape.output[2];
@@ -262,7 +299,7 @@ HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* ou
       }
       float* const results = output + row * shape.output[2] + ow;
       if (hn::AllFalse(Maxima::D(), hn::IsNaN(sum))) {
-        const bool one = as_one && count == most;
+        const bool one = as_one && count == most && (!reads || lines[rows - 1] - lines[0] == (rows - 1) * pitch);
         Along(axis, {lines, columns, pitch, one ? 1 : rows, results, shape.output[2], one ? rows * count : count});
       } else {
         for (int64_t r = 0; r < rows; ++r) WindowByWindow(shape, input, output, row + r, ow, ow + count);
