@@ -188,6 +188,7 @@ HWY_NOINLINE HWY_ATTR bool ReduceColumns(const MaxRow& row, int64_t from, int64_
   const auto n = static_cast<int64_t>(hn::Lanes(DF()));
   const int64_t height = row.shape.input[1], width = row.shape.input[2];
   const int64_t start = (row.d.begin * height + row.h.begin) * width + from;
+  const int64_t ahead = Window{row.d, row.h, {}, height, width}.rows_ahead();
   VF nans = hn::Zero(DF());
   const auto reduce = [&](int64_t w, auto load, auto store) HWY_ATTR {
     VF best = load(row.plane + start + w);
@@ -196,6 +197,7 @@ HWY_NOINLINE HWY_ATTR bool ReduceColumns(const MaxRow& row, int64_t from, int64_
       int64_t position = start + z * row.d.step * height * width;
       for (int64_t y = 0; y < row.h.count; ++y, position += row.h.step * width) {
         const VF v = load(row.plane + position + w);
+        __builtin_prefetch(row.plane + position + w + ahead);
         const auto wins = hn::Or(hn::Gt(v, best), hn::IsNaN(v));
         best = hn::IfThenElse(wins, v, best);
         at = hn::IfThenElse(hn::RebindMask(DI(), wins), hn::Set(DI(), static_cast<int32_t>(position)), at);

@@ -81,12 +81,14 @@ HWY_INLINE void LargestOfColumns(const Window& window, const float* from, int64_
   const auto n = static_cast<int64_t>(hn::Lanes(d));
   const float* first = from + window.first_index();
   const int64_t slice = window.d.step * window.height * window.width, row = window.h.step * window.width;
+  const int64_t ahead = window.rows_ahead();
   const auto largest = [&](int64_t i, const auto& load) HWY_ATTR {
     auto best = load(first + i), all = best;
     for (int64_t z = 0; z < window.d.count; ++z) {
       const float* at = first + z * slice + i;
       for (int64_t y = z == 0 ? 1 : 0; y < window.h.count; ++y) {
         const auto v = load(at + y * row);
+        __builtin_prefetch(at + y * row + ahead);
         best = Maxima::Join(best, v);
         all = hn::Add(all, v);
       }

@@ -44,6 +44,9 @@ struct Window {
   int64_t width = 1;
 
   int64_t first_index() const { return (d.begin * height + h.begin) * width + w.begin; }
+  /// How far behind a value the same row of the next windows is, which may lie in the outer cache and is worth asking for early; 0
+  /// where windows have few rows.
+  int64_t rows_ahead() const { return h.count < 5 ? 0 : h.count * h.step * width; }
   bool empty() const { return d.count == 0 || h.count == 0 || w.count == 0; }
 
   /// Calls visit(flat position) for every input of the window, in row-major order.

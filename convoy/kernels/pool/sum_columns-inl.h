@@ -45,18 +45,21 @@ HWY_INLINE void SumColumns(const Window& window, const float* from, int64_t coun
     }
   };
   const auto add = [](const float* p, auto& sum) HWY_ATTR { sum = hn::Add(sum, hn::PromoteTo(D64(), hn::LoadU(D32(), p))); };
+  const int64_t ahead = window.rows_ahead();
   int64_t w = 0;
   for (; count >= n && w < count; w += 4 * n) {
     const int64_t last = count - n, w0 = std::min(w, last), w1 = std::min(w + n, last);
     auto s0 = hn::Zero(D64()), s1 = s0, s2 = s0, s3 = s0;
     if (w + 2 * n >= count) {
       for_each_row([&](const float* row) HWY_ATTR {
+        __builtin_prefetch(row + w0 + ahead);
         add(row + w0, s0);
         add(row + w1, s1);
       });
     } else {
       const int64_t w2 = std::min(w + 2 * n, last), w3 = std::min(w + 3 * n, last);
       for_each_row([&](const float* row) HWY_ATTR {
+        __builtin_prefetch(row + w0 + ahead);
         add(row + w0, s0);
         add(row + w1, s1);
         add(row + w2, s2);
