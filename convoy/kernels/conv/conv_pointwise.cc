@@ -38,6 +38,7 @@ constexpr int64_t kBlockPixels = 1024;     // of sums that wait for more channel
 // Where a step of pixels is one line, all rows compute up to four of them in turn, for longer pieces of the results' rows, as far
 // as half of the first cache holds their channels.
 constexpr int64_t kBlockSteps = 4, kBlockFloats = 4 << 10;
+constexpr int64_t kAliasFloats = 1024, kAliasChannels = 12;
 constexpr int64_t kFewPixels = 14;  // in a map: the samples of a batch then make one run
 
 constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
@@ -82,6 +83,12 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.images = p.fold ? s.groups : s.groups * s.batch;
   p.cut_chains(kChain);
   return p;
+}
+
+// Whether the same pixel of all channels falls into a few sets of the cache: maps of 32x32, 64x64, ... Gathered pixels are 1.2 to
+// 1.8 times as fast there.
+inline bool alias(const Plan& p) {
+  return p.source_plane >= kAliasFloats && p.source_plane % (kAliasFloats / 2) == 0 && p.channels >= kAliasChannels;
 }
 
 inline bool large(const Plan& p) { return p.samples * p.groups * p.rows * p.map >= kStreamed; }
@@ -198,7 +205,7 @@ HWY_INLINE Tiles MakeTiles(const Plan& p) {
     t.last = p.rows - (t.count - 1) * t.height <= lanes ? lanes : t.height;
     t.step = tile::kPixels;
   }
-  t.gather = p.fold || p.strided;
+  t.gather = p.fold || p.strided || (pointwise::alias(p) && p.rows >= 3 * tile::kRows);
   t.block = t.step;
   if (t.pixel_lanes && lanes == 8)
     t.block *= std::clamp<int64_t>(pointwise::kBlockFloats / (t.step * std::max<int64_t>(p.chain, 1)), 1, pointwise::kBlockSteps);
@@ -458,9 +465,16 @@ HWY_ATTR pointwise::Pieces PointwisePieces(const ConvShape& s) {
   return {tiles.count, tiles.height, tiles.extra, p.rows, tiles.step};
 }
 
+// A piece gathers pixels only if it must, or if they lie in a whole map and fit the cache.
+HWY_INLINE Tiles TilesOfPiece(const Plan& p, int64_t pixels, int64_t source_plane) {
+  Tiles tiles = MakeTiles(p);
+  if (!p.strided && !p.fold && (source_plane != 0 || pixels * p.channels > pointwise::kSlabFloats)) tiles.gather = false;
+  return tiles;
+}
+
 HWY_ATTR int64_t PointwisePieceFloats(const ConvShape& s, int64_t pixels) {
   const Plan p = MakePlan(s, Direction::kForward);
-  const Tiles tiles = MakeTiles(p);
+  const Tiles tiles = TilesOfPiece(p, pixels, 0);
   return ScratchOf(p, tiles, (pixels + tiles.step - 1) / tiles.step * tiles.step).all();
 }
 
@@ -468,7 +482,7 @@ HWY_ATTR void PointwisePiece(const ConvShape& s, const pointwise::Arrays& io, co
                              const pointwise::Piece& piece, float* scratch) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Plan p = MakePlan(s, Direction::kForward);
-  const Tiles tiles = MakeTiles(p);
+  const Tiles tiles = TilesOfPiece(p, piece.end - piece.begin, io.source_plane);
   const int64_t each = tiles.units_of_tile();
   RunRectangle(s, p, tiles, io, epilogue,
                {piece.image, piece.tile_begin * each, std::min(piece.tile_end * each, tiles.units()), piece.begin, piece.end},

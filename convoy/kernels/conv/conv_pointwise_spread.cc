@@ -3,6 +3,8 @@
 // tap and a stride values have a place each. Batch 8, 256 -> 512 channels on 56x56, stride 2: 9 ms, by phases of the stride
 // (conv_im2col, conv_direct) 14. With more taps it is for few input channels, which leave conv_direct's lanes empty, and for
 // strides beyond the kernel: 1 -> 128 channels, 3x3x3 at a stride of 2 on 8x8x8, 8 samples: 0.36 -> 0.05 ms.
+// Where the stride is the kernel's size (2x2 at 2 of a U-Net, patches) every value has a place of its own, too: each task computes
+// a stripe of pixels for all taps into its core's cache and interleaves them, whatever the size of the image.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_pointwise_spread.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -55,6 +57,29 @@ HWY_INLINE void AddRow(const float* HWY_RESTRICT from, int64_t count, int64_t st
   for (; i < count; ++i) to[i * step] += from[i];
 }
 
+// to[i * step + k] = from[k][i] + bias, the lines of `from` `pitch` apart.
+HWY_ATTR void InterleaveRow(const float* HWY_RESTRICT from, int64_t pitch, int64_t count, int64_t step, float bias,
+                            float* HWY_RESTRICT to) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto add = hn::Set(d, bias);
+  const auto line = [&](int64_t k) HWY_ATTR { return hn::Add(hn::LoadU(d, from + k * pitch + i), add); };
+  for (; step <= 4 && i + lanes <= count; i += lanes) {
+    float* const at = to + i * step;
+    if (step == 1) hn::StoreU(line(0), d, at);
+    if (step == 2) hn::StoreInterleaved2(line(0), line(1), d, at);
+    if (step == 3) hn::StoreInterleaved3(line(0), line(1), line(2), d, at);
+    if (step == 4) hn::StoreInterleaved4(line(0), line(1), line(2), line(3), d, at);
+  }
+#endif
+  for (; i < count; ++i) {
+    for (int64_t k = 0; k < step; ++k) to[i * step + k] = from[k * pitch + i] + bias;
+  }
+}
+
 // A plane of the gradient: the bias, and every tap's values[tap][result pixel].
 HWY_ATTR void AddTaps(const ConvShape& s, const float* values, float bias, float* plane) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
@@ -90,6 +115,7 @@ HWY_AFTER_NAMESPACE();
 namespace convoy::kernels {
 
 HWY_EXPORT(SpreadRow);
+HWY_EXPORT(InterleaveRow);
 HWY_EXPORT(AddTaps);
 
 namespace {
@@ -120,6 +146,42 @@ ConvShape chunk_of(const ConvShape& s, int64_t images) {
   return c;
 }
 
+// Whether every tap of every result pixel has a place of its own, and there are no others.
+bool tiled(const ConvShape& s) {
+  for (size_t a = 0; a < 3; ++a) {
+    const shape::Axis& axis = s.axes[a];
+    if (axis.pad_begin != 0 || axis.kernel_size != axis.stride || axis.dilation != 1 || s.input[a] != s.output[a] * axis.stride)
+      return false;
+  }
+  return s.groups == 1 && s.taps() > 1;
+}
+
+// What a task computes at once if the layer is tiled.
+constexpr int64_t kStripeFloats = 48 << 10;  // of values, or of the source
+constexpr int64_t kTilePixels = 48, kStripePixels = 192;
+
+int64_t stripe_pixels(const ConvShape& s) {
+  // Each stripe reads the whole weight, so there are as few as the cache allows, but two for two threads.
+  const int64_t least = std::clamp(kStripeFloats / s.out_channels, kTilePixels, kStripePixels);
+  const int64_t most = std::max(kStripeFloats / (s.in_channels * s.taps()), least), map = s.output_positions();
+  const int64_t stripes = std::max<int64_t>((map + most - 1) / most, map >= 2 * kTilePixels ? 2 : 1);
+  const int64_t pixels = (map + stripes - 1) / stripes;
+  return std::min((pixels + kTilePixels - 1) / kTilePixels * kTilePixels, map);
+}
+
+// conv_pointwise's gradient of a sample as a forward pass, whose pieces can be run.
+ConvShape mirrored(const ConvShape& s) {
+  ConvShape c = compact(s);
+  c.batch = 1;
+  std::swap(c.in_channels, c.out_channels);
+  return c;
+}
+
+int64_t stripe_floats(const ConvShape& s) {
+  const int64_t pixels = stripe_pixels(s), values = s.in_channels * s.taps() * pixels;
+  return (values + pointwise::piece_scratch_floats(mirrored(s), pixels) + 15) / 16 * 16;
+}
+
 const char* refuse(const ConvShape& s) {
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
@@ -128,8 +190,10 @@ const char* refuse(const ConvShape& s) {
     for (size_t a = 0; a < 3; ++a) {
       if (s.axes[a].pad_begin != 0 || (s.output[a] - 1) * s.axes[a].stride >= s.input[a]) return "needs no padding";
     }
+  } else if (tiled(s)) {
+    return kConvPointwiseGradInput.refuse(compact(s));
   } else if (s.in_channels_per_group() > kMostChannels) {
-    return "needs few input channels per group, or one tap";
+    return "needs few input channels per group, one tap, or a stride of the kernel's size";
   }
   // In double: the count might overflow.
   const double floats =
@@ -144,6 +208,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   if (s.taps() == 1) {
     return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + rows * 8e-9 + computed * 0.3e-9) / m.threads;
   }
+  if (tiled(s)) return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + computed * 0.25e-9 / m.threads;
   const double runs = computed / static_cast<double>(s.output[2]);
   const double added = computed * (s.axes[2].stride == 1 ? 0.7e-9 : 1.0e-9) + runs * 4e-9 + values * 0.08e-9;
   return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + added / m.threads;
@@ -157,10 +222,43 @@ size_t inner_bytes(const ConvShape& s, int threads) {
 }
 
 size_t workspace_bytes(const ConvShape& s, int threads) {
+  if (tiled(s)) return padded_bytes(static_cast<size_t>(stripe_floats(s) * threads) * sizeof(float));
   return padded_bytes(static_cast<size_t>(images_at_once(s) * image_floats(s)) * sizeof(float)) + inner_bytes(s, threads);
 }
 
+void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
+  const SplitEpilogue epilogue(io.epilogue), none({});
+  const ConvShape layer = mirrored(s);
+  const pointwise::Pieces pieces = pointwise::pieces(layer);
+  const int64_t map = s.output_positions(), pixels = stripe_pixels(s), stripes = (map + pixels - 1) / pixels;
+  const int64_t rows = s.in_channels * s.taps(), each = stripe_floats(s), plane = s.input_positions(), step = s.axes[2].stride;
+  float* const scratch = workspace.take<float>(each * num_threads());
+  parallel_for(s.batch * stripes, [&](int64_t task, int thread) {
+    const int64_t n = task / stripes, begin = task % stripes * pixels, end = std::min(begin + pixels, map);
+    float* const values = scratch + thread * each;
+    pointwise::run_piece(layer, {io.grad_output + n * s.out_channels * map + begin, nullptr, io.packed, values, pixels}, none,
+                         {0, 0, pieces.tiles, 0, end - begin}, values + rows * pixels);
+    const float* from = values;
+    for (int64_t c = 0; c < s.in_channels; ++c) {
+      const float bias = io.bias != nullptr ? io.bias[c] : 0.0f;
+      for (int64_t tap = 0; tap < s.taps(); tap += step, from += step * pixels) {
+        const int64_t kd = tap / step / s.axes[1].stride, kh = tap / step % s.axes[1].stride;
+        for (int64_t at = begin; at < end;) {  // line by line
+          const int64_t column = at % s.output[2], h = at / s.output[2] % s.output[1], d = at / s.output[2] / s.output[1];
+          const int64_t count = std::min(s.output[2] - column, end - at);
+          const int64_t line = (d * s.axes[0].stride + kd) * s.input[1] + h * s.axes[1].stride + kh;
+          const int64_t to = (n * s.in_channels + c) * plane + line * s.input[2] + column * step;
+          HWY_DYNAMIC_DISPATCH(InterleaveRow)(from + at - begin, pixels, count, step, bias, io.grad_input + to);
+          epilogue.apply(io.grad_input + to, count * step, to);
+          at += count;
+        }
+      }
+    }
+  });
+}
+
 void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
+  if (tiled(s)) return grad_input_tiled(s, io, workspace);
   const SplitEpilogue epilogue(io.epilogue);
   const int64_t images = images_at_once(s), map = s.output_positions(), plane = s.input_positions();
   float* const values = workspace.take<float>(images * image_floats(s));

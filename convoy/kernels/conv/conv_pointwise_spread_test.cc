@@ -39,6 +39,16 @@ TEST_F(ConvPointwiseSpread, MatchesTheReference) {
            "n2 ic2 oc30 id5 ih6 iw7 k3 s2 p1",
            "n2 ic3 oc16 iw60 kw5 sw4 pw2 dw2",
            "n3 ic30 oc5 i34 k5",
+           "n2 ic10 oc40 i12 k2 s2",  // strides of the kernel's size
+           "n1 ic64 oc48 i64 k2 s2",
+           "n2 ic300 oc70 i14 k2 s2",
+           "n1 ic3 oc32 ih44 iw36 k4 s4",
+           "n2 ic5 oc17 i33 k3 s3",
+           "n1 ic2 oc9 i35 k5 s5",
+           "n2 ic3 oc20 id4 ih10 iw10 kd1 kh2 kw2 sd1 sh2 sw2",
+           "n2 ic4 oc6 i30 kh2 kw1 sh2 sw1",
+           "n1 ic6 oc9 iw2002 kw2 sw2",
+           "n1 ic6 oc9 i21 k2 s2",  // one position is left over
        }) {
     const ConvShape s = parse(text);
     ASSERT_EQ(kernel->refuse(s), nullptr) << text;
@@ -52,7 +62,8 @@ TEST_F(ConvPointwiseSpread, MatchesTheReference) {
 
 TEST_F(ConvPointwiseSpread, RefusesWhatItDoesNotSpread) {
   const auto refuse = kConvPointwiseSpreadGradInput.refuse;
-  EXPECT_STREQ(refuse(parse("ic257 oc4 i20 k3 s2")), "needs few input channels per group, or one tap");
+  EXPECT_STREQ(refuse(parse("ic257 oc4 i20 k3 s2")),
+               "needs few input channels per group, one tap, or a stride of the kernel's size");
   EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1")), "needs a stride: without one nothing is spread");
   EXPECT_STREQ(refuse(parse("ic3 oc4 i20 k1 s2 p1")), "needs no padding");
   EXPECT_STREQ(refuse(parse("ic100 oc4 i400 k1 s2")), "what an image's pixels give back takes more than 4 MB");

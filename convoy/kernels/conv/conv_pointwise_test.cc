@@ -53,6 +53,9 @@ constexpr const char* kShapes[] = {
     "n2 ic70 oc5 ih16 iw1031 k1",
     "n2 ic5 oc70 ih15 iw1031 k1",  // the same by stretches
     "n1 ic3 oc3 ih701 iw1003 k1",
+    "n2 ic30 oc40 i32 k1",  // planes that fall into the same sets of the cache
+    "n1 ic300 oc40 ih48 iw32 k1",
+    "n2 ic40 oc48 g2 ih64 iw32 k1",
 };
 
 class ConvPointwise : public NeedsVectors {};
