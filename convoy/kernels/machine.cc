@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
@@ -39,6 +40,8 @@ HWY_ATTR double FmaLoop(int64_t rounds, float* sink) {
   return 2.0 * 12.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(rounds);
 }
 
+size_t CopyIndex() { return HWY_TARGET == HWY_AVX3 ? 0 : HWY_TARGET == HWY_AVX2 ? 1 : 2; }
+
 size_t FloatLanes() { return hn::Lanes(hn::ScalableTag<float>()); }
 
 const char* TargetName() {
@@ -62,6 +65,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
+HWY_EXPORT(CopyIndex);
 HWY_EXPORT(FmaLoop);
 HWY_EXPORT(FloatLanes);
 HWY_EXPORT(TargetName);
@@ -83,6 +87,8 @@ const bool targets_chosen = [] {
 }();
 
 }  // namespace
+
+size_t chosen_copy() noexcept { return HWY_DYNAMIC_DISPATCH(CopyIndex)(); }
 
 const char* simd_name() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }
 

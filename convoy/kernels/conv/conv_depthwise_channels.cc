@@ -14,6 +14,7 @@
 
 #include "convoy/kernels/conv/conv_depthwise_channels.h"
 #include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
@@ -495,13 +496,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(ChannelsForward);
-HWY_EXPORT(ChannelsGradInput);
-HWY_EXPORT(ChannelsWorkspace);
-HWY_EXPORT(ChannelsRefuse);
-HWY_EXPORT(ChannelsGradWeight);
-HWY_EXPORT(ChannelsWeightWorkspace);
-HWY_EXPORT(ChannelsLanes);
+CONVOY_EXPORT(ChannelsForward);
+CONVOY_EXPORT(ChannelsGradInput);
+CONVOY_EXPORT(ChannelsWorkspace);
+CONVOY_EXPORT(ChannelsRefuse);
+CONVOY_EXPORT(ChannelsGradWeight);
+CONVOY_EXPORT(ChannelsWeightWorkspace);
+CONVOY_EXPORT(ChannelsLanes);
 
 namespace {
 
@@ -514,13 +515,13 @@ const char* refuse_any(const ConvShape& s) {
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
   const char* const reason = refuse_any(s);
-  return reason != nullptr ? reason : HWY_DYNAMIC_DISPATCH(ChannelsRefuse)(s, kDirection);
+  return reason != nullptr ? reason : CONVOY_DISPATCH(ChannelsRefuse)(s, kDirection);
 }
 
 const char* refuse_grad_weight(const ConvShape& s) {
   if (const char* const reason = refuse_any(s); reason != nullptr) return reason;
   if (s.taps() > depthwise_channels::WeightPlan::kMostTaps) return "the kernel has too many taps";
-  const depthwise_channels::WeightPlan p(s, HWY_DYNAMIC_DISPATCH(ChannelsLanes)());
+  const depthwise_channels::WeightPlan p(s, CONVOY_DISPATCH(ChannelsLanes)());
   const bool fit = double(p.source_rows) * double(p.source_columns) * 16 < double(depthwise_channels::kMostBandFloats);
   return fit ? nullptr : "the rows under one kernel do not fit the cache";
 }
@@ -531,7 +532,7 @@ double seconds_of(double cycles, const Machine& m) { return cycles / 3e9 * (has_
 // Turning gradient and input, what a band's rows begin with, and a load and a multiply-add for every tap of every result.
 double seconds_grad_weight(const ConvShape& s, const Machine& m) {
   const auto number = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t lanes = HWY_DYNAMIC_DISPATCH(ChannelsLanes)(), blocks = (s.in_channels + lanes - 1) / lanes;
+  const int64_t lanes = CONVOY_DISPATCH(ChannelsLanes)(), blocks = (s.in_channels + lanes - 1) / lanes;
   const depthwise_channels::WeightPlan p(s, lanes);
   const depthwise::Geometry& g = p.g;
   const double planes = g.d.pairs(), bands = number(p.row_bands() * p.column_bands());
@@ -548,7 +549,7 @@ double seconds_grad_weight(const ConvShape& s, const Machine& m) {
 template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   const auto number = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t lanes = HWY_DYNAMIC_DISPATCH(ChannelsLanes)(), blocks = s.batch * ((s.in_channels + lanes - 1) / lanes);
+  const int64_t lanes = CONVOY_DISPATCH(ChannelsLanes)(), blocks = s.batch * ((s.in_channels + lanes - 1) / lanes);
   const depthwise::Geometry g = depthwise::geometry(s, kDirection);
   const double turned = number(g.input_positions() + g.output_positions() + g.taps());
   const double row_taps = g.d.pairs() * g.h.pairs(), rows = number(g.d.output * g.h.output);
@@ -563,7 +564,7 @@ double seconds(const ConvShape& s, const Machine& m) {
 
 template <Direction kDirection>
 size_t workspace_bytes(const ConvShape& s, int threads) {
-  return HWY_DYNAMIC_DISPATCH(ChannelsWorkspace)(s, kDirection, threads);
+  return CONVOY_DISPATCH(ChannelsWorkspace)(s, kDirection, threads);
 }
 
 }  // namespace
@@ -574,7 +575,7 @@ const ConvKernel kConvDepthwiseChannelsForward{.name = "conv_depthwise_channels"
                                                .seconds = seconds<Direction::kForward>,
                                                .workspace_bytes = workspace_bytes<Direction::kForward>,
                                                .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                                 HWY_DYNAMIC_DISPATCH(ChannelsForward)(s, io, w);
+                                                 CONVOY_DISPATCH(ChannelsForward)(s, io, w);
                                                }};
 
 const ConvKernel kConvDepthwiseChannelsGradInput{
@@ -584,7 +585,8 @@ const ConvKernel kConvDepthwiseChannelsGradInput{
     .seconds = seconds<Direction::kGradInput>,
     .workspace_bytes = workspace_bytes<Direction::kGradInput>,
     .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-      HWY_DYNAMIC_DISPATCH(ChannelsGradInput)(s, io, w);
+      CONVOY_DISPATCH(ChannelsGradInput)
+      (s, io, w);
     }};
 
 const ConvKernel kConvDepthwiseChannelsGradWeight{
@@ -592,10 +594,10 @@ const ConvKernel kConvDepthwiseChannelsGradWeight{
     .direction = Direction::kGradWeight,
     .refuse = refuse_grad_weight,
     .seconds = seconds_grad_weight,
-    .workspace_bytes = [](const ConvShape& s, int threads) { return HWY_DYNAMIC_DISPATCH(ChannelsWeightWorkspace)(s, threads); },
+    .workspace_bytes = [](const ConvShape& s, int threads) { return CONVOY_DISPATCH(ChannelsWeightWorkspace)(s, threads); },
     .grad_weight =
         [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
-          HWY_DYNAMIC_DISPATCH(ChannelsGradWeight)
+          CONVOY_DISPATCH(ChannelsGradWeight)
           (s, io, w);
         }};
 

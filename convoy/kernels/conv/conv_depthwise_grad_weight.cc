@@ -12,6 +12,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
 #include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "hwy/highway.h"
 
 #include "convoy/kernels/conv/conv_depthwise.h"
@@ -294,8 +295,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(GradWeight);
-HWY_EXPORT(GradWeightLanes);
+CONVOY_EXPORT(GradWeight);
+CONVOY_EXPORT(GradWeightLanes);
 
 namespace {
 
@@ -331,7 +332,7 @@ size_t workspace_bytes(const ConvShape& s, int threads) {
 double seconds(const ConvShape& s, const Machine& m) {
   const depthwise::WeightPlan plan(s);
   const depthwise::Geometry& g = plan.g;
-  const int64_t lanes = HWY_DYNAMIC_DISPATCH(GradWeightLanes)();
+  const int64_t lanes = CONVOY_DISPATCH(GradWeightLanes)();
   const double vectors = static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
                          static_cast<double>(g.d.output * g.h.output) * static_cast<double>((g.w.output + lanes - 1) / lanes);
   const double sorted = g.strided() ? 2.0 * static_cast<double>(g.h.stride) : 0;
@@ -358,7 +359,7 @@ void grad_weight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace&
   if (pairs == 0) return;
   const int64_t grain = std::clamp<int64_t>(static_cast<int64_t>(kTaskWork / work), 1, (pairs + 3) / 4);
   parallel_for((pairs + grain - 1) / grain, [&](int64_t task, int thread) {
-    HWY_DYNAMIC_DISPATCH(GradWeight)
+    CONVOY_DISPATCH(GradWeight)
     (s, io, plan, blocks, count, task * grain, std::min(pairs, (task + 1) * grain), scratch + thread * scratch_floats,
      sums + thread * taps * depthwise::kLanes, totals + thread * taps, offsets + thread * columns);
   });

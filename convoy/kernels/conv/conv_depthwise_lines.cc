@@ -8,6 +8,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
 #include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "hwy/highway.h"
 
 #include "convoy/kernels/conv/conv_depthwise_lines.h"
@@ -203,7 +204,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(RunLines);
+CONVOY_EXPORT(RunLines);
 
 namespace depthwise {
 
@@ -236,7 +237,7 @@ void run_lines(const Job& job, const Epilogue<float>& epilogue_of_call, Workspac
   const auto tasks = static_cast<int64_t>(std::clamp(static_cast<double>(lines) * work / kTaskWork, 1.0, 8.0 * num_threads()));
   const int64_t grain = (lines + tasks - 1) / tasks;  // no bit depends on it
   parallel_for((lines + grain - 1) / grain, [&](int64_t task, int thread) {
-    HWY_DYNAMIC_DISPATCH(RunLines)
+    CONVOY_DISPATCH(RunLines)
     (job, plan, epilogue, task * grain, std::min(lines, (task + 1) * grain), scratch + thread * scratch_floats);
   });
 }

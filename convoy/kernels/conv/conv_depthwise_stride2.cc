@@ -11,6 +11,7 @@
 
 #include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
 #include "convoy/kernels/conv/conv_depthwise_stride2.h"
+#include "convoy/kernels/dispatch-inl.h"
 
 #include <algorithm>
 #include <array>
@@ -144,8 +145,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(GradInputPlane);
-HWY_EXPORT(Stride2Lanes);
+CONVOY_EXPORT(GradInputPlane);
+CONVOY_EXPORT(Stride2Lanes);
 
 namespace {
 
@@ -167,7 +168,7 @@ const char* refuse(const ConvShape& s) {
 // Per pair of rows and vector of pairs: the multiply-adds, 4 stores and what leads to them, or the planes' way from and to memory.
 double seconds(const ConvShape& s, const Machine& m) {
   const auto number = [](int64_t n) { return static_cast<double>(n); };
-  const auto lanes = static_cast<int64_t>(HWY_DYNAMIC_DISPATCH(Stride2Lanes)());
+  const auto lanes = static_cast<int64_t>(CONVOY_DISPATCH(Stride2Lanes)());
   const double vectors = number(s.batch * s.in_channels * ((s.input[1] + 1) / 2) * (((s.input[2] + 1) / 2 + lanes - 1) / lanes));
   const double begins = number(s.batch * s.in_channels) * (40 + 20 * number((s.input[1] + 1) / 2));  // of planes and rows
   const double cycles = m.with_eight_lanes(0.5) * vectors * (1.1 * number(s.taps()) + 20) + m.with_eight_lanes(2) * begins,
@@ -191,7 +192,7 @@ void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace&) 
                              io.weight + channel * s.taps(),
                              io.bias != nullptr ? io.bias[channel] : 0.0f,
                              io.grad_input + plane * results};
-      HWY_DYNAMIC_DISPATCH(GradInputPlane)(s.axes[2].kernel_size, p);
+      CONVOY_DISPATCH(GradInputPlane)(s.axes[2].kernel_size, p);
       epilogue.apply(p.result, results, plane * results);
     }
   });

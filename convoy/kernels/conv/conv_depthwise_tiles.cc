@@ -16,6 +16,7 @@
 
 #include "convoy/kernels/conv/conv_depthwise_kernel-inl.h"
 #include "convoy/kernels/conv/conv_depthwise_tile-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "hwy/highway.h"
 
 #include "convoy/kernels/conv/conv_depthwise_tiles.h"
@@ -515,8 +516,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(RunTiles);
-HWY_EXPORT(PairsPlanes);
+CONVOY_EXPORT(RunTiles);
+CONVOY_EXPORT(PairsPlanes);
 
 namespace depthwise {
 
@@ -541,12 +542,12 @@ int64_t tiles_of_plane(const Geometry& g) { return TilePlan(g).plane_tiles; }
 
 namespace {
 
-bool in_pairs(const Job& job) { return HWY_DYNAMIC_DISPATCH(PairsPlanes)() && job.g.sources > 1 && job.group_channels % 2 == 0; }
+bool in_pairs(const Job& job) { return CONVOY_DISPATCH(PairsPlanes)() && job.g.sources > 1 && job.group_channels % 2 == 0; }
 
 }  // namespace
 
 void run_tile_range(const Job& job, const SplitEpilogue& epilogue, const TileRange& range, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(RunTiles)(job, TilePlan(job.g), epilogue, in_pairs(job), range, scratch);
+  CONVOY_DISPATCH(RunTiles)(job, TilePlan(job.g), epilogue, in_pairs(job), range, scratch);
 }
 
 void run_tiles(const Job& job, const Epilogue<float>& epilogue_of_call, Workspace& workspace) {
@@ -572,7 +573,7 @@ void run_tiles(const Job& job, const Epilogue<float>& epilogue_of_call, Workspac
     const int64_t first = part * units_each * step, first_tile = std::min(plan.plane_tiles, band * tiles_each);
     const TileRange range{first, std::min(job.planes, first + units_each * step) - first, first_tile,
                           std::min(tiles_each, plan.plane_tiles - first_tile)};
-    HWY_DYNAMIC_DISPATCH(RunTiles)(job, plan, epilogue, pair, range, scratch + thread * scratch_floats);
+    CONVOY_DISPATCH(RunTiles)(job, plan, epilogue, pair, range, scratch + thread * scratch_floats);
   });
 }
 

@@ -30,6 +30,7 @@
 
 #include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
@@ -969,11 +970,13 @@ HWY_ATTR void DirectPack(const ConvShape& s, Direction direction, const float* w
 }
 
 HWY_ATTR size_t DirectPackedBytes(const ConvShape& s, Direction direction) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
   return static_cast<size_t>(p.groups * PackedGroup(p)) * sizeof(float);
 }
 
 HWY_ATTR size_t DirectWorkspace(const ConvShape& s, Direction direction, int threads) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const DirectScratch floats = ScratchOf(MakePlan(s, direction), threads);
   return static_cast<size_t>(floats.all() * threads) * sizeof(float);
 }
@@ -981,6 +984,7 @@ HWY_ATTR size_t DirectWorkspace(const ConvShape& s, Direction direction, int thr
 // Multiply-adds, with those of lanes beyond the result, in units of what a register tile does at full speed. Channel tiles of
 // AVX2 are small, and what is done between them shows.
 HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
   const int64_t lanes = tile::Lanes();
   const double all = p.pixel_lanes ? direct::pixel_lane_work(p, lanes) : direct::channel_lane_work(p, lanes);
@@ -1005,6 +1009,7 @@ HWY_ATTR bool DirectPixelLanes(const ConvShape& s, Direction direction) { return
 // What every task and every register tile costs beside its products: lists of passes and taps; beginning, adding to and storing
 // sums.
 HWY_ATTR double DirectTurns(const ConvShape& s, Direction direction) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;                                 // refused: has_vectors()
   constexpr double kTask = 0.5e-6, kTurn = HWY_TARGET == HWY_AVX2 ? 10e-9 : 20e-9;  // 12 sums instead of 28
   const Plan p = MakePlan(s, direction);
   const int64_t columns = TileColumns(p), chains = shape::ceil_div(p.channels, p.chain);
@@ -1031,15 +1036,15 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(DirectForward);
-HWY_EXPORT(DirectGradInput);
-HWY_EXPORT(DirectPack);
-HWY_EXPORT(DirectPackedBytes);
-HWY_EXPORT(DirectWorkspace);
-HWY_EXPORT(DirectProducts);
-HWY_EXPORT(DirectFits);
-HWY_EXPORT(DirectPixelLanes);
-HWY_EXPORT(DirectTurns);
+CONVOY_EXPORT(DirectForward);
+CONVOY_EXPORT(DirectGradInput);
+CONVOY_EXPORT(DirectPack);
+CONVOY_EXPORT(DirectPackedBytes);
+CONVOY_EXPORT(DirectWorkspace);
+CONVOY_EXPORT(DirectProducts);
+CONVOY_EXPORT(DirectFits);
+CONVOY_EXPORT(DirectPixelLanes);
+CONVOY_EXPORT(DirectTurns);
 
 namespace {
 
@@ -1054,7 +1059,7 @@ const char* refuse(const ConvShape& s) {
       return "the kernel reaches too far";
     if (kDirection == Direction::kGradInput && axis.stride > direct::kMostPhases) return "needs strides of at most 16";
   }
-  if (!HWY_DYNAMIC_DISPATCH(DirectFits)(s, kDirection)) return "the rows under one kernel do not fit the cache";
+  if (!CONVOY_DISPATCH(DirectFits)(s, kDirection)) return "the rows under one kernel do not fit the cache";
   return nullptr;
 }
 
@@ -1064,7 +1069,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const bool one_line = s.output[0] * s.output[1] == 1 && s.input[0] * s.input[1] == 1;
   const double fraction = s.taps() == 1 ? 0.6 : one_line ? 0.93 : 0.91;
   double copied = 0;  // values
-  if (HWY_DYNAMIC_DISPATCH(DirectPixelLanes)(s, kDirection)) {
+  if (CONVOY_DISPATCH(DirectPixelLanes)(s, kDirection)) {
     copied = static_cast<double>(kDirection == Direction::kForward ? s.input_count() : s.output_count());
   }
   // Where pixels are few the weight comes from the outer cache: that of the taps that read something.
@@ -1077,24 +1082,23 @@ double seconds(const ConvShape& s, const Machine& m) {
     weights *= static_cast<double>(used) / static_cast<double>(s.axes[a].kernel_size);
   }
   const double streamed = std::max(4 * weights - 512.0 * 1024.0, 0.0) / (2 * m.bytes_per_second);
-  const double products =
-      std::max(2 * HWY_DYNAMIC_DISPATCH(DirectProducts)(s, kDirection) / (fraction * m.flops_per_second), streamed);
-  return 2e-6 + (products + copied * 0.22e-9 + HWY_DYNAMIC_DISPATCH(DirectTurns)(s, kDirection)) / m.threads;
+  const double products = std::max(2 * CONVOY_DISPATCH(DirectProducts)(s, kDirection) / (fraction * m.flops_per_second), streamed);
+  return 2e-6 + (products + copied * 0.22e-9 + CONVOY_DISPATCH(DirectTurns)(s, kDirection)) / m.threads;
 }
 
 template <Direction kDirection>
 size_t workspace_bytes(const ConvShape& s, int threads) {
-  return HWY_DYNAMIC_DISPATCH(DirectWorkspace)(s, kDirection, threads);
+  return CONVOY_DISPATCH(DirectWorkspace)(s, kDirection, threads);
 }
 
 template <Direction kDirection>
 size_t packed_bytes(const ConvShape& s) {
-  return HWY_DYNAMIC_DISPATCH(DirectPackedBytes)(s, kDirection);
+  return CONVOY_DISPATCH(DirectPackedBytes)(s, kDirection);
 }
 
 template <Direction kDirection>
 void pack(const ConvShape& s, const float* weight, float* packed) {
-  HWY_DYNAMIC_DISPATCH(DirectPack)(s, kDirection, weight, packed);
+  CONVOY_DISPATCH(DirectPack)(s, kDirection, weight, packed);
 }
 
 double pack_seconds(const ConvShape& s, const Machine& m) {
@@ -1112,7 +1116,7 @@ const ConvKernel kConvDirectForward{.name = "conv_direct",
                                     .pack = pack<Direction::kForward>,
                                     .pack_seconds = pack_seconds,
                                     .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                      HWY_DYNAMIC_DISPATCH(DirectForward)(s, io, w);
+                                      CONVOY_DISPATCH(DirectForward)(s, io, w);
                                     }};
 
 const ConvKernel kConvDirectGradInput{.name = "conv_direct",
@@ -1124,7 +1128,7 @@ const ConvKernel kConvDirectGradInput{.name = "conv_direct",
                                       .pack = pack<Direction::kGradInput>,
                                       .pack_seconds = pack_seconds,
                                       .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-                                        HWY_DYNAMIC_DISPATCH(DirectGradInput)(s, io, w);
+                                        CONVOY_DISPATCH(DirectGradInput)(s, io, w);
                                       }};
 
 }  // namespace convoy::kernels

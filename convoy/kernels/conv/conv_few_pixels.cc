@@ -13,6 +13,7 @@
 #include "hwy/highway.h"
 
 #include "convoy/kernels/conv/conv_few_pixels.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/masked-inl.h"
 
 #include <algorithm>
@@ -308,16 +309,16 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(FewPixelsRows);
-HWY_EXPORT(FewPixelsCombine);
-HWY_EXPORT(FewPixelsLanes);
-HWY_EXPORT(FewPixelsTile);
+CONVOY_EXPORT(FewPixelsRows);
+CONVOY_EXPORT(FewPixelsCombine);
+CONVOY_EXPORT(FewPixelsLanes);
+CONVOY_EXPORT(FewPixelsTile);
 
 namespace {
 
 using few_pixels::Sizes;
 
-Sizes sizes(const ConvShape& s) { return Sizes(s, HWY_DYNAMIC_DISPATCH(FewPixelsLanes)()); }
+Sizes sizes(const ConvShape& s) { return Sizes(s, CONVOY_DISPATCH(FewPixelsLanes)()); }
 
 const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
@@ -366,7 +367,7 @@ void forward(const ConvShape& s, const ConvForward<float>& io, Workspace& worksp
     const int64_t tasks = (z.outs + rows - 1) / rows;
     parallel_for(z.groups * tasks, [&](int64_t task) {
       const int64_t group = task / tasks, begin = task % tasks * rows, end = std::min(begin + rows, z.outs);
-      HWY_DYNAMIC_DISPATCH(FewPixelsRows)(s, io, patches, first, samples, group, begin, end);
+      CONVOY_DISPATCH(FewPixelsRows)(s, io, patches, first, samples, group, begin, end);
       if (epilogue.empty()) return;
       for (int64_t n = first; n < first + samples; ++n) {
         const int64_t at = ((n * z.groups + group) * z.outs + begin) * z.positions;
@@ -383,14 +384,14 @@ int64_t channels_of_task(const ConvShape& s, const Sizes& z, int64_t samples, in
 }
 
 int64_t task_floats(const ConvShape& s, const Sizes& z, int64_t samples, int threads) {
-  const int64_t lanes = HWY_DYNAMIC_DISPATCH(FewPixelsLanes)();
+  const int64_t lanes = CONVOY_DISPATCH(FewPixelsLanes)();
   return samples * z.positions * ((channels_of_task(s, z, samples, threads) * z.taps + lanes - 1) / lanes * lanes);
 }
 
 void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
   const Sizes z = sizes(s);
   const SplitEpilogue epilogue(io.epilogue);
-  const int64_t together = z.samples(s.batch), plane = s.input_positions(), lanes = HWY_DYNAMIC_DISPATCH(FewPixelsLanes)();
+  const int64_t together = z.samples(s.batch), plane = s.input_positions(), lanes = CONVOY_DISPATCH(FewPixelsLanes)();
   float* const gradients = workspace.take<float>(together * z.positions * s.out_channels);  // [out][pixel]
   const size_t taken = workspace.taken();
   for (int64_t first = 0; first < s.batch; first += together) {
@@ -408,7 +409,7 @@ void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& w
     parallel_for(z.groups * tasks, [&](int64_t task, int thread) {
       const int64_t group = task / tasks, begin = task % tasks * channels, end = std::min(begin + channels, z.ins);
       float* const patches = scratch + thread * floats;
-      HWY_DYNAMIC_DISPATCH(FewPixelsCombine)(s, io.weight, gradients, samples, group, begin, end, pitch, patches);
+      CONVOY_DISPATCH(FewPixelsCombine)(s, io.weight, gradients, samples, group, begin, end, pitch, patches);
       for (int64_t n = 0; n < samples; ++n) {
         const int64_t channel = group * z.ins + begin, at = ((first + n) * s.in_channels + channel) * plane;
         float* const to = io.grad_input + at;
@@ -435,8 +436,7 @@ template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   const Sizes z = sizes(s);
   const auto number = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t pixels = s.batch * z.positions, tile = HWY_DYNAMIC_DISPATCH(FewPixelsTile)(),
-                lanes = HWY_DYNAMIC_DISPATCH(FewPixelsLanes)();
+  const int64_t pixels = s.batch * z.positions, tile = CONVOY_DISPATCH(FewPixelsTile)(), lanes = CONVOY_DISPATCH(FewPixelsLanes)();
   const double tiles = number((pixels + tile - 1) / tile);
   const bool forward = kDirection == Direction::kForward;
   // A vector of weights takes a cycle to read, and one for each pixel.

@@ -29,6 +29,7 @@
 
 #include "convoy/kernels/conv/conv_grad_weight-inl.h"
 #include "convoy/kernels/conv/conv_grad_weight.h"
+#include "convoy/kernels/dispatch-inl.h"
 
 #include <algorithm>
 #include <array>
@@ -351,6 +352,7 @@ HWY_ATTR void GradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Wo
 }
 
 HWY_ATTR size_t GradWeightWorkspace(const ConvShape& s, int threads) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Cut c = grad_weight::make_cut(s, kWeightRows, WeightPanel());
   const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };
   return floats(c.parts > 1 ? c.parts * c.part_floats() : threads * c.sums_floats()) + floats(threads * c.packed_floats()) +
@@ -358,6 +360,7 @@ HWY_ATTR size_t GradWeightWorkspace(const ConvShape& s, int threads) {
 }
 
 HWY_ATTR int64_t GradWeightScratch(const ConvShape& s) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Cut c = grad_weight::make_cut(s, kWeightRows, WeightPanel());
   return static_cast<int64_t>(sizeof(float)) * (c.sums_floats() + c.packed_floats() + c.copy_floats());
 }
@@ -365,6 +368,7 @@ HWY_ATTR int64_t GradWeightScratch(const ConvShape& s) {
 // Multiply-adds of whole tiles at 85 % of the peak, the turn of a run (about 6 ns a tile), the transposition of grad_output for
 // every task of input channels, and the weights themselves.
 HWY_ATTR double GradWeightSeconds(const ConvShape& s, const Machine& m) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Cut c = grad_weight::make_cut(s, kWeightRows, WeightPanel());
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const int64_t lanes = c.panel / 2;
@@ -387,26 +391,26 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(GradWeight);
-HWY_EXPORT(GradWeightWorkspace);
-HWY_EXPORT(GradWeightScratch);
-HWY_EXPORT(GradWeightSeconds);
+CONVOY_EXPORT(GradWeight);
+CONVOY_EXPORT(GradWeightWorkspace);
+CONVOY_EXPORT(GradWeightScratch);
+CONVOY_EXPORT(GradWeightSeconds);
 
 const ConvKernel kConvGradWeight{
     .name = "conv_grad_weight",
     .direction = Direction::kGradWeight,
     .refuse = [](const ConvShape& s) -> const char* {
       if (!has_vectors()) return "needs vectors";
-      if (s.taps() > 4096 || HWY_DYNAMIC_DISPATCH(GradWeightScratch)(s) > grad_weight::kLargestScratch) {
+      if (s.taps() > 4096 || CONVOY_DISPATCH(GradWeightScratch)(s) > grad_weight::kLargestScratch) {
         return "the sums of its taps would take more than 4 MB a thread";
       }
       return nullptr;
     },
-    .seconds = [](const ConvShape& s, const Machine& m) { return HWY_DYNAMIC_DISPATCH(GradWeightSeconds)(s, m); },
-    .workspace_bytes = [](const ConvShape& s, int threads) { return HWY_DYNAMIC_DISPATCH(GradWeightWorkspace)(s, threads); },
+    .seconds = [](const ConvShape& s, const Machine& m) { return CONVOY_DISPATCH(GradWeightSeconds)(s, m); },
+    .workspace_bytes = [](const ConvShape& s, int threads) { return CONVOY_DISPATCH(GradWeightWorkspace)(s, threads); },
     .grad_weight =
         [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
-          HWY_DYNAMIC_DISPATCH(GradWeight)
+          CONVOY_DISPATCH(GradWeight)
           (s, io, w);
         }};
 

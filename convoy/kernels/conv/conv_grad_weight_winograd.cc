@@ -23,6 +23,7 @@
 #include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/conv/winograd_tiling.h"
 #include "convoy/kernels/conv/winograd_transform-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 
 #include <algorithm>
 #include <array>
@@ -381,6 +382,7 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
 }
 
 HWY_ATTR size_t WinogradGradWeightWorkspace(const ConvShape& s, int threads) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Cut c(s, GradWeightLanes());
   const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };
   return (c.parts > 1 ? floats(c.parts * c.part_floats()) : 0) + floats(c.thread_floats() * threads);
@@ -389,6 +391,7 @@ HWY_ATTR size_t WinogradGradWeightWorkspace(const ConvShape& s, int threads) {
 // The products at 90 % of the peak, the transforms of a tile (110 and 70 ns for the channels of a 512-bit vector), reading and
 // writing the sums once a block, and the last transform with storing the weight.
 HWY_ATTR double WinogradGradWeightSeconds(const ConvShape& s, const Machine& m) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Cut c(s, GradWeightLanes());
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const double tiles = number(c.groups * c.tiles), vector = number(c.lanes) / 16;
@@ -408,9 +411,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(WinogradGradWeight);
-HWY_EXPORT(WinogradGradWeightWorkspace);
-HWY_EXPORT(WinogradGradWeightSeconds);
+CONVOY_EXPORT(WinogradGradWeight);
+CONVOY_EXPORT(WinogradGradWeightWorkspace);
+CONVOY_EXPORT(WinogradGradWeightSeconds);
 
 const ConvKernel kConvWinogradGradWeight{
     .name = "conv_winograd_f4",
@@ -430,12 +433,11 @@ const ConvKernel kConvWinogradGradWeight{
       if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) return "needs 16 channels per group";
       return nullptr;
     },
-    .seconds = [](const ConvShape& s, const Machine& m) { return HWY_DYNAMIC_DISPATCH(WinogradGradWeightSeconds)(s, m); },
-    .workspace_bytes = [](const ConvShape& s,
-                          int threads) { return HWY_DYNAMIC_DISPATCH(WinogradGradWeightWorkspace)(s, threads); },
+    .seconds = [](const ConvShape& s, const Machine& m) { return CONVOY_DISPATCH(WinogradGradWeightSeconds)(s, m); },
+    .workspace_bytes = [](const ConvShape& s, int threads) { return CONVOY_DISPATCH(WinogradGradWeightWorkspace)(s, threads); },
     .grad_weight =
         [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
-          HWY_DYNAMIC_DISPATCH(WinogradGradWeight)
+          CONVOY_DISPATCH(WinogradGradWeight)
           (s, io, w);
         }};
 

@@ -12,6 +12,7 @@
 #include "hwy/highway.h"
 
 #include "convoy/kernels/conv/conv_im2col.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/gemm/gemm_tile-inl.h"
 
 #include <algorithm>
@@ -536,13 +537,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(Im2colForward);
-HWY_EXPORT(Im2colGradInput);
-HWY_EXPORT(Im2colGradWeight);
-HWY_EXPORT(Im2colWorkspace);
-HWY_EXPORT(Im2colPackForward);
-HWY_EXPORT(Im2colPackGradInput);
-HWY_EXPORT(Im2colPackedRows);
+CONVOY_EXPORT(Im2colForward);
+CONVOY_EXPORT(Im2colGradInput);
+CONVOY_EXPORT(Im2colGradWeight);
+CONVOY_EXPORT(Im2colWorkspace);
+CONVOY_EXPORT(Im2colPackForward);
+CONVOY_EXPORT(Im2colPackGradInput);
+CONVOY_EXPORT(Im2colPackedRows);
 
 namespace {
 
@@ -550,7 +551,7 @@ const char* refuse_nothing(const ConvShape&) { return nullptr; }
 
 template <Direction kDirection>
 size_t workspace_bytes(const ConvShape& s, int threads) {
-  return HWY_DYNAMIC_DISPATCH(Im2colWorkspace)(s, kDirection, threads);
+  return CONVOY_DISPATCH(Im2colWorkspace)(s, kDirection, threads);
 }
 
 template <Direction kDirection>
@@ -558,7 +559,7 @@ size_t packed_bytes(const ConvShape& s) {
   const bool forward = kDirection == Direction::kForward;
   const int64_t rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
   const int64_t depth = (forward ? s.in_channels_per_group() : s.out_channels_per_group()) * s.taps();
-  return static_cast<size_t>(s.groups * HWY_DYNAMIC_DISPATCH(Im2colPackedRows)(rows) * depth) * sizeof(float);
+  return static_cast<size_t>(s.groups * CONVOY_DISPATCH(Im2colPackedRows)(rows) * depth) * sizeof(float);
 }
 
 template <Direction kDirection>
@@ -623,13 +624,13 @@ const ConvKernel kConvIm2colForward{.name = "conv_im2col",
                                     .packed_bytes = packed_bytes<Direction::kForward>,
                                     .pack =
                                         [](const ConvShape& s, const float* weight, float* packed) {
-                                          HWY_DYNAMIC_DISPATCH(Im2colPackForward)
+                                          CONVOY_DISPATCH(Im2colPackForward)
                                           (s, weight, packed);
                                         },
                                     .pack_seconds = pack_seconds<Direction::kForward>,
                                     .forward =
                                         [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                          HWY_DYNAMIC_DISPATCH(Im2colForward)
+                                          CONVOY_DISPATCH(Im2colForward)
                                           (s, io, w);
                                         }};
 
@@ -641,13 +642,13 @@ const ConvKernel kConvIm2colGradInput{.name = "conv_im2col",
                                       .packed_bytes = packed_bytes<Direction::kGradInput>,
                                       .pack =
                                           [](const ConvShape& s, const float* weight, float* packed) {
-                                            HWY_DYNAMIC_DISPATCH(Im2colPackGradInput)
+                                            CONVOY_DISPATCH(Im2colPackGradInput)
                                             (s, weight, packed);
                                           },
                                       .pack_seconds = pack_seconds<Direction::kGradInput>,
                                       .grad_input =
                                           [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-                                            HWY_DYNAMIC_DISPATCH(Im2colGradInput)
+                                            CONVOY_DISPATCH(Im2colGradInput)
                                             (s, io, w);
                                           }};
 
@@ -657,7 +658,7 @@ const ConvKernel kConvIm2colGradWeight{.name = "conv_im2col",
                                        .seconds = seconds<Direction::kGradWeight>,
                                        .workspace_bytes = workspace_bytes<Direction::kGradWeight>,
                                        .grad_weight = [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
-                                         HWY_DYNAMIC_DISPATCH(Im2colGradWeight)(s, io, w);
+                                         CONVOY_DISPATCH(Im2colGradWeight)(s, io, w);
                                        }};
 
 }  // namespace convoy::kernels

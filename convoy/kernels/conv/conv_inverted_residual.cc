@@ -15,6 +15,7 @@
 #include "convoy/kernels/conv/conv_depthwise_geometry.h"
 #include "convoy/kernels/conv/conv_inverted_residual.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 
 #include <algorithm>
 #include <array>
@@ -892,12 +893,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(InvertedResidual);
-HWY_EXPORT(InvertedResidualPack);
-HWY_EXPORT(InvertedResidualPackedFloats);
-HWY_EXPORT(InvertedResidualWorkspace);
-HWY_EXPORT(InvertedResidualWins);
-HWY_EXPORT(InvertedResidualRuns);
+CONVOY_EXPORT(InvertedResidual);
+CONVOY_EXPORT(InvertedResidualPack);
+CONVOY_EXPORT(InvertedResidualPackedFloats);
+CONVOY_EXPORT(InvertedResidualWorkspace);
+CONVOY_EXPORT(InvertedResidualWins);
+CONVOY_EXPORT(InvertedResidualRuns);
 
 const char* refuse_inverted_residual(const InvertedResidualShape& s) {
   const ConvShape& d = s.depthwise;
@@ -929,29 +930,27 @@ const char* refuse_inverted_residual(const InvertedResidualShape& s) {
   if (d.output[2] < inverted_residual_parts::kColumns) return "the rows are too short";
   if (s.shortcut && (s.squeezed > 0 || s.expand.output != last.output || s.expand.out_channels != last.out_channels))
     return "needs as many channels and positions in front of a shortcut as behind it, and no squeeze-and-excitation";
-  if (!HWY_DYNAMIC_DISPATCH(InvertedResidualRuns)(s)) return "needs vectors, two of which hold all channels of a shortcut";
+  if (!CONVOY_DISPATCH(InvertedResidualRuns)(s)) return "needs vectors, two of which hold all channels of a shortcut";
   return nullptr;
 }
 
 bool prefers_inverted_residual(const InvertedResidualShape& s) {
-  return refuse_inverted_residual(s) == nullptr && HWY_DYNAMIC_DISPATCH(InvertedResidualWins)(s);
+  return refuse_inverted_residual(s) == nullptr && CONVOY_DISPATCH(InvertedResidualWins)(s);
 }
 
-int64_t inverted_residual_packed_floats(const InvertedResidualShape& s) {
-  return HWY_DYNAMIC_DISPATCH(InvertedResidualPackedFloats)(s);
-}
+int64_t inverted_residual_packed_floats(const InvertedResidualShape& s) { return CONVOY_DISPATCH(InvertedResidualPackedFloats)(s); }
 
 void inverted_residual_pack(const InvertedResidualShape& s, const float* weights, float* packed) noexcept {
-  HWY_DYNAMIC_DISPATCH(InvertedResidualPack)(s, weights, packed);
+  CONVOY_DISPATCH(InvertedResidualPack)(s, weights, packed);
 }
 
 size_t inverted_residual_workspace_bytes(const InvertedResidualShape& s, int threads) {
-  return HWY_DYNAMIC_DISPATCH(InvertedResidualWorkspace)(s, threads);
+  return CONVOY_DISPATCH(InvertedResidualWorkspace)(s, threads);
 }
 
 void inverted_residual(const InvertedResidualShape& s, const InvertedResidualArrays& arrays,
                        const InvertedResidualEpilogues& epilogues, Workspace& workspace) noexcept {
-  HWY_DYNAMIC_DISPATCH(InvertedResidual)(s, arrays, epilogues, workspace);
+  CONVOY_DISPATCH(InvertedResidual)(s, arrays, epilogues, workspace);
 }
 
 }  // namespace convoy::kernels

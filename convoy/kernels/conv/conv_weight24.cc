@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 
 #ifndef CONVOY_KERNELS_CONV_WEIGHT24_LAYOUT
 #define CONVOY_KERNELS_CONV_WEIGHT24_LAYOUT
@@ -190,8 +191,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(Weight24Tile);
-HWY_EXPORT(Weight24PackTile);
+CONVOY_EXPORT(Weight24Tile);
+CONVOY_EXPORT(Weight24PackTile);
 
 namespace {
 
@@ -220,7 +221,7 @@ void pack(const ConvShape& s, const float* weight, float* packed) {
   auto* const bytes = reinterpret_cast<uint8_t*>(packed);
   parallel_for(weight24::tiles(s.out_channels), [&](int64_t tile) {
     const int64_t row = tile * weight24::kRows;
-    HWY_DYNAMIC_DISPATCH(Weight24PackTile)
+    CONVOY_DISPATCH(Weight24PackTile)
     (weight + row * s.in_channels, s.in_channels, std::min(weight24::kRows, s.out_channels - row),
      bytes + tile * weight24::tile_bytes(s.in_channels));
   });
@@ -238,7 +239,7 @@ void forward(const ConvShape& s, const ConvForward<float>& io, Workspace& worksp
     HWY_ALIGN float totals[weight24::kTogether * weight24::kRows];
     for (int64_t first = 0; first < s.batch; first += weight24::kTogether) {
       const int64_t samples = std::min(weight24::kTogether, s.batch - first);
-      HWY_DYNAMIC_DISPATCH(Weight24Tile)
+      CONVOY_DISPATCH(Weight24Tile)
       (packed + tile * weight24::tile_bytes(s.in_channels), s.in_channels, input + first * s.in_channels, samples, totals);
       for (int64_t n = 0; n < samples; ++n) {
         const int64_t at = (first + n) * s.out_channels + row;

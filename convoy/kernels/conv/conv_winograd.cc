@@ -31,6 +31,7 @@
 #include "convoy/kernels/conv/conv_winograd.h"
 #include "convoy/kernels/conv/winograd_pack-inl.h"
 #include "convoy/kernels/conv/winograd_transform-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/pool/window_2x2-inl.h"
 #include "hwy/highway.h"
 
@@ -674,11 +675,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(WinogradPack);
-HWY_EXPORT(WinogradPackedBytes);
-HWY_EXPORT(WinogradWorkspace);
-HWY_EXPORT(WinogradRun);
-HWY_EXPORT(WinogradLanes);
+CONVOY_EXPORT(WinogradPack);
+CONVOY_EXPORT(WinogradPackedBytes);
+CONVOY_EXPORT(WinogradWorkspace);
+CONVOY_EXPORT(WinogradRun);
+CONVOY_EXPORT(WinogradLanes);
 
 namespace {
 
@@ -755,7 +756,7 @@ bool pools(Variant variant, const ConvShape& s) {
 // channels.
 double seconds(Variant variant, Direction direction, const ConvShape& s, const Machine& m) {
   const winograd::Problem p = problem(variant, direction, s);
-  const auto lanes = HWY_DYNAMIC_DISPATCH(WinogradLanes)();
+  const auto lanes = CONVOY_DISPATCH(WinogradLanes)();
   const auto up = [lanes](int64_t n) { return static_cast<double>((n + lanes - 1) / lanes); };
   const auto results = static_cast<double>(p.vectors(lanes));
   const double width = static_cast<double>(lanes), groups = static_cast<double>(p.groups);
@@ -789,7 +790,7 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
 
 double pack_seconds(Variant variant, Direction direction, const ConvShape& s, const Machine& m) {
   const winograd::Problem p = problem(variant, direction, s);
-  const auto lanes = HWY_DYNAMIC_DISPATCH(WinogradLanes)();
+  const auto lanes = CONVOY_DISPATCH(WinogradLanes)();
   const auto packed = static_cast<double>(p.groups * p.vectors(lanes) * lanes * p.depth() * p.points());
   return 1e-6 + (static_cast<double>(s.weight_count()) * 1.1e-9 + packed * 0.6e-9) / m.threads;
 }
@@ -803,11 +804,11 @@ constexpr ConvKernel kernel(const char* name) {
           .refuse = [](const ConvShape& s) { return refuse(kVariant, kDirection, s); },
           .seconds = [](const ConvShape& s, const Machine& m) { return seconds(kVariant, kDirection, s, m); },
           .workspace_bytes = [](const ConvShape& s,
-                                int threads) { return HWY_DYNAMIC_DISPATCH(WinogradWorkspace)(kVariant, kDirection, s, threads); },
-          .packed_bytes = [](const ConvShape& s) { return HWY_DYNAMIC_DISPATCH(WinogradPackedBytes)(kVariant, kDirection, s); },
+                                int threads) { return CONVOY_DISPATCH(WinogradWorkspace)(kVariant, kDirection, s, threads); },
+          .packed_bytes = [](const ConvShape& s) { return CONVOY_DISPATCH(WinogradPackedBytes)(kVariant, kDirection, s); },
           .pack =
               [](const ConvShape& s, const float* weight, float* packed) {
-                HWY_DYNAMIC_DISPATCH(WinogradPack)
+                CONVOY_DISPATCH(WinogradPack)
                 (kVariant, kDirection, s, weight, packed);
               },
           .pack_seconds = [](const ConvShape& s, const Machine& m) { return pack_seconds(kVariant, kDirection, s, m); }};
@@ -818,7 +819,7 @@ constexpr ConvKernel forward_kernel(const char* name) {
   ConvKernel made = kernel<kVariant, Direction::kForward>(name);
   made.pools = [](const ConvShape& s) { return pools(kVariant, s); };
   made.forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-    HWY_DYNAMIC_DISPATCH(WinogradRun)
+    CONVOY_DISPATCH(WinogradRun)
     (kVariant, Direction::kForward, s, {io.input, io.packed, io.bias, io.output, io.epilogue}, w);
   };
   return made;
@@ -828,7 +829,7 @@ template <Variant kVariant>
 constexpr ConvKernel grad_input_kernel(const char* name) {
   ConvKernel made = kernel<kVariant, Direction::kGradInput>(name);
   made.grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-    HWY_DYNAMIC_DISPATCH(WinogradRun)
+    CONVOY_DISPATCH(WinogradRun)
     (kVariant, Direction::kGradInput, s, {io.grad_output, io.packed, io.bias, io.grad_input, io.epilogue}, w);
   };
   return made;

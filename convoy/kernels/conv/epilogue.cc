@@ -3,6 +3,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
 #include "convoy/kernels/conv/epilogue.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "hwy/highway.h"
 
@@ -36,7 +37,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(AddAndClamp);
+CONVOY_EXPORT(AddAndClamp);
 
 namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -69,7 +70,7 @@ bool SplitEpilogue::empty() const { return residual == nullptr && low == -kInfin
 void SplitEpilogue::apply(float* values, int64_t count, int64_t residual_at) const noexcept {
   if (empty()) return;
   if (residual != nullptr || low != -kInfinity || high != kInfinity) {
-    HWY_DYNAMIC_DISPATCH(AddAndClamp)(values, residual != nullptr ? residual + residual_at : nullptr, low, high, count);
+    CONVOY_DISPATCH(AddAndClamp)(values, residual != nullptr ? residual + residual_at : nullptr, low, high, count);
   }
   finish(values, count);
 }

@@ -4,17 +4,47 @@
 
 #include "convoy/kernels/elementwise/activation.h"
 
+#include <algorithm>
+
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/activation_reference.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/elementwise/math-inl.h"
+#include "convoy/kernels/in_double.h"
 #include "hwy/highway.h"
+
+#ifndef CONVOY_KERNELS_ACTIVATION_IN_DOUBLE_
+#define CONVOY_KERNELS_ACTIVATION_IN_DOUBLE_
+namespace convoy::kernels {
+namespace {
+
+void forward_in_double(Activation kind, const ActivationOptions& options, const double* input, double* output, int64_t count) {
+  reference::activation(kind, options, input, output, count);
+}
+
+void backward_in_double(Activation kind, const ActivationOptions& options, const double* grad_output, const double* input,
+                        double* grad_input, int64_t count) {
+  reference::activation_backward(kind, options, grad_output, input, grad_input, count);
+}
+
+void backward_from_output(Activation kind, const double* grad_output, const double* output, double* grad_input, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const double y = output[i], slope = kind == Activation::kSigmoid ? (1 - y) * y : 1 - y * y;
+    grad_input[i] = grad_output[i] * slope;
+  }
+}
+
+}  // namespace
+}  // namespace convoy::kernels
+#endif  // CONVOY_KERNELS_ACTIVATION_IN_DOUBLE_
 
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_TARGET != HWY_SCALAR
 // A NaN fails every comparison, so each select below names what a NaN must not take first.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Clamp(D d, V x, float low, float high) {
@@ -148,18 +178,6 @@ void BackwardFromOutput(Activation kind, const float* g, const float* y, float* 
 void Backward(Activation kind, float a, float b, const float* g, const float* x, float* grad, int64_t count) {
   const auto map = [&](const auto& f) { Map(f, g, x, grad, count); };
   switch (kind) {
-    case Activation::kRelu:
-      return map([](auto d, auto dy, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), dy); });
-    case Activation::kRelu6:
-      a = 0.0f;
-      b = 6.0f;
-      [[fallthrough]];
-    case Activation::kHardtanh:
-      return map([a, b](auto d, auto dy, auto v)
-                     HWY_ATTR { return hn::IfThenZeroElse(hn::Or(hn::Le(v, hn::Set(d, a)), hn::Ge(v, hn::Set(d, b))), dy); });
-    case Activation::kLeakyRelu:
-      return map([a](auto d, auto dy, auto v)
-                     HWY_ATTR { return hn::IfThenElse(hn::Gt(v, hn::Zero(d)), dy, hn::Mul(dy, hn::Set(d, a))); });
     case Activation::kElu:
       return map([a](auto d, auto dy, auto v) HWY_ATTR {
         return hn::IfThenElse(hn::Le(v, hn::Zero(d)), hn::Mul(hn::Mul(dy, hn::Set(d, a)), AnyExp(d, v)), dy);
@@ -168,13 +186,6 @@ void Backward(Activation kind, float a, float b, const float* g, const float* x,
       return map([](auto d, auto dy, auto v) HWY_ATTR { return GradSilu(d, dy, v); });
     case Activation::kGelu:
       return map([](auto d, auto dy, auto v) HWY_ATTR { return GradGelu(d, dy, v); });
-    case Activation::kHardswish:
-      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradHardswish(d, dy, v); });
-    case Activation::kHardsigmoid:
-      return map([](auto d, auto dy, auto v) HWY_ATTR {
-        const auto inside = hn::And(hn::Gt(v, hn::Set(d, -3.0f)), hn::Lt(v, hn::Set(d, 3.0f)));
-        return hn::IfThenElseZero(inside, hn::Mul(dy, hn::Set(d, 1.0f / 6)));
-      });
     case Activation::kSigmoid:
       return map([](auto d, auto dy, auto v) HWY_ATTR { return kSigmoidSlope(d, dy, Sigmoid(d, v)); });
     case Activation::kTanh:
@@ -195,13 +206,36 @@ void Backward(Activation kind, float a, float b, const float* g, const float* x,
       return map([a](auto d, auto dy, auto v) HWY_ATTR {
         return hn::IfThenElse(hn::Le(v, hn::Zero(d)), hn::Mul(dy, AnyExp(d, hn::Div(v, hn::Set(d, a)))), dy);
       });
+    case Activation::kGeluTanh:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradGeluTanh(d, dy, v); });
+#if HWY_TARGET == HWY_AVX3 && (HWY_TARGETS & HWY_AVX2)
+    default:  // a few operations a value
+      return N_AVX2::Backward(kind, a, b, g, x, grad, count);
+#else
+    case Activation::kRelu:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), dy); });
+    case Activation::kRelu6:
+      a = 0.0f;
+      b = 6.0f;
+      [[fallthrough]];
+    case Activation::kHardtanh:
+      return map([a, b](auto d, auto dy, auto v)
+                     HWY_ATTR { return hn::IfThenZeroElse(hn::Or(hn::Le(v, hn::Set(d, a)), hn::Ge(v, hn::Set(d, b))), dy); });
+    case Activation::kLeakyRelu:
+      return map([a](auto d, auto dy, auto v)
+                     HWY_ATTR { return hn::IfThenElse(hn::Gt(v, hn::Zero(d)), dy, hn::Mul(dy, hn::Set(d, a))); });
+    case Activation::kHardswish:
+      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradHardswish(d, dy, v); });
+    case Activation::kHardsigmoid:
+      return map([](auto d, auto dy, auto v) HWY_ATTR {
+        const auto inside = hn::And(hn::Gt(v, hn::Set(d, -3.0f)), hn::Lt(v, hn::Set(d, 3.0f)));
+        return hn::IfThenElseZero(inside, hn::Mul(dy, hn::Set(d, 1.0f / 6)));
+      });
     case Activation::kSoftsign:
       return map([](auto d, auto dy, auto v) HWY_ATTR {
         const auto y = hn::Add(hn::Set(d, 1.0f), hn::Abs(v));
         return hn::Div(dy, hn::Mul(y, y));
       });
-    case Activation::kGeluTanh:
-      return map([](auto d, auto dy, auto v) HWY_ATTR { return GradGeluTanh(d, dy, v); });
     case Activation::kThreshold:
       return map([a](auto d, auto dy, auto v) HWY_ATTR { return hn::IfThenZeroElse(hn::Le(v, hn::Set(d, a)), dy); });
     case Activation::kShrink:
@@ -212,8 +246,38 @@ void Backward(Activation kind, float a, float b, const float* g, const float* x,
         const auto inside = hn::And(hn::Gt(y, hn::Zero(d)), hn::Lt(y, hn::Set(d, 1.0f)));
         return hn::IfThenElseZero(inside, hn::Mul(dy, hn::Set(d, a)));
       });
+#endif
   }
 }
+
+#else
+void Forward(Activation kind, float a, float b, const float* x, float* y, int64_t stride, int64_t rows, int64_t count) {
+  const auto map = [&](const double* from, double* to, int64_t n) { forward_in_double(kind, {.a = a, .b = b}, from, to, n); };
+  for (int64_t r = 0; r < rows; ++r) in_double(map, x + r * stride, y + r * stride, count);
+}
+
+void BackwardFromOutput(Activation kind, const float* g, const float* y, float* grad, int64_t count) {
+  const auto map = [&](const double* dy, const double* v, double* to, int64_t n) { backward_from_output(kind, dy, v, to, n); };
+  in_double(map, g, y, grad, count);
+}
+
+void Backward(Activation kind, float a, float b, const float* g, const float* x, float* grad, int64_t count) {
+  if (kind == Activation::kSigmoid || kind == Activation::kTanh) {  // with the bits of BackwardFromOutput
+    constexpr int64_t kBlock = 256;
+    float y[kBlock];
+    for (int64_t i = 0; i < count; i += kBlock) {
+      const int64_t n = std::min(kBlock, count - i);
+      Forward(kind, a, b, x + i, y, 0, 1, n);
+      BackwardFromOutput(kind, g + i, y, grad + i, n);
+    }
+    return;
+  }
+  const auto map = [&](const double* dy, const double* v, double* to, int64_t n) {
+    backward_in_double(kind, {.a = a, .b = b}, dy, v, to, n);
+  };
+  in_double(map, g, x, grad, count);
+}
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
@@ -222,9 +286,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(Forward);
-HWY_EXPORT(Backward);
-HWY_EXPORT(BackwardFromOutput);
+CONVOY_EXPORT(Forward);
+CONVOY_EXPORT(Backward);
+CONVOY_EXPORT(BackwardFromOutput);
 
 namespace {
 // 128 KiB per array: long enough to hide the cost of a task, short enough to share out a layer.
@@ -232,23 +296,23 @@ constexpr int64_t kGrain = 16384;
 }  // namespace
 
 void activation(Activation kind, const ActivationOptions& options, const float* input, float* output, int64_t count) noexcept {
-  const auto f = HWY_DYNAMIC_DISPATCH(Forward);
+  const auto f = CONVOY_DISPATCH(Forward);
   parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
     f(kind, static_cast<float>(options.a), static_cast<float>(options.b), input + begin, output + begin, 0, 1, end - begin);
   });
 }
 
-ActivationOnRows activation_on_rows() noexcept { return HWY_DYNAMIC_DISPATCH(Forward); }
+ActivationOnRows activation_on_rows() noexcept { return CONVOY_DISPATCH(Forward); }
 
 void activation(Activation kind, const ActivationOptions& options, const double* input, double* output, int64_t count) noexcept {
   parallel_ranges(count, kGrain / 8, [&](int64_t begin, int64_t end) {
-    reference::activation(kind, options, input + begin, output + begin, end - begin);
+    forward_in_double(kind, options, input + begin, output + begin, end - begin);
   });
 }
 
 void activation_backward(Activation kind, const ActivationOptions& options, const float* grad_output, const float* input,
                          float* grad_input, int64_t count) noexcept {
-  const auto f = HWY_DYNAMIC_DISPATCH(Backward);
+  const auto f = CONVOY_DISPATCH(Backward);
   parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
     f(kind, static_cast<float>(options.a), static_cast<float>(options.b), grad_output + begin, input + begin, grad_input + begin,
       end - begin);
@@ -258,13 +322,13 @@ void activation_backward(Activation kind, const ActivationOptions& options, cons
 void activation_backward(Activation kind, const ActivationOptions& options, const double* grad_output, const double* input,
                          double* grad_input, int64_t count) noexcept {
   parallel_ranges(count, kGrain / 8, [&](int64_t begin, int64_t end) {
-    reference::activation_backward(kind, options, grad_output + begin, input + begin, grad_input + begin, end - begin);
+    backward_in_double(kind, options, grad_output + begin, input + begin, grad_input + begin, end - begin);
   });
 }
 
 void activation_backward_from_output(Activation kind, const float* grad_output, const float* output, float* grad_input,
                                      int64_t count) noexcept {
-  const auto f = HWY_DYNAMIC_DISPATCH(BackwardFromOutput);
+  const auto f = CONVOY_DISPATCH(BackwardFromOutput);
   parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
     f(kind, grad_output + begin, output + begin, grad_input + begin, end - begin);
   });
@@ -273,10 +337,7 @@ void activation_backward_from_output(Activation kind, const float* grad_output, 
 void activation_backward_from_output(Activation kind, const double* grad_output, const double* output, double* grad_input,
                                      int64_t count) noexcept {
   parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const double y = output[i], slope = kind == Activation::kSigmoid ? (1 - y) * y : 1 - y * y;
-      grad_input[i] = grad_output[i] * slope;
-    }
+    backward_from_output(kind, grad_output + begin, output + begin, grad_input + begin, end - begin);
   });
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/arithmetic_reference.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "hwy/highway.h"
@@ -18,6 +19,11 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_TARGET == HWY_SCALAR
+void ArithmeticRow(Arithmetic kind, const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* output, int64_t n) {
+  reference::arithmetic_row(kind, a, a_stride, b, b_stride, output, n);
+}
+#else
 template <class F>
 HWY_INLINE void Row(const F& f, const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* output, int64_t n) {
   if (a_stride == 1 && b_stride == 1) {
@@ -52,6 +58,7 @@ void ArithmeticRow(Arithmetic kind, const float* a, int64_t a_stride, const floa
       return reference::arithmetic_row(kind, a, a_stride, b, b_stride, output, n);
   }
 }
+#endif
 
 void Affine(const float* x, float scale, float shift, float* y, int64_t count) {
   Map([=](auto d, auto v) HWY_ATTR { return hn::Add(hn::Mul(v, hn::Set(d, scale)), hn::Set(d, shift)); }, x, y, count);
@@ -68,9 +75,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(ArithmeticRow);
-HWY_EXPORT(Affine);
-HWY_EXPORT(AddScaled);
+CONVOY_EXPORT(ArithmeticRow);
+CONVOY_EXPORT(Affine);
+CONVOY_EXPORT(AddScaled);
 
 namespace {
 
@@ -82,7 +89,7 @@ template <class T>
 void arithmetic(Arithmetic kind, const Broadcast<2>& loop, const T* a, const T* b, T* output) noexcept {
   const int64_t a_stride = loop.strides[0].back(), b_stride = loop.strides[1].back();
   auto row = reference::arithmetic_row<T>;
-  if constexpr (std::is_same_v<T, float>) row = HWY_DYNAMIC_DISPATCH(ArithmeticRow);
+  if constexpr (std::is_same_v<T, float>) row = CONVOY_DISPATCH(ArithmeticRow);
   for_each_row(loop,
                [&](const auto& at, int64_t to, int64_t n) { row(kind, a + at[0], a_stride, b + at[1], b_stride, output + to, n); });
 }
@@ -94,7 +101,7 @@ CONVOY_ARITHMETIC(uint64_t);
 #undef CONVOY_ARITHMETIC
 
 void affine(const float* input, double scale, double shift, float* output, int64_t count) noexcept {
-  const auto f = HWY_DYNAMIC_DISPATCH(Affine);
+  const auto f = CONVOY_DISPATCH(Affine);
   parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
     f(input + begin, static_cast<float>(scale), static_cast<float>(shift), output + begin, end - begin);
   });
@@ -106,7 +113,7 @@ void affine(const double* input, double scale, double shift, double* output, int
 }
 
 void add_scaled(float* target, const float* values, double scale, int64_t count) noexcept {
-  const auto f = HWY_DYNAMIC_DISPATCH(AddScaled);
+  const auto f = CONVOY_DISPATCH(AddScaled);
   parallel_ranges(count, kGrain,
                   [&](int64_t begin, int64_t end) { f(target + begin, values + begin, static_cast<float>(scale), end - begin); });
 }

@@ -2,6 +2,7 @@
 #define HWY_TARGET_INCLUDE "convoy/kernels/elementwise/channel_affine.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/channel_affine.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "hwy/highway.h"
@@ -40,8 +41,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(AffineAndClamp);
-HWY_EXPORT(AffineRows);
+CONVOY_EXPORT(AffineAndClamp);
+CONVOY_EXPORT(AffineRows);
 
 namespace {
 constexpr int64_t kGrain = 16384;  // values per task
@@ -49,7 +50,7 @@ constexpr int64_t kGrain = 16384;  // values per task
 
 void channel_affine(const ChannelPlanes& planes, const float* input, const float* scale, const float* shift,
                     const Epilogue<float>& epilogue, float* output) noexcept {
-  const auto f = HWY_DYNAMIC_DISPATCH(AffineAndClamp);
+  const auto f = CONVOY_DISPATCH(AffineAndClamp);
   const SplitEpilogue split(epilogue);
   const int64_t n = planes.positions;
   if (n <= 0) return;
@@ -66,7 +67,7 @@ void channel_affine(const ChannelPlanes& planes, const float* input, const float
 
 void channel_affine_rows(const float* input, int64_t input_stride, int64_t channels, int64_t count, const float* scale,
                          const float* shift, const SplitEpilogue& epilogue, float* output, int64_t output_stride) noexcept {
-  HWY_DYNAMIC_DISPATCH(AffineRows)
+  CONVOY_DISPATCH(AffineRows)
   (input, input_stride, channels, count, scale, shift, epilogue.low, epilogue.high, output, output_stride);
   epilogue.finish(output, count, channels, output_stride);
 }

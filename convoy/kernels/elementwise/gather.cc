@@ -9,6 +9,7 @@
 
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/copy.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/transpose-inl.h"
 #include "hwy/highway.h"
 
@@ -27,7 +28,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(TransposeValues);
+CONVOY_EXPORT(TransposeValues);
 
 namespace {
 
@@ -89,7 +90,7 @@ void copy_square(const T* in, int64_t in_step, T* out, int64_t out_step, int64_t
   T square[kSquare][kSquare];
   for (int64_t i = 0; i < rows; ++i) std::copy(in + i * in_step, in + i * in_step + columns, square[i]);
   if constexpr (std::is_same_v<T, uint32_t>) {
-    return HWY_DYNAMIC_DISPATCH(TransposeValues)(square[0], kSquare, out, out_step, rows, columns);
+    return CONVOY_DISPATCH(TransposeValues)(square[0], kSquare, out, out_step, rows, columns);
   }
   for (int64_t a = 0; a < columns; ++a) {
     T* to = out + a * out_step;

@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/reduce/sum-inl.h"
 #include "hwy/highway.h"
@@ -127,10 +128,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(SqueezePart);
-HWY_EXPORT(AddShares);
-HWY_EXPORT(ExciteBlocks);
-HWY_EXPORT(ScalePlanes);
+CONVOY_EXPORT(SqueezePart);
+CONVOY_EXPORT(AddShares);
+CONVOY_EXPORT(ExciteBlocks);
+CONVOY_EXPORT(ScalePlanes);
 
 using squeeze_excite_parts::kBlock;
 using squeeze_excite_parts::Parts;
@@ -167,7 +168,7 @@ void squeeze_excite(const SqueezeExciteShape& s, const SqueezeExciteActivations&
   parallel_for(s.batch * p.parts, [&](int64_t task) {
     const int64_t sample = task / p.parts, part = task % p.parts, first = p.begin(part), count = p.begin(part + 1) - first;
     float* const means = samples + sample * p.sample_floats();
-    HWY_DYNAMIC_DISPATCH(SqueezePart)
+    CONVOY_DISPATCH(SqueezePart)
     (input + plane(sample, first), s.positions, count, packed + first * p.width, p.width, means + first,
      means + 2 * p.gates() + part * p.width);
   });
@@ -179,13 +180,13 @@ void squeeze_excite(const SqueezeExciteShape& s, const SqueezeExciteActivations&
   parallel_for(s.batch * p.parts, [&](int64_t task, int thread) {
     const int64_t sample = task / p.parts, part = task % p.parts, first = p.begin(part), count = p.begin(part + 1) - first;
     float *const gates = samples + sample * p.sample_floats() + p.gates(), *const squeezed = squeezed_of_threads + thread * p.width;
-    HWY_DYNAMIC_DISPATCH(AddShares)(gates + p.gates(), p.parts, p.width, squeeze_bias, p.squeezed, squeezed);
+    CONVOY_DISPATCH(AddShares)(gates + p.gates(), p.parts, p.width, squeeze_bias, p.squeezed, squeezed);
     apply(activations.squeeze, activations.squeeze_options, squeezed, p.width);
-    HWY_DYNAMIC_DISPATCH(ExciteBlocks)
+    CONVOY_DISPATCH(ExciteBlocks)
     (squeezed, p.squeezed, packed + p.excite_at() + first * p.squeezed, squeeze_excite_parts::blocks_of(count),
      excite_bias != nullptr ? excite_bias + first : nullptr, count, gates + first);
     apply(activations.gate, activations.gate_options, gates + first, count);
-    HWY_DYNAMIC_DISPATCH(ScalePlanes)
+    CONVOY_DISPATCH(ScalePlanes)
     (input + plane(sample, first), gates + first, count, s.positions, output + plane(sample, first));
   });
 }

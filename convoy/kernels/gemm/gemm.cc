@@ -4,6 +4,7 @@
 
 #include "hwy/highway.h"
 
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/transpose-inl.h"
 #include "convoy/kernels/gemm/gemm.h"
 #include "convoy/kernels/gemm/gemm_tile-inl.h"
@@ -108,14 +109,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(GemmWorkspace);
-HWY_EXPORT(GemmRun);
+CONVOY_EXPORT(GemmWorkspace);
+CONVOY_EXPORT(GemmRun);
 
 size_t gemm_workspace_bytes(int64_t rows, int64_t columns, int64_t depth, int threads) {
-  return HWY_DYNAMIC_DISPATCH(GemmWorkspace)(rows, depth, threads);
+  return CONVOY_DISPATCH(GemmWorkspace)(rows, depth, threads);
 }
 
-void gemm(const Gemm<float>& problem, Workspace& workspace) { HWY_DYNAMIC_DISPATCH(GemmRun)(problem, workspace); }
+void gemm(const Gemm<float>& problem, Workspace& workspace) { CONVOY_DISPATCH(GemmRun)(problem, workspace); }
 
 template <class T>
 void gemm_reference(const Gemm<T>& g) {

@@ -20,6 +20,7 @@
 #include <cstdint>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/masked-inl.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
@@ -170,7 +171,7 @@ HWY_INLINE void NormalizePart(const BatchNormShape& s, int64_t part, const Batch
 
 void PartNormalize(const BatchNormShape& s, int64_t part, const BatchNormForward& io, int64_t channel,
                    const ChannelCoefficients& c) {
-  const bool streamed = streams(s, io.output);
+  const bool streamed = HWY_TARGET != HWY_SCALAR && streams(s, io.output);
   if (io.residual != nullptr) return NormalizePart<true>(s, part, io, channel, c, streamed);
   NormalizePart<false>(s, part, io, channel, c, streamed);
 }
@@ -257,7 +258,7 @@ HWY_INLINE void SumPart(const BatchNormShape& s, int64_t part, const BatchNormBa
 
 // With an output what passes is stored now and read again, or found out again where results are streamed.
 HWY_INLINE bool StreamsGradients(const BatchNormShape& s, const BatchNormBackward& io) {
-  return streams(s, io.grad_input) && (io.output == nullptr || streams(s, io.grad_residual));
+  return HWY_TARGET != HWY_SCALAR && streams(s, io.grad_input) && (io.output == nullptr || streams(s, io.grad_residual));
 }
 
 void PartGradSums(const BatchNormShape& s, int64_t part, const BatchNormBackward& io, int64_t channel, const ChannelCoefficients& c,
@@ -340,10 +341,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(PartMoments);
-HWY_EXPORT(PartNormalize);
-HWY_EXPORT(PartGradSums);
-HWY_EXPORT(PartGradInput);
+CONVOY_EXPORT(PartMoments);
+CONVOY_EXPORT(PartNormalize);
+CONVOY_EXPORT(PartGradSums);
+CONVOY_EXPORT(PartGradInput);
 
 namespace {
 
@@ -384,7 +385,7 @@ void batch_norm(const BatchNormShape& s, const BatchNormForward& io) noexcept {
   for_each_channel(
       s,
       [&](int64_t channel, int64_t part) {
-        HWY_DYNAMIC_DISPATCH(PartMoments)(s, part, io.input + channel * s.length, &io.partial[channel * parts + part]);
+        CONVOY_DISPATCH(PartMoments)(s, part, io.input + channel * s.length, &io.partial[channel * parts + part]);
       },
       [&](int64_t channel) {
         Moments all;
@@ -394,7 +395,7 @@ void batch_norm(const BatchNormShape& s, const BatchNormForward& io) noexcept {
         io.inv_std[channel] = 1.0 / std::sqrt(all.squares / all.count + io.eps);
       },
       [&](int64_t channel, int64_t part) {
-        HWY_DYNAMIC_DISPATCH(PartNormalize)
+        CONVOY_DISPATCH(PartNormalize)
         (s, part, io, channel, coefficients(channel));
       });
 }
@@ -411,7 +412,7 @@ void batch_norm_backward(const BatchNormShape& s, const BatchNormBackward& io) n
   for_each_channel(
       s,
       [&](int64_t channel, int64_t part) {
-        HWY_DYNAMIC_DISPATCH(PartGradSums)
+        CONVOY_DISPATCH(PartGradSums)
         (s, part, io, channel, coefficients(channel), clamped, &io.partial[channel * parts + part]);
       },
       [&](int64_t channel) {
@@ -425,7 +426,7 @@ void batch_norm_backward(const BatchNormShape& s, const BatchNormBackward& io) n
       },
       [&](int64_t channel, int64_t part) {
         const double slope = factor(channel);
-        HWY_DYNAMIC_DISPATCH(PartGradInput)
+        CONVOY_DISPATCH(PartGradInput)
         (s, part, io, channel, coefficients(channel), clamped, slope,
          -slope * io.inv_std[channel] * io.grad_weight[channel] / count, -slope * io.grad_bias[channel] / count);
       });

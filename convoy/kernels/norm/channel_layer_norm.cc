@@ -2,6 +2,7 @@
 #define HWY_TARGET_INCLUDE "convoy/kernels/norm/channel_layer_norm.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/norm/channel_layer_norm.h"
 #include "hwy/highway.h"
@@ -105,12 +106,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(NormalizeStrips);
+CONVOY_EXPORT(NormalizeStrips);
 
 void channel_layer_norm(int64_t batch, int64_t channels, int64_t positions, double eps, const float* input, const float* weight,
                         const float* bias, float* output) noexcept {
   constexpr int64_t kPositionsPerTask = 64;  // whole strips of any vector length
-  const auto f = HWY_DYNAMIC_DISPATCH(NormalizeStrips);
+  const auto f = CONVOY_DISPATCH(NormalizeStrips);
   const int64_t tasks = (positions + kPositionsPerTask - 1) / kPositionsPerTask;
   parallel_for(batch * tasks, [&](int64_t task) {
     const int64_t at = task / tasks * channels * positions, begin = task % tasks * kPositionsPerTask;

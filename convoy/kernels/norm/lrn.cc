@@ -8,17 +8,47 @@
 #include <cmath>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/elementwise/math-inl.h"
 #include "hwy/highway.h"
+
+#ifndef CONVOY_KERNELS_NORM_LRN_COLUMNS_
+#define CONVOY_KERNELS_NORM_LRN_COLUMNS_
+namespace convoy::kernels {
+namespace {
+
+// In double.
+template <class T>
+void lrn_columns(const LrnShape& s, const T* input, T* output, int64_t begin, int64_t end) {
+  for (int64_t c = 0; c < s.channels; ++c) {
+    const int64_t before = (s.size - 1) / 2, first = std::max<int64_t>(0, c - before);
+    const int64_t stop = std::min(s.channels, c - before + s.size);
+    for (int64_t i = begin; i < end; ++i) {
+      const auto at = [&](int64_t k) { return static_cast<double>(input[k * s.length + i]); };
+      double sum = 0;
+      for (int64_t k = first; k < stop; ++k) sum += at(k) * at(k);
+      output[c * s.length + i] = static_cast<T>(at(c) / std::pow(s.bias + s.alpha / static_cast<double>(s.size) * sum, s.beta));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace convoy::kernels
+#endif  // CONVOY_KERNELS_NORM_LRN_COLUMNS_
 
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_TARGET == HWY_SCALAR
+void LrnColumns(const LrnShape& s, const float* input, float* output, int64_t begin, int64_t end) {
+  lrn_columns(s, input, output, begin, end);
+}
+#else
 // v^-beta for v > 0; roots are exact where beta, mostly 0.75, is made of them.
-template <class D, class V = hn::Vec<D>>
+template <class D, class V = hn::Vec<D> >
 HWY_INLINE V InversePower(D d, V v, float beta) {
   const V one = hn::Set(d, 1.0f);
   if (beta == 0.75f) {
@@ -64,6 +94,7 @@ void LrnColumns(const LrnShape& s, const float* input, float* output, int64_t be
     }
   }
 }
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
@@ -72,23 +103,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(LrnColumns);
-
-namespace {
-
-void lrn_columns(const LrnShape& s, const double* input, double* output, int64_t begin, int64_t end) {
-  for (int64_t c = 0; c < s.channels; ++c) {
-    const int64_t before = (s.size - 1) / 2, first = std::max<int64_t>(0, c - before);
-    const int64_t stop = std::min(s.channels, c - before + s.size);
-    for (int64_t i = begin; i < end; ++i) {
-      double sum = 0;
-      for (int64_t k = first; k < stop; ++k) sum += input[k * s.length + i] * input[k * s.length + i];
-      output[c * s.length + i] = input[c * s.length + i] / std::pow(s.bias + s.alpha / static_cast<double>(s.size) * sum, s.beta);
-    }
-  }
-}
-
-}  // namespace
+CONVOY_EXPORT(LrnColumns);
 
 template <class T>
 void lrn(const LrnShape& s, const T* input, T* output) noexcept {
@@ -99,7 +114,7 @@ void lrn(const LrnShape& s, const T* input, T* output) noexcept {
     const int64_t at = task / pieces * s.channels * s.length, begin = task % pieces * kColumns;
     const int64_t end = std::min(s.length, begin + kColumns);
     if constexpr (std::is_same_v<T, float>) {
-      HWY_DYNAMIC_DISPATCH(LrnColumns)(s, input + at, output + at, begin, end);
+      CONVOY_DISPATCH(LrnColumns)(s, input + at, output + at, begin, end);
     } else {
       lrn_columns(s, input + at, output + at, begin, end);
     }

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/norm/norm_reference.h"
 #include "convoy/kernels/reduce/sum-inl.h"
@@ -25,7 +26,7 @@ template <class F, class G>
 HWY_INLINE void ForDoubles(int64_t n, const F& f, const G& g) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<double>()));
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) f(i);
+  for (; HWY_TARGET != HWY_SCALAR && i + lanes <= n; i += lanes) f(i);
   for (; i < n; ++i) g(i);
 }
 
@@ -220,6 +221,12 @@ void GradEach(const float* grad, const float* x, int64_t n, const double* center
       });
 }
 
+#if HWY_TARGET == HWY_SCALAR
+void NormalizeRow(const float* x, int64_t n, float center, float scale, float shift, const float* weight, const float* bias,
+                  float* y) {
+  reference::normalize_row(x, n, center, scale, shift, weight, bias, y);
+}
+#else
 void NormalizeRow(const float* x, int64_t n, float center, float scale, float shift, const float* weight, const float* bias,
                   float* y) {
   const auto normalized = [=](auto d, auto v)
@@ -243,6 +250,7 @@ void NormalizeRow(const float* x, int64_t n, float center, float scale, float sh
   }
   if (weight == nullptr && bias != nullptr) Map([](auto, auto u, auto v) HWY_ATTR { return hn::Add(u, v); }, y, bias, y, n);
 }
+#endif
 
 void GradRow(const float* grad, const float* x, int64_t n, double mean, double inv_std, const float* weight, float* grad_input) {
   GradSums sums;
@@ -316,17 +324,17 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(RunMoments);
-HWY_EXPORT(ColumnMoments);
-HWY_EXPORT(ColumnGradSums);
-HWY_EXPORT(NormalizePlanes);
-HWY_EXPORT(NormalizeEach);
-HWY_EXPORT(SumRuns);
-HWY_EXPORT(GradPlanes);
-HWY_EXPORT(GradEach);
-HWY_EXPORT(NormalizeRow);
-HWY_EXPORT(GradRow);
-HWY_EXPORT(AddRows);
+CONVOY_EXPORT(RunMoments);
+CONVOY_EXPORT(ColumnMoments);
+CONVOY_EXPORT(ColumnGradSums);
+CONVOY_EXPORT(NormalizePlanes);
+CONVOY_EXPORT(NormalizeEach);
+CONVOY_EXPORT(SumRuns);
+CONVOY_EXPORT(GradPlanes);
+CONVOY_EXPORT(GradEach);
+CONVOY_EXPORT(NormalizeRow);
+CONVOY_EXPORT(GradRow);
+CONVOY_EXPORT(AddRows);
 
 namespace {
 
@@ -338,7 +346,7 @@ constexpr int64_t kColumns = 256;  // columns per task, with their sums in the f
 int64_t per_task(int64_t values) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, values)); }
 
 void run_moments(const float* x, int64_t runs, int64_t n, int64_t step, Moments* results) {
-  HWY_DYNAMIC_DISPATCH(RunMoments)(x, runs, n, step, results);
+  CONVOY_DISPATCH(RunMoments)(x, runs, n, step, results);
 }
 void run_moments(const double* x, int64_t runs, int64_t n, int64_t step, Moments* results) {
   for (int64_t r = 0; r < runs; ++r) {
@@ -348,7 +356,7 @@ void run_moments(const double* x, int64_t runs, int64_t n, int64_t step, Moments
 }
 
 void run_grad_sums(const float* grad, const float* x, int64_t runs, int64_t n, int64_t step, const double* mean, GradSums* sums) {
-  HWY_DYNAMIC_DISPATCH(SumRuns)(grad, x, runs, n, step, mean, sums);
+  CONVOY_DISPATCH(SumRuns)(grad, x, runs, n, step, mean, sums);
 }
 void run_grad_sums(const double* grad, const double* x, int64_t runs, int64_t n, int64_t step, const double* mean, GradSums* sums) {
   for (int64_t r = 0; r < runs; ++r) {
@@ -441,7 +449,7 @@ void moments(const NormGroups& layout, const T* input, Moments* partial, Moments
     if (Parts::columns(layout)) {
       for_each_tile(layout, parts, [&](int64_t column, int64_t columns, int64_t part, int64_t row, int64_t rows) {
         double sums[kColumns], squares[kColumns], means[kColumns];
-        HWY_DYNAMIC_DISPATCH(ColumnMoments)
+        CONVOY_DISPATCH(ColumnMoments)
         (input + row * layout.plane_step + column, rows, layout.plane_step, columns, sums, squares, means);
         for (int64_t c = 0; c < columns; ++c) {
           partial[(column + c) * parts.count + part] = {static_cast<double>(rows), sums[c], squares[c]};
@@ -481,7 +489,7 @@ void grad_sums(const NormGroups& layout, const T* grad, const T* input, const do
       for_each_tile(layout, parts, [&](int64_t column, int64_t columns, int64_t part, int64_t row, int64_t rows) {
         double grads[kColumns], products[kColumns];
         const int64_t at = row * layout.plane_step + column;
-        HWY_DYNAMIC_DISPATCH(ColumnGradSums)
+        CONVOY_DISPATCH(ColumnGradSums)
         (grad + at, input + at, rows, layout.plane_step, columns, mean + column, grads, products);
         for (int64_t c = 0; c < columns; ++c) partial[(column + c) * parts.count + part] = {grads[c], products[c]};
       });
@@ -522,10 +530,10 @@ void normalize_planes(const NormPlanes& layout, const T* input, const T* center,
     T* y = output + plane * layout.length;
     if constexpr (std::is_same_v<T, float>) {
       if (layout.length == 1) {
-        HWY_DYNAMIC_DISPATCH(NormalizeEach)(x, count, center + at, scale + at, shift + at, y);
+        CONVOY_DISPATCH(NormalizeEach)(x, count, center + at, scale + at, shift + at, y);
         return clamp_values(y, count, low, high);
       }
-      HWY_DYNAMIC_DISPATCH(NormalizePlanes)(x, count, layout.length, center + at, scale + at, shift + at, low, high, y);
+      CONVOY_DISPATCH(NormalizePlanes)(x, count, layout.length, center + at, scale + at, shift + at, low, high, y);
     } else {
       for (int64_t p = 0; p < count; ++p, x += layout.length, y += layout.length) {
         reference::normalize(x, layout.length, center[at + p], scale[at + p], shift[at + p], y);
@@ -541,14 +549,14 @@ void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const 
   for_each_plane_run(layout, [&](int64_t plane, int64_t count, int64_t at) {
     if constexpr (std::is_same_v<T, float>) {
       if (layout.length == 1) {
-        return HWY_DYNAMIC_DISPATCH(GradEach)(grad + plane, input + plane, count, center + at, a + at, b + at, c + at,
-                                              grad_input + plane);
+        return CONVOY_DISPATCH(GradEach)(grad + plane, input + plane, count, center + at, a + at, b + at, c + at,
+                                         grad_input + plane);
       }
     }
     const T *g = grad + plane * layout.length, *x = input + plane * layout.length;
     T* out = grad_input + plane * layout.length;
     if constexpr (std::is_same_v<T, float>) {
-      HWY_DYNAMIC_DISPATCH(GradPlanes)(g, x, count, layout.length, center + at, a + at, b + at, c + at, out);
+      CONVOY_DISPATCH(GradPlanes)(g, x, count, layout.length, center + at, a + at, b + at, c + at, out);
     } else {
       for (int64_t p = 0; p < count; ++p, g += layout.length, x += layout.length, out += layout.length) {
         reference::grad_plane(g, x, layout.length, center[at + p], a[at + p], b[at + p], c[at + p], out);
@@ -565,7 +573,7 @@ void normalize_rows(int64_t rows, int64_t length, const T* input, const T* cente
       const T* x = input + r * length;
       T* y = output + r * length;
       if constexpr (std::is_same_v<T, float>) {
-        HWY_DYNAMIC_DISPATCH(NormalizeRow)(x, length, center[r], scale[r], shift[r], weight, bias, y);
+        CONVOY_DISPATCH(NormalizeRow)(x, length, center[r], scale[r], shift[r], weight, bias, y);
       } else {
         reference::normalize_row(x, length, center[r], scale[r], shift[r], weight, bias, y);
       }
@@ -580,7 +588,7 @@ void grad_rows(int64_t rows, int64_t length, const T* grad, const T* input, cons
     for (int64_t r = begin; r < end; ++r) {
       const T *g = grad + r * length, *x = input + r * length;
       if constexpr (std::is_same_v<T, float>) {
-        HWY_DYNAMIC_DISPATCH(GradRow)(g, x, length, mean[r], inv_std[r], weight, grad_input + r * length);
+        CONVOY_DISPATCH(GradRow)(g, x, length, mean[r], inv_std[r], weight, grad_input + r * length);
       } else {
         reference::grad_row(g, x, length, mean[r], inv_std[r], weight, grad_input + r * length);
       }
@@ -601,7 +609,7 @@ void column_sums(int64_t rows, int64_t length, int64_t block_rows, const T* grad
     const int64_t first = block * block_rows, last = std::min(rows, first + block_rows);
     const T *g = grad + first * length + from, *x = input + first * length + from;
     if constexpr (std::is_same_v<T, float>) {
-      HWY_DYNAMIC_DISPATCH(AddRows)(g, x, last - first, length, count, mean + first, inv_std + first, g_sum, p_sum);
+      CONVOY_DISPATCH(AddRows)(g, x, last - first, length, count, mean + first, inv_std + first, g_sum, p_sum);
     } else {
       for (int64_t r = first; r < last; ++r, g += length, x += length) {
         reference::add_row(g, x, count, mean[r], inv_std[r], g_sum, p_sum);

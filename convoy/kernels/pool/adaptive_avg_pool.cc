@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "convoy/kernels/pool/adaptive_avg_pool.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/pool/pool.h"
 
 #include <algorithm>
@@ -44,6 +45,11 @@ HWY_INLINE void AddScaledRow(const float* row, double scale, int64_t count, doub
   for (; i < count; ++i) sums[i] += scale * static_cast<double>(row[i]);
 }
 
+#if HWY_TARGET == HWY_SCALAR
+void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
+  adaptive_avg_pool_rows_reference(shape, input, output, begin, end);
+}
+#else
 HWY_ATTR void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
   const int64_t width = shape.input[2], outputs = shape.output[2];
   HWY_ALIGN double sums[kBlock];
@@ -101,6 +107,7 @@ HWY_ATTR void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* i
     }
   }
 }
+#endif
 
 // Rows of inputs. Input i belongs to the windows of outputs [floor(i out / n), ceil((i + 1) out / n)): the rule of the windows with
 // inputs and outputs exchanged. Their shares are summed in double, since a few inputs may feed very many outputs.
@@ -168,9 +175,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(GlobalAvgPool);
-HWY_EXPORT(AdaptiveAvgPoolRows);
-HWY_EXPORT(AdaptiveAvgPoolBackwardRows);
+CONVOY_EXPORT(GlobalAvgPool);
+CONVOY_EXPORT(AdaptiveAvgPoolRows);
+CONVOY_EXPORT(AdaptiveAvgPoolBackwardRows);
 
 namespace {
 
@@ -191,27 +198,19 @@ template <>
 void adaptive_avg_pool<float>(const AdaptivePoolShape& s, const float* input, float* output) noexcept {
   if (s.output_positions() == 1) {
     return parallel_ranges(s.planes(), per_task(static_cast<double>(s.input_positions())), [&](int64_t begin, int64_t end) {
-      HWY_DYNAMIC_DISPATCH(GlobalAvgPool)(s.input_positions(), input, output, begin, end);
+      CONVOY_DISPATCH(GlobalAvgPool)(s.input_positions(), input, output, begin, end);
     });
   }
   if (const auto same = equal_windows(s)) return avg_pool(*same, {}, input, output);
   parallel_ranges(s.planes() * rows_per_plane(s), per_task(inputs_per_row(s)), [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(AdaptiveAvgPoolRows)(s, input, output, begin, end);
+    CONVOY_DISPATCH(AdaptiveAvgPoolRows)(s, input, output, begin, end);
   });
 }
 
 template <>
 void adaptive_avg_pool<double>(const AdaptivePoolShape& s, const double* input, double* output) noexcept {
-  const int64_t rows = rows_per_plane(s);
-  parallel_ranges(s.planes() * rows, per_task(inputs_per_row(s)), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t plane = r / rows;
-      for_each_window(s, r % rows, r % rows + 1, [&](int64_t o, const Window& window) {
-        output[plane * s.output_positions() + o] =
-            window_sum<double>(window, input + plane * s.input_positions()) / divisor_of(window);
-      });
-    }
-  });
+  parallel_ranges(s.planes() * rows_per_plane(s), per_task(inputs_per_row(s)),
+                  [&](int64_t begin, int64_t end) { adaptive_avg_pool_rows_reference(s, input, output, begin, end); });
 }
 
 template <>
@@ -229,7 +228,7 @@ void adaptive_avg_pool_backward<float>(const AdaptivePoolShape& s, const float* 
                           (static_cast<double>(s.output[0]) / static_cast<double>(s.input[0]) + 1) *
                           (static_cast<double>(s.output[1]) / static_cast<double>(s.input[1]) + 1);
   parallel_ranges(s.planes() * s.input[0] * s.input[1], per_task(row_cost), [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(AdaptiveAvgPoolBackwardRows)(s, grad_output, grad_input, begin, end);
+    CONVOY_DISPATCH(AdaptiveAvgPoolBackwardRows)(s, grad_output, grad_input, begin, end);
   });
 }
 

@@ -9,6 +9,7 @@
 #define HWY_TARGET_INCLUDE "convoy/kernels/pool/avg_pool.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/pool/pool.h"
 
 #include <algorithm>
@@ -92,6 +93,17 @@ RowOfPlane row_at(const PoolShape& s, const AvgDivisor& divisor, int64_t d, int6
           inverse_of_rest(s, divisor, d, h)};
 }
 
+// Planes [begin, end), by the reference.
+template <class T>
+void avg_pool_backward_planes(const PoolShape& s, const AvgDivisor& divisor, const T* grad_output, T* grad_input, int64_t begin,
+                              int64_t end) {
+  PoolShape planes = s;
+  planes.batch = 1;
+  planes.channels = end - begin;
+  avg_pool_backward_reference(planes, divisor, grad_output + begin * s.output_positions(),
+                              grad_input + begin * s.input_positions());
+}
+
 }  // namespace
 }  // namespace convoy::kernels
 #endif  // CONVOY_KERNELS_POOL_AVG_POOL_BLOCK
@@ -101,6 +113,26 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_TARGET == HWY_SCALAR
+void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output, int64_t begin, int64_t end) {
+  avg_pool_rows_reference(shape, divisor, input, output, begin, end);
+}
+
+void AvgPoolWideRows(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output, int64_t begin,
+                     int64_t end) {
+  AvgPoolRows(shape, divisor, input, output, begin, end);
+}
+
+void AvgPoolBackwardPlanes(const PoolShape& shape, const AvgDivisor& divisor, const float* grad_output, float* grad_input,
+                           int64_t begin, int64_t end) {
+  avg_pool_backward_planes(shape, divisor, grad_output, grad_input, begin, end);
+}
+
+void AvgPoolBackwardWidePlanes(const PoolShape& shape, const AvgDivisor& divisor, const float* grad_output, float* grad_input,
+                               int64_t begin, int64_t end) {
+  AvgPoolBackwardPlanes(shape, divisor, grad_output, grad_input, begin, end);
+}
+#else
 using DF = hn::ScalableTag<float>;
 
 // Sums of neighbours: those from `first[i]` on, and from `rest[i]` on if there are any.
@@ -168,7 +200,6 @@ HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::A
   };
   int64_t taps = axis.kernel_size, stride = axis.stride, rest = 0;
   double* const parts = totals + (kBlock + kSlack) / 2;
-#if HWY_TARGET != HWY_SCALAR
   if (stride > 1 && stride <= 4) {  // a stride's sums are added first
     const bool two = taps <= 2 * stride;
     if (!two) {
@@ -184,7 +215,6 @@ HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::A
     if (two) return;
     stride = 1;
   }
-#endif
   int64_t i = 0;
   if (sums_by_halves(taps, stride)) {
     const HalvesOfWindows windows = SumWindows(sums, totals, (count - 1) * stride + taps, taps);
@@ -218,7 +248,6 @@ HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::A
 // Rows whose columns are summed before any is summed along: a vector that reads what two have just written waits for both.
 constexpr int64_t kMostLines = 16;
 
-#if HWY_TARGET != HWY_SCALAR
 // Whether windows are of a single row and far apart, so that each is summed where it lies.
 bool SumsInPlace(const PoolShape& s) {
   const auto one_row = [](const shape::Axis& axis) { return axis.kernel_size == 1 && axis.pad_begin == 0; };
@@ -260,14 +289,10 @@ HWY_ATTR void AvgPoolRowsInPlace(const PoolShape& shape, const AvgDivisor& divis
   }
 }
 
-#endif
-
 // Rows whose windows do not overlap lie a stride behind each other, and are summed along as one.
 HWY_ATTR void AvgPoolRows(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output, int64_t begin,
                           int64_t end) {
-#if HWY_TARGET != HWY_SCALAR
   if (SumsInPlace(shape)) return AvgPoolRowsInPlace(shape, divisor, input, output, begin, end);
-#endif
   const int64_t width = shape.input[2];
   const shape::Axis& axis = shape.axes[2];
   const int64_t block = outputs_per_block(shape);
@@ -429,6 +454,8 @@ HWY_ATTR void AvgPoolBackwardWidePlanes(const PoolShape& shape, const AvgDivisor
   }
 }
 
+#endif
+
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
 HWY_AFTER_NAMESPACE();
@@ -436,10 +463,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(AvgPoolRows);
-HWY_EXPORT(AvgPoolWideRows);
-HWY_EXPORT(AvgPoolBackwardPlanes);
-HWY_EXPORT(AvgPoolBackwardWidePlanes);
+CONVOY_EXPORT(AvgPoolRows);
+CONVOY_EXPORT(AvgPoolWideRows);
+CONVOY_EXPORT(AvgPoolBackwardPlanes);
+CONVOY_EXPORT(AvgPoolBackwardWidePlanes);
 
 namespace {
 
@@ -454,45 +481,16 @@ double inputs_per_row(const PoolShape& s) {
   return inputs;
 }
 
-// Runs body(plane, od oh row of it) in parallel over all rows.
-template <class Body>
-void for_each_row(const PoolShape& s, Body&& body) {
-  const int64_t rows = rows_per_plane(s);
-  parallel_ranges(s.planes() * rows, per_task(inputs_per_row(s)), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) body(r / rows, r % rows);
-  });
-}
-
 // The reference with sums in double, in parallel over rows.
 template <class T>
 void avg_pool_rows(const PoolShape& s, const AvgDivisor& divisor, const T* input, T* output) {
-  for_each_row(s, [&](int64_t plane, int64_t row) {
-    for_each_window(s, row, row + 1, [&](int64_t o, const Window& window) {
-      const double sum = window_sum<double>(window, input + plane * s.input_positions());
-      output[plane * s.output_positions() + o] = static_cast<T>(sum / divisor_at(s, divisor, o));
-    });
-  });
-}
-
-// One plane of a shape, so that the reference can run planes in parallel.
-PoolShape one_plane(PoolShape s) {
-  s.batch = s.channels = 1;
-  return s;
+  parallel_ranges(s.planes() * rows_per_plane(s), per_task(inputs_per_row(s)),
+                  [&](int64_t begin, int64_t end) { avg_pool_rows_reference(s, divisor, input, output, begin, end); });
 }
 
 template <class Body>
 void for_each_plane_range(const PoolShape& s, Body&& body) {
   parallel_ranges(s.planes(), per_task(inputs_per_row(s) * static_cast<double>(rows_per_plane(s))), body);
-}
-
-template <class T>
-void avg_pool_backward_planes(const PoolShape& s, const AvgDivisor& divisor, const T* grad_output, T* grad_input) {
-  for_each_plane_range(s, [&](int64_t begin, int64_t end) {
-    for (int64_t plane = begin; plane < end; ++plane) {
-      avg_pool_backward_reference(one_plane(s), divisor, grad_output + plane * s.output_positions(),
-                                  grad_input + plane * s.input_positions());
-    }
-  });
 }
 
 }  // namespace
@@ -505,9 +503,9 @@ void avg_pool<float>(const PoolShape& s, const AvgDivisor& divisor, const float*
   const double inputs = inputs_per_row(s) * (wide ? static_cast<double>(s.output[2]) : 1.0);
   parallel_ranges(s.planes() * rows_per_plane(s), per_task(inputs), [&](int64_t begin, int64_t end) {
     if (wide) {
-      HWY_DYNAMIC_DISPATCH(AvgPoolWideRows)(s, divisor, input, output, begin, end);
+      CONVOY_DISPATCH(AvgPoolWideRows)(s, divisor, input, output, begin, end);
     } else {
-      HWY_DYNAMIC_DISPATCH(AvgPoolRows)(s, divisor, input, output, begin, end);
+      CONVOY_DISPATCH(AvgPoolRows)(s, divisor, input, output, begin, end);
     }
   });
 }
@@ -521,9 +519,9 @@ template <>
 void avg_pool_backward<float>(const PoolShape& s, const AvgDivisor& divisor, const float* grad_output, float* grad_input) noexcept {
   for_each_plane_range(s, [&](int64_t begin, int64_t end) {
     if (fits_block(s)) {
-      HWY_DYNAMIC_DISPATCH(AvgPoolBackwardPlanes)(s, divisor, grad_output, grad_input, begin, end);
+      CONVOY_DISPATCH(AvgPoolBackwardPlanes)(s, divisor, grad_output, grad_input, begin, end);
     } else {
-      HWY_DYNAMIC_DISPATCH(AvgPoolBackwardWidePlanes)(s, divisor, grad_output, grad_input, begin, end);
+      CONVOY_DISPATCH(AvgPoolBackwardWidePlanes)(s, divisor, grad_output, grad_input, begin, end);
     }
   });
 }
@@ -531,7 +529,8 @@ void avg_pool_backward<float>(const PoolShape& s, const AvgDivisor& divisor, con
 template <>
 void avg_pool_backward<double>(const PoolShape& s, const AvgDivisor& divisor, const double* grad_output,
                                double* grad_input) noexcept {
-  avg_pool_backward_planes(s, divisor, grad_output, grad_input);
+  for_each_plane_range(
+      s, [&](int64_t begin, int64_t end) { avg_pool_backward_planes(s, divisor, grad_output, grad_input, begin, end); });
 }
 
 }  // namespace convoy::kernels

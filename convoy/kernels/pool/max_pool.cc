@@ -26,6 +26,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/masked-inl.h"  // after foreach_target.h
 
 HWY_BEFORE_NAMESPACE();
@@ -570,8 +571,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(MaxPoolRows);
-HWY_EXPORT(AdaptiveMaxPoolRows);
+CONVOY_EXPORT(MaxPoolRows);
+CONVOY_EXPORT(AdaptiveMaxPoolRows);
 
 namespace {
 
@@ -610,7 +611,7 @@ template <>
 void max_pool<float>(const PoolShape& s, const float* input, float* output, int64_t* indices) noexcept {
   if (max_pool_small_planes(s, input, output, indices)) return;
   parallel_ranges(s.planes() * rows_per_plane(s), rows_per_task(s, window_size(s)), [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(MaxPoolRows)(s, input, output, indices, begin, end);
+    CONVOY_DISPATCH(MaxPoolRows)(s, input, output, indices, begin, end);
   });
 }
 
@@ -624,7 +625,7 @@ void adaptive_max_pool<float>(const AdaptivePoolShape& s, const float* input, fl
   if (s.input_positions() >= std::numeric_limits<int32_t>::max()) return reference_rows(s, input, output, indices);
   if (max_pool_small_planes(s, input, output, indices)) return;
   parallel_ranges(s.planes() * rows_per_plane(s), rows_per_task(s, window_size(s)), [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(AdaptiveMaxPoolRows)(s, input, output, indices, begin, end);
+    CONVOY_DISPATCH(AdaptiveMaxPoolRows)(s, input, output, indices, begin, end);
   });
 }
 

@@ -2,6 +2,7 @@
 #define HWY_TARGET_INCLUDE "convoy/kernels/pool/max_pool_values.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/larger-inl.h"
 #include "convoy/kernels/masked-inl.h"
 #include "convoy/kernels/pool/pool.h"
@@ -322,7 +323,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(MaxValueRows);
+CONVOY_EXPORT(MaxValueRows);
 
 namespace {
 constexpr int64_t kInputsPerTask = 16384;
@@ -339,7 +340,7 @@ void max_pool_values(const PoolShape& s, const float* input, float* output) noex
   const int64_t rows = s.output[0] * s.output[1];
   const int64_t inputs = std::max<int64_t>(1, s.output[2] * s.axes[2].stride * s.axes[1].kernel_size);
   parallel_ranges(s.planes() * rows, std::max<int64_t>(1, kInputsPerTask / inputs), [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(MaxValueRows)(s, input, output, begin, end);
+    CONVOY_DISPATCH(MaxValueRows)(s, input, output, begin, end);
   });
 }
 

@@ -164,6 +164,19 @@ Sum window_sum(const Window& window, const T* plane) {
   return sum;
 }
 
+/// Rows [begin, end), counted through all planes, with sums in double.
+template <class T>
+void avg_pool_rows_reference(const PoolShape& s, const AvgDivisor& divisor, const T* input, T* output, int64_t begin, int64_t end) {
+  const int64_t rows = rows_per_plane(s);
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t plane = r / rows;
+    for_each_window(s, r % rows, r % rows + 1, [&](int64_t o, const Window& window) {
+      const double sum = window_sum<double>(window, input + plane * s.input_positions());
+      output[plane * s.output_positions() + o] = static_cast<T>(sum / divisor_at(s, divisor, o));
+    });
+  }
+}
+
 template <class T>
 void avg_pool_reference(const PoolShape& s, const AvgDivisor& divisor, const T* input, T* output) {
   for (int64_t plane = 0; plane < s.planes(); ++plane) {
@@ -182,6 +195,19 @@ void avg_pool_backward_reference(const PoolShape& s, const AvgDivisor& divisor, 
     for_each_window(s, 0, rows_per_plane(s), [&](int64_t o, const Window& window) {
       const T share = grad_output[plane * s.output_positions() + o] / static_cast<T>(divisor_at(s, divisor, o));
       window.for_each([&](int64_t i) { to[i] += share; });
+    });
+  }
+}
+
+/// Rows [begin, end), counted through all planes, with sums in double.
+template <class T>
+void adaptive_avg_pool_rows_reference(const AdaptivePoolShape& s, const T* input, T* output, int64_t begin, int64_t end) {
+  const int64_t rows = rows_per_plane(s);
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t plane = r / rows;
+    for_each_window(s, r % rows, r % rows + 1, [&](int64_t o, const Window& window) {
+      const double sum = window_sum<double>(window, input + plane * s.input_positions());
+      output[plane * s.output_positions() + o] = static_cast<T>(sum / divisor_of(window));
     });
   }
 }

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/transpose-inl.h"
 #include "convoy/kernels/larger-inl.h"
 #include "convoy/kernels/pool/pool_reference.h"
@@ -91,8 +92,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(PlaneLanes);
-HWY_EXPORT(MaxPoolPlanes);
+CONVOY_EXPORT(PlaneLanes);
+CONVOY_EXPORT(MaxPoolPlanes);
 
 namespace {
 
@@ -122,14 +123,14 @@ bool list_taps(const Shape& s, bool by_columns, PlaneTaps& taps) {
 
 template <class Shape>
 bool max_of_small_planes(const Shape& s, const float* input, float* output, int64_t* indices) {
-  const int64_t lanes = HWY_DYNAMIC_DISPATCH(PlaneLanes)(), outputs = s.output_positions();
+  const int64_t lanes = CONVOY_DISPATCH(PlaneLanes)(), outputs = s.output_positions();
   if (lanes < 4 || s.planes() < 2 * lanes || s.input_positions() > kMostPositions || outputs > kMostPositions || outputs == 0)
     return false;
   PlaneTaps taps;
   if (!list_taps(s, indices == nullptr, taps)) return false;
   const int64_t grain = std::max<int64_t>(64, kTapsPerTask / (taps.count + taps.inputs + outputs) / 64 * 64);
   parallel_ranges(s.planes(), grain, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(MaxPoolPlanes)
+    CONVOY_DISPATCH(MaxPoolPlanes)
     (taps, input + begin * taps.inputs, end - begin, output + begin * outputs,
      indices == nullptr ? nullptr : indices + begin * outputs);
   });
@@ -140,7 +141,7 @@ bool max_of_small_planes(const Shape& s, const float* input, float* output, int6
 
 bool max_pool_small_planes(const PoolShape& s, const float* input, float* output, int64_t* indices) noexcept {
   // Rows of neighbouring windows are vectors already.
-  if (s.axes[2].stride == 1 && s.output[2] > 2 * HWY_DYNAMIC_DISPATCH(PlaneLanes)()) return false;
+  if (s.axes[2].stride == 1 && s.output[2] > 2 * CONVOY_DISPATCH(PlaneLanes)()) return false;
   return max_of_small_planes(s, input, output, indices);
 }
 bool max_pool_small_planes(const AdaptivePoolShape& s, const float* input, float* output, int64_t* indices) noexcept {

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/larger-inl.h"
 #include "convoy/kernels/masked-inl.h"
 #include "hwy/highway.h"
@@ -104,20 +105,20 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(LargestOfRows);
-HWY_EXPORT(LargestOfColumns);
+CONVOY_EXPORT(LargestOfRows);
+CONVOY_EXPORT(LargestOfColumns);
 
 void largest_axis(const float* input, int64_t outer, int64_t n, int64_t inner, float* output) noexcept {
   if (inner == 1) {
     return parallel_ranges(outer, kGrain / std::max<int64_t>(1, n), [&](int64_t begin, int64_t end) {
-      HWY_DYNAMIC_DISPATCH(LargestOfRows)(input + begin * n, end - begin, n, output + begin);
+      CONVOY_DISPATCH(LargestOfRows)(input + begin * n, end - begin, n, output + begin);
     });
   }
   const int64_t tiles = (inner + kTile - 1) / kTile;
   parallel_ranges(outer * tiles, kGrain / std::max<int64_t>(1, n * std::min(inner, kTile)), [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t o = unit / tiles, column = unit % tiles * kTile;
-      HWY_DYNAMIC_DISPATCH(LargestOfColumns)
+      CONVOY_DISPATCH(LargestOfColumns)
       (input + o * n * inner + column, n, inner, std::min(kTile, inner - column), output + o * inner + column);
     }
   });

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
 #include "convoy/kernels/elementwise/math-inl.h"
 #include "convoy/kernels/larger-inl.h"
@@ -32,6 +33,22 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_TARGET == HWY_SCALAR
+void SoftmaxColumns(bool logarithm, const float* x, float* y, int64_t n, int64_t stride, int64_t columns) {
+  for (int64_t c = 0; c < columns; ++c) reference::softmax<float, double>(logarithm, x + c, y + c, n, stride);
+}
+
+void SoftmaxRow(bool logarithm, const float* x, float* y, int64_t n) { SoftmaxColumns(logarithm, x, y, n, 1, 1); }
+
+void SoftmaxBackwardColumns(bool logarithm, const float* g, const float* y, float* grad, int64_t n, int64_t stride,
+                            int64_t columns) {
+  for (int64_t c = 0; c < columns; ++c) reference::softmax_backward<float, double>(logarithm, g + c, y + c, grad + c, n, stride);
+}
+
+void SoftmaxBackwardRow(bool logarithm, const float* g, const float* y, float* grad, int64_t n) {
+  SoftmaxBackwardColumns(logarithm, g, y, grad, n, 1, 1);
+}
+#else
 // One contiguous slice. A NaN, which the maximum may pass over, is in the sum and so in every result.
 void SoftmaxRow(bool logarithm, const float* x, float* y, int64_t n) {
   const hn::ScalableTag<float> d;
@@ -163,6 +180,7 @@ void SoftmaxBackwardColumns(bool logarithm, const float* g, const float* y, floa
     });
   }
 }
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
@@ -171,10 +189,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(SoftmaxRow);
-HWY_EXPORT(SoftmaxBackwardRow);
-HWY_EXPORT(SoftmaxColumns);
-HWY_EXPORT(SoftmaxBackwardColumns);
+CONVOY_EXPORT(SoftmaxRow);
+CONVOY_EXPORT(SoftmaxBackwardRow);
+CONVOY_EXPORT(SoftmaxColumns);
+CONVOY_EXPORT(SoftmaxBackwardColumns);
 
 namespace {
 
@@ -199,13 +217,13 @@ int64_t rows_per_task(const SoftmaxAxis& axis) { return std::max<int64_t>(1, kGr
 void softmax(const SoftmaxAxis& axis, bool logarithm, const float* input, float* output) noexcept {
   if (axis.n == 0) return;
   if (axis.inner == 1) {
-    const auto f = HWY_DYNAMIC_DISPATCH(SoftmaxRow);
+    const auto f = CONVOY_DISPATCH(SoftmaxRow);
     parallel_ranges(axis.outer, rows_per_task(axis), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) f(logarithm, input + r * axis.n, output + r * axis.n, axis.n);
     });
     return;
   }
-  const auto f = HWY_DYNAMIC_DISPATCH(SoftmaxColumns);
+  const auto f = CONVOY_DISPATCH(SoftmaxColumns);
   for_each_column_group(axis, [&](int64_t at, int64_t count) { f(logarithm, input + at, output + at, axis.n, axis.inner, count); });
 }
 
@@ -219,7 +237,7 @@ void softmax_backward(const SoftmaxAxis& axis, bool logarithm, const float* grad
                       float* grad_input) noexcept {
   if (axis.n == 0) return;
   if (axis.inner == 1) {
-    const auto f = HWY_DYNAMIC_DISPATCH(SoftmaxBackwardRow);
+    const auto f = CONVOY_DISPATCH(SoftmaxBackwardRow);
     parallel_ranges(axis.outer, rows_per_task(axis), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         f(logarithm, grad_output + r * axis.n, output + r * axis.n, grad_input + r * axis.n, axis.n);
@@ -227,7 +245,7 @@ void softmax_backward(const SoftmaxAxis& axis, bool logarithm, const float* grad
     });
     return;
   }
-  const auto f = HWY_DYNAMIC_DISPATCH(SoftmaxBackwardColumns);
+  const auto f = CONVOY_DISPATCH(SoftmaxBackwardColumns);
   for_each_column_group(axis, [&](int64_t at, int64_t count) {
     f(logarithm, grad_output + at, output + at, grad_input + at, axis.n, axis.inner, count);
   });

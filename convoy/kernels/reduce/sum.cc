@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/reduce/sum-inl.h"
 #include "convoy/kernels/reduce/sum_reference.h"
 #include "hwy/highway.h"
@@ -95,17 +96,17 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(SumRows);
-HWY_EXPORT(SumColumns);
-HWY_EXPORT(SumDoubleColumns);
+CONVOY_EXPORT(SumRows);
+CONVOY_EXPORT(SumColumns);
+CONVOY_EXPORT(SumDoubleColumns);
 
 namespace {
 
 void sum_columns(const float* x, int64_t rows, int64_t step, int64_t columns, double* sums) {
-  HWY_DYNAMIC_DISPATCH(SumColumns)(x, rows, step, columns, sums);
+  CONVOY_DISPATCH(SumColumns)(x, rows, step, columns, sums);
 }
 void sum_columns(const double* x, int64_t rows, int64_t step, int64_t columns, double* sums) {
-  HWY_DYNAMIC_DISPATCH(SumDoubleColumns)(x, rows, step, columns, sums);
+  CONVOY_DISPATCH(SumDoubleColumns)(x, rows, step, columns, sums);
 }
 void sum_columns(const int64_t* x, int64_t rows, int64_t step, int64_t columns, int64_t* sums) {
   std::fill(sums, sums + columns, 0);
@@ -114,7 +115,7 @@ void sum_columns(const int64_t* x, int64_t rows, int64_t step, int64_t columns, 
   }
 }
 
-void sum_rows(const float* x, int64_t rows, int64_t n, double* sums) { HWY_DYNAMIC_DISPATCH(SumRows)(x, rows, n, sums); }
+void sum_rows(const float* x, int64_t rows, int64_t n, double* sums) { CONVOY_DISPATCH(SumRows)(x, rows, n, sums); }
 template <class T>
 void sum_rows(const T* x, int64_t rows, int64_t n, T* sums) {
   for (int64_t r = 0; r < rows; ++r) sums[r] = reference::sum_strided<T>(x + r * n, n, 1);

@@ -1,6 +1,6 @@
 // Separable: a block of input columns is first combined down the rows that an output row is made of, in double, then along the row.
-// Rows wider than a block are combined tap by tap. Where there are more output rows than input rows it goes the other way round:
-// along each input row once, the slower part, then down.
+// Rows wider than a block are combined tap by tap, on machines without vectors all. Where there are more output rows than input
+// rows it goes the other way round: along each input row once, the slower part, then down.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/resize/resize.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/resize/resize.h"
 #include "convoy/kernels/resize/resize_reference.h"
 
@@ -116,7 +117,7 @@ HWY_INLINE void ResizeAlong(const ResizeTaps& w, int taps, const S* sums, T* out
 template <class T>
 HWY_INLINE void ResizeRow(const ResizeAxes& axes, int64_t od, int64_t oh, int taps, const T* plane, T* output) {
   const ResizeTaps &d = axes[0], &h = axes[1], &w = axes[2];
-  if (w.input <= kBlock) {
+  if (HWY_TARGET != HWY_SCALAR && w.input <= kBlock) {
     HWY_ALIGN double sums[kBlock];
     bool first = true;
     for_each_resize_tap(d, od, [&](int64_t id, double wd) HWY_ATTR {
@@ -190,7 +191,7 @@ HWY_INLINE void ResizeGrowing(const ResizeAxes& axes, int taps, int64_t taps_dow
 template <class T>
 HWY_INLINE void ResizeRows(const ResizeAxes& axes, int taps, int64_t growing, const T* input, T* output, int64_t begin,
                            int64_t end) {
-  if (growing > 0) return ResizeGrowing(axes, taps, growing, input, output, begin, end);
+  if (HWY_TARGET != HWY_SCALAR && growing > 0) return ResizeGrowing(axes, taps, growing, input, output, begin, end);
   const int64_t rows = axes[0].output * axes[1].output, positions = axes[0].input * axes[1].input * axes[2].input;
   for (int64_t r = begin; r < end; ++r) {
     ResizeRow(axes, r % rows / axes[1].output, r % axes[1].output, taps, input + r / rows * positions, output + r * axes[2].output);
@@ -248,10 +249,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(CopyRows32);
-HWY_EXPORT(CopyRows64);
-HWY_EXPORT(ResizeRows32);
-HWY_EXPORT(ResizeRows64);
+CONVOY_EXPORT(CopyRows32);
+CONVOY_EXPORT(CopyRows64);
+CONVOY_EXPORT(ResizeRows32);
+CONVOY_EXPORT(ResizeRows64);
 
 namespace {
 
@@ -279,9 +280,9 @@ void resize(int64_t planes, const ResizeAxes& axes, const T* input, T* output) n
     for (int64_t o = 0; o < w.output; ++o) twice = twice && w.index[static_cast<size_t>(o)] == o / 2;
     parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
       if constexpr (std::is_same_v<T, float>) {
-        HWY_DYNAMIC_DISPATCH(CopyRows32)(axes, twice, input, output, begin, end);
+        CONVOY_DISPATCH(CopyRows32)(axes, twice, input, output, begin, end);
       } else {
-        HWY_DYNAMIC_DISPATCH(CopyRows64)(axes, twice, input, output, begin, end);
+        CONVOY_DISPATCH(CopyRows64)(axes, twice, input, output, begin, end);
       }
     });
     return;
@@ -290,9 +291,9 @@ void resize(int64_t planes, const ResizeAxes& axes, const T* input, T* output) n
   const int64_t growing = resize_cut::growing(axes);
   parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
     if constexpr (std::is_same_v<T, float>) {
-      HWY_DYNAMIC_DISPATCH(ResizeRows32)(axes, taps, growing, input, output, begin, end);
+      CONVOY_DISPATCH(ResizeRows32)(axes, taps, growing, input, output, begin, end);
     } else {
-      HWY_DYNAMIC_DISPATCH(ResizeRows64)(axes, taps, growing, input, output, begin, end);
+      CONVOY_DISPATCH(ResizeRows64)(axes, taps, growing, input, output, begin, end);
     }
   });
 }
