@@ -33,6 +33,20 @@ HWY_ATTR void GlobalAvgPool(int64_t positions, const float* input, float* output
   }
 }
 
+// Every plane is its gradient's share.
+HWY_ATTR void GlobalAvgPoolBackward(int64_t positions, const float* grad_output, float* grad_input, int64_t begin, int64_t end) {
+  const hn::ScalableTag<float> d;
+  const auto n = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t plane = begin; plane < end; ++plane) {
+    const auto share = static_cast<float>(static_cast<double>(grad_output[plane]) / static_cast<double>(positions));
+    const auto shares = hn::Set(d, share);
+    float* to = grad_input + plane * positions;
+    int64_t i = 0;
+    for (; i + n <= positions; i += n) hn::StoreU(shares, d, to + i);
+    for (; i < positions; ++i) to[i] = share;
+  }
+}
+
 // sums += scale * row.
 HWY_INLINE void AddScaledRow(const float* row, double scale, int64_t count, double* sums) {
   const int64_t n = Lanes64();
@@ -126,13 +140,26 @@ HWY_ATTR void AdaptiveAvgPoolBackwardRows(const AdaptivePoolShape& shape, const 
     for (int64_t ow = 0; ow < out_width; ++ow) inverse[ow] = 1.0 / size_of(ow, width, out_width);
     for (int64_t w = 0; w < width; ++w) ows[w] = shape::adaptive_window(w, out_width, width);
   }
+  // What every row of a plane at the same place has in common: the outputs that feed it.
+  struct Feeds {
+    shape::Range ods, ohs;
+  };
+  const auto feeds_of = [&](int64_t d, int64_t h) {
+    return Feeds{shape::adaptive_window(d, out_depth, depth), shape::adaptive_window(h, out_height, height)};
+  };
+  const RowsOfPlane known(shape.input, end - begin, feeds_of);
+  double rows_inverse[kBlock / 4];  // of outputs (od, oh)
+  const bool knows = out_depth * out_height <= kBlock / 4;
+  const auto inverse_of = [&](int64_t od, int64_t oh) {
+    return 1.0 / (size_of(od, depth, out_depth) * size_of(oh, height, out_height));
+  };
+  for (int64_t o = 0; knows && o < out_depth * out_height; ++o) rows_inverse[o] = inverse_of(o / out_height, o % out_height);
   shape::Range above;
   RowCursor at(begin, shape.input);
   for (int64_t r = begin; r < end; ++r, at.next()) {
     const float* grad = grad_output + at.plane * shape.output_positions();
     float* to = grad_input + r * width;
-    const shape::Range ods = shape::adaptive_window(at.d, out_depth, depth);
-    const shape::Range ohs = shape::adaptive_window(at.h, out_height, height);
+    const auto [ods, ohs] = known(at);
     const bool as_above = r > begin && at.h > 0 && ohs.begin == above.begin && ohs.end == above.end;
     above = ohs;
     if (as_above) {  // fed by the same outputs
@@ -146,7 +173,7 @@ HWY_ATTR void AdaptiveAvgPoolBackwardRows(const AdaptivePoolShape& shape, const 
     }
     for (int64_t od = ods.begin; od < ods.end; ++od) {
       for (int64_t oh = ohs.begin; oh < ohs.end; ++oh) {
-        const double scale = 1.0 / (size_of(od, depth, out_depth) * size_of(oh, height, out_height));
+        const double scale = knows ? rows_inverse[od * out_height + oh] : inverse_of(od, oh);
         const float* row = grad + (od * out_height + oh) * out_width;
         if (by_columns) {
           AddScaledRow(row, scale, out_width, sums);
@@ -176,6 +203,7 @@ HWY_AFTER_NAMESPACE();
 namespace convoy::kernels {
 
 CONVOY_EXPORT(GlobalAvgPool);
+CONVOY_EXPORT(GlobalAvgPoolBackward);
 CONVOY_EXPORT(AdaptiveAvgPoolRows);
 CONVOY_EXPORT(AdaptiveAvgPoolBackwardRows);
 
@@ -216,12 +244,8 @@ void adaptive_avg_pool<double>(const AdaptivePoolShape& s, const double* input, 
 template <>
 void adaptive_avg_pool_backward<float>(const AdaptivePoolShape& s, const float* grad_output, float* grad_input) noexcept {
   if (s.output_positions() == 1) {
-    const double positions = static_cast<double>(s.input_positions());
-    return parallel_ranges(s.planes(), per_task(positions), [&](int64_t begin, int64_t end) {
-      for (int64_t plane = begin; plane < end; ++plane) {
-        std::fill_n(grad_input + plane * s.input_positions(), s.input_positions(),
-                    static_cast<float>(static_cast<double>(grad_output[plane]) / positions));
-      }
+    return parallel_ranges(s.planes(), per_task(static_cast<double>(s.input_positions())), [&](int64_t begin, int64_t end) {
+      CONVOY_DISPATCH(GlobalAvgPoolBackward)(s.input_positions(), grad_output, grad_input, begin, end);
     });
   }
   const double row_cost = static_cast<double>(std::max(s.input[2], s.output[2])) *
