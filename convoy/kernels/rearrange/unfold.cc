@@ -73,11 +73,52 @@ void fold_tap(const UnfoldShape& s, const Tap& tap, const T* columns, T* plane) 
   });
 }
 
+// Maps of a few pixels, whose rows are over before they have begun: where every entry of a plane's columns comes from, looked up
+// once. Place 0 is the padding, i + 1 position i.
+class SmallPlane {
+ public:
+  explicit SmallPlane(const UnfoldShape& s) : positions_(s.input_positions()) {
+    const int64_t taps = tap_count(s), entries = s.output_positions();
+    if (s.output[2] > kShortRow || s.planes() < kFewPlanes || positions_ >= kMostPositions || entries > kMostEntries / taps) return;
+    int16_t numbered[kMostPositions];
+    for (int64_t i = 0; i < positions_; ++i) numbered[i] = static_cast<int16_t>(i + 1);
+    for (int64_t tap = 0; tap < taps; ++tap) unfold_tap(s, tap_at(s, tap), numbered, places_ + tap * entries);
+    count_ = taps * entries;
+  }
+  bool fits() const { return count_ > 0; }
+
+  template <class T>
+  void unfold(const T* plane, T* columns) const {
+    T values[kMostPositions];
+    values[0] = T(0);
+    std::copy_n(plane, positions_, values + 1);
+    for (int64_t i = 0; i < count_; ++i) columns[i] = values[places_[i]];
+  }
+  template <class T>
+  void fold(const T* columns, T* plane) const {
+    T sums[kMostPositions];
+    std::fill_n(sums, positions_ + 1, T(0));
+    for (int64_t i = 0; i < count_; ++i) sums[places_[i]] += columns[i];
+    std::copy_n(sums + 1, positions_, plane);
+  }
+
+ private:
+  static constexpr int64_t kShortRow = 16, kFewPlanes = 8, kMostPositions = 512, kMostEntries = 2304;
+
+  int64_t positions_, count_ = 0;
+  int16_t places_[kMostEntries];
+};
+
 }  // namespace
 
 template <class T>
 void unfold(const UnfoldShape& s, const T* input, T* columns) noexcept {
   const int64_t taps = tap_count(s), entries = s.output_positions();
+  if (const SmallPlane small(s); small.fits()) {
+    return parallel_ranges(s.planes(), kEntriesPerTask / (taps * entries), [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) small.unfold(input + p * s.input_positions(), columns + p * taps * entries);
+    });
+  }
   parallel_ranges(s.planes() * taps, std::max<int64_t>(1, kEntriesPerTask / std::max<int64_t>(entries, 1)),
                   [&](int64_t begin, int64_t end) {
                     for (int64_t i = begin; i < end; ++i) {
@@ -89,6 +130,11 @@ void unfold(const UnfoldShape& s, const T* input, T* columns) noexcept {
 template <class T>
 void fold(const UnfoldShape& s, const T* columns, T* image) noexcept {
   const int64_t taps = tap_count(s), entries = s.output_positions();
+  if (const SmallPlane small(s); small.fits()) {
+    return parallel_ranges(s.planes(), kEntriesPerTask / (taps * entries), [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) small.fold(columns + p * taps * entries, image + p * s.input_positions());
+    });
+  }
   parallel_ranges(s.planes(), std::max<int64_t>(1, kEntriesPerTask / std::max<int64_t>(taps * entries, 1)),
                   [&](int64_t begin, int64_t end) {
                     for (int64_t plane = begin; plane < end; ++plane) {
