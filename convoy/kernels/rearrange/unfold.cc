@@ -77,9 +77,9 @@ void fold_tap(const UnfoldShape& s, const Tap& tap, const T* columns, T* plane) 
 // once. Place 0 is the padding, i + 1 position i.
 class SmallPlane {
  public:
-  explicit SmallPlane(const UnfoldShape& s) : positions_(s.input_positions()) {
+  SmallPlane(const UnfoldShape& s, int64_t short_row) : positions_(s.input_positions()) {
     const int64_t taps = tap_count(s), entries = s.output_positions();
-    if (s.output[2] > kShortRow || s.planes() < kFewPlanes || positions_ >= kMostPositions || entries > kMostEntries / taps) return;
+    if (s.output[2] > short_row || s.planes() < kFewPlanes || positions_ >= kMostPositions || entries > kMostEntries / taps) return;
     int16_t numbered[kMostPositions];
     for (int64_t i = 0; i < positions_; ++i) numbered[i] = static_cast<int16_t>(i + 1);
     for (int64_t tap = 0; tap < taps; ++tap) unfold_tap(s, tap_at(s, tap), numbered, places_ + tap * entries);
@@ -103,7 +103,7 @@ class SmallPlane {
   }
 
  private:
-  static constexpr int64_t kShortRow = 16, kFewPlanes = 8, kMostPositions = 512, kMostEntries = 2304;
+  static constexpr int64_t kFewPlanes = 8, kMostPositions = 512, kMostEntries = 2304;
 
   int64_t positions_, count_ = 0;
   int16_t places_[kMostEntries];
@@ -114,7 +114,7 @@ class SmallPlane {
 template <class T>
 void unfold(const UnfoldShape& s, const T* input, T* columns) noexcept {
   const int64_t taps = tap_count(s), entries = s.output_positions();
-  if (const SmallPlane small(s); small.fits()) {
+  if (const SmallPlane small(s, 16); small.fits()) {
     return parallel_ranges(s.planes(), kEntriesPerTask / (taps * entries), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) small.unfold(input + p * s.input_positions(), columns + p * taps * entries);
     });
@@ -130,7 +130,7 @@ void unfold(const UnfoldShape& s, const T* input, T* columns) noexcept {
 template <class T>
 void fold(const UnfoldShape& s, const T* columns, T* image) noexcept {
   const int64_t taps = tap_count(s), entries = s.output_positions();
-  if (const SmallPlane small(s); small.fits()) {
+  if (const SmallPlane small(s, 8); small.fits()) {
     return parallel_ranges(s.planes(), kEntriesPerTask / (taps * entries), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) small.fold(columns + p * taps * entries, image + p * s.input_positions());
     });
