@@ -181,6 +181,37 @@ ResizeTaps scaled_taps(const ScaledAxis& axis, const ResizeRule& rule) {
   return taps;
 }
 
+namespace {
+
+// The same matrix with as many taps everywhere, if that is at most 4, so that loops over them are unrolled: the first tap becomes
+// several, of halves, quarters or eighths of its weight, smallest first. Their sum is the one product, to the bit.
+void even_out(ResizeTaps& taps) {
+  int64_t least = 4, most = 0;
+  for (size_t o = 0; o + 1 < taps.begin.size(); ++o) {
+    least = std::min(least, taps.begin[o + 1] - taps.begin[o]);
+    most = std::max(most, taps.begin[o + 1] - taps.begin[o]);
+  }
+  if (least == 0 || most > 4 || least == most) return;
+  ResizeTaps even{taps.input, taps.output, {}, {}, {}};
+  for (size_t o = 0; o + 1 < taps.begin.size(); ++o) {
+    const auto begin = static_cast<size_t>(taps.begin[o]), end = static_cast<size_t>(taps.begin[o + 1]);
+    even.begin.push_back(static_cast<int64_t>(even.index.size()));
+    const int64_t more = most - static_cast<int64_t>(end - begin);
+    for (int64_t k = more; k >= 0; --k) {
+      even.index.push_back(taps.index[begin]);
+      even.weight.push_back(std::ldexp(taps.weight[begin], -static_cast<int>(more == 0 ? 0 : std::min(k + 1, more))));
+    }
+    for (size_t e = begin + 1; e < end; ++e) {
+      even.index.push_back(taps.index[e]);
+      even.weight.push_back(taps.weight[e]);
+    }
+  }
+  even.begin.push_back(static_cast<int64_t>(even.index.size()));
+  taps = std::move(even);
+}
+
+}  // namespace
+
 ResizeTaps transpose(const ResizeTaps& taps) {
   ResizeTaps result{taps.output, taps.input, std::vector<int64_t>(static_cast<size_t>(taps.input) + 1),
                     std::vector<int64_t>(taps.index.size()), std::vector<double>(taps.index.size())};
@@ -194,6 +225,7 @@ ResizeTaps transpose(const ResizeTaps& taps) {
       result.weight[at] = taps.weight[static_cast<size_t>(e)];
     }
   }
+  even_out(result);
   return result;
 }
 
