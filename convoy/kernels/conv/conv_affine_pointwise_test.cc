@@ -49,7 +49,7 @@ TEST_F(AffinePointwise, HasTheBitsOfBothLayers) {
 }
 
 TEST_F(AffinePointwise, SaysWhatItCannotDo) {
-  EXPECT_STREQ(refuse_affine_pointwise(*shape::parse_descriptor("ic8 oc16 i9 k3 p1")), "needs a kernel of one tap");
+  EXPECT_STREQ(refuse_affine_pointwise(*shape::parse_descriptor("ic8 oc16 i9 k3 p1")), "needs a kernel of one tap, or of the stride's size");
   EXPECT_STREQ(refuse_affine_pointwise(*shape::parse_descriptor("ic8 oc16 g2 i9 k1")), "needs a layer without groups and strides");
   EXPECT_STREQ(refuse_affine_pointwise(*shape::parse_descriptor("ic8 oc16 i9 k1 s2")), "needs a layer without groups and strides");
   EXPECT_STREQ(refuse_affine_pointwise(*shape::parse_descriptor("ic8192 oc16 i9 k1")),

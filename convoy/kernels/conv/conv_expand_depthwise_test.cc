@@ -114,7 +114,7 @@ TEST_F(ExpandDepthwise, SaysWhatItCannotDo) {
   s.depthwise = *shape::parse_descriptor("ic16 oc16 g16 i9 k3 p1");
   EXPECT_EQ(refuse_expand_depthwise(s), nullptr);
   s.expand = *shape::parse_descriptor("ic8 oc16 i9 k3 p1");
-  EXPECT_STREQ(refuse_expand_depthwise(s), "needs a kernel of one tap");
+  EXPECT_STREQ(refuse_expand_depthwise(s), "needs a kernel of one tap, or of the stride's size");
   s.expand = *shape::parse_descriptor("ic1 oc16 i880 k1");
   s.depthwise = *shape::parse_descriptor("ic16 oc16 g16 i880 k3 p1");
   EXPECT_STREQ(refuse_expand_depthwise(s), "the planes of a tile are too large");

@@ -4,7 +4,8 @@
 // Large maps: lanes = pixels, loaded straight from the planes; while one panel of pixels is multiplied, the next one's lines are
 // asked for (a copy of the panel, which lies in one piece, takes 2 to 30 % longer). Small maps, whose pixels do not fill vectors:
 // lanes = result channels. A stride, or maps of a few pixels (there the samples of a batch make one run): the pixels are first
-// gathered, channel by channel, into a slab in the cache.
+// gathered, channel by channel, into a slab in the cache. So are those of a forward pass whose kernel is as large as its stride
+// (patches): each of its taps is a channel then.
 //
 // How threads share the work is decided by what they read, since in a network half of the planes were written by another core, and
 // fetching a line from its cache takes as long as 400 multiply-adds: parts of the result channels read all planes, parts of the
@@ -52,10 +53,10 @@ struct Segment {
 };
 
 struct Plan {
-  int64_t images, samples;  // runs of pixels: groups, and samples unless they make one run
-  int64_t groups, channels, rows;
-  int64_t map, pixels;  // of a sample, of a run
-  int64_t source_plane;
+  int64_t images, samples;         // runs of pixels: groups, and samples unless they make one run
+  int64_t groups, channels, rows;  // a channel for every tap
+  int64_t map, pixels;             // of a sample, of a run
+  int64_t source_plane, source_image;
   int64_t weight_row, weight_channel;
   bool fold, strided;
   int64_t chain;
@@ -71,9 +72,10 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   Plan p;
   p.groups = s.groups;
   p.samples = s.batch;
-  p.channels = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.channels = forward ? s.in_channels_per_group() * s.taps() : s.out_channels_per_group();
   p.rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
   p.source_plane = forward ? s.input_positions() : s.output_positions();
+  p.source_image = (forward ? s.in_channels_per_group() : p.channels) * p.source_plane;
   p.weight_row = forward ? p.channels : 1;
   p.weight_channel = forward ? 1 : p.rows;
   p.map = s.output_positions();
@@ -255,6 +257,32 @@ HWY_INLINE int64_t PixelsOfPart(const Plan& p, const Tiles& t, const Split& spli
   return (steps + split.pixel_parts - 1) / split.pixel_parts * t.step;
 }
 
+// to[k * pitch + i] = from[i * kStep + k].
+template <int kStep>
+HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to, int64_t pitch) {
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const tile::Full d;
+  const int64_t lanes = tile::Lanes();
+  for (; i + lanes <= count; i += lanes) {
+    tile::Floats first, second;
+    if constexpr (kStep == 2) {
+      hn::LoadInterleaved2(d, from + i * kStep, first, second);
+    } else {
+      tile::Floats third, fourth;
+      hn::LoadInterleaved4(d, from + i * kStep, first, second, third, fourth);
+      hn::StoreU(third, d, to + 2 * pitch + i);
+      hn::StoreU(fourth, d, to + 3 * pitch + i);
+    }
+    hn::StoreU(first, d, to + i);
+    hn::StoreU(second, d, to + pitch + i);
+  }
+#endif
+  for (; i < count; ++i) {
+    for (int64_t k = 0; k < kStep; ++k) to[k * pitch + i] = from[i * kStep + k];
+  }
+}
+
 // Copies the pixels [begin, end) of a run into slab[panel][channel][panel_width].
 HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* source, int64_t begin, int64_t end,
                              int64_t panel_width, Segment* segments, float* slab) {
@@ -270,14 +298,28 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
       length = s.output[2] - w;
     }
     length = std::min({length, panel_width - in_panel, end - pixel});
-    segments[count++] = {n * p.groups * p.channels * p.source_plane + at, length,
+    segments[count++] = {n * p.groups * p.source_image + at, length,
                          (pixel - begin) / panel_width * panel_width * p.channels + in_panel};
     pixel += length;
   }
-  for (int64_t c = 0; c < p.channels; ++c, source += p.source_plane, slab += panel_width) {
-    for (int64_t i = 0; i < count; ++i) {
-      const Segment& segment = segments[i];
-      tile::CopyRow(source + segment.source, (segment.count - 1) * step + 1, 0, step, slab + segment.at, segment.count);
+  const int64_t taps = p.strided ? s.taps() : 1, columns = p.strided ? s.axes[2].kernel_size : 1;
+  for (int64_t c = 0; c < p.channels / taps; ++c, source += p.source_plane) {
+    for (int64_t row = 0; row < taps / columns; ++row, slab += columns * panel_width) {
+      const float* const line = source + (row / s.axes[1].kernel_size * s.input[1] + row % s.axes[1].kernel_size) * s.input[2];
+      for (int64_t i = 0; i < count; ++i) {
+        const Segment& segment = segments[i];
+        const float* const from = line + segment.source;
+        float* const to = slab + segment.at;
+        if (columns == 2) {
+          TakeApart<2>(from, segment.count, to, panel_width);
+        } else if (columns == 4) {
+          TakeApart<4>(from, segment.count, to, panel_width);
+        } else {
+          for (int64_t kw = 0; kw < columns; ++kw) {
+            tile::CopyRow(from + kw, (segment.count - 1) * step + 1, 0, step, to + kw * panel_width, segment.count);
+          }
+        }
+      }
     }
   }
 }
@@ -302,7 +344,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
   Tap* const taps = reinterpret_cast<Tap*>(scratch);
   float* const slab = scratch + floats.taps;
   float* const sums = slab + floats.slab;
-  const float* source = io.source + part.image * p.channels * p.source_plane + begin;
+  const float* source = io.source + part.image * p.source_image + begin;
   int64_t plane = io.source_plane != 0 ? io.source_plane : p.source_plane;
   if (tiles.gather) {
     GatherPixels(p, s, source - begin, begin, end, step, reinterpret_cast<Segment*>(sums + floats.sums), slab);
@@ -562,24 +604,31 @@ const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
-  if (s.taps() != 1) return "needs a kernel of one tap";
   for (size_t a = 0; a < 3; ++a) {
     const shape::Axis& axis = s.axes[a];
-    if (axis.pad_begin > 0 || (s.output[a] - 1) * axis.stride - axis.pad_begin >= s.input[a]) return "needs no padding";
+    const bool patches = axis.kernel_size == axis.stride && axis.dilation == 1;
+    if (axis.kernel_size != 1 && kDirection == Direction::kGradInput) return "needs a kernel of one tap";
+    if (axis.kernel_size != 1 && !patches) return "needs a kernel of one tap, or of the stride's size";
+    if (axis.pad_begin > 0 || (s.output[a] - 1) * axis.stride - axis.pad_begin + axis.kernel_size > s.input[a]) {
+      return "needs no padding";
+    }
   }
   if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
   // Pixels are gathered with all their channels.
-  if (s.in_channels_per_group() > 1 << 15) return "needs at most 32768 channels per group";
+  if (s.in_channels_per_group() > (1 << 15) / s.taps()) return "needs at most 32768 channels and taps per group";
   return nullptr;
 }
 
 template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
   const double flops = 2 * HWY_DYNAMIC_DISPATCH(PointwiseProducts)(s, kDirection);
-  const double gathered = s.input == s.output ? 0.0 : static_cast<double>(s.batch * s.in_channels * s.output_positions());
+  const double gathered =
+      s.input == s.output ? 0.0 : static_cast<double>(s.batch * s.in_channels * s.taps() * s.output_positions());
+  const int64_t columns = s.axes[2].kernel_size;
+  const double each = columns == 2 || columns == 4 ? 0.6e-9 : 1.2e-9;
   // Results are turned from channels to pixels on their way out.
   const auto stored = static_cast<double>(kDirection == Direction::kForward ? s.output_count() : s.input_count());
-  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gathered * 1.2e-9 + stored * 0.15e-9) / m.threads;
+  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gathered * each + stored * 0.15e-9) / m.threads;
 }
 
 template <Direction kDirection>

@@ -56,6 +56,14 @@ constexpr const char* kShapes[] = {
     "n2 ic30 oc40 i32 k1",  // planes that fall into the same sets of the cache
     "n1 ic300 oc40 ih48 iw32 k1",
     "n2 ic40 oc48 g2 ih64 iw32 k1",
+    "n2 ic3 oc40 i28 k4 s4",  // patches
+    "n1 ic30 oc17 i33 k3 s3",
+    "n2 ic10 oc48 g2 i24 k2 s2",
+    "n3 ic5 oc9 i10 k5 s5",
+    "n1 ic3 oc20 ih50 iw66 k16 s16",
+    "n2 ic2 oc20 id4 ih8 iw10 kd2 kh1 kw2 sd2 sh1 sw2",
+    "n1 ic300 oc12 i9 k2 s2",
+    "n2 ic7 oc30 iw3001 kw3 sw3",
 };
 
 class ConvPointwise : public NeedsVectors {};
@@ -70,7 +78,7 @@ TEST_F(ConvPointwise, GradInputMatchesTheReference) {
 
 TEST_F(ConvPointwise, RefusesWhatIsNoPlainProduct) {
   const auto shape = [](const char* text) { return *shape::parse_descriptor(text); };
-  EXPECT_STREQ(kConvPointwiseForward.refuse(shape("ic3 oc4 i20 k3")), "needs a kernel of one tap");
+  EXPECT_STREQ(kConvPointwiseForward.refuse(shape("ic3 oc4 i20 k3")), "needs a kernel of one tap, or of the stride's size");
   EXPECT_STREQ(kConvPointwiseForward.refuse(shape("ic3 oc4 i20 k1 p1")), "needs no padding");
   EXPECT_STREQ(kConvPointwiseGradInput.refuse(shape("ic3 oc4 i20 k1 s2")), "needs stride 1");
   EXPECT_STREQ(kConvPointwiseForward.refuse(shape("ic3 oc0 i20 k1")), "nothing to compute");
