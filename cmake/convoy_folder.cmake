@@ -48,12 +48,13 @@ function(convoy_discover_tests target prefix)
   endif()
 endfunction()
 
-# convoy_folder(NAME [OPTIMIZE flag] [INTERNAL] [TOOL] [WITHOUT file...] [LIBRARIES lib...]): all .cc files below the current folder,
+# convoy_folder(NAME [OPTIMIZE flag] [INTERNAL] [HIDES expression] [TOOL] [WITHOUT file...] [LIBRARIES lib...]): all .cc files below the current folder,
 # but for those of WITHOUT, that are not tests; LIBRARIES stay private. OPTIMIZE replaces Release's -O3: -Os for folders whose code runs once a call, not once an element,
-# which halves their size. INTERNAL folders' headers are not installed, nor their symbols exported. TOOL folders serve the command
-# line tool and the tests, and are not part of the installed library.
+# which halves their size. INTERNAL folders' headers are not installed, nor their symbols exported, and of the others not what
+# HIDES matches at the beginning of a file's path in the folder. TOOL folders serve the command line tool and the tests, and are not
+# part of the installed library.
 function(convoy_folder name)
-  cmake_parse_arguments(ARG "INTERNAL;TOOL" "OPTIMIZE" "WITHOUT;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "INTERNAL;TOOL" "OPTIMIZE;HIDES" "WITHOUT;LIBRARIES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
   foreach(file IN LISTS ARG_WITHOUT)
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${file})
@@ -78,6 +79,12 @@ function(convoy_folder name)
     set_target_properties(convoy_${name} PROPERTIES VISIBILITY_INLINES_HIDDEN ON)
     if(ARG_INTERNAL)
       set_target_properties(convoy_${name} PROPERTIES CXX_VISIBILITY_PRESET hidden)
+    endif()
+    if(ARG_HIDES)
+      set(hidden ${sources})
+      list(FILTER hidden INCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/(${ARG_HIDES})")
+      set_property(SOURCE ${hidden} APPEND PROPERTY COMPILE_OPTIONS -fvisibility-ms-compat)  # classes keep their type information
+      set_property(GLOBAL APPEND PROPERTY CONVOY_HIDDEN_HEADERS "/${name}/(${ARG_HIDES})")
     endif()
     target_link_libraries(convoy_${name} PRIVATE ${ARG_LIBRARIES})
     if(ARG_TOOL)

@@ -22,7 +22,7 @@ struct Machine {
 const char* simd_name();
 
 /// False in plain C++ for x86: hardly a processor runs it, so it keeps conv_im2col and conv_depthwise_channels. All other
-/// algorithms refuse there and have no code for it.
+/// algorithms refuse there and have no code for it; what is no convolution runs the reference kernels, or their like in double.
 bool has_vectors();
 
 /// FLOP/s of a register-only FMA loop on `threads` threads, measured now for about `seconds` in all.

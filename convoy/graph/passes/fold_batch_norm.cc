@@ -1,6 +1,6 @@
 #include "convoy/core/error.h"
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 #include "convoy/ops/reparam.h"
 
 namespace convoy::graph {

@@ -3,7 +3,7 @@
 #include "convoy/core/error.h"
 #include "convoy/graph/fused.h"
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 #include "convoy/ops/elementwise.h"
 #include "convoy/ops/reparam.h"
 

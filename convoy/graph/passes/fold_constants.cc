@@ -7,7 +7,7 @@
 #include "convoy/graph/node_error.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 
 namespace convoy::graph {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "convoy/graph/infer.h"
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 
 namespace convoy::graph {
 

@@ -4,7 +4,7 @@
 
 #include "convoy/graph/fused.h"
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 #include "convoy/graph/windows.h"
 #include "convoy/kernels/conv/conv_inverted_residual.h"
 #include "convoy/ops/reduce.h"

@@ -1,6 +1,6 @@
 #include "convoy/graph/fused.h"
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 #include "convoy/graph/rules.h"
 
 namespace convoy::graph {

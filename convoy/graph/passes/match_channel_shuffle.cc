@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 #include "convoy/graph/rules.h"
 
 namespace convoy::graph {

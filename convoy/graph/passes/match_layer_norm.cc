@@ -1,7 +1,7 @@
 #include <optional>
 
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 
 namespace convoy::graph {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "convoy/graph/fused.h"
 #include "convoy/graph/passes/editor.h"
-#include "convoy/graph/passes/passes.h"
+#include "convoy/graph/passes/rewrites.h"
 
 // Channels-last parts of a network (ConvNeXt: transpose, layer norm, two linear layers, transpose) are computed with the channels
 // where they were: a linear layer of the last axis is a 1x1 convolution, and so on. A node takes part if everything it reads has

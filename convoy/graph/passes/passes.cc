@@ -6,6 +6,7 @@
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/graph/passes/merge_parallel_convs.h"
+#include "convoy/graph/passes/rewrites.h"
 
 namespace convoy::graph {
 

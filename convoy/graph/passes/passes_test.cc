@@ -12,6 +12,7 @@
 #include "convoy/core/random.h"
 #include "convoy/graph/executor.h"
 #include "convoy/graph/infer.h"
+#include "convoy/graph/passes/rewrites.h"
 #include "convoy/graph/summary.h"
 #include "convoy/kernels/conv/conv_inverted_residual.h"
 #include "convoy/kernels/machine.h"

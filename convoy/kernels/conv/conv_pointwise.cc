@@ -19,6 +19,7 @@
 
 #include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
@@ -515,6 +516,7 @@ HWY_INLINE Tiles TilesOfPiece(const Plan& p, int64_t pixels, int64_t source_plan
 }
 
 HWY_ATTR int64_t PointwisePieceFloats(const ConvShape& s, int64_t pixels) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Plan p = MakePlan(s, Direction::kForward);
   const Tiles tiles = TilesOfPiece(p, pixels, 0);
   return ScratchOf(p, tiles, (pixels + tiles.step - 1) / tiles.step * tiles.step).all();
@@ -560,11 +562,13 @@ HWY_ATTR void PointwisePack(const ConvShape& s, Direction direction, const float
 }
 
 HWY_ATTR size_t PointwisePackedBytes(const ConvShape& s, Direction direction) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
   return static_cast<size_t>(p.groups * MakeTiles(p).packed_rows() * p.channels) * sizeof(float);
 }
 
 HWY_ATTR size_t PointwiseWorkspace(const ConvShape& s, Direction direction, int threads) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
   const Tiles tiles = MakeTiles(p);
   return static_cast<size_t>(ScratchOf(p, tiles, PixelsOfPart(p, tiles, PointwiseSplit(p, tiles, threads))).all() * threads) *
@@ -573,6 +577,7 @@ HWY_ATTR size_t PointwiseWorkspace(const ConvShape& s, Direction direction, int 
 
 // Products that the lanes compute, those beyond the rows or pixels included.
 HWY_ATTR double PointwiseProducts(const ConvShape& s, Direction direction) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
   const auto up = [](int64_t size, int64_t step) { return static_cast<double>((size + step - 1) / step * step); };
   const double lanes = MakeTiles(p).pixel_lanes ? up(p.map, tile::Lanes()) * static_cast<double>(std::max<int64_t>(p.rows, 2))
@@ -587,15 +592,15 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(PointwiseForward);
-HWY_EXPORT(PointwiseGradInput);
-HWY_EXPORT(PointwisePack);
-HWY_EXPORT(PointwisePackedBytes);
-HWY_EXPORT(PointwiseWorkspace);
-HWY_EXPORT(PointwiseProducts);
-HWY_EXPORT(PointwisePieces);
-HWY_EXPORT(PointwisePieceFloats);
-HWY_EXPORT(PointwisePiece);
+CONVOY_EXPORT(PointwiseForward);
+CONVOY_EXPORT(PointwiseGradInput);
+CONVOY_EXPORT(PointwisePack);
+CONVOY_EXPORT(PointwisePackedBytes);
+CONVOY_EXPORT(PointwiseWorkspace);
+CONVOY_EXPORT(PointwiseProducts);
+CONVOY_EXPORT(PointwisePieces);
+CONVOY_EXPORT(PointwisePieceFloats);
+CONVOY_EXPORT(PointwisePiece);
 
 namespace {
 
@@ -621,7 +626,7 @@ const char* refuse(const ConvShape& s) {
 
 template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
-  const double flops = 2 * HWY_DYNAMIC_DISPATCH(PointwiseProducts)(s, kDirection);
+  const double flops = 2 * CONVOY_DISPATCH(PointwiseProducts)(s, kDirection);
   const double gathered =
       s.input == s.output ? 0.0 : static_cast<double>(s.batch * s.in_channels * s.taps() * s.output_positions());
   const int64_t columns = s.axes[2].kernel_size;
@@ -633,17 +638,17 @@ double seconds(const ConvShape& s, const Machine& m) {
 
 template <Direction kDirection>
 size_t workspace_bytes(const ConvShape& s, int threads) {
-  return HWY_DYNAMIC_DISPATCH(PointwiseWorkspace)(s, kDirection, threads);
+  return CONVOY_DISPATCH(PointwiseWorkspace)(s, kDirection, threads);
 }
 
 template <Direction kDirection>
 size_t packed_bytes(const ConvShape& s) {
-  return HWY_DYNAMIC_DISPATCH(PointwisePackedBytes)(s, kDirection);
+  return CONVOY_DISPATCH(PointwisePackedBytes)(s, kDirection);
 }
 
 template <Direction kDirection>
 void pack(const ConvShape& s, const float* weight, float* packed) {
-  HWY_DYNAMIC_DISPATCH(PointwisePack)(s, kDirection, weight, packed);
+  CONVOY_DISPATCH(PointwisePack)(s, kDirection, weight, packed);
 }
 
 double pack_seconds(const ConvShape& s, const Machine& m) {
@@ -661,7 +666,7 @@ const ConvKernel kConvPointwiseForward{.name = "conv_pointwise",
                                        .pack = pack<Direction::kForward>,
                                        .pack_seconds = pack_seconds,
                                        .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                         HWY_DYNAMIC_DISPATCH(PointwiseForward)(s, io, w);
+                                         CONVOY_DISPATCH(PointwiseForward)(s, io, w);
                                        }};
 
 const ConvKernel kConvPointwiseGradInput{.name = "conv_pointwise",
@@ -673,17 +678,17 @@ const ConvKernel kConvPointwiseGradInput{.name = "conv_pointwise",
                                          .pack = pack<Direction::kGradInput>,
                                          .pack_seconds = pack_seconds,
                                          .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-                                           HWY_DYNAMIC_DISPATCH(PointwiseGradInput)(s, io, w);
+                                           CONVOY_DISPATCH(PointwiseGradInput)(s, io, w);
                                          }};
 
 namespace pointwise {
 
-Pieces pieces(const ConvShape& s) { return HWY_DYNAMIC_DISPATCH(PointwisePieces)(s); }
+Pieces pieces(const ConvShape& s) { return CONVOY_DISPATCH(PointwisePieces)(s); }
 
-int64_t piece_scratch_floats(const ConvShape& s, int64_t pixels) { return HWY_DYNAMIC_DISPATCH(PointwisePieceFloats)(s, pixels); }
+int64_t piece_scratch_floats(const ConvShape& s, int64_t pixels) { return CONVOY_DISPATCH(PointwisePieceFloats)(s, pixels); }
 
 void run_piece(const ConvShape& s, const Arrays& arrays, const SplitEpilogue& epilogue, const Piece& piece, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(PointwisePiece)(s, arrays, epilogue, piece, scratch);
+  CONVOY_DISPATCH(PointwisePiece)(s, arrays, epilogue, piece, scratch);
 }
 
 }  // namespace pointwise

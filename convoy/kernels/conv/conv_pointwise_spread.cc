@@ -17,6 +17,7 @@
 
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
+#include "convoy/kernels/dispatch-inl.h"
 #include "convoy/shape/taps.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -114,9 +115,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-HWY_EXPORT(SpreadRow);
-HWY_EXPORT(InterleaveRow);
-HWY_EXPORT(AddTaps);
+CONVOY_EXPORT(SpreadRow);
+CONVOY_EXPORT(InterleaveRow);
+CONVOY_EXPORT(AddTaps);
 
 namespace {
 
@@ -248,7 +249,7 @@ void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Worksp
           const int64_t count = std::min(s.output[2] - column, end - at);
           const int64_t line = (d * s.axes[0].stride + kd) * s.input[1] + h * s.axes[1].stride + kh;
           const int64_t to = (n * s.in_channels + c) * plane + line * s.input[2] + column * step;
-          HWY_DYNAMIC_DISPATCH(InterleaveRow)(from + at - begin, pixels, count, step, bias, io.grad_input + to);
+          CONVOY_DISPATCH(InterleaveRow)(from + at - begin, pixels, count, step, bias, io.grad_input + to);
           epilogue.apply(io.grad_input + to, count * step, to);
           at += count;
         }
@@ -274,14 +275,14 @@ void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& w
       const float* from = values + task * s.taps() * map;
       float* to = io.grad_input + at;
       if (s.taps() > 1) {
-        HWY_DYNAMIC_DISPATCH(AddTaps)(s, from, bias, to);
+        CONVOY_DISPATCH(AddTaps)(s, from, bias, to);
         return epilogue.apply(to, plane, at);
       }
       for (int64_t d = 0; d < s.input[0]; ++d) {
         const bool slice = d % s.axes[0].stride == 0 && d / s.axes[0].stride < s.output[0];
         for (int64_t h = 0; h < s.input[1]; ++h, to += s.input[2]) {
           const bool row = slice && h % s.axes[1].stride == 0 && h / s.axes[1].stride < s.output[1];
-          HWY_DYNAMIC_DISPATCH(SpreadRow)(from, row ? s.output[2] : 0, s.axes[2].stride, bias, to, s.input[2]);
+          CONVOY_DISPATCH(SpreadRow)(from, row ? s.output[2] : 0, s.axes[2].stride, bias, to, s.input[2]);
           if (row) from += s.output[2];
         }
       }

@@ -1,0 +1,34 @@
+// The passes that the list in passes.h has.
+#pragma once
+
+#include <cstdint>
+
+#include "convoy/graph/graph.h"
+
+namespace convoy::graph {
+
+int fold_constants(Graph& graph);
+/// The same while all constants together stay within `most_bytes`. Errors: Error that names the node and the value beyond it.
+int fold_constants_within(Graph& graph, int64_t most_bytes);
+/// What constants may grow to while a graph is rewritten: a few times what it has now.
+int64_t most_constant_bytes(const Graph& graph);
+int remove_no_ops(Graph& graph);
+int fold_shapes(Graph& graph);
+int match_activations(Graph& graph);
+int match_layer_norm(Graph& graph);
+int move_channels_first(Graph& graph);
+int fold_pad(Graph& graph);
+int move_average_pool_first(Graph& graph);
+int fold_batch_norm(Graph& graph);
+int fold_channel_affine(Graph& graph);
+int match_linear(Graph& graph);
+int fuse_residual(Graph& graph);
+int fuse_activation(Graph& graph);
+int fuse_pool(Graph& graph);
+int match_channel_shuffle(Graph& graph);
+int fuse_expand_depthwise(Graph& graph);
+int fuse_inverted_residual(Graph& graph);
+int fuse_affine_prologue(Graph& graph);
+int fuse_squeeze_excite(Graph& graph);
+
+}  // namespace convoy::graph
