@@ -981,6 +981,8 @@ HWY_ATTR size_t DirectWorkspace(const ConvShape& s, Direction direction, int thr
   return static_cast<size_t>(floats.all() * threads) * sizeof(float);
 }
 
+constexpr int64_t kFewPixels = 16;  // in a result: tiles of eight lanes have too few sums
+
 // Multiply-adds, with those of lanes beyond the result, in units of what a register tile does at full speed. Channel tiles of
 // AVX2 are small, and what is done between them shows.
 HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
@@ -1001,7 +1003,7 @@ HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
   }
   return static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
          static_cast<double>(s.output_positions() * s.taps()) * lines * all / exact * cut *
-         (lanes == 8 && !p.pixel_lanes ? 1.1 : 1.0);
+         (lanes == 8 && !p.pixel_lanes ? (s.output_positions() <= kFewPixels ? 1.3 : 1.1) : 1.0);
 }
 
 HWY_ATTR bool DirectPixelLanes(const ConvShape& s, Direction direction) { return MakePlan(s, direction).pixel_lanes; }

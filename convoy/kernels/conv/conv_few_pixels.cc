@@ -454,7 +454,7 @@ double seconds(const ConvShape& s, const Machine& m) {
                         (forward ? 0.0 : 0.5 * number(s.input_count()));
   const double streamed = std::max(4 * number(s.weight_count()) - 512.0 * 1024.0, 0.0);
   return 2e-6 +
-         std::max(m.with_eight_lanes(0.65) * cycles / 3e9 * 96e9 / m.flops_per_second, streamed / (2.5 * m.bytes_per_second)) /
+         std::max(m.with_eight_lanes(0.45) * cycles / 3e9 * 96e9 / m.flops_per_second, streamed / (2.5 * m.bytes_per_second)) /
              m.threads;
 }
 
