@@ -18,9 +18,12 @@ double position(const ResizeAxis& axis, double step, int64_t i) {
   return axis.align_corners ? step * static_cast<double>(i) : step * (static_cast<double>(i) + 0.5) - 0.5;
 }
 
-ResizeTaps empty_taps(const ResizeAxis& axis) {
+// With room for so many taps an output.
+ResizeTaps empty_taps(const ResizeAxis& axis, int64_t each) {
   ResizeTaps taps{axis.input, axis.output, {0}, {}, {}};
   taps.begin.reserve(static_cast<size_t>(axis.output) + 1);
+  taps.index.reserve(static_cast<size_t>(axis.output * each));
+  taps.weight.reserve(static_cast<size_t>(axis.output * each));
   return taps;
 }
 
@@ -35,7 +38,7 @@ void add_output(ResizeTaps& taps, const std::array<int64_t, N>& index, const std
 bool copies(const ResizeAxis& axis, double step) { return axis.input == axis.output && (step == 1.0 || axis.input == 1); }
 
 ResizeTaps copy_taps(const ResizeAxis& axis) {
-  ResizeTaps taps = empty_taps(axis);
+  ResizeTaps taps = empty_taps(axis, 1);
   for (int64_t i = 0; i < axis.output; ++i) add_output<1>(taps, {i}, {1.0});
   return taps;
 }
@@ -97,12 +100,11 @@ ResizeTaps nearest_taps(const ResizeAxis& axis, bool float32) {
   const float step32 = axis.scale_factor && *axis.scale_factor > 0
                            ? static_cast<float>(step)
                            : static_cast<float>(axis.input) / static_cast<float>(axis.output);
-  ResizeTaps taps = empty_taps(axis);
+  ResizeTaps taps = empty_taps(axis, 1);
   for (int64_t i = 0; i < axis.output; ++i) {
     float at = float32 ? static_cast<float>(i) * step32 : static_cast<float>(static_cast<double>(i) * step);
     if (i == 0) at = 0;  // whatever the step
-    add_output<1>(taps, {static_cast<int64_t>(std::min(std::floor(static_cast<double>(at)), static_cast<double>(axis.input - 1)))},
-                  {1.0});
+    add_output<1>(taps, {static_cast<int64_t>(std::min(static_cast<double>(at), static_cast<double>(axis.input - 1)))}, {1.0});
   }
   return taps;
 }
@@ -110,7 +112,7 @@ ResizeTaps nearest_taps(const ResizeAxis& axis, bool float32) {
 ResizeTaps linear_taps(const ResizeAxis& axis) {
   const double step = step_of(axis);
   if (axis.input == axis.output) return copy_taps(axis);
-  ResizeTaps taps = empty_taps(axis);
+  ResizeTaps taps = empty_taps(axis, 2);
   for (int64_t i = 0; i < axis.output; ++i) {
     const double at = std::clamp(position(axis, step, i), 0.0, static_cast<double>(axis.input));
     const int64_t first = std::min(static_cast<int64_t>(at), axis.input - 1);
@@ -123,7 +125,7 @@ ResizeTaps linear_taps(const ResizeAxis& axis) {
 ResizeTaps cubic_taps(const ResizeAxis& axis) {
   const double step = step_of(axis);
   if (copies(axis, step)) return copy_taps(axis);
-  ResizeTaps taps = empty_taps(axis);
+  ResizeTaps taps = empty_taps(axis, 4);
   for (int64_t i = 0; i < axis.output; ++i) {
     // Beyond the border every tap is the border, wherever exactly.
     const double at = std::clamp(position(axis, step, i), -3.0, static_cast<double>(axis.input) + 3);
@@ -138,7 +140,7 @@ ResizeTaps cubic_taps(const ResizeAxis& axis) {
 }
 
 ResizeTaps scaled_taps(const ScaledAxis& axis, const ResizeRule& rule) {
-  ResizeTaps taps = empty_taps({axis.input, axis.output, {}, false});
+  ResizeTaps taps = empty_taps({axis.input, axis.output, {}, false}, 1);
   const double most = static_cast<double>(axis.input) + 8;  // beyond it every neighbour is the border
   // A filter of width `reach` around the position, wider where the axis shrinks and is not to alias.
   const double shrink = rule.antialias ? std::min(axis.scale, 1.0) : 1.0;
