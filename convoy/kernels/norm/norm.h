@@ -1,4 +1,5 @@
-// The parts of batch, group, instance and layer normalisation, forward and backward, in parallel. Statistics are taken in double.
+// The parts of batch, group, instance and layer normalisation, forward and backward, in parallel. Statistics are taken in double;
+// gradients' sums add up to four vectors of products in float before they go on in double.
 // float runs in SIMD, double the reference. No result depends on the thread count, nor on the planes, rows or groups around it.
 #pragma once
 
@@ -57,7 +58,8 @@ template <class T>
 void normalize_planes(const NormPlanes& layout, const T* input, const T* center, const T* scale, const T* shift, T* output,
                       T low = -std::numeric_limits<T>::infinity(), T high = std::numeric_limits<T>::infinity()) noexcept;
 
-/// grad_input = grad * a + (input - center) * b + c, summed in double: over a few values the terms cancel almost completely.
+/// grad_input = grad * a + (input - center) * b + c, summed in double in short planes: over a few values the terms cancel almost
+/// completely.
 template <class T>
 void grad_planes(const NormPlanes& layout, const T* grad, const T* input, const double* center, const double* a, const double* b,
                  const double* c, T* grad_input) noexcept;
