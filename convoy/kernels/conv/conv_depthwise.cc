@@ -102,9 +102,10 @@ double seconds(const ConvShape& s, const Machine& m) {
                                                     static_cast<double>(std::min(g.h.input, g.h.output * g.h.kernel))
                                               : 0;
   const double begin = planes * (30e-9 + sorted_rows * 4e-9 / together);
-  // With eight lanes other algorithms are as good from fewer channels on.
-  const double narrower = g.sources == 1                  ? 1
-                          : g.sources > 8                 ? m.with_eight_lanes(1.6)
+  // With eight lanes other algorithms are as good from fewer channels on, and where a stride meets a dilation.
+  const bool apart = g.strided() && g.phases() == 1 && g.h.dilation > 1;
+  const double narrower = g.sources == 1  ? (apart ? m.with_eight_lanes(2.5 * static_cast<double>(g.h.dilation - 1)) : 1)
+                          : g.sources > 8 ? m.with_eight_lanes(1.6)
                           : s.groups == 1 || channels > 8 ? m.with_eight_lanes(1.25)
                                                           : 1;
   return 1e-6 + (narrower * shared * vectors * (adds * add + store) + visits + begin) * 96e9 / m.flops_per_second;
