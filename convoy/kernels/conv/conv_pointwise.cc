@@ -311,7 +311,10 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
         const Segment& segment = segments[i];
         const float* const from = line + segment.source;
         float* const to = slab + segment.at;
-        if (columns == 2) {
+        if (step == 1 && segment.count % tile::Lanes() == 0) {  // copies without masks: most
+          const tile::Full d;
+          for (int64_t j = 0; j < segment.count; j += tile::Lanes()) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
+        } else if (columns == 2) {
           TakeApart<2>(from, segment.count, to, panel_width);
         } else if (columns == 4) {
           TakeApart<4>(from, segment.count, to, panel_width);
