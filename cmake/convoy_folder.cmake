@@ -49,7 +49,7 @@ function(convoy_discover_tests target prefix)
 endfunction()
 
 # convoy_folder(NAME [OPTIMIZE flag] [INTERNAL] [HIDES expression] [TOOL] [WITHOUT file...] [LIBRARIES lib...]): all .cc files below the current folder,
-# but for those of WITHOUT, that are not tests; LIBRARIES stay private. OPTIMIZE replaces Release's -O3: -Os for folders whose code runs once a call, not once an element,
+# but for those of WITHOUT, that are not tests; LIBRARIES stay private. OPTIMIZE replaces Release's -O3: -Os for folders whose code runs once a call, not once an element, -Oz where a call takes long beside it,
 # which halves their size. INTERNAL folders' headers are not installed, nor their symbols exported, and of the others not what
 # HIDES matches at the beginning of a file's path in the folder. TOOL folders serve the command line tool and the tests, and are not
 # part of the installed library.
@@ -67,7 +67,7 @@ function(convoy_folder name)
     convoy_compile_options(convoy_${name})
     if(ARG_OPTIMIZE)
       target_compile_options(convoy_${name} PRIVATE $<$<CONFIG:Release>:${ARG_OPTIMIZE}>)
-      if(ARG_OPTIMIZE STREQUAL "-Os" AND NOT ARG_TOOL)
+      if(ARG_OPTIMIZE MATCHES "^-O[sz]$" AND NOT ARG_TOOL)
         target_compile_options(convoy_${name} PRIVATE ${CONVOY_LTO_OPTIONS})
       endif()
     endif()
