@@ -146,7 +146,8 @@ HWY_ATTR void ChannelTile(const Work& t) {
   const int64_t ahead_step = t.ahead != nullptr ? t.ahead_step : 0;
   if constexpr (kLinear) {
     const int64_t step = t.source_channel, weight_step = t.weight_channel;
-    for (int64_t c = t.channels % 2; c < t.channels; c += 2) {
+    int64_t c = 0;
+    for (; c + 2 <= t.channels; c += 2) {
       HWY_UNROLL(2)
       for (int i = 0; i < 2; ++i) {
         __builtin_prefetch(ahead, 0, 2);
@@ -159,7 +160,12 @@ HWY_ATTR void ChannelTile(const Work& t) {
         Pin(w);
       }
     }
-    if (t.channels % 2 != 0) AddTap<kStrided>(x, pixel_step, w, sum);
+    for (; c < t.channels; ++c) {
+      AddTap<kStrided>(x, pixel_step, w, sum);
+      KeepOrder();
+      x += step;
+      w += weight_step;
+    }
   } else {
     const Tap *const threes = t.taps + t.tap_count / 3 * 3, *const end = t.taps + t.tap_count;
     for (int64_t c = 0; c < t.channels; ++c) {
