@@ -368,7 +368,9 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
     const int64_t count = std::min(p.chain, p.channels - c);
     work.tap_count = count;
     if (tiles.pixel_lanes || kLinearLanes) work.channels = count;
-    work.weight = packed + tiles.begin(tile) * p.channels + c * tiles.rows(tile) + lead;
+    work.weight = packed + lead +
+                  (tiles.pixel_lanes ? c * tiles.packed_rows() + tiles.begin(tile) * count
+                                     : tiles.begin(tile) * p.channels + c * tiles.rows(tile));
     work.add = c > 0;
     finish.bias = bias != nullptr ? bias + tiles.begin(tile) + lead : nullptr;
   };
@@ -544,7 +546,8 @@ HWY_ATTR void PointwiseGradInput(const ConvShape& s, const ConvGradInput<float>&
   PointwiseRun(s, MakePlan(s, Direction::kGradInput), {io.grad_output, io.bias, io.packed, io.grad_input}, io.epilogue, workspace);
 }
 
-// [group][tile of rows][channel][rows of the tile]
+// [group][tile of rows][channel][rows of the tile]; with lanes of pixels [group][chain][tile of rows][channel][rows of the tile],
+// so that a pass over all rows reads one run of memory (1.02 to 1.04 where weights leave L2).
 HWY_ATTR void PointwisePack(const ConvShape& s, Direction direction, const float* weight, float* packed) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
@@ -554,13 +557,18 @@ HWY_ATTR void PointwisePack(const ConvShape& s, Direction direction, const float
     const int64_t i = task % tiles.count, group = task / tiles.count, begin = tiles.begin(i), height = tiles.rows(i);
     const int64_t rows = std::min(height, p.rows - begin);
     const float* from = weight + group * p.rows * p.channels + begin * p.weight_row;
-    float* to = packed + group * packed_group + begin * p.channels;
-    if (p.weight_channel == 1) {
-      Transpose(from, p.weight_row, to, height, rows, p.channels);
-    } else {
-      for (int64_t c = 0; c < p.channels; ++c) tile::CopyRow<1>(from + c * p.weight_channel, rows, 0, 1, to + c * height, rows);
+    float* const all = packed + group * packed_group;
+    const int64_t most = tiles.pixel_lanes ? p.chain : p.channels;
+    for (int64_t first = 0; first < p.channels; first += most, from += most * p.weight_channel) {
+      const int64_t count = std::min(most, p.channels - first);
+      float* const to = all + first * tiles.packed_rows() + begin * count;
+      if (p.weight_channel == 1) {
+        Transpose(from, p.weight_row, to, height, rows, count);
+      } else {
+        for (int64_t c = 0; c < count; ++c) tile::CopyRow<1>(from + c * p.weight_channel, rows, 0, 1, to + c * height, rows);
+      }
+      for (int64_t c = 0; rows < height && c < count; ++c) std::fill(to + c * height + rows, to + (c + 1) * height, 0.0f);
     }
-    for (int64_t c = 0; rows < height && c < p.channels; ++c) std::fill(to + c * height + rows, to + (c + 1) * height, 0.0f);
   });
 }
 
