@@ -60,7 +60,9 @@ TEST_F(ExpandDepthwise, HasTheBitsOfBothLayers) {
                         {1, 30, 17, 150, 29, 3, 3, 3, 1},
                         {1, 8, 8, 45, 9, 7, 3, 3, 1},
                         {2, 5, 6, 3, 5, 5, 1, 4, 1},
-                        {1, 20, 30, 40, 40, 3, 1, 2, 2}}) {
+                        {1, 20, 30, 40, 40, 3, 1, 2, 2},
+                        {1, 16, 64, 128, 128, 3, 2, 1, 1},  // planes that fall into the same sets of the cache
+                        {2, 40, 120, 32, 32, 5, 2, 1, 2}}) {
     SCOPED_TRACE(testing::Message() << c.channels << " -> " << c.expanded << " at " << c.height << "x" << c.width << " k"
                                     << c.kernel << " s" << c.stride);
     ExpandDepthwiseShape s;

@@ -513,17 +513,17 @@ HWY_ATTR pointwise::Pieces PointwisePieces(const ConvShape& s) {
   return {tiles.count, tiles.height, tiles.extra, p.rows, tiles.step};
 }
 
-// A piece gathers pixels only if it must, or if they lie in a whole map and fit the cache.
-HWY_INLINE Tiles TilesOfPiece(const Plan& p, int64_t pixels, int64_t source_plane) {
+// A piece gathers pixels only if it must or is asked to.
+HWY_INLINE Tiles TilesOfPiece(const Plan& p, bool gather) {
   Tiles tiles = MakeTiles(p);
-  if (!p.strided && !p.fold && (source_plane != 0 || pixels * p.channels > pointwise::kSlabFloats)) tiles.gather = false;
+  if (!p.strided && !p.fold && !gather) tiles.gather = false;
   return tiles;
 }
 
-HWY_ATTR int64_t PointwisePieceFloats(const ConvShape& s, int64_t pixels) {
+HWY_ATTR int64_t PointwisePieceFloats(const ConvShape& s, int64_t pixels, bool gather) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Plan p = MakePlan(s, Direction::kForward);
-  const Tiles tiles = TilesOfPiece(p, pixels, 0);
+  const Tiles tiles = TilesOfPiece(p, gather);
   return ScratchOf(p, tiles, (pixels + tiles.step - 1) / tiles.step * tiles.step).all();
 }
 
@@ -531,7 +531,7 @@ HWY_ATTR void PointwisePiece(const ConvShape& s, const pointwise::Arrays& io, co
                              const pointwise::Piece& piece, float* scratch) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
   const Plan p = MakePlan(s, Direction::kForward);
-  const Tiles tiles = TilesOfPiece(p, piece.end - piece.begin, io.source_plane);
+  const Tiles tiles = TilesOfPiece(p, io.gather);
   const int64_t each = tiles.units_of_tile();
   RunRectangle(s, p, tiles, io, epilogue,
                {piece.image, piece.tile_begin * each, std::min(piece.tile_end * each, tiles.units()), piece.begin, piece.end},
@@ -696,7 +696,9 @@ namespace pointwise {
 
 Pieces pieces(const ConvShape& s) { return CONVOY_DISPATCH(PointwisePieces)(s); }
 
-int64_t piece_scratch_floats(const ConvShape& s, int64_t pixels) { return CONVOY_DISPATCH(PointwisePieceFloats)(s, pixels); }
+int64_t piece_scratch_floats(const ConvShape& s, int64_t pixels, bool gather) {
+  return CONVOY_DISPATCH(PointwisePieceFloats)(s, pixels, gather);
+}
 
 void run_piece(const ConvShape& s, const Arrays& arrays, const SplitEpilogue& epilogue, const Piece& piece, float* scratch) {
   CONVOY_DISPATCH(PointwisePiece)(s, arrays, epilogue, piece, scratch);

@@ -33,11 +33,12 @@ struct Arrays {
   float* result;
   // From channel to channel, if planes are parts of larger ones or only partly there.
   int64_t result_plane = 0, source_plane = 0;
+  bool gather = false;  // pixels first where planes share few sets of the cache: for pieces of many rows
 };
 
 Pieces pieces(const ConvShape& shape);
 /// Scratch floats for pieces of so many pixels.
-int64_t piece_scratch_floats(const ConvShape& shape, int64_t pixels);
+int64_t piece_scratch_floats(const ConvShape& shape, int64_t pixels, bool gather = false);
 /// One piece, on the calling thread.
 void run_piece(const ConvShape& shape, const Arrays& arrays, const SplitEpilogue& epilogue, const Piece& piece, float* scratch);
 

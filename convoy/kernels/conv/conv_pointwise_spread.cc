@@ -180,7 +180,7 @@ ConvShape mirrored(const ConvShape& s) {
 
 int64_t stripe_floats(const ConvShape& s) {
   const int64_t pixels = stripe_pixels(s), values = s.in_channels * s.taps() * pixels;
-  return (values + pointwise::piece_scratch_floats(mirrored(s), pixels) + 15) / 16 * 16;
+  return (values + pointwise::piece_scratch_floats(mirrored(s), pixels, true) + 15) / 16 * 16;
 }
 
 const char* refuse(const ConvShape& s) {
@@ -237,8 +237,8 @@ void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Worksp
   parallel_for(s.batch * stripes, [&](int64_t task, int thread) {
     const int64_t n = task / stripes, begin = task % stripes * pixels, end = std::min(begin + pixels, map);
     float* const values = scratch + thread * each;
-    pointwise::run_piece(layer, {io.grad_output + n * s.out_channels * map + begin, nullptr, io.packed, values, pixels}, none,
-                         {0, 0, pieces.tiles, 0, end - begin}, values + rows * pixels);
+    pointwise::run_piece(layer, {io.grad_output + n * s.out_channels * map + begin, nullptr, io.packed, values, pixels, 0, true},
+                         none, {0, 0, pieces.tiles, 0, end - begin}, values + rows * pixels);
     const float* from = values;
     for (int64_t c = 0; c < s.in_channels; ++c) {
       const float bias = io.bias != nullptr ? io.bias[c] : 0.0f;
