@@ -575,7 +575,7 @@ struct Pass {
   int64_t from, to;
   bool first;
   int64_t taps_at, tap_count;  // in the thread's list of taps
-  const Pass* like;            // the first pass through the same column taps, whose list it shares; null: itself
+  const Pass* like;            // the first pass through the same column taps, whose list this one shares; null: it has its own
 };
 
 // Column taps that the grid positions [begin, end) all read.

@@ -4,8 +4,8 @@
 // Large maps: lanes = pixels, loaded straight from the planes; while one panel of pixels is multiplied, the next one's lines are
 // asked for (a copy of the panel, which lies in one piece, takes 2 to 30 % longer). Small maps, whose pixels do not fill vectors:
 // lanes = result channels. A stride, or maps of a few pixels (there the samples of a batch make one run): the pixels are first
-// gathered, channel by channel, into a slab in the cache. So are those of a forward pass whose kernel is as large as its stride
-// (patches): each of its taps is a channel then.
+// gathered, channel by channel, into a slab in the cache. So are those of planes that fall into the same sets of the cache, and
+// those of a forward pass whose kernel is as large as its stride (patches): each of its taps is a channel then.
 //
 // How threads share the work is decided by what they read, since in a network half of the planes were written by another core, and
 // fetching a line from its cache takes as long as 400 multiply-adds: parts of the result channels read all planes, parts of the
@@ -303,7 +303,7 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
                          (pixel - begin) / panel_width * panel_width * p.channels + in_panel};
     pixel += length;
   }
-  const int64_t taps = p.strided ? s.taps() : 1, columns = p.strided ? s.axes[2].kernel_size : 1;
+  const int64_t taps = s.taps(), columns = s.axes[2].kernel_size;
   for (int64_t c = 0; c < p.channels / taps; ++c, source += p.source_plane) {
     for (int64_t row = 0; row < taps / columns; ++row, slab += columns * panel_width) {
       const float* const line = source + (row / s.axes[1].kernel_size * s.input[1] + row % s.axes[1].kernel_size) * s.input[2];
