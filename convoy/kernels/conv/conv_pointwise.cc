@@ -94,6 +94,9 @@ inline bool alias(const Plan& p) {
   return p.source_plane >= kAliasFloats && p.source_plane % (kAliasFloats / 2) == 0 && p.channels >= kAliasChannels;
 }
 
+// Whether samples are rows of a matrix: one pixel each, its channels (and taps) side by side.
+inline bool one_pixel(const Plan& p) { return p.fold && p.source_image == p.channels; }
+
 inline bool large(const Plan& p) { return p.samples * p.groups * p.rows * p.map >= kStreamed; }
 
 // The plan in terms of this instruction set's tiles.
@@ -183,6 +186,7 @@ using pointwise::Rectangle;
 using pointwise::Segment;
 using pointwise::Split;
 using pointwise::Tiles;
+using tile::kLinearLanes;
 
 // What lanes of channels take longer: the transposition, and with 12 sums each pixel's load for two multiply-adds.
 HWY_INLINE double ChannelLanesCost(const Plan& p) {
@@ -234,9 +238,6 @@ HWY_INLINE Split PointwiseSplit(const Plan& p, const Tiles& t, int threads) {
                                fetch / pixels + border / (pixels * static_cast<double>(p.channels)), threads);
 }
 
-// With lanes of channels a chain is one list of taps, 10 % faster than a loop over channels with 28 sums, 8 % slower with 12.
-constexpr bool kLinearLanes = HWY_TARGET == HWY_AVX2;
-
 struct PointwiseScratch {
   int64_t taps, slab, sums, segments;
   int64_t all() const { return taps + slab + sums + segments; }
@@ -287,6 +288,13 @@ HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* 
 // Copies the pixels [begin, end) of a run into slab[panel][channel][panel_width].
 HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* source, int64_t begin, int64_t end,
                              int64_t panel_width, Segment* segments, float* slab) {
+  if (pointwise::one_pixel(p)) {
+    const int64_t sample = p.groups * p.source_image;
+    for (int64_t pixel = begin; pixel < end; pixel += panel_width, slab += panel_width * p.channels) {
+      Transpose(source + pixel * sample, sample, slab, panel_width, std::min(panel_width, end - pixel), p.channels);
+    }
+    return;
+  }
   int64_t count = 0;
   const int64_t step = p.strided ? s.axes[2].stride : 1;
   for (int64_t pixel = begin; pixel < end;) {
@@ -465,6 +473,12 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
         tile::RunChannelTile<kLinearLanes>(work, to - at, 2 * vectors);
         if (work.ahead != nullptr) work.ahead += work.tap_count * work.ahead_step;
       }
+    }
+    if (p.fold && p.map == 1 && result_plane == 1) {
+      float* const to = result + begin * p.groups * p.rows + row;
+      tile::StorePixels(sums, rows_of_tile, end - begin, count, finish, to, p.groups * p.rows);
+      epilogue.finish(to, count, end - begin, p.groups * p.rows);
+      continue;
     }
     for (int64_t at = begin; at < end;) {  // sample by sample
       const int64_t sample = at / p.map, length = std::min((sample + 1) * p.map, end) - at;

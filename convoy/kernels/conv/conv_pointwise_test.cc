@@ -37,6 +37,9 @@ constexpr const char* kShapes[] = {
     "n1 ic700 oc33 i7 k1",   // lanes of channels, three chains
     "n1 ic64 oc70 i14 k1",
     "n5 ic40 oc50 i1 k1",  // a linear layer, samples make one run
+    "n31 ic300 oc41 i1 k1",  // rows of a matrix
+    "n19 ic24 oc36 g3 i1 k1",
+    "n9 ic5 oc37 i3 k3 s3",
     "n1 ic520 oc30 i1 k1",
     "n3 ic40 oc20 ih3 iw2 k1",
     "n4 ic24 oc36 g3 i2 k1",  // groups, folded

@@ -67,6 +67,9 @@ using Half = hn::Vec<HalfTag>;
 HWY_INLINE bool IsOneAndAHalf(int64_t channels) { return conv_tile::one_and_a_half(channels, Lanes()); }
 inline constexpr int kHalfPixels = 7;  // and kPixels are the tiles that have a form for it; others take two vectors
 
+// With lanes of channels a chain is one list of taps, 10 % faster than a loop over channels with 28 sums, 8 % slower with 12.
+inline constexpr bool kLinearLanes = HWY_TARGET == HWY_AVX2;
+
 // Keeps a loaded value in a register: GCC 12 would fold the load into every multiply-add that uses it.
 template <class V>
 HWY_INLINE void Pin(V& v) {
@@ -345,6 +348,39 @@ HWY_NOINLINE void StoreChannels(const float* sums, int64_t pixels, int64_t chann
     }
     if (bias != nullptr) bias += 4;
     if (residual != nullptr) residual += 4 * result_stride;
+  }
+}
+
+/// The same where a pixel's channels lie side by side in the result, and its pixels `result_step` apart.
+inline HWY_NOINLINE void StorePixels(const float* sums, int64_t sums_stride, int64_t pixels, int64_t channels, const Finish& finish,
+                                     float* result, int64_t result_step) {
+  constexpr int64_t kAhead = 8, kLine = 16;  // pixels whose lines are asked for early
+  const Full d;
+  const int64_t lanes = Lanes();
+  const Floats low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
+  const auto store = [&](int64_t c, const auto& load, const auto& keep) HWY_ATTR {
+    Floats v = hn::LoadU(d, sums + c);
+    if (finish.bias != nullptr) v = hn::Add(v, load(finish.bias + c));
+    if (finish.residual != nullptr) v = hn::Add(v, load(finish.residual + (result - finish.result) + c));
+    if (finish.clamp) v = Clamped(v, low, high);
+    keep(v, result + c);
+  };
+  const auto mask = hn::FirstN(d, static_cast<size_t>(channels % lanes));
+  for (int64_t p = 0; p < pixels; ++p, sums += sums_stride, result += result_step) {
+    if (p + kAhead < pixels) {
+      for (int64_t c = 0; c < channels; c += kLine) __builtin_prefetch(result + kAhead * result_step + c, 1);
+    }
+    int64_t c = 0;
+    for (; c + lanes <= channels; c += lanes) {
+      store(
+          c, [&](const float* at) HWY_ATTR { return hn::LoadU(d, at); },
+          [&](Floats v, float* to) HWY_ATTR { hn::StoreU(v, d, to); });
+    }
+    if (c < channels) {
+      store(
+          c, [&](const float* at) HWY_ATTR { return LoadMasked(mask, d, at); },
+          [&](Floats v, float* to) HWY_ATTR { StoreMasked(v, mask, d, to); });
+    }
   }
 }
 

@@ -2,7 +2,8 @@
 //
 // With one pixel every weight is used once, and reading it is all that takes time: 16 MB in MobileNetV3, 494 in VGG-16. A weight is
 // rounded to 2^-22 of the power of two below the largest of its row's 256 (so that small integers stay exact), by at most 2u of
-// that largest, u = 2^-24: docs/accuracy.md has what comes of it. Lanes are results.
+// that largest, u = 2^-24: docs/accuracy.md has what comes of it. Lanes are results. Of several pixels, a batch's or a
+// transformer's, multiplying takes the time: a block of weights becomes floats once, for all of them.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_weight24.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -17,15 +18,18 @@
 #include <cstdint>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
+#include "convoy/kernels/elementwise/transpose-inl.h"
 
 #ifndef CONVOY_KERNELS_CONV_WEIGHT24_LAYOUT
 #define CONVOY_KERNELS_CONV_WEIGHT24_LAYOUT
 namespace convoy::kernels::weight24 {
 
-constexpr int64_t kRows = 32;      // results of a tile
-constexpr int64_t kDepth = 256;    // products of a chain, and weights of a row that share a scale
-constexpr int64_t kTogether = 64;  // inputs that meet a block of weights in the cache; a multiple of a register tile's
+constexpr int64_t kRows = 32;       // results of a tile
+constexpr int64_t kDepth = 256;     // products of a chain, and weights of a row that share a scale
+constexpr int64_t kTogether = 252;  // inputs that meet a block of weights in the cache; a multiple of a register tile's
+constexpr int64_t kFew = 8;         // at most: weights are made in registers
 
 // Packed: [tile][block] of kRows scales, then for every input channel of the block kRows upper halves and kRows lowest bytes.
 constexpr int64_t kColumnBytes = kRows * 3, kScaleBytes = kRows * 4;
@@ -52,8 +56,9 @@ using Lanes = hn::ScalableTag<float>;
 using Vector = hn::Vec<Lanes>;
 
 constexpr int64_t kLanes = HWY_LANES(float);
-constexpr int kInputs = HWY_TARGET == HWY_AVX3 ? 8 : 4;  // of a register tile
-// And its vectors: a single input takes all rows at once where it can, so that the weights come without a pause.
+constexpr int64_t kTileRows = 2 * kLanes;                // of a register tile of a panel of inputs
+constexpr int kInputs = HWY_TARGET == HWY_AVX3 ? 8 : 4;  // of a register tile of few inputs
+// And its vectors. A single input takes all rows at once where it can, so that the weights come without a pause.
 constexpr int vectors(int inputs) { return inputs > 1 || kLanes * 2 == kRows ? 2 : 4; }
 
 // Weights of one input channel as whole numbers, from row `row` of a tile.
@@ -103,9 +108,8 @@ HWY_INLINE void Chain(const std::array<const float*, kCount>& inputs, const uint
   }
 }
 
-// One block of `count` inputs, which are multiplied kCount at a time while more than half as many are left. Making weights of
-// bytes goes on beside the multiplications, so that they are made anew for the next inputs. totals[input][kRows] has room for
-// kCount inputs at every step.
+// One block of `count` inputs, kCount at a time while more than half as many are left. totals[input][kRows] has room for kCount
+// inputs at every step.
 template <int kCount>
 HWY_NOINLINE void Block(const uint8_t* columns, int64_t depth, const float* scale, const float* input, int64_t stride,
                         int64_t count, float* totals) {
@@ -123,17 +127,101 @@ HWY_NOINLINE void Block(const uint8_t* columns, int64_t depth, const float* scal
   }
 }
 
-// The rows of one tile for up to kTogether inputs: totals[input][kRows].
-HWY_ATTR void Weight24Tile(const uint8_t* tile, int64_t channels, const float* input, int64_t count, float* totals) {
-  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
-  std::fill(totals, totals + std::min(count + kInputs, weight24::kTogether) * kRows, 0.0f);
-  for (int64_t k = 0; k < channels; k += kDepth) {
-    const int64_t depth = std::min(kDepth, channels - k);
-    const auto* const scale = reinterpret_cast<const float*>(tile);
-    const uint8_t* const columns = tile + kScaleBytes;
-    tile = columns + depth * kColumnBytes;
-    Block<kInputs>(columns, depth, scale, input + k, channels, count, totals);
+// The same for panels of inputs, with weights [kRows / kTileRows][depth][kTileRows]: half of every line pair would leave half of
+// the first cache empty.
+HWY_INLINE void PanelBlock(const float* weights, int64_t depth, const float* scale, const float* panels, int64_t panel_floats,
+                           int64_t count, const conv_tile::Tap* taps, float* totals) {
+  const Lanes d;
+  HWY_ALIGN float sums[tile::kPixels * kTileRows];
+  conv_tile::Work work;
+  work.source_channel = tile::kPixels;
+  work.weight_channel = kTileRows;
+  work.channels = tile::kLinearLanes ? depth : 1;
+  work.taps = taps;
+  work.tap_count = depth;
+  work.sums = sums;
+  work.sums_stride = kTileRows;
+  for (int64_t row = 0; row < kRows; row += kTileRows) {
+    work.weight = weights + row * depth;
+    for (int64_t at = 0; at < count; at += tile::kPixels) {
+      const int64_t inputs = std::min<int64_t>(tile::kPixels, count - at);
+      work.source = panels + at / tile::kPixels * panel_floats;
+      tile::RunChannelTile<tile::kLinearLanes>(work, inputs, 4);
+      for (int64_t p = 0; p < inputs; ++p) {
+        for (int64_t v = 0; v < kTileRows; v += kLanes) {
+          float* const to = totals + (at + p) * kRows + row + v;
+          hn::StoreU(hn::MulAdd(hn::LoadU(d, sums + p * kTileRows + v), hn::LoadU(d, scale + row + v), hn::LoadU(d, to)), d, to);
+        }
+      }
+    }
   }
+}
+
+HWY_ATTR int64_t Weight24InputFloats(int64_t batch, int64_t channels) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
+  return (batch <= weight24::kFew ? batch : (batch + tile::kPixels - 1) / tile::kPixels * tile::kPixels) * channels;
+}
+
+// Inputs scaled down: few as they are, more in panels [panel][channel][tile::kPixels].
+HWY_INLINE void TakeInputs(const float* from, int64_t batch, int64_t channels, float* to) {
+  const Lanes d;
+  const auto down = hn::Set(d, weight24::kDown);
+  const int64_t width = batch <= weight24::kFew ? batch : tile::kPixels;
+  parallel_for((batch + width - 1) / width, [&](int64_t panel) HWY_ATTR {
+    const int64_t first = panel * width, inputs = std::min(width, batch - first), count = width * channels;
+    float* const at = to + first * channels;
+    if (width != batch) Transpose(from + first * channels, channels, at, width, inputs, channels);
+    const float* const source = width != batch ? at : from;
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) hn::StoreU(hn::Mul(hn::LoadU(d, source + i), down), d, at + i);
+    for (; i < count; ++i) at[i] = source[i] * weight24::kDown;
+  });
+}
+
+// One tile of a weight's rows, all inputs.
+HWY_INLINE void RunTile(const ConvShape& s, const ConvForward<float>& io, const SplitEpilogue& epilogue, const float* input,
+                        int64_t index) {
+  const int64_t channels = s.in_channels, row = index * kRows, rows = std::min(kRows, s.out_channels - row);
+  const bool few = s.batch <= weight24::kFew;
+  const Lanes d;
+  HWY_ALIGN float weights[kRows * kDepth], totals[weight24::kTogether * kRows];
+  conv_tile::Tap taps[kDepth];
+  for (int64_t k = 0; k < kDepth && !few && !tile::kLinearLanes; ++k) taps[k] = {k * tile::kPixels, k * kTileRows};
+  conv_tile::Finish finish(epilogue, io.output);
+  if (io.bias != nullptr) finish.bias = io.bias + row;
+  for (int64_t first = 0; first < s.batch; first += weight24::kTogether) {
+    const int64_t count = std::min(weight24::kTogether, s.batch - first);
+    std::fill(totals, totals + std::max(count, weight24::kFew) * kRows, 0.0f);
+    const uint8_t* tile = reinterpret_cast<const uint8_t*>(io.packed) + index * weight24::tile_bytes(channels);
+    for (int64_t k = 0; k < channels; k += kDepth) {
+      const int64_t depth = std::min(kDepth, channels - k);
+      const auto* const scale = reinterpret_cast<const float*>(tile);
+      const uint8_t* const columns = tile + kScaleBytes;
+      tile = columns + depth * kColumnBytes;
+      if (few) {
+        Block<kInputs>(columns, depth, scale, input + k, channels, count, totals);
+        continue;
+      }
+      for (int64_t c = 0; c < depth; ++c) {
+        for (int64_t r = 0; r < kRows; r += kLanes) {
+          hn::Store(Weights(columns + c * kColumnBytes, r), d, weights + (r / kTileRows * depth + c) * kTileRows + r % kTileRows);
+        }
+      }
+      PanelBlock(weights, depth, scale, input + first * channels + k * tile::kPixels, channels * tile::kPixels, count, taps,
+                 totals);
+    }
+    float* const to = io.output + first * s.out_channels + row;
+    tile::StorePixels(totals, kRows, count, rows, finish, to, s.out_channels);
+    epilogue.finish(to, rows, count, s.out_channels);
+  }
+}
+
+HWY_ATTR void Weight24Forward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+  const SplitEpilogue epilogue(io.epilogue);
+  float* const input = workspace.take<float>(Weight24InputFloats(s.batch, s.in_channels));
+  TakeInputs(io.input, s.batch, s.in_channels, input);
+  parallel_for(weight24::tiles(s.out_channels), [&](int64_t index) HWY_ATTR { RunTile(s, io, epilogue, input, index); });
 }
 
 // The weight's rows [row, row + kRows), zeros beyond the last.
@@ -191,7 +279,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace convoy::kernels {
 
-CONVOY_EXPORT(Weight24Tile);
+CONVOY_EXPORT(Weight24InputFloats);
+CONVOY_EXPORT(Weight24Forward);
 CONVOY_EXPORT(Weight24PackTile);
 
 namespace {
@@ -227,31 +316,6 @@ void pack(const ConvShape& s, const float* weight, float* packed) {
   });
 }
 
-void forward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
-  const SplitEpilogue epilogue(io.epilogue);
-  float* const input = workspace.take<float>(s.input_count());
-  parallel_ranges(s.input_count(), 16384, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) input[i] = io.input[i] * weight24::kDown;
-  });
-  const auto* const packed = reinterpret_cast<const uint8_t*>(io.packed);
-  parallel_for(weight24::tiles(s.out_channels), [&](int64_t tile) {
-    const int64_t row = tile * weight24::kRows, rows = std::min(weight24::kRows, s.out_channels - row);
-    HWY_ALIGN float totals[weight24::kTogether * weight24::kRows];
-    for (int64_t first = 0; first < s.batch; first += weight24::kTogether) {
-      const int64_t samples = std::min(weight24::kTogether, s.batch - first);
-      CONVOY_DISPATCH(Weight24Tile)
-      (packed + tile * weight24::tile_bytes(s.in_channels), s.in_channels, input + first * s.in_channels, samples, totals);
-      for (int64_t n = 0; n < samples; ++n) {
-        const int64_t at = (first + n) * s.out_channels + row;
-        for (int64_t r = 0; r < rows; ++r) {
-          io.output[at + r] = totals[n * weight24::kRows + r] + (io.bias != nullptr ? io.bias[row + r] : 0.0f);
-        }
-        epilogue.apply(io.output + at, rows, at);
-      }
-    }
-  });
-}
-
 }  // namespace
 
 const ConvKernel kConvWeight24Forward{
@@ -265,12 +329,16 @@ const ConvKernel kConvWeight24Forward{
           const double products = static_cast<double>(s.weight_count()) * std::max(0.75, 0.6 + 0.4 * static_cast<double>(s.batch));
           return 1e-6 + products * 2 / (0.95 * m.flops_per_second) / m.threads;
         },
-    .workspace_bytes = [](const ConvShape& s, int) { return padded_bytes(static_cast<size_t>(s.input_count()) * sizeof(float)); },
+    .workspace_bytes =
+        [](const ConvShape& s, int) {
+          return padded_bytes(static_cast<size_t>(CONVOY_DISPATCH(Weight24InputFloats)(s.batch, s.in_channels)) * sizeof(float));
+        },
     .packed_bytes = packed_bytes,
     .pack = pack,
     .pack_seconds = [](const ConvShape& s,
                        const Machine& m) { return 1e-6 + static_cast<double>(s.weight_count()) * 1.5e-9 / m.threads; },
-    .forward = forward};
+    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { CONVOY_DISPATCH(Weight24Forward)
+                                                                                    (s, io, w); }};
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

@@ -31,8 +31,9 @@ TEST_F(ConvWeight24, MatchesTheReference) {
                                              {3, 1023, 527},
                                              {5, 511, 1100},
                                              {6, 2100, 256},
+                                             {9, 300, 1751},
                                              {65, 767, 700},
-                                             {129, 300, 1751}}) {
+                                             {255, 520, 1031}}) {
     const ConvShape s = linear(batch, channels, rows);
     ASSERT_EQ(kernel->refuse(s), nullptr) << describe(s);
     for (int round = 0; round < 3; ++round) {  // with and without bias, residual and activation
