@@ -26,7 +26,7 @@ const Tensor* StepSite::constant(size_t i) const { return is_constant(i) ? graph
 StepPlan make_step(const StepSite& site) {
   static const auto* const kByOp = [] {
     auto* rows = new std::unordered_map<std::string_view, const StepMaker*>;  // never destroyed: other threads may outlive main
-    for (const auto list : {conv_steps, elementwise_steps, pool_steps, move_steps, norm_steps}) {
+    for (const auto list : {conv_steps, elementwise_steps, matmul_steps, pool_steps, move_steps, norm_steps}) {
       for (const StepMaker& row : list()) rows->emplace(row.op, &row);
     }
     return rows;

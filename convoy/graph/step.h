@@ -110,6 +110,7 @@ struct StepMaker {
 /// The lists, one per file of graph/steps/.
 std::span<const StepMaker> conv_steps();
 std::span<const StepMaker> elementwise_steps();
+std::span<const StepMaker> matmul_steps();
 std::span<const StepMaker> pool_steps();
 std::span<const StepMaker> move_steps();
 std::span<const StepMaker> norm_steps();

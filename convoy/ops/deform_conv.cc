@@ -21,7 +21,7 @@ using shape::ConvShape;
 
 void multiply(const Gemm<float>& problem) {
   const KeepNumThreads kept;
-  Workspace workspace(kernels::gemm_workspace_bytes(problem.rows, problem.columns, problem.depth, num_threads()));
+  Workspace workspace(kernels::gemm_workspace_bytes(problem, num_threads()));
   kernels::gemm(problem, workspace);
 }
 void multiply(const Gemm<double>& problem) { kernels::gemm_reference(problem); }

@@ -18,7 +18,7 @@ using kernels::Gemm;
 
 void run(const Gemm<float>& problem) {
   const KeepNumThreads kept;
-  Workspace workspace(kernels::gemm_workspace_bytes(problem.rows, problem.columns, problem.depth, num_threads()));
+  Workspace workspace(kernels::gemm_workspace_bytes(problem, num_threads()));
   kernels::gemm(problem, workspace);
 }
 void run(const Gemm<double>& problem) { kernels::gemm_reference(problem); }
@@ -139,27 +139,9 @@ Tensor batched_product(const Tensor& a, bool a_transposed, const Tensor& b, bool
   shape.push_back(m);
   shape.push_back(n);
   Tensor c = Tensor::empty(shape, a.dtype());
-  const auto offsets = [&](const Tensor& t, int64_t matrix) {
-    // Offset of t's matrix for every index of the broadcast batch.
-    const Shape own(t.shape().begin(), t.shape().end() - 2);
-    std::vector<int64_t> result(static_cast<size_t>(numel(batch)));
-    for (size_t flat = 0; flat < result.size(); ++flat) {
-      auto rest = static_cast<int64_t>(flat);
-      int64_t offset = 0, stride = 1;
-      for (size_t i = 0; i < batch.size(); ++i) {
-        const int64_t size = batch[batch.size() - 1 - i], index = rest % size;
-        rest /= size;
-        if (i < own.size()) {
-          const int64_t own_size = own[own.size() - 1 - i];
-          if (own_size != 1) offset += index * stride;
-          stride *= own_size;
-        }
-      }
-      result[flat] = offset * matrix;
-    }
-    return result;
-  };
-  const std::vector<int64_t> at_a = offsets(a, m * k), at_b = offsets(b, k * n);
+  const auto leading = [](const Tensor& t) { return Shape(t.shape().begin(), t.shape().end() - 2); };
+  const std::vector<int64_t> at_a = kernels::matrices_of(leading(a), batch, m * k),
+                             at_b = kernels::matrices_of(leading(b), batch, k * n);
   with_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     // One matrix for all of a's: their rows are those of one tall matrix.
@@ -167,10 +149,11 @@ Tensor batched_product(const Tensor& a, bool a_transposed, const Tensor& b, bool
       run(product<T>(numel(batch) * m, n, k, a.data<T>(), false, b.data<T>(), b_transposed, c.data<T>()));
       return;
     }
-    for (size_t i = 0; i < at_a.size(); ++i) {
-      run(product<T>(m, n, k, a.data<T>() + at_a[i], a_transposed, b.data<T>() + at_b[i], b_transposed,
-                     c.data<T>() + static_cast<int64_t>(i) * m * n));
-    }
+    Gemm<T> all = product<T>(m, n, k, a.data<T>(), a_transposed, b.data<T>(), b_transposed, c.data<T>());
+    all.batch = static_cast<int64_t>(at_a.size());
+    all.a_at = at_a.data();
+    all.b_at = at_b.data();
+    run(all);
   });
   return c;
 }

@@ -12,8 +12,8 @@
 #include "hwy/highway.h"
 
 #include "convoy/kernels/conv/conv_im2col.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
-#include "convoy/kernels/gemm/gemm_tile-inl.h"
 
 #include <algorithm>
 #include <array>
@@ -139,6 +139,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using im2col::Columns;
 using im2col::Segment;
+using tile::RowTiles;
 
 // Gathers columns [k_begin, k_end) x pixels [p_begin, p_end) into out[panel][k][panel_width], the last panel filled up with zeros.
 HWY_INLINE void Gather(const Columns& c, int64_t k_begin, int64_t k_end, int64_t p_begin, int64_t p_end, int64_t panel_width,
@@ -215,87 +216,83 @@ HWY_INLINE int64_t DepthBlock(int64_t depth) {
   return std::max<int64_t>((depth + blocks - 1) / blocks, 1);
 }
 
-// Floats of one group's packed weight: panels of kRows rows.
-HWY_INLINE int64_t PackedRows(int64_t rows) { return (rows + gemm::kRows - 1) / gemm::kRows * gemm::kRows; }
-
-// Packs one panel of rows, depth block by depth block: [block][panel][k in block][kRows]. next() gives where the panel's first row
-// has its weight for k = 0, 1, ...; the other rows follow at row_stride.
+// Packs one tile of rows, depth block by depth block: [block][tile][k in block][rows of the tile]. next() gives where the tile's
+// first row has its weight for k = 0, 1, ...; the other rows follow at row_stride.
 template <class Next>
-HWY_INLINE void PackWeight(int64_t rows, int64_t depth, int64_t panel, Next next, int64_t row_stride, float* packed) {
-  const int64_t block = DepthBlock(depth), row = panel * gemm::kRows;
-  const int64_t height = std::min<int64_t>(gemm::kRows, rows - row);
+HWY_INLINE void PackWeight(const RowTiles& tiles, int64_t rows, int64_t depth, int64_t tile, Next next, int64_t row_stride,
+                           float* packed) {
+  const int64_t block = DepthBlock(depth), row = tiles.begin(tile), height = tiles.rows(tile);
   for (int64_t k_begin = 0; k_begin < depth; k_begin += block) {
     const int64_t length = std::min(block, depth - k_begin);
-    float* to = packed + k_begin * PackedRows(rows) + row * length;
-    for (int64_t k = 0; k < length; ++k) {
+    float* to = packed + k_begin * rows + row * length;
+    for (int64_t k = 0; k < length; ++k, to += height) {
       const float* from = next();
       for (int64_t r = 0; r < height; ++r) to[r] = from[r * row_stride];
-      for (int64_t r = height; r < gemm::kRows; ++r) to[r] = 0;
-      to += gemm::kRows;
     }
   }
 }
 
-// result[row][pixel] = start[row] + packed weight x columns for the pixels [p_begin, p_end) of one image and group and the rows
-// [row_begin, row_end), row_begin a multiple of kRows. columns: scratch of kDepth x kPixels floats.
-HWY_NOINLINE void MultiplyTile(const Columns& c, int64_t rows, int64_t row_begin, int64_t row_end, int64_t p_begin, int64_t p_end,
-                               const float* packed, const float* start, float* columns, float* result, int64_t result_stride) {
-  const int64_t depth = c.depth(), block = DepthBlock(depth);
+// result[row][pixel] = bias[row] + packed weight x columns for the pixels [p_begin, p_end) of one image and group and the tiles
+// [tile_begin, tile_end) of rows. columns: scratch of kDepth x kPixels floats.
+HWY_NOINLINE void MultiplyTile(const Columns& c, int64_t rows, int64_t tile_begin, int64_t tile_end, int64_t p_begin, int64_t p_end,
+                               const float* packed, const float* bias, float* columns, float* result, int64_t result_stride) {
+  const RowTiles tiles(rows);
+  const int64_t depth = c.depth(), block = DepthBlock(depth), row_begin = tiles.begin(tile_begin);
   if (depth == 0) {
-    for (int64_t row = row_begin; row < row_end; ++row) {
-      std::fill(result + (row - row_begin) * result_stride, result + (row - row_begin) * result_stride + (p_end - p_begin),
-                start != nullptr ? start[row] : 0.0f);
+    for (int64_t row = row_begin; row < tiles.begin(tile_end); ++row, result += result_stride) {
+      std::fill(result, result + (p_end - p_begin), bias != nullptr ? bias[row] : 0.0f);
     }
     return;
   }
   for (int64_t k_begin = 0; k_begin < depth; k_begin += block) {
     const int64_t length = std::min(block, depth - k_begin);
-    Gather(c, k_begin, k_begin + length, p_begin, p_end, gemm::PanelColumns(), columns);
-    gemm::Block(row_end - row_begin, p_end - p_begin, length, packed + k_begin * PackedRows(rows) + row_begin * length, columns,
-                start != nullptr ? start + row_begin : nullptr, k_begin > 0, result, result_stride);
+    Gather(c, k_begin, k_begin + length, p_begin, p_end, tile::PanelWidth(), columns);
+    tile::RunPanels(tiles, tile_begin, tile_end, p_end - p_begin, length, packed + k_begin * rows, columns, k_begin > 0,
+                    k_begin + length == depth ? bias : nullptr, result, result_stride);
   }
 }
 
-// Rows of one task: all of them, unless that leaves too few tasks for the threads; every split gathers the columns again. Only
-// speed depends on it.
-HWY_INLINE int64_t RowsPerTask(int64_t rows, int64_t other_tasks) {
+// Tiles of rows of one task: all of them, unless that leaves too few tasks for the threads; every split gathers the columns again.
+// Only speed depends on it.
+HWY_INLINE int64_t TilesPerTask(int64_t rows, int64_t other_tasks) {
   const int64_t wanted = other_tasks >= 4 * num_threads() ? 1 : 2 * num_threads() / std::max<int64_t>(other_tasks, 1);
   const int64_t splits = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(rows / 32, 1));
-  return PackedRows((rows + splits - 1) / splits);
+  return std::max<int64_t>((RowTiles(rows).count + splits - 1) / splits, 1);
 }
 
 HWY_ATTR void Im2colPackForward(const ConvShape& s, const float* weight, float* packed) {
   const int64_t rows = s.out_channels_per_group(), depth = s.in_channels_per_group() * s.taps();
-  const int64_t packed_group = PackedRows(rows) * depth, panels = PackedRows(rows) / gemm::kRows;
-  parallel_for(s.groups * panels, [&](int64_t task) HWY_ATTR {
-    const float* at = weight + (task / panels * rows + task % panels * gemm::kRows) * depth;
+  const RowTiles tiles(rows);
+  parallel_for(s.groups * tiles.count, [&](int64_t task) HWY_ATTR {
+    const int64_t group = task / tiles.count, tile = task % tiles.count;
+    const float* at = weight + (group * rows + tiles.begin(tile)) * depth;
     PackWeight(
-        rows, depth, task % panels, [&at] { return at++; }, depth, packed + task / panels * packed_group);
+        tiles, rows, depth, tile, [&at] { return at++; }, depth, packed + group * rows * depth);
   });
 }
 
 HWY_ATTR void Im2colForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
   const Columns base = im2col::forward_columns(s);
   const int64_t rows = s.out_channels_per_group(), depth = base.depth(), pixels = base.pixels();
-  const int64_t packed_group = PackedRows(rows) * depth;
+  const RowTiles row_tiles(rows);
   const SplitEpilogue epilogue(io.epilogue);
   const int64_t scratch_floats = im2col::kDepth * im2col::kPixels;
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
   const int64_t tiles = (pixels + im2col::kPixels - 1) / im2col::kPixels;
-  const int64_t rows_per_task = RowsPerTask(rows, s.batch * s.groups * tiles);
-  const int64_t row_tasks = rows_per_task > 0 ? (rows + rows_per_task - 1) / rows_per_task : 0;
+  const int64_t tiles_per_task = TilesPerTask(rows, s.batch * s.groups * tiles);
+  const int64_t row_tasks = (row_tiles.count + tiles_per_task - 1) / tiles_per_task;
   parallel_for(s.batch * s.groups * tiles * row_tasks, [&](int64_t task, int thread) HWY_ATTR {
-    const int64_t row = task % row_tasks * rows_per_task, tile = task / row_tasks % tiles, image = task / row_tasks / tiles;
+    const int64_t tile_begin = task % row_tasks * tiles_per_task, tile = task / row_tasks % tiles, image = task / row_tasks / tiles;
+    const int64_t tile_end = std::min(row_tiles.count, tile_begin + tiles_per_task), row = row_tiles.begin(tile_begin);
     const int64_t n = image / s.groups, group = image % s.groups;
     Columns c = base;
     c.source = io.input + (n * s.in_channels + group * c.channels) * s.input_positions();
     const int64_t p_begin = tile * im2col::kPixels, p_end = std::min(pixels, p_begin + im2col::kPixels);
     float* output = io.output + (n * s.out_channels + group * rows + row) * pixels + p_begin;
-    const int64_t row_end = std::min(rows, row + rows_per_task);
-    MultiplyTile(c, rows, row, row_end, p_begin, p_end, io.packed + group * packed_group,
+    MultiplyTile(c, rows, tile_begin, tile_end, p_begin, p_end, io.packed + group * rows * depth,
                  io.bias != nullptr ? io.bias + group * rows : nullptr, scratch + thread * scratch_floats, output, pixels);
     if (epilogue.empty()) return;
-    for (int64_t r = 0; r < row_end - row; ++r) {
+    for (int64_t r = 0; r < row_tiles.begin(tile_end) - row; ++r) {
       epilogue.apply(output + r * pixels, p_end - p_begin, output + r * pixels - io.output);
     }
   });
@@ -303,15 +300,16 @@ HWY_ATTR void Im2colForward(const ConvShape& s, const ConvForward<float>& io, Wo
 
 // Packs the weight for every phase, one behind the other.
 HWY_ATTR void Im2colPackGradInput(const ConvShape& s, const float* weight, float* packed) {
-  const int64_t rows = s.in_channels_per_group(), outs = s.out_channels_per_group(), panels = PackedRows(rows) / gemm::kRows;
+  const int64_t rows = s.in_channels_per_group(), outs = s.out_channels_per_group();
+  const RowTiles tiles(rows);
   const int64_t phases = im2col::phase_count(s, 0) * im2col::phase_count(s, 1) * im2col::phase_count(s, 2);
   for (int64_t index = 0; index < phases; ++index) {
     const im2col::Phase phase = im2col::make_phase(s, index);
     const Columns& base = phase.columns;
-    const int64_t depth = base.depth(), packed_group = PackedRows(rows) * depth;
+    const int64_t depth = base.depth();
     if (base.pixels() == 0) continue;
-    parallel_for(depth > 0 ? s.groups * panels : 0, [&](int64_t task) HWY_ATTR {
-      const int64_t group = task / panels, row = task % panels * gemm::kRows;
+    parallel_for(depth > 0 ? s.groups * tiles.count : 0, [&](int64_t task) HWY_ATTR {
+      const int64_t group = task / tiles.count, tile = task % tiles.count, row = tiles.begin(tile);
       const shape::Spatial step{phase.kernel_step[0] * s.axes[1].kernel_size * s.axes[2].kernel_size,
                                 phase.kernel_step[1] * s.axes[2].kernel_size, phase.kernel_step[2]};
       const float* channel = weight + (group * outs * rows + row) * s.taps() +
@@ -332,50 +330,53 @@ HWY_ATTR void Im2colPackGradInput(const ConvShape& s, const float* weight, float
         }
         return at;
       };
-      PackWeight(rows, depth, task % panels, next, s.taps(), packed + group * packed_group);
+      PackWeight(tiles, rows, depth, tile, next, s.taps(), packed + group * rows * depth);
     });
-    packed += s.groups * packed_group;
+    packed += s.groups * rows * depth;
   }
 }
 
 HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
   const int64_t rows = s.in_channels_per_group(), outs = s.out_channels_per_group();
   const int64_t phases = im2col::phase_count(s, 0) * im2col::phase_count(s, 1) * im2col::phase_count(s, 2);
+  const RowTiles row_tiles(rows);
   const float* packed = io.packed;
   const SplitEpilogue epilogue(io.epilogue);
-  const int64_t scratch_floats = im2col::kDepth * im2col::kPixels, result_floats = PackedRows(rows) * im2col::kPixels;
+  const int64_t scratch_floats = im2col::kDepth * im2col::kPixels, result_floats = rows * im2col::kPixels;
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
   const bool strided = phases > 1;
   float* const results = strided ? workspace.take<float>(result_floats * num_threads()) : nullptr;
   for (int64_t index = 0; index < phases; ++index) {
     const im2col::Phase phase = im2col::make_phase(s, index);
     const Columns& base = phase.columns;
-    const int64_t pixels = base.pixels(), depth = base.depth(), packed_group = PackedRows(rows) * depth;
+    const int64_t pixels = base.pixels(), depth = base.depth();
     if (pixels == 0) continue;
     const int64_t tiles = (pixels + im2col::kPixels - 1) / im2col::kPixels;
-    const int64_t rows_per_task = RowsPerTask(rows, s.batch * s.groups * tiles);
-    const int64_t row_tasks = rows_per_task > 0 ? (rows + rows_per_task - 1) / rows_per_task : 0;
+    const int64_t tiles_per_task = TilesPerTask(rows, s.batch * s.groups * tiles);
+    const int64_t row_tasks = (row_tiles.count + tiles_per_task - 1) / tiles_per_task;
     parallel_for(s.batch * s.groups * tiles * row_tasks, [&](int64_t task, int thread) HWY_ATTR {
-      const int64_t row = task % row_tasks * rows_per_task, tile = task / row_tasks % tiles, image = task / row_tasks / tiles;
-      const int64_t n = image / s.groups, group = image % s.groups, row_end = std::min(rows, row + rows_per_task);
+      const int64_t tile_begin = task % row_tasks * tiles_per_task, tile = task / row_tasks % tiles,
+                    image = task / row_tasks / tiles;
+      const int64_t tile_end = std::min(row_tiles.count, tile_begin + tiles_per_task), row = row_tiles.begin(tile_begin);
+      const int64_t n = image / s.groups, group = image % s.groups, count = row_tiles.begin(tile_end) - row;
       Columns c = base;
       c.source = io.grad_output + (n * s.out_channels + group * outs) * s.output_positions();
       const int64_t p_begin = tile * im2col::kPixels, p_end = std::min(pixels, p_begin + im2col::kPixels);
       float* planes = io.grad_input + (n * s.in_channels + group * rows + row) * s.input_positions();
       const float* bias = io.bias != nullptr ? io.bias + group * rows : nullptr;
       if (!strided) {
-        MultiplyTile(c, rows, row, row_end, p_begin, p_end, packed + group * packed_group, bias, scratch + thread * scratch_floats,
-                     planes + p_begin, s.input_positions());
-        for (int64_t r = 0; r < row_end - row && !epilogue.empty(); ++r) {
+        MultiplyTile(c, rows, tile_begin, tile_end, p_begin, p_end, packed + group * rows * depth, bias,
+                     scratch + thread * scratch_floats, planes + p_begin, s.input_positions());
+        for (int64_t r = 0; r < count && !epilogue.empty(); ++r) {
           float* values = planes + r * s.input_positions() + p_begin;
           epilogue.apply(values, p_end - p_begin, values - io.grad_input);
         }
         return;
       }
       float* result = results + thread * result_floats;
-      MultiplyTile(c, rows, row, row_end, p_begin, p_end, packed + group * packed_group, bias, scratch + thread * scratch_floats,
-                   result, im2col::kPixels);
-      for (int64_t r = 0; r < row_end - row; ++r) {
+      MultiplyTile(c, rows, tile_begin, tile_end, p_begin, p_end, packed + group * rows * depth, bias,
+                   scratch + thread * scratch_floats, result, im2col::kPixels);
+      for (int64_t r = 0; r < count; ++r) {
         float* plane = planes + r * s.input_positions();
         const float* from = result + r * im2col::kPixels;
         for (int64_t p = p_begin; p < p_end;) {
@@ -389,7 +390,7 @@ HWY_ATTR void Im2colGradInput(const ConvShape& s, const ConvGradInput<float>& io
         }
       }
     });
-    packed += s.groups * packed_group;
+    packed += s.groups * rows * depth;
   }
   if (!strided || epilogue.empty()) return;
   parallel_for(s.batch * s.in_channels, [&](int64_t plane) {
@@ -509,8 +510,6 @@ HWY_ATTR void Im2colGradWeight(const ConvShape& s, const ConvGradWeight<float>& 
   });
 }
 
-HWY_ATTR int64_t Im2colPackedRows(int64_t rows) { return PackedRows(rows); }
-
 HWY_ATTR size_t Im2colWorkspace(const ConvShape& s, Direction direction, int threads) {
   const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };
   const int64_t scratch = im2col::kDepth * im2col::kPixels;
@@ -518,7 +517,7 @@ HWY_ATTR size_t Im2colWorkspace(const ConvShape& s, Direction direction, int thr
     case Direction::kForward:
       return floats(scratch * threads);
     case Direction::kGradInput: {
-      const int64_t rows = PackedRows(s.in_channels_per_group());
+      const int64_t rows = s.in_channels_per_group();
       const bool strided = im2col::phase_count(s, 0) * im2col::phase_count(s, 1) * im2col::phase_count(s, 2) > 1;
       return floats(scratch * threads) + (strided ? floats(rows * im2col::kPixels * threads) : 0);
     }
@@ -543,7 +542,6 @@ CONVOY_EXPORT(Im2colGradWeight);
 CONVOY_EXPORT(Im2colWorkspace);
 CONVOY_EXPORT(Im2colPackForward);
 CONVOY_EXPORT(Im2colPackGradInput);
-CONVOY_EXPORT(Im2colPackedRows);
 
 namespace {
 
@@ -554,13 +552,7 @@ size_t workspace_bytes(const ConvShape& s, int threads) {
   return CONVOY_DISPATCH(Im2colWorkspace)(s, kDirection, threads);
 }
 
-template <Direction kDirection>
-size_t packed_bytes(const ConvShape& s) {
-  const bool forward = kDirection == Direction::kForward;
-  const int64_t rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
-  const int64_t depth = (forward ? s.in_channels_per_group() : s.out_channels_per_group()) * s.taps();
-  return static_cast<size_t>(s.groups * CONVOY_DISPATCH(Im2colPackedRows)(rows) * depth) * sizeof(float);
-}
+size_t packed_bytes(const ConvShape& s) { return static_cast<size_t>(s.weight_count()) * sizeof(float); }
 
 template <Direction kDirection>
 double pack_seconds(const ConvShape& s, const Machine& m) {
@@ -621,7 +613,7 @@ const ConvKernel kConvIm2colForward{.name = "conv_im2col",
                                     .refuse = refuse_nothing,
                                     .seconds = seconds<Direction::kForward>,
                                     .workspace_bytes = workspace_bytes<Direction::kForward>,
-                                    .packed_bytes = packed_bytes<Direction::kForward>,
+                                    .packed_bytes = packed_bytes,
                                     .pack =
                                         [](const ConvShape& s, const float* weight, float* packed) {
                                           CONVOY_DISPATCH(Im2colPackForward)
@@ -639,7 +631,7 @@ const ConvKernel kConvIm2colGradInput{.name = "conv_im2col",
                                       .refuse = refuse_nothing,
                                       .seconds = seconds<Direction::kGradInput>,
                                       .workspace_bytes = workspace_bytes<Direction::kGradInput>,
-                                      .packed_bytes = packed_bytes<Direction::kGradInput>,
+                                      .packed_bytes = packed_bytes,
                                       .pack =
                                           [](const ConvShape& s, const float* weight, float* packed) {
                                             CONVOY_DISPATCH(Im2colPackGradInput)

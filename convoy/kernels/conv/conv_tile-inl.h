@@ -599,6 +599,44 @@ HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const 
   }
 }
 
+/// Rows of a product, cut into tiles as equal as can be.
+struct RowTiles {
+  int64_t count, height, extra;  // tile i has `height` rows, and one more if i < extra
+
+  explicit RowTiles(int64_t rows)
+      : count((rows + kRows - 1) / kRows), height(rows / std::max<int64_t>(count, 1)), extra(rows % std::max<int64_t>(count, 1)) {}
+  int64_t begin(int64_t i) const { return i * height + std::min(i, extra); }
+  int64_t rows(int64_t i) const { return height + (i < extra ? 1 : 0); }
+};
+
+/// Pixels of a panel of a product of many rows.
+HWY_INLINE int64_t PanelWidth() { return PixelTileWidth(kRows); }
+
+/// sums[row][pixel] (+)= weights x panels for the tiles [tile_begin, tile_end) of rows: one block of channels. weights:
+/// [tile][channel][rows of the tile], panels: [panel][channel][PanelWidth()], sums of the first tile first. Every element is one
+/// chain of fused multiply-adds in the order of the channels, added to what is there (`add`) and then to the row's bias (null:
+/// none).
+inline HWY_NOINLINE void RunPanels(const RowTiles& tiles, int64_t tile_begin, int64_t tile_end, int64_t pixels, int64_t channels,
+                                   const float* weights, const float* panels, bool add, const float* bias, float* sums,
+                                   int64_t sums_stride) {
+  const int64_t width = PanelWidth(), first_row = tiles.begin(tile_begin);
+  Work work;
+  work.source_channel = width;
+  work.channels = channels;
+  work.sums_stride = sums_stride;
+  work.add = add;
+  for (int64_t at = 0; at < pixels; at += width) {
+    work.source = panels + at * channels;
+    for (int64_t i = tile_begin; i < tile_end; ++i) {
+      work.weight = weights + tiles.begin(i) * channels;
+      work.sums = sums + (tiles.begin(i) - first_row) * sums_stride + at;
+      Finish finish;
+      finish.bias = bias != nullptr ? bias + tiles.begin(i) : nullptr;
+      RunPixelTile<true>(work, tiles.rows(i), std::min(width, pixels - at), bias != nullptr ? &finish : nullptr);
+    }
+  }
+}
+
 /// to[j] = row[first + j * step], zero outside [0, size). kStep: the step if it is 1, 2 or 3, else 0. Written out, since rows are
 // short: calling memcpy and dividing by the step took a tenth of a 3x3 layer's time.
 template <int kStep>

@@ -51,9 +51,10 @@ struct Finish {
   const float* bias = nullptr;      // of the first channel; null: none
   const float* residual = nullptr;  // null: none
   const float* result = nullptr;    // where the result begins: the residual is read at the same distance
-  float low, high;
-  bool clamp;
+  float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
+  bool clamp = false;
 
+  Finish() = default;
   Finish(const SplitEpilogue& epilogue, const float* result_begin)
       : residual(epilogue.residual),
         result(result_begin),
