@@ -11,6 +11,7 @@
 #include "convoy/ops/checks.h"
 #include "convoy/ops/dims.h"
 #include "convoy/ops/index.h"
+#include "convoy/ops/math.h"
 
 namespace convoy::ops {
 
@@ -170,8 +171,16 @@ Tensor resize(const Tensor& input, const ResizeOptions& options) {
   if (!is_float_or_double(input.dtype())) {
     if (rule.mode == ResizeMode::kNearest && !crops) return take_nearest(input, plan, rule);
     if (input.dtype() == DType::kBool) refuse_type(input.dtype(), "resize");
-    const bool small = element_size(input.dtype()) <= 2;
-    return resize(input.to(small ? DType::kFloat32 : DType::kFloat64), options).to(input.dtype());
+    const DType type = input.dtype();
+    const size_t size = element_size(type);
+    Tensor result = resize(input.to(size <= 2 ? DType::kFloat32 : DType::kFloat64), options);
+    if (!is_floating(type) && size < sizeof(int64_t)) {
+      // Cubic weights and the value outside of a crop pass what integers hold: these stop at their ends.
+      const bool is_signed = type == DType::kInt32 || type == DType::kInt16 || type == DType::kInt8;
+      const double end = std::ldexp(1.0, static_cast<int>(8 * size) - (is_signed ? 1 : 0));
+      result = clamp(result, Tensor::full({}, is_signed ? -end : 0, result.dtype()), Tensor::full({}, end - 1, result.dtype()));
+    }
+    return result.to(type);
   }
   Tensor::empty(plan.output, input.dtype());  // before the taps: it refuses sizes that no memory holds
   const size_t rank = input.shape().size();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <numeric>
 #include <random>
 #include <string>
@@ -208,6 +209,17 @@ TEST(Resize, TakesEveryType) {
   linear.rule.mode = ResizeMode::kLinear;
   EXPECT_EQ(resize(Tensor::from({0, 10}, {2}).to(DType::kUInt8), linear).to_vector<double>(), (L{0, 2, 7, 10}));
   EXPECT_EQ(resize(Tensor::from({0, 10}, {2}).to(DType::kFloat16), linear).to_vector<double>(), (L{0, 2.5, 7.5, 10}));
+  // Beside an edge cubic weights go beyond it: to the end of the type, not round it.
+  ResizeOptions cubic{.scales = {2}};
+  cubic.rule.mode = ResizeMode::kCubic;
+  for (const auto& [type, low, high] : {std::tuple(DType::kUInt8, 0.0, 255.0),
+                                        {DType::kInt8, -128.0, 127.0},
+                                        {DType::kUInt16, 0.0, 65535.0},
+                                        {DType::kInt32, -2147483648.0, 2147483647.0}}) {
+    const Tensor edge = Tensor::from(std::vector<double>{low, low, high, high}, {4}).to(type);
+    const L y = resize(edge, cubic).to_vector<double>();
+    EXPECT_EQ((L{y[2], y[5]}), (L{low, high})) << dtype_name(type);
+  }
 }
 
 TEST(Resize, RefusesWhatHasNoSize) {
