@@ -61,7 +61,7 @@ std::vector<std::string> numbered_classes(nn::Module& network, const Shape& imag
 
 Classifier load_classifier(const Options& options) {
   const ModelFile model = load_model(*options.weights);
-  Classifier classifier{.name = options.net.value_or(model.info ? model.info->net : *options.weights)};
+  Classifier classifier{.name = options.net.value_or(model.info ? shown_name(model.info->net) : *options.weights)};
   if (model.info) {
     classifier.image_shape = model.info->image_shape;
     classifier.classes = model.info->classes;
@@ -71,10 +71,12 @@ Classifier load_classifier(const Options& options) {
   if (options.labels) {
     classifier.classes = read_labels(*options.labels);
     if (model.info && classifier.classes.size() != model.info->classes.size()) {
+      std::vector<std::string> known = model.info->classes;
+      for (std::string& name : known) name = shown_name(name);
       throw FileError(
           fmt::format("{}: has {}, the network knows {} classes", *options.labels,
                       report::counted(static_cast<int64_t>(classifier.classes.size()), "name"), model.info->classes.size()),
-          "one name a line, in the order of " + report::joined(model.info->classes));
+          "one name a line, in the order of " + report::joined(known));
     }
   }
   if (options.net) {
@@ -124,7 +126,7 @@ int run(const Options& options, Session& session) {
     std::string line = report::pad_right(path, width);
     report::Json classes = report::Json::array();
     for (size_t i = 0; i < result.size(); ++i) {
-      const std::string text = result[i].label + " " + report::percent(result[i].probability);
+      const std::string text = shown_name(result[i].label) + " " + report::percent(result[i].probability);
       line += "  " + (i == 0 ? session.style().bold(text) : text);
       classes.push(
           report::Json::object({{"index", result[i].index}, {"class", result[i].label}, {"probability", result[i].probability}}));

@@ -32,4 +32,6 @@ std::vector<std::string> read_labels(const std::string& path) {
   return labels;
 }
 
+std::string shown_name(const std::string& name) { return io::is_shown(name) ? name : io::quote(name); }
+
 }  // namespace convoy::cli

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "convoy/core/error.h"
+#include "convoy/io/file.h"
 
 namespace convoy::cli {
 
@@ -21,7 +22,7 @@ std::string exact(double value) { return fmt::format("{:a}", value); }
 double exact(const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0') throw std::invalid_argument("'" + text + "' is not a number");
+  if (text.empty() || *end != '\0') throw std::invalid_argument(io::quote(text) + " is not a number");
   return value;
 }
 
@@ -58,7 +59,7 @@ ModelFile load_model(const std::string& path) {
   const auto schema = state.progress.find("schema");
   if (schema == state.progress.end()) return file;
   if (schema->second != kSchema) {
-    throw FileError(path + ": was written as '" + schema->second + "', this program reads " + kSchema,
+    throw FileError(path + ": was written as " + io::quote(schema->second) + ", this program reads " + kSchema,
                     "a newer convoy may have written it");
   }
   if (!state.progress.contains("net")) return file;

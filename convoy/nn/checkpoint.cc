@@ -1,5 +1,6 @@
 #include "convoy/nn/checkpoint.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "convoy/core/error.h"
@@ -17,6 +18,7 @@ constexpr std::string_view kOptimizer = "convoy.training.optimizer.";
 constexpr const char* kGenerator = "convoy.training.generator";
 constexpr const char* kNetwork = "convoy.network";
 constexpr std::string_view kProgress = "convoy.progress.";
+constexpr int64_t kSmallNetwork = 1 << 20;  // values, which are drawn in milliseconds: what a file lacks of them is named
 
 bool begins(const std::string& text, std::string_view prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
 
@@ -61,7 +63,12 @@ std::shared_ptr<Module> load_network(const std::string& path) {
   const Generator before = default_generator();
   std::shared_ptr<Module> module;
   try {
-    module = parse(text->second);
+    // A small file makes no large network, to be refused when its values are drawn. (Layers may count more values than they keep.)
+    ParseLimits limits;
+    int64_t held = kSmallNetwork;
+    for (const auto& [name, value] : file.tensors) held += 2 * value.numel();
+    limits.parameters = std::min(limits.parameters, held);
+    module = parse(text->second, limits);
   } catch (const Error& e) {
     default_generator() = before;
     throw FileError(path + ": " + e.reason(), e.fix());

@@ -125,6 +125,23 @@ TEST_F(CheckpointTest, SaysWhatDoesNotFit) {
   EXPECT_THROW(load_network(path_ + ".none"), FileError);
 }
 
+// A stranger's file of a few bytes takes neither memory nor time, and what it says is shown as what it is.
+TEST_F(CheckpointTest, SmallFilesMakeNoLargeNetworks) {
+  const auto refusal = [&](const std::string& network, const std::string& name) {
+    io::write_safetensors(path_, {.tensors = {{name, Tensor::ones({2, 2})}}, .metadata = {{"convoy.network", network}}});
+    try {
+      load_network(path_);
+    } catch (const Error& e) {
+      return e.reason();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refusal("Linear(30000, 8000)", "weight"), path_ + ": the network has 240008000 parameters, more than 1048584");
+  EXPECT_NE(refusal("Linear(1000, 1000)", "weight").find("Missing key(s) in state_dict: \"bias\""), std::string::npos);
+  EXPECT_NE(refusal("ReLU()", "a\033[2J").find("Unexpected key(s) in state_dict: \"a\\x1b[2J\""), std::string::npos);
+  EXPECT_NE(refusal("Sequential((a\033[2J): Linear(2, 2))", "weight").find("\"a\\x1b[2J\""), std::string::npos);
+}
+
 TEST(Models, CountTheirParameters) {
   const auto count = [](const char* name) {
     int64_t n = 0;

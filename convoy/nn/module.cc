@@ -4,6 +4,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/io/file.h"
 #include "convoy/nn/activation.h"
 #include "convoy/nn/error_context.h"
 #include "convoy/nn/norm.h"
@@ -32,7 +33,7 @@ std::string indented(const std::string& text) {
 
 std::string quoted_list(const std::vector<std::string>& keys) {
   std::string text;
-  for (size_t i = 0; i < keys.size(); ++i) text += (i > 0 ? ", \"" : "\"") + keys[i] + "\"";
+  for (size_t i = 0; i < keys.size(); ++i) text += (i > 0 ? ", " : "") + io::quote(keys[i]);
   return text;
 }
 

@@ -162,7 +162,7 @@ std::shared_ptr<Module> parse(std::string_view text, const ParseLimits& limits) 
   if (!values.ok() || values.value() > limits.parameters) {
     throw ValueError("the network has " + (values.ok() ? std::to_string(values.value()) : "more than 2^63") +
                          " parameters, more than " + std::to_string(limits.parameters),
-                     "raise ParseLimits::parameters if that is intended");
+                     "raise ParseLimits::parameters if that is intended; a weights file holds the values of its network");
   }
   return build(module, true);
 }

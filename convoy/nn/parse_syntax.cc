@@ -8,6 +8,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/io/file.h"
+#include "convoy/io/text.h"
 
 namespace convoy::nn {
 
@@ -102,8 +103,9 @@ class Parser {
     while (colon < text_.size() && (text_[colon] == ' ' || text_[colon] == '\t')) ++colon;
     if (colon >= text_.size() || text_[colon] != ':') return std::nullopt;
     std::string key(text_.substr(at_ + 1, end - at_ - 1));
-    if (key.empty() || key.size() > kLongestName || key.find('.') != std::string::npos) {
-      refuse("the name " + io::quote(key) + " of a layer is empty, too long or contains a dot", "names are like 0 or conv1");
+    if (key.empty() || key.size() > kLongestName || key.find('.') != std::string::npos || !io::is_shown(key)) {
+      refuse("the name " + io::quote(key) + " of a layer is empty, too long or contains a dot or what is not shown",
+             "names are like 0 or conv1");
     }
     at_ = colon + 1;
     return key;

@@ -1,4 +1,6 @@
 """convoy predict: classes of image files, from a network that 'convoy train' saved."""
+import json
+import math
 import os
 import struct
 import zlib
@@ -81,6 +83,31 @@ class Predict(tool.TestCase):
         result = run("predict", "--weights", self.model, "--net", other, self.images[0])
         self.assertEqual(result.code, 3, result)
         self.assertIn("does not fit the network", result.err)
+
+    def test_names_from_a_strangers_file_move_no_cursor(self):
+        network = "Sequential(AdaptiveAvgPool2d(2), Flatten(), Linear(4, 2))"
+        values = {"2.weight": [2, 4], "2.bias": [2]}
+
+        def file(**said):
+            about = {"schema": "convoy.model/1", "net": "small", "image_shape": "[1, 12, 12]", "classes": '["one", "two"]'}
+            about.update(said)
+            header = {"__metadata__": {"convoy.network": network}}
+            header["__metadata__"].update({"convoy.progress." + key: value for key, value in about.items()})
+            end = 0
+            for name, shape in values.items():
+                begin, end = end, end + 4 * math.prod(shape)
+                header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+            text = json.dumps(header).encode()
+            path = os.path.join(self.folder, "strange.safetensors")
+            with open(path, "wb") as out:
+                out.write(struct.pack("<Q", len(text)) + text + bytes(end))
+            return run("predict", "--weights", path, self.images[0])
+
+        named = file(classes=json.dumps(["\033[2Jone", "two"]))
+        self.assertEqual(named.code, 0, named)
+        self.assertIn(r'"\x1b[2Jone" 50', named.out)
+        for strange in (named, file(schema="\033[2J"), file(net="\033[2J", image_shape="[5, 12, 12]"), file(classes="[\033[2J")):
+            self.assertNotIn("\033", strange.out + strange.err)
 
     def test_the_net_may_be_given_as_well(self):
         plain = run("predict", "--weights", self.model, *self.images)
