@@ -1,10 +1,13 @@
 #include "cli/session.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include "convoy/core/utf8.h"
 
 namespace convoy::cli {
 
@@ -21,12 +24,20 @@ bool write_all(int descriptor, std::string_view text) {
   return true;
 }
 
-// Every line after the first is set under the first one's words.
+// Every line after the first is set under the first one's words. What would move the cursor is escaped: names come from files, too.
 std::string indented(std::string_view text) {
   std::string result;
-  for (const char c : text) {
-    result += c;
-    if (c == '\n') result += "       ";
+  while (!text.empty()) {
+    const auto [code, length] = front_character(text);
+    const bool moves = (code < 0x20 && code != '\n' && code != '\t') || (code >= 0x7F && code < 0xA0);
+    if (length == 0 || moves) {
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
+      text.remove_prefix(1);
+      continue;
+    }
+    result += text.substr(0, length);
+    if (code == '\n') result += "       ";
+    text.remove_prefix(length);
   }
   return result;
 }

@@ -255,6 +255,10 @@ class Models(tool.TestCase):
         self.expect_error(run("bench", "--problems", self.folder), 3, self.folder + ": is a folder, not a file", "give a file inside it")
         path = self.write("layers.txt", "# none\n")
         self.expect_error(run("bench", "--problems", path), 3, path + ": there is no layer in it")
+        path = self.write("strange.txt", b"n1 ic3 oc4 i5 k3 \x1b[2J\xc2\x9b2J\xff\n")
+        result = run("bench", "--problems", path)
+        self.assertEqual(result.code, 2, result)
+        self.assertIn(r"unknown word '\x1b[2J\xc2\x9b2J\xff'", result.err)
 
     def test_a_damaged_file_is_refused(self):
         path = os.path.join(self.folder, "cut.onnx")
