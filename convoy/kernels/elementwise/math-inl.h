@@ -60,9 +60,20 @@ HWY_INLINE V Sixteenths(D d, V k) {
 }
 #endif
 
+// scale exp(r) for |r| <= log(2) / 2, scale being a power of two: degree 6 (4e-9).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpOfRest(D d, V r, float scale) {
+  V p = hn::Set(d, 0.00138144672f * scale);
+  p = hn::MulAdd(p, r, hn::Set(d, 0.00836878084f * scale));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.0416683927f * scale));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.166665196f * scale));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.49999994f * scale));
+  return hn::MulAdd(hn::MulAdd(p, r, hn::Set(d, scale)), r, hn::Set(d, scale));
+}
+
 // exp(x) for x <= 105 (or NaN), half as many instructions as Highway's Exp, which has to be kept from large arguments and NaN. With
 // sixteen lanes 2^(k/16) is looked up, so that a relative minimax polynomial of degree 3 is enough for |r| <= log(2) / 32 (2e-9);
-// elsewhere |r| <= log(2) / 2 takes degree 6 (4e-9). What bounds these functions is the number of multiplications.
+// elsewhere ExpOfRest does. What bounds these functions is the number of multiplications.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpBelow(D d, V x) {
   const V z = NotBelow(d, -105.0f, x), one = hn::Set(d, 1.0f);
@@ -78,13 +89,7 @@ HWY_INLINE V ExpBelow(D d, V x) {
   const V p = hn::MulAdd(hn::MulAdd(r, hn::Set(d, 0.166666667f), hn::Set(d, 0.5f)), r, one);
   return V{_mm512_scalef_ps(hn::MulAdd(hn::Mul(p, r), t, t).raw, n.raw)};  // by n rounded down
 #else
-  V p = hn::Set(d, 0.00138144672f);
-  p = hn::MulAdd(p, r, hn::Set(d, 0.00836878084f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.0416683927f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.166665196f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.49999994f));
-  p = hn::MulAdd(hn::MulAdd(p, r, one), r, one);
-  return ScaleByPowerOfTwo(d, p, rounded);
+  return ScaleByPowerOfTwo(d, ExpOfRest(d, r, 1.0f), rounded);
 #endif
 }
 
@@ -209,21 +214,36 @@ HWY_INLINE V TanhLog1pExp(D d, V x, V& e) {
 
 // The standard normal distribution function, and exp(-x^2 / 2). For a = |x|, 1 - cdf(a) = exp(-a^2 / 2) t P(t), t = 1 / (1 + 0.21
 // a): P is a relative minimax fit on [0, 14.5] (2e-8), t being the variable in which erfcx is nearly a polynomial.
+//
+// Without sixteen lanes the exponential is made 2^32 times as large, and P as much smaller: so its exponent may shrink in place,
+// and what is subnormal is rounded once, by the last product.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V NormalCdf(D d, V x, V& exponential) {
-  const V one = hn::Set(d, 1.0f), a = hn::Abs(x);
-  exponential = AnyExp(d, hn::Mul(hn::Mul(a, a), hn::Set(d, -0.5f)));
+  const V one = hn::Set(d, 1.0f), a = hn::Abs(x), y = hn::Mul(hn::Mul(a, a), hn::Set(d, -0.5f));
+#if HWY_TARGET == HWY_AVX3
+  constexpr float kUp = 1.0f;
+  const V e = AnyExp(d, y);
+  exponential = e;
+#else
+  constexpr float kUp = 0x1p32f;
+  const hn::RebindToSigned<D> di;
+  const V z = NotBelow(d, -105.0f, y), magic = hn::Set(d, kWholeMagic);
+  const V rounded = hn::MulAdd(z, hn::Set(d, 1.44269504f), magic), n = hn::Sub(rounded, magic);
+  const V r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), z));
+  const V e = hn::BitCast(d, hn::Add(hn::BitCast(di, ExpOfRest(d, r, kUp)), hn::ShiftLeft<23>(hn::BitCast(di, rounded))));
+  exponential = hn::Mul(e, hn::Set(d, 1.0f / kUp));
+#endif
   const V t = hn::Div(one, hn::MulAdd(a, hn::Set(d, 0.21f), one));
-  V p = hn::Set(d, -0.071295291f);
-  p = hn::MulAdd(p, t, hn::Set(d, 0.28180674f));
-  p = hn::MulAdd(p, t, hn::Set(d, -0.32649741f));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.34499106f));
-  p = hn::MulAdd(p, t, hn::Set(d, -0.09077543f));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.12347323f));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.069569483f));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.085012473f));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.083715148f));
-  const V tail = hn::Mul(hn::Mul(p, t), exponential);
+  V p = hn::Set(d, -0.071295291f / kUp);
+  p = hn::MulAdd(p, t, hn::Set(d, 0.28180674f / kUp));
+  p = hn::MulAdd(p, t, hn::Set(d, -0.32649741f / kUp));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.34499106f / kUp));
+  p = hn::MulAdd(p, t, hn::Set(d, -0.09077543f / kUp));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.12347323f / kUp));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.069569483f / kUp));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.085012473f / kUp));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.083715148f / kUp));
+  const V tail = hn::Mul(hn::Mul(p, t), e);
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
 }
 
