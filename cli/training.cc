@@ -198,8 +198,9 @@ void Training::restore(const std::string& path, const Checkpoint& checkpoint) {
                     fmt::format("this run has {} training and {} test images from '{}'", report::grouped(data_.train.size()),
                                 report::grouped(data_.test.size()), settings_.data));
   }
-  if (checkpoint.epoch < 0 || checkpoint.batch < 0 || checkpoint.batch > loader_.batches() || checkpoint.images_seen < 0 ||
-      checkpoint.images_seen > data_.train.size() || checkpoint.results.size() != static_cast<size_t>(checkpoint.epoch) * 4) {
+  const size_t values = checkpoint.results.size();  // four an epoch
+  if (checkpoint.batch < 0 || checkpoint.batch > loader_.batches() || checkpoint.images_seen < 0 ||
+      checkpoint.images_seen > data_.train.size() || values % 4 != 0 || checkpoint.epoch != static_cast<int64_t>(values / 4)) {
     throw FileError(path + ": its position in the training does not fit the data");
   }
   try {

@@ -134,6 +134,9 @@ class Resume(Train):
         settings = json.loads(metadata["convoy.progress.settings"])
         for option, value in (("--epochs", "0"), ("--batch-size", "-3"), ("--optimizer", "junk"), ("--lr", "x"), ("--seed", "1e99")):
             damages.append({"convoy.progress.settings": json.dumps({**settings, option: value})})
+        # Four results for each of 2^62 epochs are none in 64 bits.
+        damages.append({"convoy.progress.position": "[4611686018427387904,0,0]", "convoy.progress.results": "[]",
+                        "convoy.progress.settings": json.dumps({**settings, "--epochs": "4611686018427387905"})})
         for damage in damages:
             with self.subTest(damage):
                 with_metadata(self.path("c"), self.path("damaged"), damage)
