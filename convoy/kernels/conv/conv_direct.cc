@@ -297,7 +297,9 @@ inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
   const bool one_line = d.result * h.result == 1;
   const int64_t phases = d.phases * h.phases * w.phases;
   // A sum of one phase has a channel's taps of that phase only. A slab holds what a chain reads.
-  const int64_t terms = one_line ? (lanes == 8 ? kFewSumsLineTerms : kLineTerms) : lanes == 8 ? kFewSumsTerms : kMostTaps;
+  // A vector of weights a term takes half of the cache that two do.
+  const int64_t few_sums_terms = p.rows <= lanes && !p.pixel_lanes ? 2 * kFewSumsTerms : kFewSumsTerms;
+  const int64_t terms = one_line ? (lanes == 8 ? kFewSumsLineTerms : kLineTerms) : lanes == 8 ? few_sums_terms : kMostTaps;
   const int64_t phase_taps = p.pixel_lanes || p.in_place ? d.most_taps() * h.most_taps() * w.most_taps() : p.taps;
   p.chain = std::max<int64_t>(terms / std::max<int64_t>(phase_taps, 1), 1);
   p.chain = std::max<int64_t>(p.channels + (p.channels + p.chain - 1) / p.chain - 1, 1) /
