@@ -57,7 +57,10 @@ double seconds(const ConvShape& s, const Machine& m) {
                          static_cast<double>(narrow ? kLanes / 2 : round_up(g.phase_columns(), kLanes)) / kLanes;
   if (!lines && g.sources == 1 && g.phases() == 1 &&
       (!g.strided() || depthwise::has_whole_kernel(g) || depthwise::parts_by_twos(g))) {
-    return 1e-6 + (vectors * plane_cycles(g) + planes * 50) / 3e9 * 96e9 / m.flops_per_second;
+    // A dilation's rows that share taps are few to a tile of eight lanes.
+    const auto classes = static_cast<double>(g.w.gradient && g.h.stride > 1 ? 1 : g.h.output_classes());
+    return 1e-6 +
+           m.with_eight_lanes(0.55 + 0.45 * classes) * (vectors * plane_cycles(g) + planes * 50) / 3e9 * 96e9 / m.flops_per_second;
   }
   // Multiply-adds of a vector, and what it costs to read, sort, interleave and store it.
   const double adds = static_cast<double>(g.sources * g.taps()) / static_cast<double>(g.phases() * (g.h.gradient ? g.h.stride : 1));
@@ -102,12 +105,18 @@ double seconds(const ConvShape& s, const Machine& m) {
                                                     static_cast<double>(std::min(g.h.input, g.h.output * g.h.kernel))
                                               : 0;
   const double begin = planes * (30e-9 + sorted_rows * 4e-9 / together);
-  // With eight lanes other algorithms are as good from fewer channels on, and where a stride meets a dilation.
-  const bool apart = g.strided() && g.phases() == 1 && g.h.dilation > 1;
-  const double narrower = g.sources == 1  ? (apart ? m.with_eight_lanes(2.5 * static_cast<double>(g.h.dilation - 1)) : 1)
-                          : g.sources > 8 ? m.with_eight_lanes(1.6)
-                          : s.groups == 1 || channels > 8 ? m.with_eight_lanes(1.25)
-                                                          : 1;
+  // With eight lanes other algorithms are as good from fewer channels on, where a stride meets a dilation, and at strides whose
+  // columns are gathered one by one.
+  const bool one_phase = g.strided() && g.phases() == 1;
+  const double gathered = one_phase && g.h.output_classes() > 1 ? 2.5 * static_cast<double>(g.h.dilation - 1)
+                          : one_phase && g.h.dilation > 1       ? 2
+                          : one_phase && g.w.stride > 2         ? 2.6
+                          : g.phases() > 1                      ? 1.6
+                                                                : 1;
+  const double narrower = m.with_eight_lanes(g.sources == 1                  ? gathered
+                                             : g.sources > 8                 ? 3
+                                             : s.groups == 1 || channels > 8 ? 2
+                                                                             : 1.5);
   return 1e-6 + (narrower * shared * vectors * (adds * add + store) + visits + begin) * 96e9 / m.flops_per_second;
 }
 

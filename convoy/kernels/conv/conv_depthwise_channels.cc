@@ -559,7 +559,9 @@ double seconds(const ConvShape& s, const Machine& m) {
     runs += (inside.begin > 0 ? 1 : 0) + (inside.end < s.output[2] ? 1 : 0);
   }
   const double cycles = turned * number(lanes) * 0.6 + row_taps * (g.w.pairs() * 1.5 + 8) + rows * runs * 40 + 350;
-  return 1e-6 + number(blocks) * m.with_eight_lanes(0.6) * seconds_of(cycles, m) / m.threads;
+  // Fewer channels than lanes are turned one by one.
+  const double share = s.in_channels < lanes ? 1.2 : s.axes[2].stride > 1 ? 0.6 : 0.7;
+  return 1e-6 + number(blocks) * m.with_eight_lanes(share) * seconds_of(cycles, m) / m.threads;
 }
 
 template <Direction kDirection>

@@ -171,7 +171,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const auto lanes = static_cast<int64_t>(CONVOY_DISPATCH(Stride2Lanes)());
   const double vectors = number(s.batch * s.in_channels * ((s.input[1] + 1) / 2) * (((s.input[2] + 1) / 2 + lanes - 1) / lanes));
   const double begins = number(s.batch * s.in_channels) * (40 + 20 * number((s.input[1] + 1) / 2));  // of planes and rows
-  const double cycles = m.with_eight_lanes(0.5) * vectors * (1.1 * number(s.taps()) + 20) + m.with_eight_lanes(2) * begins,
+  const double cycles = m.with_eight_lanes(0.65) * vectors * (1.1 * number(s.taps()) + 20) + m.with_eight_lanes(2) * begins,
                bytes = 4 * number(s.input_count() + s.output_count());
   return 1e-6 + std::max(cycles / 3e9, bytes / m.bytes_per_second) / m.threads;
 }

@@ -594,6 +594,9 @@ double seconds(const ConvShape& s, const Machine& m) {
     const int64_t chunks = s.batch * ((s.output_positions() + im2col::kWeightPixels - 1) / im2col::kWeightPixels);
     lane_sums = static_cast<double>(s.weight_count()) * static_cast<double>(chunks) * 2.5e-9;
   }
+  // With few terms a sum storing takes most of the time.
+  const bool few_terms = kDirection == Direction::kForward && m.lanes == 8 && s.taps() == 1;
+  const double stored = few_terms ? static_cast<double>(s.output_count()) * 0.5e-9 : 0;
   // A tile of one vector waits for its own sums.
   const double pixels = kDirection == Direction::kGradInput ? static_cast<double>(s.input_positions()) / phases_with_taps(s)
                                                             : static_cast<double>(s.output_positions());
@@ -602,7 +605,7 @@ double seconds(const ConvShape& s, const Machine& m) {
          (gathered * (kDirection == Direction::kGradWeight ? 0.25e-9
                       : strided                            ? 1.8e-9
                                                            : 0.6e-9) +
-          segments * 8e-9 + interleaved + lane_sums) /
+          segments * 8e-9 + interleaved + lane_sums + stored) /
              m.threads;
 }
 

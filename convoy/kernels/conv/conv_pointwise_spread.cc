@@ -212,7 +212,8 @@ double seconds(const ConvShape& s, const Machine& m) {
   if (tiled(s)) return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + computed * 0.25e-9 / m.threads;
   const double runs = computed / static_cast<double>(s.output[2]);
   const double added = computed * (s.axes[2].stride == 1 ? 0.7e-9 : 1.0e-9) + runs * 4e-9 + values * 0.08e-9;
-  return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + added / m.threads;
+  return 2e-6 +
+         m.with_eight_lanes(s.input[0] == 1 ? 0.85 : 1.2) * (kConvPointwiseGradInput.seconds(compact(s), m) + added / m.threads);
 }
 
 // Of the chunks, the last one may be smaller: what its cut needs can be more or less.

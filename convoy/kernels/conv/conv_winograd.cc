@@ -784,8 +784,10 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   // there.
   const double displaced =
       strided && s.axes[2].kernel_size == 3 ? 1.5 * std::max(weight_bytes - kOuterCache, 0.0) / m.bytes_per_second : 0;
-  return 3e-6 + std::max(2 * products / 0.9 / m.flops_per_second, streaming) + displaced +
-         (transforms + added) / m.flops_per_second;
+  // With eight lanes tiles are small for what is done between them.
+  return 3e-6 + displaced +
+         m.with_eight_lanes(1.2) *
+             (std::max(2 * products / 0.9 / m.flops_per_second, streaming) + (transforms + added) / m.flops_per_second);
 }
 
 double pack_seconds(Variant variant, Direction direction, const ConvShape& s, const Machine& m) {
