@@ -258,15 +258,16 @@ inline double pixel_lane_work(const Plan& p, int64_t lanes) {
   // 4: as long as all the rest), and once more where a block's few lines reach into the next one's.
   const int64_t step = p.axes[2].source_step, lines = (p.axes[1].result + 7) / 8;
   const double again = static_cast<double>(p.axes[1].hull(0, lines).size()) / static_cast<double>(lines * p.axes[1].source_step);
-  const double copied = static_cast<double>(p.axes[0].source_step * p.axes[1].source_step * step * lanes) *
-                        (step <= 2   ? 0.05
-                         : step == 3 ? 0.3
-                                     : 1) *
-                        std::max(again, 1.0) /
-                        static_cast<double>(p.axes[0].most_taps() * p.axes[1].most_taps() * p.axes[2].most_taps());
+  const auto taps = static_cast<double>(p.axes[0].most_taps() * p.axes[1].most_taps() * p.axes[2].most_taps());
+  const double copies_of_a_line = static_cast<double>(p.axes[0].source_step * p.axes[1].source_step * step) * std::max(again, 1.0);
+  const double copied = copies_of_a_line * static_cast<double>(lanes) * (step <= 2 ? 0.05 : step == 3 ? 0.3 : 1) / taps;
+  // On AVX2 the copy of a short strided line takes its time to begin (3 of 256 channels, 17x17x17 at a stride of 2: as lanes of
+  // channels a third).
+  const double begun = lanes == 8 && step > 1 ? copies_of_a_line * 100 / taps : 0;
   // Loads cross lines, those of AVX2 half as often; a tile's beginning and end cost as much as some 8 more terms.
-  return columns *
-         (static_cast<double>(std::max<int64_t>(p.rows, 2)) * (lanes == 8 ? 1.05 : 1.15) * (1 + 8 / terms_of_a_sum(p)) + copied);
+  return columns * (static_cast<double>(std::max<int64_t>(p.rows, 2)) * (lanes == 8 ? 1.05 : 1.15) * (1 + 8 / terms_of_a_sum(p)) +
+                    copied) +
+         begun;
 }
 
 inline Plan make_plan(const ConvShape& s, Direction direction, int64_t lanes) {
