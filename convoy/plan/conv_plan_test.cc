@@ -53,6 +53,14 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(960, 960, 960, 7, 3, 2, 1), Direction::kGradWeight).name(), "conv_depthwise_channels");
 }
 
+TEST(ConvPlan, LinearLayersTakeWhatMultipliesManySamplesTogether) {
+  if (!kernels::has_vectors()) GTEST_SKIP() << "most algorithms need vectors";
+  for (const auto& [in, out] : {std::pair<int64_t, int64_t>{96, 384}, {384, 96}, {512, 1000}, {64, 10}, {384, 1536}, {768, 3072}}) {
+    const std::string name = ConvPlan(layer(in, out, 1, 1, 1, 1, 0), Direction::kForward).name();
+    EXPECT_EQ(name, in * out < (512 << 10) ? "conv_pointwise" : "conv_weight24") << in << " to " << out;
+  }
+}
+
 TEST(ConvPlan, ChoosesAmongFewAlgorithmsWithoutVectors) {
   if (kernels::has_vectors()) GTEST_SKIP() << "there are vectors";
   for (const Direction direction : {Direction::kForward, Direction::kGradInput, Direction::kGradWeight}) {
