@@ -140,20 +140,11 @@ Tensor batched_product(const Tensor& a, bool a_transposed, const Tensor& b, bool
   shape.push_back(n);
   Tensor c = Tensor::empty(shape, a.dtype());
   const auto leading = [](const Tensor& t) { return Shape(t.shape().begin(), t.shape().end() - 2); };
-  const std::vector<int64_t> at_a = kernels::matrices_of(leading(a), batch, m * k),
-                             at_b = kernels::matrices_of(leading(b), batch, k * n);
   with_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    // One matrix for all of a's: their rows are those of one tall matrix.
-    if (!a_transposed && b.numel() == k * n && a.numel() == numel(batch) * m * k) {
-      run(product<T>(numel(batch) * m, n, k, a.data<T>(), false, b.data<T>(), b_transposed, c.data<T>()));
-      return;
-    }
-    Gemm<T> all = product<T>(m, n, k, a.data<T>(), a_transposed, b.data<T>(), b_transposed, c.data<T>());
-    all.batch = static_cast<int64_t>(at_a.size());
-    all.a_at = at_a.data();
-    all.b_at = at_b.data();
-    run(all);
+    Gemm<T> problem = product<T>(m, n, k, a.data<T>(), a_transposed, b.data<T>(), b_transposed, c.data<T>());
+    const auto matrices = kernels::broadcast_matrices(leading(a), leading(b), batch, problem);
+    run(problem);
   });
   return c;
 }

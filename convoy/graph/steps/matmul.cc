@@ -17,18 +17,7 @@ class MatMulStep final : public Step {
     problem_.a_depth_stride = 1;
     problem_.b_depth_stride = problem_.columns;
     problem_.b_column_stride = 1;
-    a_at_ = kernels::matrices_of(a_leading, batch, problem_.rows * problem_.depth);
-    b_at_ = kernels::matrices_of(b_leading, batch, problem_.depth * problem_.columns);
-    problem_.batch = static_cast<int64_t>(a_at_.size());
-    int64_t matrices = 1;
-    for (const int64_t size : b_leading) matrices *= size;
-    if (matrices == 1 && a_leading == batch) {  // all rows of a meet one matrix
-      problem_.rows *= problem_.batch;
-      problem_.batch = 1;
-    } else {
-      problem_.a_at = a_at_.data();
-      problem_.b_at = b_at_.data();
-    }
+    matrices_ = kernels::broadcast_matrices(a_leading, b_leading, batch, problem_);
   }
 
   size_t workspace_bytes() const override { return kernels::gemm_workspace_bytes(problem_, num_threads()); }
@@ -42,7 +31,7 @@ class MatMulStep final : public Step {
 
  private:
   kernels::Gemm<float> problem_;
-  std::vector<int64_t> a_at_, b_at_;
+  kernels::GemmMatrices matrices_;
 };
 
 StepPlan matmul_step(const StepSite& site) {

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <complex>
+#include <functional>
+#include <numeric>
 
 #include "convoy/core/parallel.h"
 
@@ -26,8 +28,7 @@ constexpr int64_t kSmall = 1 << 16;                        // products that are 
 
 // Whether a task is a whole product: there are several for each thread, or it is small.
 inline bool whole_products(const Gemm<float>& g, int threads) {
-  return g.batch >= 2 * threads && (g.batch > 1 || threads == 1) ? true
-                                                                 : g.rows * g.columns <= kSmall / std::max<int64_t>(g.depth, 1);
+  return g.batch >= 2 * threads || g.rows * g.columns <= kSmall / std::max<int64_t>(g.depth, 1);
 }
 
 inline int64_t packed_rows(const Gemm<float>& g, int threads) {
@@ -93,8 +94,8 @@ HWY_INLINE bool Begin(const Gemm<float>& g, int64_t rows, int64_t column, int64_
 
 // One block of the depth of some tiles of rows and some columns, the first at b and c.
 HWY_NOINLINE void MultiplyBlock(const Gemm<float>& g, const tile::RowTiles& tiles, int64_t tile_begin, int64_t tile_end,
-                              const float* rows, int64_t length, const float* b, int64_t columns, bool add, float* c,
-                              float* packed_columns) {
+                                const float* rows, int64_t length, const float* b, int64_t columns, bool add, float* c,
+                                float* packed_columns) {
   if (tiles.count == 1 && g.b_column_stride == 1) {  // every value of b is used once
     conv_tile::Work work;
     work.source_channel = g.b_depth_stride;
@@ -222,6 +223,30 @@ std::vector<int64_t> matrices_of(const std::vector<int64_t>& own, const std::vec
   }
   return result;
 }
+
+template <class T>
+GemmMatrices broadcast_matrices(const std::vector<int64_t>& a, const std::vector<int64_t>& b, const std::vector<int64_t>& batch,
+                                Gemm<T>& problem) {
+  GemmMatrices at{matrices_of(a, batch, problem.rows * problem.depth), matrices_of(b, batch, problem.depth * problem.columns)};
+  problem.batch = static_cast<int64_t>(at.a.size());
+  const auto count = [](const std::vector<int64_t>& sizes) {
+    return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
+  };
+  const bool rows_follow = problem.a_row_stride == problem.depth && problem.a_depth_stride == 1;
+  if (count(b) == 1 && count(a) == problem.batch && rows_follow) {
+    problem.rows *= problem.batch;
+    problem.batch = 1;
+    return {};
+  }
+  problem.a_at = at.a.data();
+  problem.b_at = at.b.data();
+  return at;
+}
+
+template GemmMatrices broadcast_matrices(const std::vector<int64_t>&, const std::vector<int64_t>&, const std::vector<int64_t>&,
+                                         Gemm<float>&);
+template GemmMatrices broadcast_matrices(const std::vector<int64_t>&, const std::vector<int64_t>&, const std::vector<int64_t>&,
+                                         Gemm<double>&);
 
 size_t gemm_workspace_bytes(const Gemm<float>& g, int threads) {
   const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };

@@ -29,6 +29,17 @@ struct Gemm {
 /// of one.
 std::vector<int64_t> matrices_of(const std::vector<int64_t>& own, const std::vector<int64_t>& batch, int64_t matrix);
 
+/// What a_at and b_at of a problem point to.
+struct GemmMatrices {
+  std::vector<int64_t> a, b;
+};
+
+/// Makes the problem of one pair of matrices that of arrays whose leading axes `a` and `b` are broadcast to `batch`. Where all rows
+/// of a meet one matrix they become those of one tall product. The problem reads what is returned.
+template <class T>
+GemmMatrices broadcast_matrices(const std::vector<int64_t>& a, const std::vector<int64_t>& b, const std::vector<int64_t>& batch,
+                                Gemm<T>& problem);
+
 /// Scratch memory of gemm for this problem with this many threads.
 size_t gemm_workspace_bytes(const Gemm<float>& problem, int threads);
 void gemm(const Gemm<float>& problem, Workspace& workspace);

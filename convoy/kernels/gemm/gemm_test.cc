@@ -128,5 +128,29 @@ TEST(Gemm, MatricesOfBroadcastAxes) {
   EXPECT_EQ(matrices_of({3}, {0, 3}, 5), At{});
 }
 
+TEST(Gemm, RowsOfManyMatricesMakeATallOneWhereTheyFollowEachOther) {
+  const auto problem = [](int64_t rows, int64_t depth, bool a_transposed) {
+    Gemm<float> g;
+    g.rows = rows;
+    g.columns = 7;
+    g.depth = depth;
+    g.a_row_stride = a_transposed ? 1 : depth;
+    g.a_depth_stride = a_transposed ? rows : 1;
+    return g;
+  };
+  Gemm<float> g = problem(2, 4, false);
+  EXPECT_TRUE(broadcast_matrices({3}, {1, 1}, {1, 3}, g).a.empty());
+  EXPECT_EQ(g.rows, 6);
+  EXPECT_EQ(g.batch, 1);
+  g = problem(1, 4, true);  // steps as if rows followed each other, but for the row's
+  const GemmMatrices apart = broadcast_matrices({3}, {}, {3}, g);
+  EXPECT_EQ(g.batch, 3);
+  EXPECT_EQ(apart.a, (std::vector<int64_t>{0, 4, 8}));
+  EXPECT_EQ(apart.b, (std::vector<int64_t>{0, 0, 0}));
+  g = problem(2, 4, false);
+  EXPECT_EQ(broadcast_matrices({1}, {3}, {3}, g).b, (std::vector<int64_t>{0, 28, 56}));
+  EXPECT_EQ(g.batch, 3);
+}
+
 }  // namespace
 }  // namespace convoy::kernels
