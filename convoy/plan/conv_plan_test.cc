@@ -43,6 +43,12 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(24, 144, 1, 56, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(256, 64, 1, 56, 1, 1, 0), Direction::kForward).name(), "conv_pointwise");
   EXPECT_STREQ(ConvPlan(layer(512, 2048, 1, 7, 1, 1, 0), Direction::kGradInput).name(), "conv_pointwise");
+  EXPECT_STREQ(ConvPlan(layer(64, 256, 1, 56, 1, 1, 0), Direction::kForward).name(), "conv_pointwise");
+  for (const auto& [in, out] : {std::pair<int64_t, int64_t>{1024, 256}, {256, 1024}}) {
+    EXPECT_STREQ(ConvPlan(layer(in, out, 1, 14, 1, 1, 0), Direction::kForward).name(), "conv_strassen");
+    const ConvPlan strict(layer(in, out, 1, 14, 1, 1, 0), Direction::kForward, {.accuracy = Accuracy::kStrict});
+    EXPECT_STREQ(strict.name(), "conv_pointwise");
+  }
   EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kForward).name(), "conv_pointwise");
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(),

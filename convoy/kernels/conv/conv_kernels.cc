@@ -13,6 +13,7 @@
 #include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_pointwise_spread.h"
 #include "convoy/kernels/conv/conv_reference.h"
+#include "convoy/kernels/conv/conv_strassen.h"
 #include "convoy/kernels/conv/conv_weight24.h"
 #include "convoy/kernels/conv/conv_winograd.h"
 
@@ -41,6 +42,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF5Forward,         //
       &kConvWinogradStride2Forward,    //
       &kConvWeight24Forward,           //
+      &kConvStrassenForward,           //
       &kConvPointwiseForward,          //
       &kConvDirectForward,             //
       &kConvFewPixelsForward,          //
@@ -57,6 +59,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF4GradInput,         //
       &kConvWinogradF5GradInput,         //
       &kConvWinogradStride2GradInput,    //
+      &kConvStrassenGradInput,           //
       &kConvPointwiseGradInput,          //
       &kConvPointwiseSpreadGradInput,    //
       &kConvDirectGradInput,             //

@@ -1,0 +1,641 @@
+// C = A B with A the weight [rows][channels] and B the pixels [channels][pixels] of a sample, in quarters: rows and channels in
+// halves, pixels in pairs of neighbours (an even pixel belongs to the first half of B and C, the odd one behind it to the second).
+// Strassen, Gaussian Elimination is not Optimal, 1969:
+//   M1 = (A11 + A22) (B11 + B22)   M2 = (A21 + A22) B11   M3 = A11 (B12 - B22)   M4 = A22 (B21 - B11)   M5 = (A11 + A12) B22
+//   M6 = (A21 - A11) (B11 + B12)   M7 = (A12 - A22) (B21 + B22)
+//   C11 = M1 + M4 - M5 + M7   C12 = M3 + M5   C21 = M2 + M4   C22 = M1 - M2 + M3 + M6
+// Winograd's form adds 15 quarters instead of 18, but errs more (1.9 instead of 1.4 times a direct sum's error in a model), and all
+// additions together take 1 to 3 % of the products.
+//
+// What is added up should be of one size, or the small would drown. So the weight's rows and channels are brought to one magnitude
+// by powers of two, exactly: a channel's factor divides its pixels as they are gathered, a row's the sums at the end. Pixels are
+// paired with their neighbours, as in Winograd's tiles.
+//
+// A NaN or an infinity must not reach another pixel's results: pairs that hold one are computed once more, directly; with such
+// values among the weights everything is.
+//
+// Lanes are result channels. A task turns some pairs into the seven right factors, panel by panel, and multiplies tiles of two
+// vectors of rows of each half.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_strassen.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
+#include "convoy/kernels/conv/conv_strassen.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
+#include "convoy/kernels/elementwise/transpose-inl.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#include "convoy/core/parallel.h"
+
+#ifndef CONVOY_KERNELS_CONV_STRASSEN_GEOMETRY
+#define CONVOY_KERNELS_CONV_STRASSEN_GEOMETRY
+namespace convoy::kernels::strassen {
+
+constexpr int64_t kChain = 256;                // channels of one chain of sums
+constexpr int64_t kProducts = 7, kBlocks = 9;  // of a tile of the weight: left factors, then A12 and A21 for direct sums
+constexpr int64_t kPanelFloats = 96 << 10;     // right factors that are made at a time: most of 512 KB
+constexpr int64_t kMostPanels = 2, kAheadPlanes = 4;
+constexpr int64_t kLine = 16;
+constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
+constexpr int kMostExponent = 40;           // of a row's or a channel's magnitude
+
+// Left factors in the order in which they are used, then the quarters that only direct sums need.
+enum Place : uint8_t { kM1, kM2, kM3, kM6, kM7, kM4, kM5, kA12, kA21, kA11 = kM3, kA22 = kM4 };
+
+struct Plan {
+  int64_t images, groups, channels, rows, pixels;
+  int64_t half_channels, half_rows, pairs;
+  int64_t weight_row, weight_channel;
+  int64_t chain;
+};
+
+inline Plan make_plan(const ConvShape& s, Direction direction) {
+  const bool forward = direction == Direction::kForward;
+  Plan p{};
+  p.groups = s.groups;
+  p.images = s.batch * s.groups;
+  p.channels = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
+  p.pixels = s.output_positions();
+  p.half_channels = p.channels / 2;
+  p.half_rows = p.rows / 2;
+  p.pairs = (p.pixels + 1) / 2;
+  p.weight_row = forward ? p.channels : 1;
+  p.weight_channel = forward ? 1 : p.rows;
+  const int64_t chains = std::max<int64_t>((p.half_channels + kChain - 1) / kChain, 1);
+  p.chain = (p.half_channels + chains - 1) / chains;
+  return p;
+}
+
+// A packed group: [tile of rows][factor][channel of a half][rows of a tile], then a factor for each channel's pixels and each row's
+// sums, and whether all weights are finite.
+struct Packed {
+  int64_t factors, channel_scales, row_scales, finite, all;
+};
+inline Packed packed_of(const Plan& p) {
+  const auto lines = [](int64_t floats) { return (floats + kLine - 1) / kLine * kLine; };
+  Packed at{};
+  at.channel_scales = kBlocks * p.half_rows * p.half_channels;
+  at.row_scales = at.channel_scales + lines(p.channels);
+  at.finite = at.row_scales + lines(p.rows);
+  at.all = at.finite + kLine;
+  return at;
+}
+
+// Tasks of an image: parts of the tiles of rows and parts of the pairs. Every part of the rows makes all right factors again.
+struct Split {
+  int64_t row_parts, pair_parts;
+};
+
+}  // namespace convoy::kernels::strassen
+#endif  // CONVOY_KERNELS_CONV_STRASSEN_GEOMETRY
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using conv_tile::Tap;
+using strassen::Packed;
+using strassen::Place;
+using strassen::Plan;
+using strassen::Split;
+using tile::Floats;
+using tile::Full;
+using tile::kLinearLanes;
+
+HWY_INLINE int64_t TileRows() { return 2 * tile::Lanes(); }
+
+HWY_ATTR int64_t StrassenTileRows() { return TileRows(); }
+
+// A row of a panel takes whole vectors.
+HWY_INLINE int64_t PanelWidth() { return (tile::kPixels + tile::Lanes() - 1) / tile::Lanes() * tile::Lanes(); }
+
+// Floats of a right factor of a panel: a line more than it takes, or all factors' rows would share sets of the cache.
+HWY_INLINE int64_t FactorFloats(const Plan& p) { return p.half_channels * PanelWidth() + strassen::kLine; }
+
+// Panels of kPixels pairs whose right factors are made at a time.
+HWY_INLINE int64_t BlockPanels(const Plan& p) {
+  return std::max<int64_t>(strassen::kPanelFloats / (strassen::kProducts * FactorFloats(p)), strassen::kMostPanels);
+}
+
+struct StrassenScratch {
+  int64_t taps, panels, sums, gathered, marks;
+  int64_t all() const { return taps + panels + sums + gathered + marks; }
+};
+// Sums: both pixels of each pair for both halves of the rows, and two products of each pair.
+constexpr int64_t kSumsOfPair = 6;
+
+HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
+  const auto lines = [](int64_t floats) { return (floats + strassen::kLine - 1) / strassen::kLine * strassen::kLine; };
+  const int64_t panels = BlockPanels(p);
+  return {.taps = kLinearLanes ? 0 : lines(p.chain * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
+          .panels = lines(panels * strassen::kProducts * FactorFloats(p)),
+          .sums = (kSumsOfPair * strassen::kMostPanels * tile::kPixels + 2 * tile::Lanes()) * TileRows(),
+          .gathered = lines(p.channels * PanelWidth()),
+          .marks = lines(panels * PanelWidth())};
+}
+
+HWY_INLINE Split StrassenSplit(const Plan& p, int threads) {
+  const int64_t tiles = p.half_rows / TileRows(), panels = (p.pairs + tile::kPixels - 1) / tile::kPixels;
+  // In cycles for a channel of both halves: a pair's products take 14 for a tile of rows, its factors 2.5, a weight 0.1 of one.
+  Split best{1, 1};
+  double least = 0;
+  for (int64_t r = 1; r <= std::min<int64_t>(tiles, threads); ++r) {
+    for (int64_t f = 1; f <= 3; ++f) {
+      const int64_t q = std::min<int64_t>((f * threads + r - 1) / r, panels);
+      const auto rounds = static_cast<double>((p.images * r * q + threads - 1) / threads);
+      const auto own_tiles = static_cast<double>((tiles + r - 1) / r), own_pairs = static_cast<double>((p.pairs + q - 1) / q);
+      const double time = rounds * (own_pairs * (own_tiles * 14 + 2.5) + own_tiles * 0.7 * static_cast<double>(TileRows()));
+      if (least == 0 || time < least) {
+        least = time;
+        best = {r, q};
+      }
+    }
+  }
+  return best;
+}
+
+// Pairs of a task, in panels of about equal width.
+struct Panels {
+  int64_t begin, count, width, extra;  // panel j has `width` pairs, and one more if j < extra
+  Panels(int64_t first, int64_t last)
+      : begin(first),
+        count((last - first + tile::kPixels - 1) / tile::kPixels),
+        width((last - first) / std::max<int64_t>(count, 1)),
+        extra((last - first) % std::max<int64_t>(count, 1)) {}
+  int64_t at(int64_t panel) const { return begin + panel * width + std::min(panel, extra); }
+};
+
+// Every second value of two vectors that follow each other, from the first on and from the second on.
+HWY_INLINE Floats EvenOf(Floats low, Floats high) {
+#if HWY_TARGET == HWY_SCALAR
+  (void)high;
+  return low;
+#else
+  return hn::ConcatEven(Full(), high, low);
+#endif
+}
+HWY_INLINE Floats OddOf(Floats low, Floats high) {
+#if HWY_TARGET == HWY_SCALAR
+  (void)low;
+  return high;
+#else
+  return hn::ConcatOdd(Full(), high, low);
+#endif
+}
+
+// What a task works on: an image, and its thread's scratch memory.
+struct StrassenTask {
+  const Plan& p;
+  const Packed at;
+  const float *source, *packed, *bias;
+  float* result;
+  const SplitEpilogue& epilogue;
+  conv_tile::Finish finish;
+  conv_tile::Work work;
+  float *panels, *sums, *gathered, *marks;
+
+  bool finite() const { return packed[at.finite] != 0; }
+  const float* factors(int64_t tile) const { return packed + tile * strassen::kBlocks * p.half_channels * TileRows(); }
+  const float* row_scales(int64_t row) const { return packed + at.row_scales + row; }
+  const float* channel_scales() const { return packed + at.channel_scales; }
+};
+
+// The right factors of the panels [first, last), and marks[panel][pair]: zero if all values are finite. Channel by channel, so that
+// a plane's lines are read one after the other.
+HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task, int64_t first, int64_t last) {
+  constexpr int64_t kVectors = (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);  // of pairs
+  const Plan& p = t.p;
+  const Full d;
+  const int64_t lanes = tile::Lanes(), row = PanelWidth(), factor = FactorFloats(p), ahead = strassen::kAheadPlanes * p.pixels;
+  const float* const scales = t.channel_scales();
+  float* to = t.panels;
+  float* marks = t.marks;
+  for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * factor, marks += row) {
+    const int64_t begin = 2 * task.at(panel), pixels = std::min(2 * task.at(panel + 1), p.pixels) - begin;
+    const float *above = t.source + begin, *below = above + p.half_channels * p.pixels;
+    hn::Mask<Full> mask[kVectors][2];
+    for (int64_t v = 0; v < 2 * kVectors; ++v) {
+      mask[v / 2][v % 2] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(pixels - v * lanes, 0, lanes)));
+    }
+    Floats mark[kVectors];
+    for (int64_t v = 0; v < kVectors; ++v) mark[v] = hn::Zero(d);
+    float* at = to;
+    for (int64_t c = 0; c < p.half_channels; ++c, above += p.pixels, below += p.pixels, at += row) {
+      const Floats scale = hn::Set(d, scales[c]), lower_scale = hn::Set(d, scales[p.half_channels + c]);
+      HWY_UNROLL(2)
+      for (int64_t v = 0; v < kVectors; ++v) {
+        const int64_t from = 2 * v * lanes;
+        __builtin_prefetch(above + from + ahead);
+        __builtin_prefetch(below + from + ahead);
+        const Floats a = LoadMasked(mask[v][0], d, above + from), b = LoadMasked(mask[v][1], d, above + from + lanes),
+                     e = LoadMasked(mask[v][0], d, below + from), f = LoadMasked(mask[v][1], d, below + from + lanes);
+        const Floats b11 = hn::Mul(EvenOf(a, b), scale), b12 = hn::Mul(OddOf(a, b), scale),
+                     b21 = hn::Mul(EvenOf(e, f), lower_scale), b22 = hn::Mul(OddOf(e, f), lower_scale);
+        const Floats upper_sum = hn::Add(b11, b12), lower_sum = hn::Add(b21, b22);
+        float* const to_v = at + v * lanes;
+        mark[v] = hn::MulAdd(hn::Add(upper_sum, lower_sum), hn::Zero(d), mark[v]);
+        hn::StoreU(hn::Add(b11, b22), d, to_v + Place::kM1 * factor);
+        hn::StoreU(b11, d, to_v + Place::kM2 * factor);
+        hn::StoreU(hn::Sub(b12, b22), d, to_v + Place::kM3 * factor);
+        hn::StoreU(upper_sum, d, to_v + Place::kM6 * factor);
+        hn::StoreU(lower_sum, d, to_v + Place::kM7 * factor);
+        hn::StoreU(hn::Sub(b21, b11), d, to_v + Place::kM4 * factor);
+        hn::StoreU(b22, d, to_v + Place::kM5 * factor);
+      }
+    }
+    for (int64_t v = 0; v < kVectors; ++v) hn::StoreU(mark[v], d, marks + v * lanes);
+  }
+}
+
+// sums (+)= one left factor x `pixels` pixels of a panel, chain by chain.
+HWY_INLINE void AddProduct(const Plan& p, conv_tile::Work& work, const float* weight, const float* panel, int64_t pixels, bool add,
+                           float* sums, int64_t sums_stride) {
+  work.sums = sums;
+  work.sums_stride = sums_stride;
+  for (int64_t c = 0; c < p.half_channels; c += p.chain) {
+    const int64_t count = std::min(p.chain, p.half_channels - c);
+    work.tap_count = count;
+    if (kLinearLanes) work.channels = count;
+    work.weight = weight + c * TileRows();
+    work.source = panel + c * PanelWidth();
+    work.add = add || c > 0;
+    tile::RunChannelTile<kLinearLanes>(work, pixels, 4);
+    if (work.ahead != nullptr) work.ahead += count * work.ahead_step;
+  }
+}
+
+// sums[pixel][rows of a tile] times a factor for each row.
+HWY_INLINE void Scale(const float* factors, int64_t pixels, float* sums) {
+  const Full d;
+  const Floats low = hn::LoadU(d, factors), high = hn::LoadU(d, factors + tile::Lanes());
+  for (int64_t n = 0; n < pixels; ++n, sums += TileRows()) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, sums), low), d, sums);
+    hn::StoreU(hn::Mul(hn::LoadU(d, sums + tile::Lanes()), high), d, sums + tile::Lanes());
+  }
+}
+
+// `pixels` <= kPixels pixels from `at` on by plain sums, the rows of one tile of each half.
+HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels, float* upper, float* lower) {
+  const Plan& p = t.p;
+  const int64_t rows = TileRows();
+  const float *const factors = t.factors(tile), *const scales = t.channel_scales();
+  for (int64_t c = 0; c < p.channels; ++c) {
+    for (int64_t i = 0; i < pixels; ++i) t.gathered[c * PanelWidth() + i] = t.source[c * p.pixels + at + i] * scales[c];
+  }
+  const float* const second = t.gathered + p.half_channels * PanelWidth();
+  const auto add = [&](Place place, const float* panel, bool to_sums, float* sums) HWY_ATTR {
+    conv_tile::Work work = t.work;
+    AddProduct(p, work, factors + place * p.half_channels * rows, panel, pixels, to_sums, sums, rows);
+  };
+  add(Place::kA11, t.gathered, false, upper);
+  add(Place::kA12, second, true, upper);
+  add(Place::kA21, t.gathered, false, lower);
+  add(Place::kA22, second, true, lower);
+  Scale(t.row_scales(tile * rows), pixels, upper);
+  Scale(t.row_scales(p.half_rows + tile * rows), pixels, lower);
+}
+
+// The results of one tile of rows of each half for the panels [panel, last); t.panels begin with panel `made`. Meanwhile the next
+// left factor is asked for, or at the last tile of rows the pixels of the next block's panels.
+HWY_ATTR void StrassenTile(const StrassenTask& t, const Panels& task, int64_t tile, bool last_tile, int64_t made, int64_t panel,
+                           int64_t last) {
+  const Plan& p = t.p;
+  const Full d;
+  const int64_t rows = TileRows(), lanes = tile::Lanes(), width = tile::kPixels, factor = FactorFloats(p),
+                block = p.half_channels * rows, first = task.at(panel), pairs = task.at(last) - first,
+                pixels = std::min(2 * pairs, p.pixels - 2 * first);
+  const float *const factors = t.factors(tile), *const panels = t.panels + (panel - made) * strassen::kProducts * factor,
+                     *marks = t.marks + (panel - made) * PanelWidth();
+  // [pair][pixel][rows of the tile] of both halves, then [pair][rows of the tile] twice.
+  const int64_t half = (2 * strassen::kMostPanels * width + lanes) * rows, single = strassen::kMostPanels * width * rows;
+  float *const upper = t.sums, *const lower = upper + half, *const fourth = lower + half, *const fifth = fourth + single;
+  if (t.finite()) {
+    conv_tile::Work work = t.work;
+    const auto multiply = [&](Place place, bool add, float* to, int64_t stride) HWY_ATTR {
+      const float* const weight = factors + place * block;
+      const int64_t skip = place + 1 < strassen::kProducts ? 1 : strassen::kBlocks - place;
+      work.ahead = last_tile && skip > 1 ? nullptr : weight + skip * block;
+      work.ahead_step = (rows + last - panel - 1) / (last - panel);
+      for (int64_t j = panel; j < last; ++j) {
+        const int64_t next = j + BlockPanels(p), at = task.at(j);
+        if (last_tile && next < task.count) {
+          const int64_t from = 2 * task.at(next) + place % 2 * strassen::kLine;
+          work.ahead = place < 4 && from < p.pixels ? t.source + place / 2 * p.half_channels * p.pixels + from : nullptr;
+          work.ahead_step = p.pixels;
+        }
+        AddProduct(p, work, weight, panels + ((j - panel) * strassen::kProducts + place) * factor, task.at(j + 1) - at, add,
+                   to + (at - first) * stride, stride);
+      }
+    };
+    // C11 and C21 are even pixels, C12 and C22 odd ones.
+    multiply(Place::kM1, false, upper, 2 * rows);
+    multiply(Place::kM2, false, lower, 2 * rows);
+    multiply(Place::kM3, false, upper + rows, 2 * rows);
+    for (int64_t n = 0; n < pairs; ++n) {
+      for (int64_t v = 0; v < rows; v += lanes) {
+        const int64_t k = n * 2 * rows + v;
+        const Floats m1 = hn::LoadU(d, upper + k), m2 = hn::LoadU(d, lower + k), m3 = hn::LoadU(d, upper + k + rows);
+        hn::StoreU(hn::Add(hn::Sub(m1, m2), m3), d, lower + k + rows);
+      }
+    }
+    multiply(Place::kM6, true, lower + rows, 2 * rows);
+    multiply(Place::kM7, true, upper, 2 * rows);
+    if (t.epilogue.residual != nullptr) {  // in a network it comes from the outer cache
+      const float* const from = t.epilogue.residual + (t.result - t.finish.result) + 2 * first;
+      for (int64_t row = 0; row < 2 * rows; ++row) {
+        const int64_t plane = row < rows ? tile * rows + row : p.half_rows + tile * rows + row - rows;
+        for (int64_t n = 0; n < pixels; n += strassen::kLine) __builtin_prefetch(from + plane * p.pixels + n, 0, 2);
+      }
+    }
+    multiply(Place::kM4, false, fourth, rows);
+    multiply(Place::kM5, false, fifth, rows);
+    for (int64_t v = 0; v < rows; v += lanes) {
+      const Floats upper_scale = hn::LoadU(d, t.row_scales(tile * rows + v)),
+                   lower_scale = hn::LoadU(d, t.row_scales(p.half_rows + tile * rows + v));
+      for (int64_t n = 0; n < pairs; ++n) {
+        const int64_t k = n * 2 * rows + v;
+        const Floats m4 = hn::LoadU(d, fourth + n * rows + v), m5 = hn::LoadU(d, fifth + n * rows + v);
+        hn::StoreU(hn::Mul(hn::Add(hn::LoadU(d, upper + k), hn::Sub(m4, m5)), upper_scale), d, upper + k);
+        hn::StoreU(hn::Mul(hn::Add(hn::LoadU(d, upper + k + rows), m5), upper_scale), d, upper + k + rows);
+        hn::StoreU(hn::Mul(hn::Add(hn::LoadU(d, lower + k), m4), lower_scale), d, lower + k);
+        hn::StoreU(hn::Mul(hn::LoadU(d, lower + k + rows), lower_scale), d, lower + k + rows);
+      }
+    }
+    for (int64_t j = panel; j < last; ++j, marks += PanelWidth()) {
+      for (int64_t pair = task.at(j); pair < task.at(j + 1); ++pair) {
+        const int64_t at = (pair - first) * 2 * rows;
+        if (marks[pair - task.at(j)] != 0)
+          Directly(t, tile, 2 * pair, std::min<int64_t>(2, p.pixels - 2 * pair), upper + at, lower + at);
+      }
+    }
+  } else {
+    for (int64_t n = 0; n < pixels; n += width) {
+      Directly(t, tile, 2 * first + n, std::min(width, pixels - n), upper + n * rows, lower + n * rows);
+    }
+  }
+  const auto store = [&](const float* sums, int64_t row) HWY_ATTR {
+    float* const to = t.result + row * p.pixels + 2 * first;
+    conv_tile::Finish finish = t.finish;
+    finish.bias = t.bias != nullptr ? t.bias + row : nullptr;
+    tile::StoreChannels<2>(sums, pixels, rows, finish, to, p.pixels);
+    t.epilogue.finish(to, pixels, rows, p.pixels);
+  };
+  store(upper, tile * rows);
+  store(lower, p.half_rows + tile * rows);
+}
+
+HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias, const float* packed, float* result,
+                          const Epilogue<float>& what_follows, Workspace& workspace) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+  const SplitEpilogue epilogue(what_follows);
+  const Split split = StrassenSplit(p, num_threads());
+  const StrassenScratch floats = ScratchOf(p);
+  const int64_t parts = split.row_parts * split.pair_parts, tiles = p.half_rows / TileRows(), block = BlockPanels(p);
+  float* const scratch = workspace.take<float>(floats.all() * num_threads());
+  parallel_for(p.images * parts, [&](int64_t task, int thread) HWY_ATTR {
+    const int64_t image = task / parts, group = image % p.groups, row_part = task % split.row_parts,
+                  pair_part = task % parts / split.row_parts;
+    const Packed at = strassen::packed_of(p);
+    Tap* const taps = reinterpret_cast<Tap*>(scratch + thread * floats.all());
+    StrassenTask t{p,
+                   at,
+                   source + image * p.channels * p.pixels,
+                   packed + group * at.all,
+                   bias != nullptr ? bias + group * p.rows : nullptr,
+                   result + image * p.rows * p.pixels,
+                   epilogue,
+                   conv_tile::Finish(epilogue, result),
+                   {},
+                   scratch + thread * floats.all() + floats.taps,
+                   nullptr,
+                   nullptr,
+                   nullptr};
+    t.sums = t.panels + floats.panels;
+    t.gathered = t.sums + floats.sums;
+    t.marks = t.gathered + floats.gathered;
+    t.work.source_channel = PanelWidth();
+    t.work.weight_channel = TileRows();
+    t.work.taps = taps;
+    if (!kLinearLanes) {
+      t.work.channels = 1;
+      for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * PanelWidth(), c * TileRows()};
+    }
+    const int64_t tile_begin = tiles * row_part / split.row_parts, tile_end = tiles * (row_part + 1) / split.row_parts;
+    const Panels own(p.pairs * pair_part / split.pair_parts, p.pairs * (pair_part + 1) / split.pair_parts);
+    for (int64_t first = 0; first < own.count; first += block) {
+      const int64_t last = std::min(first + block, own.count);
+      if (t.finite()) MakeFactors(t, own, first, last);
+      for (int64_t i = tile_begin; i < tile_end; ++i) {
+        for (int64_t panel = first; panel < last; panel += strassen::kMostPanels) {
+          StrassenTile(t, own, i, i + 1 == tile_end, first, panel, std::min(panel + strassen::kMostPanels, last));
+        }
+      }
+    }
+  });
+}
+
+HWY_ATTR void StrassenForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
+  StrassenRun(strassen::make_plan(s, Direction::kForward), io.input, io.bias, io.packed, io.output, io.epilogue, workspace);
+}
+
+HWY_ATTR void StrassenGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
+  StrassenRun(strassen::make_plan(s, Direction::kGradInput), io.grad_output, io.bias, io.packed, io.grad_input, io.epilogue,
+              workspace);
+}
+
+HWY_ATTR size_t StrassenWorkspace(const ConvShape& s, Direction direction, int threads) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
+  return static_cast<size_t>(ScratchOf(strassen::make_plan(s, direction)).all() * threads) * sizeof(float);
+}
+
+// The power of two that brings the magnitude to [1/2, 1), within limits.
+HWY_INLINE float Balance(float magnitude) {
+  if (magnitude == 0 || !std::isfinite(magnitude)) return 1;
+  return std::ldexp(1.0F, -std::clamp(std::ilogb(magnitude) + 1, -strassen::kMostExponent, strassen::kMostExponent));
+}
+
+// out[oc] and in[ic], so that the largest weight of every channel times both is near 1. Returns whether all weights are finite.
+HWY_ATTR bool BalanceWeight(const float* weight, int64_t out_channels, int64_t in_channels, float* out, float* in) {
+  const Full d;
+  const int64_t lanes = tile::Lanes();
+  const auto first_of = [&](int64_t n) HWY_ATTR { return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
+  parallel_for(out_channels, [&](int64_t oc) HWY_ATTR {
+    Floats largest = hn::Zero(d), mark = hn::Zero(d);
+    for (int64_t ic = 0; ic < in_channels; ic += lanes) {
+      const Floats value = LoadMasked(first_of(in_channels - ic), d, weight + oc * in_channels + ic);
+      largest = hn::Max(largest, hn::Abs(value));
+      mark = hn::MulAdd(value, hn::Zero(d), mark);
+    }
+    out[oc] = hn::GetLane(hn::MaxOfLanes(d, largest)) + hn::GetLane(hn::SumOfLanes(d, mark));  // not finite if a weight is not
+  });
+  bool finite = true;
+  for (int64_t oc = 0; oc < out_channels; ++oc) {
+    finite &= std::isfinite(out[oc]);
+    out[oc] = Balance(out[oc]);
+  }
+  parallel_for((in_channels + lanes - 1) / lanes, [&](int64_t part) HWY_ATTR {
+    const auto mask = first_of(in_channels - part * lanes);
+    Floats largest = hn::Zero(d);
+    for (int64_t oc = 0; oc < out_channels; ++oc) {
+      const Floats value = LoadMasked(mask, d, weight + oc * in_channels + part * lanes);
+      largest = hn::Max(largest, hn::Mul(hn::Abs(value), hn::Set(d, out[oc])));
+    }
+    StoreMasked(largest, mask, d, in + part * lanes);
+  });
+  for (int64_t ic = 0; ic < in_channels; ++ic) in[ic] = Balance(in[ic]);
+  return finite;
+}
+
+HWY_ATTR void StrassenPack(const ConvShape& s, Direction direction, const float* weight, float* packed) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+  const Plan p = strassen::make_plan(s, direction);
+  const Packed at = strassen::packed_of(p);
+  const bool forward = direction == Direction::kForward;
+  const int64_t rows = TileRows(), tiles = p.half_rows / rows, block = p.half_channels * rows;
+  for (int64_t group = 0; group < p.groups; ++group, packed += at.all, weight += p.rows * p.channels) {
+    float *const channel_scales = packed + at.channel_scales, *const row_scales = packed + at.row_scales;
+    packed[at.finite] = BalanceWeight(weight, forward ? p.rows : p.channels, forward ? p.channels : p.rows,
+                                      forward ? row_scales : channel_scales, forward ? channel_scales : row_scales)
+                            ? 1.0F
+                            : 0.0F;
+    parallel_for(tiles, [&](int64_t i) HWY_ATTR {
+      const Full d;
+      float* const to = packed + i * strassen::kBlocks * block;
+      const auto quarter = [&](int64_t row, int64_t channel, Place place) HWY_ATTR {
+        const float* const from = weight + row * p.weight_row + channel * p.weight_channel;
+        float* const first = to + place * block;
+        if (p.weight_channel == 1) {
+          Transpose(from, p.weight_row, first, rows, rows, p.half_channels);
+        } else {
+          for (int64_t c = 0; c < p.half_channels; ++c) std::copy_n(from + c * p.weight_channel, rows, first + c * rows);
+        }
+        for (int64_t c = 0; c < p.half_channels; ++c) {
+          const Floats scale = hn::Set(d, channel_scales[channel + c]);
+          for (int64_t v = 0; v < rows; v += tile::Lanes()) {
+            float* const value = first + c * rows + v;
+            hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, value), scale), hn::LoadU(d, row_scales + row + v)), d, value);
+          }
+        }
+      };
+      quarter(i * rows, 0, Place::kA11);
+      quarter(i * rows, p.half_channels, Place::kA12);
+      quarter(p.half_rows + i * rows, 0, Place::kA21);
+      quarter(p.half_rows + i * rows, p.half_channels, Place::kA22);
+      const auto combine = [&](Place sum, Place a, Place b, bool minus) HWY_ATTR {
+        for (int64_t k = 0; k < block; k += tile::Lanes()) {
+          const Floats x = hn::LoadU(d, to + a * block + k), y = hn::LoadU(d, to + b * block + k);
+          hn::StoreU(minus ? hn::Sub(x, y) : hn::Add(x, y), d, to + sum * block + k);
+        }
+      };
+      combine(Place::kM1, Place::kA11, Place::kA22, false);
+      combine(Place::kM2, Place::kA21, Place::kA22, false);
+      combine(Place::kM6, Place::kA21, Place::kA11, true);
+      combine(Place::kM7, Place::kA12, Place::kA22, true);
+      combine(Place::kM5, Place::kA11, Place::kA12, false);
+    });
+    // What the pixels and the sums are multiplied by undoes that.
+    for (int64_t c = 0; c < p.channels; ++c) channel_scales[c] = 1 / channel_scales[c];
+    for (int64_t row = 0; row < p.rows; ++row) row_scales[row] = 1 / row_scales[row];
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+CONVOY_EXPORT(StrassenForward);
+CONVOY_EXPORT(StrassenGradInput);
+CONVOY_EXPORT(StrassenPack);
+CONVOY_EXPORT(StrassenWorkspace);
+CONVOY_EXPORT(StrassenTileRows);
+
+namespace {
+
+constexpr int64_t kLeastChannels = 128, kLeastPixels = 128;
+
+template <Direction kDirection>
+const char* refuse(const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
+  if (s.taps() != 1 || s.input != s.output || s.axes[0].pad_begin + s.axes[1].pad_begin + s.axes[2].pad_begin > 0)
+    return "needs a kernel of one tap, stride 1 and no padding";
+  const strassen::Plan p = strassen::make_plan(s, kDirection);
+  if (p.channels < kLeastChannels || p.channels % 2 != 0) return "needs an even number of channels, at least 128";
+  if (p.pixels < kLeastPixels) return "needs maps of at least 128 pixels";
+  if (p.rows == 0 || p.rows % (2 * CONVOY_DISPATCH(StrassenTileRows)()) != 0) return "needs result channels that fill four vectors";
+  return nullptr;
+}
+
+template <Direction kDirection>
+double seconds(const ConvShape& s, const Machine& m) {
+  const strassen::Plan p = strassen::make_plan(s, kDirection);
+  const auto pixels = static_cast<double>(p.images * p.pixels), rows = static_cast<double>(p.rows),
+             channels = static_cast<double>(p.channels);
+  const double flops = 2 * rows * channels * pixels * 7 / 8 * m.with_eight_lanes(1.06);
+  // Factors are made of every pixel, which comes from beyond the core's caches if the map is large, and each result is added up of
+  // two or four products.
+  const bool far = p.channels * p.pixels > strassen::kNearFloats;
+  return 1.5e-6 +
+         (flops / (0.97 * m.flops_per_second) + (channels * (far ? 0.5e-9 : 0.3e-9) + rows * 0.55e-9) * pixels) / m.threads;
+}
+
+template <Direction kDirection>
+size_t workspace_bytes(const ConvShape& s, int threads) {
+  return CONVOY_DISPATCH(StrassenWorkspace)(s, kDirection, threads);
+}
+
+template <Direction kDirection>
+size_t packed_bytes(const ConvShape& s) {
+  const strassen::Plan p = strassen::make_plan(s, kDirection);
+  return static_cast<size_t>(p.groups * strassen::packed_of(p).all) * sizeof(float);
+}
+
+template <Direction kDirection>
+void pack(const ConvShape& s, const float* weight, float* packed) {
+  CONVOY_DISPATCH(StrassenPack)(s, kDirection, weight, packed);
+}
+
+double pack_seconds(const ConvShape& s, const Machine& m) {
+  return 4e-6 + static_cast<double>(s.weight_count()) * 1.5e-9 / m.threads;
+}
+
+}  // namespace
+
+const ConvKernel kConvStrassenForward{.name = "conv_strassen",
+                                      .direction = Direction::kForward,
+                                      .accuracy = Accuracy::kDefault,
+                                      .refuse = refuse<Direction::kForward>,
+                                      .seconds = seconds<Direction::kForward>,
+                                      .workspace_bytes = workspace_bytes<Direction::kForward>,
+                                      .packed_bytes = packed_bytes<Direction::kForward>,
+                                      .pack = pack<Direction::kForward>,
+                                      .pack_seconds = pack_seconds,
+                                      .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+                                        CONVOY_DISPATCH(StrassenForward)(s, io, w);
+                                      }};
+
+const ConvKernel kConvStrassenGradInput{.name = "conv_strassen",
+                                        .direction = Direction::kGradInput,
+                                        .accuracy = Accuracy::kDefault,
+                                        .refuse = refuse<Direction::kGradInput>,
+                                        .seconds = seconds<Direction::kGradInput>,
+                                        .workspace_bytes = workspace_bytes<Direction::kGradInput>,
+                                        .packed_bytes = packed_bytes<Direction::kGradInput>,
+                                        .pack = pack<Direction::kGradInput>,
+                                        .pack_seconds = pack_seconds,
+                                        .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+                                          CONVOY_DISPATCH(StrassenGradInput)(s, io, w);
+                                        }};
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,165 @@
+// Panels, blocks and chains beside their sizes, odd maps, values that are not finite, channels and rows of every magnitude, the
+// error.
+#include "convoy/kernels/conv/conv_strassen.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "convoy/kernels/conv/conv_direct.h"
+#include "convoy/kernels/conv/kernel_check_test.h"
+#include "convoy/shape/descriptor.h"
+
+namespace convoy::kernels {
+namespace {
+
+using namespace kernel_check;
+
+ConvShape shape_of(const std::string& text) { return shape::essential(*shape::parse_descriptor(text)); }
+
+class ConvStrassen : public NeedsVectors {};
+
+TEST_F(ConvStrassen, MatchesTheReference) {
+  Random random(17);
+  for (const char* text :
+       {"ic128 oc128 i12 k1", "ic130 oc128 i13 k1", "n3 ic130 oc64 i12 k1", "g2 ic256 oc128 i14 k1", "ic600 oc192 i12 k1",
+        "ic1026 oc64 i17 k1", "ic192 oc320 iw999 k1", "ic128 oc128 id5 ih6 iw7 k1", "ic128 oc64 i57 k1", "ic2050 oc64 iw129 k1"}) {
+    const ConvShape s = shape_of(text);
+    for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
+      const ConvKernel* const kernel = direction == Direction::kForward ? &kConvStrassenForward : &kConvStrassenGradInput;
+      if (kernel->refuse(s) != nullptr) {
+        ASSERT_EQ(direction, Direction::kGradInput) << text;
+        continue;
+      }
+      for (const bool integers : {true, false}) {
+        check_kernels(std::span(&kernel, 1), direction, s, integers, random);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+std::vector<float> multiply(const ConvKernel& kernel, const ConvShape& s, const std::vector<float>& x,
+                            const std::vector<float>& w) {
+  std::vector<float> y(static_cast<size_t>(s.output_count()));
+  run_kernel(kernel, s, x.data(), w.data(), nullptr, y.data());
+  return y;
+}
+
+TEST_F(ConvStrassen, IsExactOnSmallIntegers) {
+  Random random(3);
+  const ConvShape s = shape_of("ic256 oc128 i13 k1");
+  const std::vector<float> x = values(random, s.input_count(), true), w = values(random, s.weight_count(), true);
+  EXPECT_EQ(multiply(kConvStrassenForward, s, x, w), multiply(kConvDirectForward, s, x, w));
+}
+
+TEST_F(ConvStrassen, WhatIsNotFiniteReachesItsOwnPixelAndRowAlone) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const ConvShape s = shape_of("ic128 oc64 i13 k1");
+  const auto pixels = static_cast<size_t>(s.output_positions()), rows = static_cast<size_t>(s.out_channels);
+  Random random(4);
+  std::vector<float> x = values(random, s.input_count(), false), w = values(random, s.weight_count(), false);
+  const auto compare = [&](const std::vector<float>& got, const std::vector<float>& expected) {
+    for (size_t i = 0; i < got.size(); ++i) {
+      if (std::isnan(expected[i]) || std::isinf(expected[i])) {
+        ASSERT_TRUE(std::isnan(expected[i]) ? std::isnan(got[i]) : got[i] == expected[i]) << i;
+      } else {
+        ASSERT_NEAR(got[i], expected[i], 1e-4) << i;
+      }
+    }
+  };
+  const auto count_of_others = [](const std::vector<float>& y) {
+    return std::count_if(y.begin(), y.end(), [](float v) { return !std::isfinite(v); });
+  };
+  x[5 * pixels + 20] = inf;
+  x[100 * pixels + 63] = std::nanf("");
+  x[127 * pixels + pixels - 1] = -inf;
+  std::vector<float> y = multiply(kConvStrassenForward, s, x, w);
+  compare(y, multiply(kConvDirectForward, s, x, w));
+  EXPECT_EQ(count_of_others(y), static_cast<std::ptrdiff_t>(3 * rows));
+  for (const size_t i : {5 * pixels + 20, 100 * pixels + 63, 127 * pixels + pixels - 1}) x[i] = 1;
+  w[3 * 128 + 7] = inf;
+  w[40 * 128 + 100] = std::nanf("");
+  y = multiply(kConvStrassenForward, s, x, w);
+  compare(y, multiply(kConvDirectForward, s, x, w));
+  EXPECT_EQ(count_of_others(y), static_cast<std::ptrdiff_t>(2 * pixels));
+}
+
+struct Errors {
+  double e = 0, r = 0, strict = 0;
+};
+
+// docs/accuracy.md says what E and R are.
+Errors errors(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w) {
+  const std::vector<float> got = multiply(kConvStrassenForward, s, x, w), direct = multiply(kConvDirectForward, s, x, w);
+  const auto pixels = static_cast<size_t>(s.output_positions()), channels = static_cast<size_t>(s.in_channels);
+  Errors worst;
+  double sum = 0, chain_sum = 0, strict_sum = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    double exact = 0, magnitude = 0;
+    float chain = 0;
+    for (size_t c = 0; c < channels; ++c) {
+      const float weight = w[i / pixels * channels + c], value = x[c * pixels + i % pixels];
+      exact += static_cast<double>(weight) * value;
+      magnitude += std::abs(static_cast<double>(weight) * value);
+      chain = std::fma(weight, value, chain);
+    }
+    worst.e = std::max(worst.e, std::abs(got[i] - exact) / (0x1p-24 * magnitude));
+    const double size = 1 / magnitude;  // rows of every magnitude count alike
+    sum += std::pow((got[i] - exact) * size, 2);
+    chain_sum += std::pow((chain - exact) * size, 2);
+    strict_sum += std::pow((direct[i] - exact) * size, 2);
+  }
+  worst.r = std::sqrt(sum / chain_sum);
+  worst.strict = std::sqrt(sum / strict_sum);
+  return worst;
+}
+
+TEST_F(ConvStrassen, ErrorsStayInTheirTable) {
+  Errors worst, scaled;
+  for (const int64_t channels : {128, 512, 2048}) {
+    for (const bool rectified : {false, true}) {
+      const ConvShape s = shape_of("ic" + std::to_string(channels) + " oc128 i13 k1");
+      Random random(static_cast<unsigned>(channels) + (rectified ? 1 : 0));
+      std::vector<float> x = values(random, s.input_count(), false), w = values(random, s.weight_count(), false);
+      for (float& v : x) v = rectified ? std::max(v, 0.0F) : v;
+      const auto take = [](Errors& all, const Errors& one) {
+        all = {std::max(all.e, one.e), std::max(all.r, one.r), std::max(all.strict, one.strict)};
+      };
+      take(worst, errors(s, x, w));
+      // Rows of any size; channels that are large where their weights are small, and the other way round.
+      std::uniform_real_distribution<float> decades(-4, 4);
+      const auto pixels = static_cast<size_t>(s.output_positions()), count = static_cast<size_t>(channels);
+      for (size_t row = 0; row < w.size() / count; ++row) {
+        const float size = std::pow(10.0F, decades(random));
+        for (size_t c = 0; c < count; ++c) w[row * count + c] *= size;
+      }
+      for (size_t c = 0; c < count; ++c) {
+        const float size = std::pow(10.0F, decades(random));
+        for (size_t row = 0; row < w.size() / count; ++row) w[row * count + c] *= size;
+        for (size_t i = 0; i < pixels; ++i) x[c * pixels + i] /= size;
+      }
+      take(scaled, errors(s, x, w));
+    }
+  }
+  std::printf("  conv_strassen: E %.2f, R %.2f, to the strict kernel %.2f; rows and channels of 8 decades: E %.2f, R %.2f\n",
+              worst.e, worst.r, worst.strict, scaled.e, scaled.r);
+  EXPECT_LE(worst.e, 10);   // 16 is admitted
+  EXPECT_LE(worst.r, 2.1);  // and 3.5
+  EXPECT_LE(scaled.e, 24);
+  EXPECT_LE(scaled.r, 2.7);
+}
+
+TEST_F(ConvStrassen, RefusesTheRest) {
+  const auto reason = [](const char* text) { return kConvStrassenForward.refuse(shape_of(text)); };
+  EXPECT_STREQ(reason("ic64 oc64 i14 k3"), "needs a kernel of one tap, stride 1 and no padding");
+  EXPECT_STREQ(reason("ic64 oc64 i28 k1 s2"), "needs a kernel of one tap, stride 1 and no padding");
+  EXPECT_STREQ(reason("ic64 oc64 i14 k1 p1"), "needs a kernel of one tap, stride 1 and no padding");
+  EXPECT_STREQ(reason("ic129 oc64 i14 k1"), "needs an even number of channels, at least 128");
+  EXPECT_STREQ(reason("ic128 oc64 i11 k1"), "needs maps of at least 128 pixels");
+  EXPECT_STREQ(reason("ic128 oc65 i14 k1"), "needs result channels that fill four vectors");
+}
+
+}  // namespace
+}  // namespace convoy::kernels
