@@ -100,11 +100,12 @@ double seconds(const ConvShape& s, const Machine& m) {
                                              : 0;
   const double visits =
       rows * (25e-9 * static_cast<double>(1 + g.phases()) + 2e-9 * static_cast<double>(round_up(g.w.input, kLanes) / kLanes));
-  // Every plane begins anew, and sorts the rows it reads.
+  // Every plane begins anew, with each of its sources, and sorts the rows it reads.
   const double sorted_rows = sorted && !lines ? static_cast<double>(g.sources * g.d.output * g.d.kernel) *
                                                     static_cast<double>(std::min(g.h.input, g.h.output * g.h.kernel))
                                               : 0;
-  const double begin = planes * (30e-9 + sorted_rows * 4e-9 / together);
+  const double begin =
+      planes * (30e-9 + (g.sources > 1 ? static_cast<double>(g.sources) * 15e-9 : 0) + sorted_rows * 4e-9 / together);
   // With eight lanes other algorithms are as good from fewer channels on, where a stride meets a dilation, and at strides whose
   // columns are gathered one by one.
   const bool one_phase = g.strided() && g.phases() == 1;

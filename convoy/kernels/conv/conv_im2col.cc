@@ -28,6 +28,7 @@ namespace convoy::kernels::im2col {
 
 constexpr int64_t kDepth = 256;          // of one block of the product: kDepth x 8 floats of A stay in L1
 constexpr int64_t kPixels = 192;         // of one tile: kDepth x kPixels floats are 192 KiB of L2; a multiple of every panel width
+constexpr double kFarResults = 1 << 20;  // of a sample, which go to memory
 constexpr int64_t kWeightPixels = 1024;  // grad_weight: pixels of a chunk
 constexpr int64_t kWeightColumns = 48;   // grad_weight: columns of a task; 48 x 1024 floats are 192 KiB
 
@@ -583,7 +584,8 @@ double seconds(const ConvShape& s, const Machine& m) {
                             ? static_cast<double>(s.out_channels_per_group() / 4 * 4 + s.out_channels_per_group() % 4 * 2) * in
                             : up(s.out_channels_per_group()) * in);
   const double gathered = positions * groups * (kDirection == Direction::kGradInput ? out : in);
-  const double segments = gathered / static_cast<double>(std::max<int64_t>(s.output[2], 1));
+  const bool whole = kDirection == Direction::kGradWeight && s.taps() == 1 && s.input == s.output;  // planes lie as they are
+  const double segments = gathered / static_cast<double>(std::max<int64_t>(whole ? s.output_positions() : s.output[2], 1));
   const bool strided = kDirection == Direction::kForward && s.axes[2].stride > 1;
   const bool phases = kDirection == Direction::kGradInput && s.axes[0].stride * s.axes[1].stride * s.axes[2].stride > 1;
   const double runs = static_cast<double>(s.axes[2].stride) / static_cast<double>(std::max<int64_t>(s.input[2], 1));
@@ -594,9 +596,11 @@ double seconds(const ConvShape& s, const Machine& m) {
     const int64_t chunks = s.batch * ((s.output_positions() + im2col::kWeightPixels - 1) / im2col::kWeightPixels);
     lane_sums = static_cast<double>(s.weight_count()) * static_cast<double>(chunks) * 2.5e-9;
   }
-  // With few terms a sum storing takes most of the time.
+  // With few terms a sum storing takes most of the time, and where no cache holds the results.
   const bool few_terms = kDirection == Direction::kForward && m.lanes == 8 && s.taps() == 1;
-  const double stored = few_terms ? static_cast<double>(s.output_count()) * 0.5e-9 : 0;
+  const double results = static_cast<double>(kDirection == Direction::kGradInput ? s.input_count() : s.output_count());
+  const bool far = kDirection != Direction::kGradWeight && results > im2col::kFarResults * static_cast<double>(s.batch);
+  const double stored = far ? results * 0.45e-9 : few_terms ? results * 0.5e-9 : 0;
   // A tile of one vector waits for its own sums.
   const double pixels = kDirection == Direction::kGradInput ? static_cast<double>(s.input_positions()) / phases_with_taps(s)
                                                             : static_cast<double>(s.output_positions());

@@ -651,15 +651,17 @@ const char* refuse(const ConvShape& s) {
 
 template <Direction kDirection>
 double seconds(const ConvShape& s, const Machine& m) {
-  // With eight lanes a vector of weights takes about as long for one pixel as for five. A linear layer's samples are pixels, and the
-  // choice must not depend on how many there are: one takes up to 1.3 times as long as by conv_few_pixels, 32 take 0.4 times as long.
+  // With eight lanes a vector of weights takes about as long for one pixel as for five. A linear layer's samples are pixels, and
+  // the choice must not depend on how many there are: one takes up to 1.3 times as long as by conv_few_pixels, 32 take 0.4 times as
+  // long.
   const double pixels = s.input_positions() == 1 ? 5.0 : static_cast<double>(std::max<int64_t>(s.output_positions(), 1));
   const double few = m.with_eight_lanes(std::max(5 / pixels, 1.0));
   const double flops = 2 * few * CONVOY_DISPATCH(PointwiseProducts)(s, kDirection);
   const double gathered =
       s.input == s.output ? 0.0 : static_cast<double>(s.batch * s.in_channels * s.taps() * s.output_positions());
   const int64_t columns = s.axes[2].kernel_size;
-  const double each = columns == 2 || columns == 4 ? 0.6e-9 : 1.2e-9;
+  const double value = columns == 1 && s.axes[2].stride == 2 ? 0.35e-9 : columns == 2 || columns == 4 ? 0.6e-9 : 1.2e-9;
+  const double each = value + 14e-9 / static_cast<double>(std::max<int64_t>(s.output[2], 1));
   // Results are turned from channels to pixels on their way out.
   const auto stored = static_cast<double>(kDirection == Direction::kForward ? s.output_count() : s.input_count());
   return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gathered * each + stored * 0.15e-9) / m.threads;

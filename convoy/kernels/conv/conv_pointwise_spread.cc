@@ -170,6 +170,17 @@ int64_t stripe_pixels(const ConvShape& s) {
   return std::min((pixels + kTilePixels - 1) / kTilePixels * kTilePixels, map);
 }
 
+int64_t stripes_of(const ConvShape& s) {
+  const int64_t pixels = stripe_pixels(s);
+  return (s.output_positions() + pixels - 1) / pixels;
+}
+
+// Small maps have fewer stripes than there are threads, which then share the channels and add as if nothing were tiled: the same
+// bits.
+bool by_stripes(const ConvShape& s, int threads) {
+  return tiled(s) && (s.batch * stripes_of(s) >= threads || image_floats(s) * static_cast<int64_t>(sizeof(float)) > kMostBytes);
+}
+
 // conv_pointwise's gradient of a sample as a forward pass, whose pieces can be run.
 ConvShape mirrored(const ConvShape& s) {
   ConvShape c = compact(s);
@@ -207,10 +218,13 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double values = static_cast<double>(s.input_count()), rows = values / static_cast<double>(s.input[2]);
   const double computed = static_cast<double>(s.batch * image_floats(s));
   if (s.taps() == 1) {
-    return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + rows * 8e-9 + computed * 0.3e-9) / m.threads;
+    return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads;
   }
-  if (tiled(s)) return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + computed * 0.25e-9 / m.threads;
   const double runs = computed / static_cast<double>(s.output[2]);
+  if (tiled(s)) {
+    const double lines = runs / static_cast<double>(s.axes[2].stride);
+    return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) + (computed * 0.25e-9 + lines * 20e-9) / m.threads;
+  }
   const double added = computed * (s.axes[2].stride == 1 ? 0.7e-9 : 1.0e-9) + runs * 4e-9 + values * 0.08e-9;
   return 2e-6 +
          m.with_eight_lanes(s.input[0] == 1 ? 0.85 : 1.2) * (kConvPointwiseGradInput.seconds(compact(s), m) + added / m.threads);
@@ -224,7 +238,7 @@ size_t inner_bytes(const ConvShape& s, int threads) {
 }
 
 size_t workspace_bytes(const ConvShape& s, int threads) {
-  if (tiled(s)) return padded_bytes(static_cast<size_t>(stripe_floats(s) * threads) * sizeof(float));
+  if (by_stripes(s, threads)) return padded_bytes(static_cast<size_t>(stripe_floats(s) * threads) * sizeof(float));
   return padded_bytes(static_cast<size_t>(images_at_once(s) * image_floats(s)) * sizeof(float)) + inner_bytes(s, threads);
 }
 
@@ -232,7 +246,7 @@ void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Worksp
   const SplitEpilogue epilogue(io.epilogue), none({});
   const ConvShape layer = mirrored(s);
   const pointwise::Pieces pieces = pointwise::pieces(layer);
-  const int64_t map = s.output_positions(), pixels = stripe_pixels(s), stripes = (map + pixels - 1) / pixels;
+  const int64_t map = s.output_positions(), pixels = stripe_pixels(s), stripes = stripes_of(s);
   const int64_t rows = s.in_channels * s.taps(), each = stripe_floats(s), plane = s.input_positions(), step = s.axes[2].stride;
   float* const scratch = workspace.take<float>(each * num_threads());
   parallel_for(s.batch * stripes, [&](int64_t task, int thread) {
@@ -260,7 +274,7 @@ void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Worksp
 }
 
 void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
-  if (tiled(s)) return grad_input_tiled(s, io, workspace);
+  if (by_stripes(s, num_threads())) return grad_input_tiled(s, io, workspace);
   const SplitEpilogue epilogue(io.epilogue);
   const int64_t images = images_at_once(s), map = s.output_positions(), plane = s.input_positions();
   float* const values = workspace.take<float>(images * image_floats(s));

@@ -41,7 +41,7 @@ namespace convoy::kernels::strassen {
 constexpr int64_t kChain = 256;                // channels of one chain of sums
 constexpr int64_t kProducts = 7, kBlocks = 9;  // of a tile of the weight: left factors, then A12 and A21 for direct sums
 constexpr int64_t kPanelFloats = 96 << 10;     // right factors that are made at a time: most of 512 KB
-constexpr int64_t kMostPanels = 2, kAheadPlanes = 4;
+constexpr int64_t kMostPanels = 2, kAheadPlanes = 8;
 constexpr int64_t kLine = 16;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
 constexpr int kMostExponent = 40;           // of a row's or a channel's magnitude
