@@ -661,7 +661,7 @@ double seconds(const ConvShape& s, const Machine& m) {
       s.input == s.output ? 0.0 : static_cast<double>(s.batch * s.in_channels * s.taps() * s.output_positions());
   const int64_t columns = s.axes[2].kernel_size;
   const double value = columns == 1 && s.axes[2].stride == 2 ? 0.35e-9 : columns == 2 || columns == 4 ? 0.6e-9 : 1.2e-9;
-  const double each = value + 14e-9 / static_cast<double>(std::max<int64_t>(s.output[2], 1));
+  const double each = value + 14e-9 / static_cast<double>(std::max<int64_t>(s.output[2] * columns, 1));
   // Results are turned from channels to pixels on their way out.
   const auto stored = static_cast<double>(kDirection == Direction::kForward ? s.output_count() : s.input_count());
   return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gathered * each + stored * 0.15e-9) / m.threads;

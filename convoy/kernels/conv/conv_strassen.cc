@@ -41,6 +41,7 @@ namespace convoy::kernels::strassen {
 constexpr int64_t kChain = 256;                // channels of one chain of sums
 constexpr int64_t kProducts = 7, kBlocks = 9;  // of a tile of the weight: left factors, then A12 and A21 for direct sums
 constexpr int64_t kPanelFloats = 96 << 10;     // right factors that are made at a time: most of 512 KB
+constexpr int64_t kSlabChains = 2;             // of two panels at least
 constexpr int64_t kMostPanels = 2, kAheadPlanes = 8;
 constexpr int64_t kLine = 16;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
@@ -53,7 +54,9 @@ struct Plan {
   int64_t images, groups, channels, rows, pixels;
   int64_t half_channels, half_rows, pairs;
   int64_t weight_row, weight_channel;
-  int64_t chain;
+  int64_t chain, slab;  // channels of a half whose right factors are made at a time
+
+  int64_t slabs() const { return (half_channels + slab - 1) / slab; }
 };
 
 inline Plan make_plan(const ConvShape& s, Direction direction) {
@@ -71,6 +74,7 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.weight_channel = forward ? 1 : p.rows;
   const int64_t chains = std::max<int64_t>((p.half_channels + kChain - 1) / kChain, 1);
   p.chain = (p.half_channels + chains - 1) / chains;
+  p.slab = p.chain * std::min(chains, kSlabChains);
   return p;
 }
 
@@ -118,26 +122,30 @@ HWY_ATTR int64_t StrassenTileRows() { return TileRows(); }
 HWY_INLINE int64_t PanelWidth() { return (tile::kPixels + tile::Lanes() - 1) / tile::Lanes() * tile::Lanes(); }
 
 // Floats of a right factor of a panel: a line more than it takes, or all factors' rows would share sets of the cache.
-HWY_INLINE int64_t FactorFloats(const Plan& p) { return p.half_channels * PanelWidth() + strassen::kLine; }
+HWY_INLINE int64_t FactorFloats(const Plan& p) { return p.slab * PanelWidth() + strassen::kLine; }
 
 // Panels of kPixels pairs whose right factors are made at a time.
 HWY_INLINE int64_t BlockPanels(const Plan& p) {
   return std::max<int64_t>(strassen::kPanelFloats / (strassen::kProducts * FactorFloats(p)), strassen::kMostPanels);
 }
 
+// Sums of all seven products of a tile of rows for up to kMostPanels panels.
+HWY_INLINE int64_t ProductFloats() { return strassen::kMostPanels * tile::kPixels * TileRows(); }
+
 struct StrassenScratch {
-  int64_t taps, panels, sums, gathered, marks;
-  int64_t all() const { return taps + panels + sums + gathered + marks; }
+  int64_t taps, panels, sums, results, gathered, marks;
+  int64_t all() const { return taps + panels + sums + results + gathered + marks; }
 };
-// Sums: both pixels of each pair for both halves of the rows, and two products of each pair.
-constexpr int64_t kSumsOfPair = 6;
 
 HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
   const auto lines = [](int64_t floats) { return (floats + strassen::kLine - 1) / strassen::kLine * strassen::kLine; };
-  const int64_t panels = BlockPanels(p);
+  const int64_t panels = BlockPanels(p), runs = (panels + strassen::kMostPanels - 1) / strassen::kMostPanels;
+  // With several slabs the sums of all tiles wait for the next one.
+  const int64_t waiting = p.slabs() > 1 ? runs * (p.half_rows / TileRows()) : 1;
   return {.taps = kLinearLanes ? 0 : lines(p.chain * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
           .panels = lines(panels * strassen::kProducts * FactorFloats(p)),
-          .sums = (kSumsOfPair * strassen::kMostPanels * tile::kPixels + 2 * tile::Lanes()) * TileRows(),
+          .sums = waiting * strassen::kProducts * ProductFloats(),
+          .results = 2 * (2 * ProductFloats() + tile::Lanes() * TileRows()),
           .gathered = lines(p.channels * PanelWidth()),
           .marks = lines(panels * PanelWidth())};
 }
@@ -200,7 +208,7 @@ struct StrassenTask {
   const SplitEpilogue& epilogue;
   conv_tile::Finish finish;
   conv_tile::Work work;
-  float *panels, *sums, *gathered, *marks;
+  float *panels, *sums, *results, *gathered, *marks;
 
   bool finite() const { return packed[at.finite] != 0; }
   const float* factors(int64_t tile) const { return packed + tile * strassen::kBlocks * p.half_channels * TileRows(); }
@@ -208,9 +216,10 @@ struct StrassenTask {
   const float* channel_scales() const { return packed + at.channel_scales; }
 };
 
-// The right factors of the panels [first, last), and marks[panel][pair]: zero if all values are finite. Channel by channel, so that
-// a plane's lines are read one after the other.
-HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task, int64_t first, int64_t last) {
+// The right factors of the panels [first, last) for the channels [begin, end) of each half, and marks[panel][pair]: zero as long as
+// all values are finite.
+HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task, int64_t first, int64_t last, int64_t begin,
+                                       int64_t end) {
   constexpr int64_t kVectors = (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);  // of pairs
   const Plan& p = t.p;
   const Full d;
@@ -219,16 +228,16 @@ HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task
   float* to = t.panels;
   float* marks = t.marks;
   for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * factor, marks += row) {
-    const int64_t begin = 2 * task.at(panel), pixels = std::min(2 * task.at(panel + 1), p.pixels) - begin;
-    const float *above = t.source + begin, *below = above + p.half_channels * p.pixels;
+    const int64_t first_pixel = 2 * task.at(panel), pixels = std::min(2 * task.at(panel + 1), p.pixels) - first_pixel;
+    const float *above = t.source + begin * p.pixels + first_pixel, *below = above + p.half_channels * p.pixels;
     hn::Mask<Full> mask[kVectors][2];
     for (int64_t v = 0; v < 2 * kVectors; ++v) {
       mask[v / 2][v % 2] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(pixels - v * lanes, 0, lanes)));
     }
     Floats mark[kVectors];
-    for (int64_t v = 0; v < kVectors; ++v) mark[v] = hn::Zero(d);
+    for (int64_t v = 0; v < kVectors; ++v) mark[v] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, marks + v * lanes);
     float* at = to;
-    for (int64_t c = 0; c < p.half_channels; ++c, above += p.pixels, below += p.pixels, at += row) {
+    for (int64_t c = begin; c < end; ++c, above += p.pixels, below += p.pixels, at += row) {
       const Floats scale = hn::Set(d, scales[c]), lower_scale = hn::Set(d, scales[p.half_channels + c]);
       HWY_UNROLL(2)
       for (int64_t v = 0; v < kVectors; ++v) {
@@ -255,13 +264,12 @@ HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task
   }
 }
 
-// sums (+)= one left factor x `pixels` pixels of a panel, chain by chain.
-HWY_INLINE void AddProduct(const Plan& p, conv_tile::Work& work, const float* weight, const float* panel, int64_t pixels, bool add,
-                           float* sums, int64_t sums_stride) {
+// sums (+)= `channels` channels of a left factor x `pixels` pixels of a panel, chain by chain.
+HWY_INLINE void AddProduct(const Plan& p, conv_tile::Work& work, const float* weight, const float* panel, int64_t channels,
+                           int64_t pixels, bool add, float* sums) {
   work.sums = sums;
-  work.sums_stride = sums_stride;
-  for (int64_t c = 0; c < p.half_channels; c += p.chain) {
-    const int64_t count = std::min(p.chain, p.half_channels - c);
+  for (int64_t c = 0; c < channels; c += p.chain) {
+    const int64_t count = std::min(p.chain, channels - c);
     work.tap_count = count;
     if (kLinearLanes) work.channels = count;
     work.weight = weight + c * TileRows();
@@ -293,7 +301,7 @@ HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t
   const float* const second = t.gathered + p.half_channels * PanelWidth();
   const auto add = [&](Place place, const float* panel, bool to_sums, float* sums) HWY_ATTR {
     conv_tile::Work work = t.work;
-    AddProduct(p, work, factors + place * p.half_channels * rows, panel, pixels, to_sums, sums, rows);
+    AddProduct(p, work, factors + place * p.half_channels * rows, panel, p.half_channels, pixels, to_sums, sums);
   };
   add(Place::kA11, t.gathered, false, upper);
   add(Place::kA12, second, true, upper);
@@ -303,82 +311,77 @@ HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t
   Scale(t.row_scales(p.half_rows + tile * rows), pixels, lower);
 }
 
-// The results of one tile of rows of each half for the panels [panel, last); t.panels begin with panel `made`. Meanwhile the next
-// left factor is asked for, or at the last tile of rows the pixels of the next block's panels.
-HWY_ATTR void StrassenTile(const StrassenTask& t, const Panels& task, int64_t tile, bool last_tile, int64_t made, int64_t panel,
-                           int64_t last) {
+// What is multiplied at once: one tile of rows of each half, the panels [panel, last) and the channels [begin, end) of each half.
+// t.panels begin with panel `made`.
+struct StrassenPart {
+  int64_t tile, made, panel, last, begin, end;
+  float* sums;  // [product][pair][rows of the tile]
+};
+
+// The seven products. Meanwhile the next left factor is asked for, or at the last tile of rows the pixels of the panels of the next
+// block, or of the next channels.
+HWY_ATTR void Multiply(const StrassenTask& t, const Panels& task, const StrassenPart& part, bool last_tile) {
+  const Plan& p = t.p;
+  const int64_t rows = TileRows(), factor = FactorFloats(p), block = p.half_channels * rows, panels = part.last - part.panel;
+  const float* const made = t.panels + (part.panel - part.made) * strassen::kProducts * factor;
+  const int64_t next_channel = part.end < p.half_channels ? part.end : 0,
+                next_panel = part.panel + (next_channel == 0 ? BlockPanels(p) : 0);
+  conv_tile::Work work = t.work;
+  for (int64_t place = 0; place < strassen::kProducts; ++place) {
+    const float* const weight = t.factors(part.tile) + place * block + part.begin * rows;
+    const int64_t skip = place + 1 < strassen::kProducts ? 1 : strassen::kBlocks - place;
+    work.ahead = last_tile && skip > 1 ? nullptr : weight + skip * block;
+    work.ahead_step = (rows + panels - 1) / panels;
+    for (int64_t j = 0; j < panels; ++j) {
+      const int64_t at = task.at(part.panel + j), width = task.at(part.panel + j + 1) - at;
+      if (last_tile && next_panel + j < task.count) {
+        const int64_t from = 2 * task.at(next_panel + j) + place % 2 * strassen::kLine;
+        const float* const half = t.source + (place / 2 * p.half_channels + next_channel) * p.pixels;
+        work.ahead = place < 4 && from < p.pixels ? half + from : nullptr;
+        work.ahead_step = p.pixels;
+      }
+      AddProduct(p, work, weight, made + (j * strassen::kProducts + place) * factor, part.end - part.begin, width, part.begin > 0,
+                 part.sums + place * ProductFloats() + (at - task.at(part.panel)) * rows);
+    }
+  }
+}
+
+// The results of all channels: products added up, what is not finite computed once more, and stored.
+HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenPart& part) {
   const Plan& p = t.p;
   const Full d;
-  const int64_t rows = TileRows(), lanes = tile::Lanes(), width = tile::kPixels, factor = FactorFloats(p),
-                block = p.half_channels * rows, first = task.at(panel), pairs = task.at(last) - first,
+  const int64_t rows = TileRows(), lanes = tile::Lanes(), first = task.at(part.panel), pairs = task.at(part.last) - first,
                 pixels = std::min(2 * pairs, p.pixels - 2 * first);
-  const float *const factors = t.factors(tile), *const panels = t.panels + (panel - made) * strassen::kProducts * factor,
-                     *marks = t.marks + (panel - made) * PanelWidth();
-  // [pair][pixel][rows of the tile] of both halves, then [pair][rows of the tile] twice.
-  const int64_t half = (2 * strassen::kMostPanels * width + lanes) * rows, single = strassen::kMostPanels * width * rows;
-  float *const upper = t.sums, *const lower = upper + half, *const fourth = lower + half, *const fifth = fourth + single;
+  float *const upper = t.results, *const lower = upper + 2 * ProductFloats() + lanes * rows;  // [pixel][rows of the tile]
   if (t.finite()) {
-    conv_tile::Work work = t.work;
-    const auto multiply = [&](Place place, bool add, float* to, int64_t stride) HWY_ATTR {
-      const float* const weight = factors + place * block;
-      const int64_t skip = place + 1 < strassen::kProducts ? 1 : strassen::kBlocks - place;
-      work.ahead = last_tile && skip > 1 ? nullptr : weight + skip * block;
-      work.ahead_step = (rows + last - panel - 1) / (last - panel);
-      for (int64_t j = panel; j < last; ++j) {
-        const int64_t next = j + BlockPanels(p), at = task.at(j);
-        if (last_tile && next < task.count) {
-          const int64_t from = 2 * task.at(next) + place % 2 * strassen::kLine;
-          work.ahead = place < 4 && from < p.pixels ? t.source + place / 2 * p.half_channels * p.pixels + from : nullptr;
-          work.ahead_step = p.pixels;
-        }
-        AddProduct(p, work, weight, panels + ((j - panel) * strassen::kProducts + place) * factor, task.at(j + 1) - at, add,
-                   to + (at - first) * stride, stride);
-      }
-    };
-    // C11 and C21 are even pixels, C12 and C22 odd ones.
-    multiply(Place::kM1, false, upper, 2 * rows);
-    multiply(Place::kM2, false, lower, 2 * rows);
-    multiply(Place::kM3, false, upper + rows, 2 * rows);
-    for (int64_t n = 0; n < pairs; ++n) {
-      for (int64_t v = 0; v < rows; v += lanes) {
-        const int64_t k = n * 2 * rows + v;
-        const Floats m1 = hn::LoadU(d, upper + k), m2 = hn::LoadU(d, lower + k), m3 = hn::LoadU(d, upper + k + rows);
-        hn::StoreU(hn::Add(hn::Sub(m1, m2), m3), d, lower + k + rows);
-      }
-    }
-    multiply(Place::kM6, true, lower + rows, 2 * rows);
-    multiply(Place::kM7, true, upper, 2 * rows);
-    if (t.epilogue.residual != nullptr) {  // in a network it comes from the outer cache
-      const float* const from = t.epilogue.residual + (t.result - t.finish.result) + 2 * first;
-      for (int64_t row = 0; row < 2 * rows; ++row) {
-        const int64_t plane = row < rows ? tile * rows + row : p.half_rows + tile * rows + row - rows;
-        for (int64_t n = 0; n < pixels; n += strassen::kLine) __builtin_prefetch(from + plane * p.pixels + n, 0, 2);
-      }
-    }
-    multiply(Place::kM4, false, fourth, rows);
-    multiply(Place::kM5, false, fifth, rows);
     for (int64_t v = 0; v < rows; v += lanes) {
-      const Floats upper_scale = hn::LoadU(d, t.row_scales(tile * rows + v)),
-                   lower_scale = hn::LoadU(d, t.row_scales(p.half_rows + tile * rows + v));
-      for (int64_t n = 0; n < pairs; ++n) {
+      const Floats upper_scale = hn::LoadU(d, t.row_scales(part.tile * rows + v)),
+                   lower_scale = hn::LoadU(d, t.row_scales(p.half_rows + part.tile * rows + v));
+      const auto product = [&](Place place, int64_t n)
+                               HWY_ATTR { return hn::LoadU(d, part.sums + place * ProductFloats() + n * rows + v); };
+      for (int64_t n = 0; n < pairs; ++n) {  // C11 and C21 are even pixels, C12 and C22 odd ones
+        const Floats m1 = product(Place::kM1, n), m2 = product(Place::kM2, n), m3 = product(Place::kM3, n),
+                     m4 = product(Place::kM4, n), m5 = product(Place::kM5, n);
+        const Floats c11 = hn::Add(hn::Add(m1, product(Place::kM7, n)), hn::Sub(m4, m5)), c12 = hn::Add(m3, m5),
+                     c21 = hn::Add(m2, m4), c22 = hn::Add(hn::Sub(m1, m2), hn::Add(m3, product(Place::kM6, n)));
         const int64_t k = n * 2 * rows + v;
-        const Floats m4 = hn::LoadU(d, fourth + n * rows + v), m5 = hn::LoadU(d, fifth + n * rows + v);
-        hn::StoreU(hn::Mul(hn::Add(hn::LoadU(d, upper + k), hn::Sub(m4, m5)), upper_scale), d, upper + k);
-        hn::StoreU(hn::Mul(hn::Add(hn::LoadU(d, upper + k + rows), m5), upper_scale), d, upper + k + rows);
-        hn::StoreU(hn::Mul(hn::Add(hn::LoadU(d, lower + k), m4), lower_scale), d, lower + k);
-        hn::StoreU(hn::Mul(hn::LoadU(d, lower + k + rows), lower_scale), d, lower + k + rows);
+        hn::StoreU(hn::Mul(c11, upper_scale), d, upper + k);
+        hn::StoreU(hn::Mul(c12, upper_scale), d, upper + k + rows);
+        hn::StoreU(hn::Mul(c21, lower_scale), d, lower + k);
+        hn::StoreU(hn::Mul(c22, lower_scale), d, lower + k + rows);
       }
     }
-    for (int64_t j = panel; j < last; ++j, marks += PanelWidth()) {
+    const float* marks = t.marks + (part.panel - part.made) * PanelWidth();
+    for (int64_t j = part.panel; j < part.last; ++j, marks += PanelWidth()) {
       for (int64_t pair = task.at(j); pair < task.at(j + 1); ++pair) {
+        if (marks[pair - task.at(j)] == 0) continue;
         const int64_t at = (pair - first) * 2 * rows;
-        if (marks[pair - task.at(j)] != 0)
-          Directly(t, tile, 2 * pair, std::min<int64_t>(2, p.pixels - 2 * pair), upper + at, lower + at);
+        Directly(t, part.tile, 2 * pair, std::min<int64_t>(2, p.pixels - 2 * pair), upper + at, lower + at);
       }
     }
   } else {
-    for (int64_t n = 0; n < pixels; n += width) {
-      Directly(t, tile, 2 * first + n, std::min(width, pixels - n), upper + n * rows, lower + n * rows);
+    for (int64_t n = 0; n < pixels; n += tile::kPixels) {
+      Directly(t, part.tile, 2 * first + n, std::min<int64_t>(tile::kPixels, pixels - n), upper + n * rows, lower + n * rows);
     }
   }
   const auto store = [&](const float* sums, int64_t row) HWY_ATTR {
@@ -388,8 +391,21 @@ HWY_ATTR void StrassenTile(const StrassenTask& t, const Panels& task, int64_t ti
     tile::StoreChannels<2>(sums, pixels, rows, finish, to, p.pixels);
     t.epilogue.finish(to, pixels, rows, p.pixels);
   };
-  store(upper, tile * rows);
-  store(lower, p.half_rows + tile * rows);
+  store(upper, part.tile * rows);
+  store(lower, p.half_rows + part.tile * rows);
+}
+
+// In a network the residual comes from the outer cache.
+HWY_ATTR void AskForResidual(const StrassenTask& t, const Panels& task, const StrassenPart& part) {
+  const Plan& p = t.p;
+  if (t.epilogue.residual == nullptr) return;
+  const int64_t begin = 2 * task.at(part.panel), end = std::min(2 * task.at(part.last), p.pixels);
+  const float* const residual = t.epilogue.residual + (t.result - t.finish.result);
+  for (int64_t row = 0; row < 2 * TileRows(); ++row) {
+    const int64_t half = row < TileRows() ? 0 : p.half_rows - TileRows();
+    const float* const plane = residual + (half + part.tile * TileRows() + row) * p.pixels;
+    for (int64_t n = begin; n < end; n += strassen::kLine) __builtin_prefetch(plane + n, 0, 2);
+  }
 }
 
 HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias, const float* packed, float* result,
@@ -417,10 +433,13 @@ HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias,
                    scratch + thread * floats.all() + floats.taps,
                    nullptr,
                    nullptr,
+                   nullptr,
                    nullptr};
     t.sums = t.panels + floats.panels;
-    t.gathered = t.sums + floats.sums;
+    t.results = t.sums + floats.sums;
+    t.gathered = t.results + floats.results;
     t.marks = t.gathered + floats.gathered;
+    t.work.sums_stride = TileRows();
     t.work.source_channel = PanelWidth();
     t.work.weight_channel = TileRows();
     t.work.taps = taps;
@@ -432,10 +451,18 @@ HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias,
     const Panels own(p.pairs * pair_part / split.pair_parts, p.pairs * (pair_part + 1) / split.pair_parts);
     for (int64_t first = 0; first < own.count; first += block) {
       const int64_t last = std::min(first + block, own.count);
-      if (t.finite()) MakeFactors(t, own, first, last);
-      for (int64_t i = tile_begin; i < tile_end; ++i) {
-        for (int64_t panel = first; panel < last; panel += strassen::kMostPanels) {
-          StrassenTile(t, own, i, i + 1 == tile_end, first, panel, std::min(panel + strassen::kMostPanels, last));
+      for (int64_t begin = 0; begin < p.half_channels; begin += p.slab) {
+        const int64_t end = std::min(begin + p.slab, p.half_channels);
+        if (t.finite()) MakeFactors(t, own, first, last, begin, end);
+        float* sums = t.sums;
+        for (int64_t i = tile_begin; i < tile_end; ++i) {
+          for (int64_t panel = first; panel < last; panel += strassen::kMostPanels) {
+            const StrassenPart part{i, first, panel, std::min(panel + strassen::kMostPanels, last), begin, end, sums};
+            if (end == p.half_channels) AskForResidual(t, own, part);
+            if (t.finite()) Multiply(t, own, part, i + 1 == tile_end);
+            if (end == p.half_channels) Combine(t, own, part);
+            if (p.slabs() > 1) sums += strassen::kProducts * ProductFloats();
+          }
         }
       }
     }
@@ -562,7 +589,7 @@ CONVOY_EXPORT(StrassenTileRows);
 
 namespace {
 
-constexpr int64_t kLeastChannels = 128, kLeastPixels = 128;
+constexpr int64_t kLeastChannels = 128, kLeastPixels = 48;
 
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
@@ -571,7 +598,7 @@ const char* refuse(const ConvShape& s) {
     return "needs a kernel of one tap, stride 1 and no padding";
   const strassen::Plan p = strassen::make_plan(s, kDirection);
   if (p.channels < kLeastChannels || p.channels % 2 != 0) return "needs an even number of channels, at least 128";
-  if (p.pixels < kLeastPixels) return "needs maps of at least 128 pixels";
+  if (p.pixels < kLeastPixels) return "needs maps of at least 48 pixels";
   if (p.rows == 0 || p.rows % (2 * CONVOY_DISPATCH(StrassenTileRows)()) != 0) return "needs result channels that fill four vectors";
   return nullptr;
 }
@@ -582,11 +609,12 @@ double seconds(const ConvShape& s, const Machine& m) {
   const auto pixels = static_cast<double>(p.images * p.pixels), rows = static_cast<double>(p.rows),
              channels = static_cast<double>(p.channels);
   const double flops = 2 * rows * channels * pixels * 7 / 8 * m.with_eight_lanes(1.06);
-  // Factors are made of every pixel, which comes from beyond the core's caches if the map is large, and each result is added up of
-  // two or four products.
+  // Factors are made of every pixel, which comes from beyond the core's caches if the map is large, each result is added up of two
+  // or four products, and seven quarters of the weight come from memory.
   const bool far = p.channels * p.pixels > strassen::kNearFloats;
-  return 1.5e-6 +
-         (flops / (0.97 * m.flops_per_second) + (channels * (far ? 0.5e-9 : 0.3e-9) + rows * 0.55e-9) * pixels) / m.threads;
+  const double added =
+      (channels * (far ? 0.5e-9 : 0.25e-9) + rows * 0.55e-9) * pixels + static_cast<double>(s.weight_count()) * 0.09e-9;
+  return 1.5e-6 + (flops / (0.97 * m.flops_per_second) + added) / m.threads;
 }
 
 template <Direction kDirection>
