@@ -127,11 +127,20 @@ HWY_NOINLINE void Block(const uint8_t* columns, int64_t depth, const float* scal
   }
 }
 
+// Inputs that meet a block of weights together, in panels of about equal width: one of a single input would take as long as of
+// five.
+struct Panels {
+  int64_t inputs, count;
+  explicit Panels(int64_t together) : inputs(together), count((together + tile::kPixels - 1) / tile::kPixels) {}
+  int64_t begin(int64_t panel) const { return inputs * panel / count; }
+};
+
 // The same for panels of inputs, with weights [kRows / kTileRows][depth][kTileRows]: half of every line pair would leave half of
 // the first cache empty.
 HWY_INLINE void PanelBlock(const float* weights, int64_t depth, const float* scale, const float* panels, int64_t panel_floats,
-                           int64_t count, const conv_tile::Tap* taps, float* totals) {
+                           const Panels& all, const conv_tile::Tap* taps, const float* next, float* totals) {
   const Lanes d;
+  constexpr int64_t kLine = 16;
   HWY_ALIGN float sums[tile::kPixels * kTileRows];
   conv_tile::Work work;
   work.source_channel = tile::kPixels;
@@ -143,9 +152,13 @@ HWY_INLINE void PanelBlock(const float* weights, int64_t depth, const float* sca
   work.sums_stride = kTileRows;
   for (int64_t row = 0; row < kRows; row += kTileRows) {
     work.weight = weights + row * depth;
-    for (int64_t at = 0; at < count; at += tile::kPixels) {
-      const int64_t inputs = std::min<int64_t>(tile::kPixels, count - at);
-      work.source = panels + at / tile::kPixels * panel_floats;
+    for (int64_t panel = 0; panel < all.count; ++panel) {
+      const int64_t at = all.begin(panel), inputs = all.begin(panel + 1) - at;
+      work.source = panels + panel * panel_floats;
+      // Meanwhile the next block's bytes are asked for, a line a channel.
+      const int64_t asked = panel * depth * kLine;
+      work.ahead = row == 0 && asked * static_cast<int64_t>(sizeof(float)) < depth * kColumnBytes ? next + asked : nullptr;
+      work.ahead_step = kLine;
       tile::RunChannelTile<tile::kLinearLanes>(work, inputs, 4);
       for (int64_t p = 0; p < inputs; ++p) {
         for (int64_t v = 0; v < kTileRows; v += kLanes) {
@@ -166,12 +179,16 @@ HWY_ATTR int64_t Weight24InputFloats(int64_t batch, int64_t channels) {
 HWY_INLINE void TakeInputs(const float* from, int64_t batch, int64_t channels, float* to) {
   const Lanes d;
   const auto down = hn::Set(d, weight24::kDown);
-  const int64_t width = batch <= weight24::kFew ? batch : tile::kPixels;
+  const bool few = batch <= weight24::kFew;
+  const int64_t width = few ? batch : tile::kPixels, most = weight24::kTogether / tile::kPixels;  // panels that meet together
   parallel_for((batch + width - 1) / width, [&](int64_t panel) HWY_ATTR {
-    const int64_t first = panel * width, inputs = std::min(width, batch - first), count = width * channels;
-    float* const at = to + first * channels;
-    if (width != batch) Transpose(from + first * channels, channels, at, width, inputs, channels);
-    const float* const source = width != batch ? at : from;
+    const int64_t group = few ? 0 : panel / most * weight24::kTogether;
+    const Panels all(std::min(weight24::kTogether, batch - group));
+    const int64_t first = few ? 0 : group + all.begin(panel % most),
+                  inputs = few ? batch : group + all.begin(panel % most + 1) - first, count = width * channels;
+    float* const at = to + panel * count;
+    if (!few) Transpose(from + first * channels, channels, at, width, inputs, channels);
+    const float* const source = few ? from : at;
     int64_t i = 0;
     for (; i + kLanes <= count; i += kLanes) hn::StoreU(hn::Mul(hn::LoadU(d, source + i), down), d, at + i);
     for (; i < count; ++i) at[i] = source[i] * weight24::kDown;
@@ -207,8 +224,8 @@ HWY_INLINE void RunTile(const ConvShape& s, const ConvForward<float>& io, const 
           hn::Store(Weights(columns + c * kColumnBytes, r), d, weights + (r / kTileRows * depth + c) * kTileRows + r % kTileRows);
         }
       }
-      PanelBlock(weights, depth, scale, input + first * channels + k * tile::kPixels, channels * tile::kPixels, count, taps,
-                 totals);
+      PanelBlock(weights, depth, scale, input + first * channels + k * tile::kPixels, channels * tile::kPixels, Panels(count), taps,
+                 reinterpret_cast<const float*>(tile), totals);
     }
     float* const to = io.output + first * s.out_channels + row;
     tile::StorePixels(totals, kRows, count, rows, finish, to, s.out_channels);
@@ -337,8 +354,11 @@ const ConvKernel kConvWeight24Forward{
     .pack = pack,
     .pack_seconds = [](const ConvShape& s,
                        const Machine& m) { return 1e-6 + static_cast<double>(s.weight_count()) * 1.5e-9 / m.threads; },
-    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { CONVOY_DISPATCH(Weight24Forward)
-                                                                                    (s, io, w); }};
+    .forward =
+        [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+          CONVOY_DISPATCH(Weight24Forward)
+          (s, io, w);
+        }};
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE
