@@ -97,6 +97,8 @@ inline bool alias(const Plan& p) {
 // Whether samples are rows of a matrix: one pixel each, its channels (and taps) side by side.
 inline bool one_pixel(const Plan& p) { return p.fold && p.source_image == p.channels; }
 
+inline int64_t sample_step(const Plan& p) { return p.groups * p.source_image; }
+
 inline bool large(const Plan& p) { return p.samples * p.groups * p.rows * p.map >= kStreamed; }
 
 // The plan in terms of this instruction set's tiles.
@@ -195,6 +197,11 @@ HWY_INLINE double ChannelLanesCost(const Plan& p) {
 
 // Lanes are pixels where these fill vectors better than the result channels do, and channels are so few that transposing counts.
 HWY_INLINE Tiles MakeTiles(const Plan& p) {
+  // Rows of a matrix are read where they lie, unless those of a tile would share few sets of the cache.
+  const auto in_place = [](const Plan& plan) HWY_ATTR {
+    constexpr int64_t kCollision = 2048 / static_cast<int64_t>(sizeof(float));
+    return !kLinearLanes && pointwise::one_pixel(plan) && pointwise::sample_step(plan) % kCollision != 0;
+  };
   const int64_t lanes = tile::Lanes();
   const auto up = [](int64_t size, int64_t step) { return static_cast<double>((size + step - 1) / step * step); };
   const double by_pixels = up(p.map, lanes) * static_cast<double>(std::max<int64_t>(p.rows, 2));
@@ -212,7 +219,7 @@ HWY_INLINE Tiles MakeTiles(const Plan& p) {
     t.last = p.rows - (t.count - 1) * t.height <= lanes ? lanes : t.height;
     t.step = tile::kPixels;
   }
-  t.gather = p.fold || p.strided || (pointwise::alias(p) && p.rows >= 3 * tile::kRows);
+  t.gather = (p.fold && !in_place(p)) || p.strided || (pointwise::alias(p) && p.rows >= 3 * tile::kRows);
   t.block = t.step;
   if (t.pixel_lanes && lanes == 8)
     t.block *= std::clamp<int64_t>(pointwise::kBlockFloats / (t.step * std::max<int64_t>(p.chain, 1)), 1, pointwise::kBlockSteps);
@@ -289,7 +296,7 @@ HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* 
 HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* source, int64_t begin, int64_t end,
                              int64_t panel_width, Segment* segments, float* slab) {
   if (pointwise::one_pixel(p)) {
-    const int64_t sample = p.groups * p.source_image;
+    const int64_t sample = pointwise::sample_step(p);
     for (int64_t pixel = begin; pixel < end; pixel += panel_width, slab += panel_width * p.channels) {
       Transpose(source + pixel * sample, sample, slab, panel_width, std::min(panel_width, end - pixel), p.channels);
     }
@@ -356,7 +363,8 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
   Tap* const taps = reinterpret_cast<Tap*>(scratch);
   float* const slab = scratch + floats.taps;
   float* const sums = slab + floats.slab;
-  const float* source = io.source + part.image * p.source_image + begin;
+  const int64_t pixel_step = pointwise::one_pixel(p) && !tiles.gather ? pointwise::sample_step(p) : 1;
+  const float* source = io.source + part.image * p.source_image + begin * pixel_step;
   int64_t plane = io.source_plane != 0 ? io.source_plane : p.source_plane;
   if (tiles.gather) {
     GatherPixels(p, s, source - begin, begin, end, step, reinterpret_cast<Segment*>(sums + floats.sums), slab);
@@ -364,13 +372,14 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
     plane = step;
   }
   // Where pixel `at` begins a tile.
-  const auto source_of = [&](int64_t at) { return source + (tiles.gather ? at * p.channels : at); };
+  const auto source_of = [&](int64_t at) { return source + (tiles.gather ? at * p.channels : at * pixel_step); };
   float* const result = io.result + part.image * p.rows * p.map;  // of the first sample, if samples make one run
   const float* const packed = io.packed + group * packed_group;
   const float* const bias = io.bias != nullptr ? io.bias + group * p.rows : nullptr;
   conv_tile::Finish finish(epilogue, io.result);
   conv_tile::Work work;
   work.source_channel = plane;
+  work.pixel_step = pixel_step;
   work.taps = taps;
   const auto chain_of = [&](int64_t tile, int64_t c, int64_t lead = 0) {  // lead: rows of the tile that are left out
     const int64_t count = std::min(p.chain, p.channels - c);

@@ -36,8 +36,9 @@ constexpr const char* kShapes[] = {
     "n1 ic300 oc12 i16 k1",  // two chains
     "n1 ic700 oc33 i7 k1",   // lanes of channels, three chains
     "n1 ic64 oc70 i14 k1",
-    "n5 ic40 oc50 i1 k1",  // a linear layer, samples make one run
-    "n31 ic300 oc41 i1 k1",  // rows of a matrix
+    "n5 ic40 oc50 i1 k1",    // a linear layer, samples make one run
+    "n31 ic300 oc41 i1 k1",  // rows of a matrix, where they lie
+    "n31 ic512 oc41 i1 k1",  // the same that fall into few sets of the cache
     "n19 ic24 oc36 g3 i1 k1",
     "n9 ic5 oc37 i3 k3 s3",
     "n1 ic520 oc30 i1 k1",
