@@ -336,7 +336,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double vectors = static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
                          static_cast<double>(g.d.output * g.h.output) * static_cast<double>((g.w.output + lanes - 1) / lanes);
   // Rows are sorted, for every depth tap anew; columns of every third or fourth value one by one.
-  const double sorting = (g.w.stride > 2 ? 2.2 : 1.0) * (g.d.kernel > 1 ? 2.5 : 1.0);
+  const double sorting = (g.w.stride > 2 ? 2.2 : 1.0) * (g.d.kernel > 1 ? 2.5 : 1.0) * (2 * g.w.output <= lanes ? 1.6 : 1.0);
   const double sorted = g.strided() ? 2.0 * static_cast<double>(g.h.stride) * sorting : 0;
   // Channels that share the gradient of a plane find it in the first cache.
   const bool shared = s.in_channels_per_group() > 1 && plan.rows > 1 && g.d.kernel == 1 && g.w.output >= lanes;
