@@ -38,17 +38,17 @@
 #define CONVOY_KERNELS_CONV_STRASSEN_GEOMETRY
 namespace convoy::kernels::strassen {
 
-constexpr int64_t kChain = 256;                // channels of one chain of sums
-constexpr int64_t kProducts = 7, kBlocks = 9;  // of a tile of the weight: left factors, then A12 and A21 for direct sums
-constexpr int64_t kPanelFloats = 96 << 10;     // right factors that are made at a time: most of 512 KB
-constexpr int64_t kSlabChains = 2;             // of two panels at least
+constexpr int64_t kChain = 256;  // channels of one chain of sums
+constexpr int64_t kProducts = 7;
+constexpr int64_t kPanelFloats = 96 << 10;  // right factors that are made at a time: most of 512 KB
+constexpr int64_t kSlabChains = 2;          // of two panels at least
 constexpr int64_t kMostPanels = 2, kAheadPlanes = 8;
 constexpr int64_t kLine = 16;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
 constexpr int kMostExponent = 40;           // of a row's or a channel's magnitude
 
-// Left factors in the order in which they are used, then the quarters that only direct sums need.
-enum Place : uint8_t { kM1, kM2, kM3, kM6, kM7, kM4, kM5, kA12, kA21, kA11 = kM3, kA22 = kM4 };
+// Left factors in the order in which they are used. Where weights are not finite the quarters stand there, for direct sums.
+enum Place : uint8_t { kM1, kM2, kM3, kM6, kM7, kM4, kM5, kA11 = kM3, kA12 = kM7, kA21 = kM2, kA22 = kM4 };
 
 struct Plan {
   int64_t images, groups, channels, rows, pixels;
@@ -86,7 +86,7 @@ struct Packed {
 inline Packed packed_of(const Plan& p) {
   const auto lines = [](int64_t floats) { return (floats + kLine - 1) / kLine * kLine; };
   Packed at{};
-  at.channel_scales = kBlocks * p.half_rows * p.half_channels;
+  at.channel_scales = kProducts * p.half_rows * p.half_channels;
   at.row_scales = at.channel_scales + lines(p.channels);
   at.finite = at.row_scales + lines(p.rows);
   at.all = at.finite + kLine;
@@ -146,7 +146,7 @@ HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
           .panels = lines(panels * strassen::kProducts * FactorFloats(p)),
           .sums = waiting * strassen::kProducts * ProductFloats(),
           .results = 2 * (2 * ProductFloats() + tile::Lanes() * TileRows()),
-          .gathered = lines(p.channels * PanelWidth()),
+          .gathered = lines(3 * p.half_channels * PanelWidth()),
           .marks = lines(panels * PanelWidth())};
 }
 
@@ -211,7 +211,7 @@ struct StrassenTask {
   float *panels, *sums, *results, *gathered, *marks;
 
   bool finite() const { return packed[at.finite] != 0; }
-  const float* factors(int64_t tile) const { return packed + tile * strassen::kBlocks * p.half_channels * TileRows(); }
+  const float* factors(int64_t tile) const { return packed + tile * strassen::kProducts * p.half_channels * TileRows(); }
   const float* row_scales(int64_t row) const { return packed + at.row_scales + row; }
   const float* channel_scales() const { return packed + at.channel_scales; }
 };
@@ -290,7 +290,7 @@ HWY_INLINE void Scale(const float* factors, int64_t pixels, float* sums) {
   }
 }
 
-// `pixels` <= kPixels pixels from `at` on by plain sums, the rows of one tile of each half.
+// `pixels` <= kPixels pixels from `at` on by plain sums, the rows of one tile of each half, if the weight is not finite.
 HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels, float* upper, float* lower) {
   const Plan& p = t.p;
   const int64_t rows = TileRows();
@@ -307,6 +307,34 @@ HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t
   add(Place::kA12, second, true, upper);
   add(Place::kA21, t.gathered, false, lower);
   add(Place::kA22, second, true, lower);
+  Scale(t.row_scales(tile * rows), pixels, upper);
+  Scale(t.row_scales(p.half_rows + tile * rows), pixels, lower);
+}
+
+// One or two pixels from `at` on as pairs of their own, with zeros beside them, which leave four of the products:
+// C11 = M1 + M7 + M4, C21 = M2 + M4.
+HWY_NOINLINE HWY_ATTR void Apart(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels, float* upper, float* lower) {
+  const Plan& p = t.p;
+  const int64_t rows = TileRows(), each = p.half_channels * PanelWidth();
+  const float *const factors = t.factors(tile), *const scales = t.channel_scales();
+  float *const first = t.gathered, *const second = first + each, *const difference = second + each;
+  for (int64_t c = 0; c < p.half_channels; ++c) {
+    for (int64_t i = 0; i < pixels; ++i) {
+      const int64_t to = c * PanelWidth() + i, lower_channel = p.half_channels + c;
+      first[to] = t.source[c * p.pixels + at + i] * scales[c];
+      second[to] = t.source[lower_channel * p.pixels + at + i] * scales[lower_channel];
+      difference[to] = second[to] - first[to];
+    }
+  }
+  const auto add = [&](Place place, const float* panel, bool to_sums, float* sums) HWY_ATTR {
+    conv_tile::Work work = t.work;
+    AddProduct(p, work, factors + place * p.half_channels * rows, panel, p.half_channels, pixels, to_sums, sums);
+  };
+  add(Place::kM1, first, false, upper);
+  add(Place::kM7, second, true, upper);
+  add(Place::kM4, difference, true, upper);
+  add(Place::kM2, first, false, lower);
+  add(Place::kM4, difference, true, lower);
   Scale(t.row_scales(tile * rows), pixels, upper);
   Scale(t.row_scales(p.half_rows + tile * rows), pixels, lower);
 }
@@ -329,8 +357,7 @@ HWY_ATTR void Multiply(const StrassenTask& t, const Panels& task, const Strassen
   conv_tile::Work work = t.work;
   for (int64_t place = 0; place < strassen::kProducts; ++place) {
     const float* const weight = t.factors(part.tile) + place * block + part.begin * rows;
-    const int64_t skip = place + 1 < strassen::kProducts ? 1 : strassen::kBlocks - place;
-    work.ahead = last_tile && skip > 1 ? nullptr : weight + skip * block;
+    work.ahead = last_tile && place + 1 == strassen::kProducts ? nullptr : weight + block;
     work.ahead_step = (rows + panels - 1) / panels;
     for (int64_t j = 0; j < panels; ++j) {
       const int64_t at = task.at(part.panel + j), width = task.at(part.panel + j + 1) - at;
@@ -376,7 +403,7 @@ HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenP
       for (int64_t pair = task.at(j); pair < task.at(j + 1); ++pair) {
         if (marks[pair - task.at(j)] == 0) continue;
         const int64_t at = (pair - first) * 2 * rows;
-        Directly(t, part.tile, 2 * pair, std::min<int64_t>(2, p.pixels - 2 * pair), upper + at, lower + at);
+        Apart(t, part.tile, 2 * pair, std::min<int64_t>(2, p.pixels - 2 * pair), upper + at, lower + at);
       }
     }
   } else {
@@ -529,13 +556,12 @@ HWY_ATTR void StrassenPack(const ConvShape& s, Direction direction, const float*
   const int64_t rows = TileRows(), tiles = p.half_rows / rows, block = p.half_channels * rows;
   for (int64_t group = 0; group < p.groups; ++group, packed += at.all, weight += p.rows * p.channels) {
     float *const channel_scales = packed + at.channel_scales, *const row_scales = packed + at.row_scales;
-    packed[at.finite] = BalanceWeight(weight, forward ? p.rows : p.channels, forward ? p.channels : p.rows,
-                                      forward ? row_scales : channel_scales, forward ? channel_scales : row_scales)
-                            ? 1.0F
-                            : 0.0F;
+    const bool finite = BalanceWeight(weight, forward ? p.rows : p.channels, forward ? p.channels : p.rows,
+                                      forward ? row_scales : channel_scales, forward ? channel_scales : row_scales);
+    packed[at.finite] = finite ? 1.0F : 0.0F;
     parallel_for(tiles, [&](int64_t i) HWY_ATTR {
       const Full d;
-      float* const to = packed + i * strassen::kBlocks * block;
+      float* const to = packed + i * strassen::kProducts * block;
       const auto quarter = [&](int64_t row, int64_t channel, Place place) HWY_ATTR {
         const float* const from = weight + row * p.weight_row + channel * p.weight_channel;
         float* const first = to + place * block;
@@ -562,11 +588,17 @@ HWY_ATTR void StrassenPack(const ConvShape& s, Direction direction, const float*
           hn::StoreU(minus ? hn::Sub(x, y) : hn::Add(x, y), d, to + sum * block + k);
         }
       };
+      if (!finite) {
+        std::fill_n(to + Place::kM1 * block, block, 0.0F);
+        std::fill_n(to + Place::kM6 * block, block, 0.0F);
+        std::fill_n(to + Place::kM5 * block, block, 0.0F);
+        return;
+      }
       combine(Place::kM1, Place::kA11, Place::kA22, false);
-      combine(Place::kM2, Place::kA21, Place::kA22, false);
+      combine(Place::kM5, Place::kA11, Place::kA12, false);
       combine(Place::kM6, Place::kA21, Place::kA11, true);
       combine(Place::kM7, Place::kA12, Place::kA22, true);
-      combine(Place::kM5, Place::kA11, Place::kA12, false);
+      combine(Place::kM2, Place::kA21, Place::kA22, false);
     });
     // What the pixels and the sums are multiplied by undoes that.
     for (int64_t c = 0; c < p.channels; ++c) channel_scales[c] = 1 / channel_scales[c];
