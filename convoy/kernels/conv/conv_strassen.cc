@@ -626,7 +626,9 @@ constexpr int64_t kLeastChannels = 128, kLeastPixels = 48;
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
-  if (s.taps() != 1 || s.input != s.output || s.axes[0].pad_begin + s.axes[1].pad_begin + s.axes[2].pad_begin > 0)
+  // A crop, or padding behind, can make maps of the input's size as well.
+  const auto plain = [](const shape::Axis& axis) { return axis.stride == 1 && axis.pad_begin == 0; };
+  if (s.taps() != 1 || s.input != s.output || !std::all_of(s.axes.begin(), s.axes.end(), plain))
     return "needs a kernel of one tap, stride 1 and no padding";
   const strassen::Plan p = strassen::make_plan(s, kDirection);
   if (p.channels < kLeastChannels || p.channels % 2 != 0) return "needs an even number of channels, at least 128";

@@ -156,6 +156,9 @@ TEST_F(ConvStrassen, RefusesTheRest) {
   EXPECT_STREQ(reason("ic64 oc64 i14 k3"), "needs a kernel of one tap, stride 1 and no padding");
   EXPECT_STREQ(reason("ic64 oc64 i28 k1 s2"), "needs a kernel of one tap, stride 1 and no padding");
   EXPECT_STREQ(reason("ic64 oc64 i14 k1 p1"), "needs a kernel of one tap, stride 1 and no padding");
+  for (const char* text : {"ic128 oc64 i14 k1 ph-1:1 pw0", "ic128 oc64 i14 k1 ph-1:1 pw1:-1", "ic128 oc64 iw200 k1 s2 p0:199"}) {
+    EXPECT_STREQ(reason(text), "needs a kernel of one tap, stride 1 and no padding") << text;
+  }
   EXPECT_STREQ(reason("ic129 oc64 i14 k1"), "needs an even number of channels, at least 128");
   EXPECT_STREQ(reason("ic128 oc64 i6 k1"), "needs maps of at least 48 pixels");
   EXPECT_STREQ(reason("ic128 oc65 i14 k1"), "needs result channels that fill four vectors");

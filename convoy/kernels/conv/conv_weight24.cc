@@ -312,7 +312,7 @@ const char* refuse(const ConvShape& s) {
   if (s.input_positions() != 1 || s.output_positions() != 1 || s.taps() != 1 || s.groups != 1)
     return "needs one pixel and one group";
   for (const shape::Axis& axis : s.axes) {
-    if (axis.pad_begin > 0) return "needs no padding";
+    if (axis.pad_begin != 0) return "needs no padding";  // a crop would leave padding to read
   }
   if (s.in_channels < weight24::kDepth) return "needs at least 256 input channels";
   if (s.weight_count() < kLeastWeight) return "needs a weight of 2 MB";

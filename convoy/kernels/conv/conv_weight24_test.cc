@@ -128,6 +128,7 @@ TEST_F(ConvWeight24, RefusesTheRest) {
   };
   EXPECT_STREQ(reason("ic1024 oc1024 i2 k1"), "needs one pixel and one group");
   EXPECT_STREQ(reason("ic1024 oc1024 i1 k1 p1"), "needs one pixel and one group");
+  EXPECT_STREQ(reason("ic1024 oc1024 i1 k1 p-1:1"), "needs no padding");
   EXPECT_STREQ(reason("ic255 oc65536 i1 k1"), "needs at least 256 input channels");
   EXPECT_STREQ(reason("ic512 oc1000 i1 k1"), "needs a weight of 2 MB");
 }
