@@ -510,9 +510,10 @@ HWY_ATTR size_t StrassenWorkspace(const ConvShape& s, Direction direction, int t
   return static_cast<size_t>(ScratchOf(strassen::make_plan(s, direction)).all() * threads) * sizeof(float);
 }
 
-// The power of two that brings the magnitude to [1/2, 1), within limits.
+// The power of two that brings the magnitude to [1/2, 1), within limits. Zero stays zero.
 HWY_INLINE float Balance(float magnitude) {
-  if (magnitude == 0 || !std::isfinite(magnitude)) return 1;
+  if (magnitude == 0) return 0;
+  if (!std::isfinite(magnitude)) return 1;
   return std::ldexp(1.0F, -std::clamp(std::ilogb(magnitude) + 1, -strassen::kMostExponent, strassen::kMostExponent));
 }
 
@@ -600,9 +601,11 @@ HWY_ATTR void StrassenPack(const ConvShape& s, Direction direction, const float*
       combine(Place::kM7, Place::kA12, Place::kA22, true);
       combine(Place::kM2, Place::kA21, Place::kA22, false);
     });
-    // What the pixels and the sums are multiplied by undoes that.
-    for (int64_t c = 0; c < p.channels; ++c) channel_scales[c] = 1 / channel_scales[c];
-    for (int64_t row = 0; row < p.rows; ++row) row_scales[row] = 1 / row_scales[row];
+    // What the pixels and the sums are multiplied by undoes that. Zeros alone have no size: a channel of them leaves its pixels
+    // out, which might be large, and a row of them its partner's rounding.
+    const auto undo = [](float& scale) { scale = scale == 0 ? 0 : 1 / scale; };
+    std::for_each_n(channel_scales, p.channels, undo);
+    std::for_each_n(row_scales, p.rows, undo);
   }
 }
 

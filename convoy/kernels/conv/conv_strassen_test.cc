@@ -86,6 +86,34 @@ TEST_F(ConvStrassen, WhatIsNotFiniteReachesItsOwnPixelAndRowAlone) {
   EXPECT_EQ(count_of_others(y), static_cast<std::ptrdiff_t>(2 * pixels));
 }
 
+// As pruning leaves them.
+TEST_F(ConvStrassen, RowsAndChannelsOfZerosAreLeftOut) {
+  Random random(5);
+  for (const bool forward : {true, false}) {
+    const ConvKernel& kernel = forward ? kConvStrassenForward : kConvStrassenGradInput;
+    const ConvShape s = shape_of("ic128 oc128 i13 k1");
+    const auto pixels = static_cast<size_t>(s.output_positions());
+    const size_t row = 3, channel = 70, row_step = forward ? 128 : 1, channel_step = forward ? 1 : 128;
+    std::vector<float> x = values(random, s.input_count(), false), w = values(random, s.weight_count(), false);
+    for (float& v : w) v *= 1024;
+    for (size_t i = 0; i < 128; ++i) w[row * row_step + i * channel_step] = w[i * row_step + channel * channel_step] = 0;
+    const auto run = [&] {
+      std::vector<float> y(x.size());
+      run_kernel(kernel, s, x.data(), w.data(), nullptr, y.data());
+      return y;
+    };
+    const std::vector<float> before = run();
+    for (size_t i = 0; i < pixels; ++i) {
+      EXPECT_EQ(before[row * pixels + i], 0);
+      x[channel * pixels + i] = 1e20F;
+    }
+    EXPECT_EQ(run(), before);
+    x[channel * pixels + 8] = std::numeric_limits<float>::infinity();
+    const std::vector<float> after = run();
+    for (size_t i = 0; i < after.size(); ++i) ASSERT_EQ(std::isnan(after[i]), i % pixels == 8) << i;
+  }
+}
+
 struct Errors {
   double e = 0, r = 0, strict = 0;
 };
