@@ -76,7 +76,7 @@ HWY_INLINE V ExpOfRest(D d, V r, float scale) {
 // elsewhere ExpOfRest does. What bounds these functions is the number of multiplications.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpBelow(D d, V x) {
-  const V z = NotBelow(d, -105.0f, x), one = hn::Set(d, 1.0f);
+  const V z = NotBelow(d, -105.0f, x);
 #if HWY_TARGET == HWY_AVX3
   const float magic_value = kSixteenthsMagic;
 #else
@@ -86,7 +86,7 @@ HWY_INLINE V ExpBelow(D d, V x) {
   const V r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), z));
 #if HWY_TARGET == HWY_AVX3
   const V t = Sixteenths(d, rounded);
-  const V p = hn::MulAdd(hn::MulAdd(r, hn::Set(d, 0.166666667f), hn::Set(d, 0.5f)), r, one);
+  const V p = hn::MulAdd(hn::MulAdd(r, hn::Set(d, 0.166666667f), hn::Set(d, 0.5f)), r, hn::Set(d, 1.0f));
   return V{_mm512_scalef_ps(hn::MulAdd(hn::Mul(p, r), t, t).raw, n.raw)};  // by n rounded down
 #else
   return ScaleByPowerOfTwo(d, ExpOfRest(d, r, 1.0f), rounded);
