@@ -37,8 +37,8 @@ ConvShape random_shape(Random& random) {
       s.axes[at].kernel_size = pick(random, {1, 1, 2, 3, 3, 4, 5, 7});
       s.axes[at].stride = pick(random, {1, 1, 2, 2, 3, 5});
       s.axes[at].dilation = pick(random, {1, 1, 2, 3, 4});
-      s.axes[at].pad_begin = pick(random, {0, 0, 1, 2, 3, 8});
-      s.axes[at].pad_end = random() % 3 == 0 ? pick(random, {0, 1, 4}) : s.axes[at].pad_begin;
+      s.axes[at].pad_begin = pick(random, {0, 0, 1, 2, 3, 8, -1});  // below zero: a crop
+      s.axes[at].pad_end = random() % 3 == 0 ? pick(random, {0, 1, 4, -2}) : s.axes[at].pad_begin;
     }
     const auto complete = shape::complete(s);
     if (complete && complete->output_count() * complete->in_channels_per_group() * complete->taps() < 3'000'000) return *complete;
