@@ -45,7 +45,7 @@ constexpr int64_t kSlabChains = 2;          // of two panels at least
 constexpr int64_t kMostPanels = 2, kAheadPlanes = 8;
 constexpr int64_t kLine = 16;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
-constexpr int kMostExponent = 40;           // of a row's or a channel's magnitude
+constexpr int kMostExponent = 30;           // of a row's or a channel's magnitude: large pixels stay finite
 
 // Left factors in the order in which they are used. Where weights are not finite the quarters stand there, for direct sums.
 enum Place : uint8_t { kM1, kM2, kM3, kM6, kM7, kM4, kM5, kA11 = kM3, kA12 = kM7, kA21 = kM2, kA22 = kM4 };
@@ -133,8 +133,8 @@ HWY_INLINE int64_t BlockPanels(const Plan& p) {
 HWY_INLINE int64_t ProductFloats() { return strassen::kMostPanels * tile::kPixels * TileRows(); }
 
 struct StrassenScratch {
-  int64_t taps, panels, sums, results, gathered, marks;
-  int64_t all() const { return taps + panels + sums + results + gathered + marks; }
+  int64_t taps, panels, sums, results, gathered;
+  int64_t all() const { return taps + panels + sums + results + gathered; }
 };
 
 HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
@@ -146,8 +146,7 @@ HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
           .panels = lines(panels * strassen::kProducts * FactorFloats(p)),
           .sums = waiting * strassen::kProducts * ProductFloats(),
           .results = 2 * (2 * ProductFloats() + tile::Lanes() * TileRows()),
-          .gathered = lines(3 * p.half_channels * PanelWidth()),
-          .marks = lines(panels * PanelWidth())};
+          .gathered = lines(3 * p.half_channels * PanelWidth())};
 }
 
 HWY_INLINE Split StrassenSplit(const Plan& p, int threads) {
@@ -208,7 +207,7 @@ struct StrassenTask {
   const SplitEpilogue& epilogue;
   conv_tile::Finish finish;
   conv_tile::Work work;
-  float *panels, *sums, *results, *gathered, *marks;
+  float *panels, *sums, *results, *gathered;
 
   bool finite() const { return packed[at.finite] != 0; }
   const float* factors(int64_t tile) const { return packed + tile * strassen::kProducts * p.half_channels * TileRows(); }
@@ -216,8 +215,7 @@ struct StrassenTask {
   const float* channel_scales() const { return packed + at.channel_scales; }
 };
 
-// The right factors of the panels [first, last) for the channels [begin, end) of each half, and marks[panel][pair]: zero as long as
-// all values are finite.
+// The right factors of the panels [first, last) for the channels [begin, end) of each half.
 HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task, int64_t first, int64_t last, int64_t begin,
                                        int64_t end) {
   constexpr int64_t kVectors = (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);  // of pairs
@@ -226,16 +224,13 @@ HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task
   const int64_t lanes = tile::Lanes(), row = PanelWidth(), factor = FactorFloats(p), ahead = strassen::kAheadPlanes * p.pixels;
   const float* const scales = t.channel_scales();
   float* to = t.panels;
-  float* marks = t.marks;
-  for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * factor, marks += row) {
+  for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * factor) {
     const int64_t first_pixel = 2 * task.at(panel), pixels = std::min(2 * task.at(panel + 1), p.pixels) - first_pixel;
     const float *above = t.source + begin * p.pixels + first_pixel, *below = above + p.half_channels * p.pixels;
     hn::Mask<Full> mask[kVectors][2];
     for (int64_t v = 0; v < 2 * kVectors; ++v) {
       mask[v / 2][v % 2] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(pixels - v * lanes, 0, lanes)));
     }
-    Floats mark[kVectors];
-    for (int64_t v = 0; v < kVectors; ++v) mark[v] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, marks + v * lanes);
     float* at = to;
     for (int64_t c = begin; c < end; ++c, above += p.pixels, below += p.pixels, at += row) {
       const Floats scale = hn::Set(d, scales[c]), lower_scale = hn::Set(d, scales[p.half_channels + c]);
@@ -250,7 +245,6 @@ HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task
                      b21 = hn::Mul(EvenOf(e, f), lower_scale), b22 = hn::Mul(OddOf(e, f), lower_scale);
         const Floats upper_sum = hn::Add(b11, b12), lower_sum = hn::Add(b21, b22);
         float* const to_v = at + v * lanes;
-        mark[v] = hn::MulAdd(hn::Add(upper_sum, lower_sum), hn::Zero(d), mark[v]);
         hn::StoreU(hn::Add(b11, b22), d, to_v + Place::kM1 * factor);
         hn::StoreU(b11, d, to_v + Place::kM2 * factor);
         hn::StoreU(hn::Sub(b12, b22), d, to_v + Place::kM3 * factor);
@@ -260,7 +254,6 @@ HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task
         hn::StoreU(b22, d, to_v + Place::kM5 * factor);
       }
     }
-    for (int64_t v = 0; v < kVectors; ++v) hn::StoreU(mark[v], d, marks + v * lanes);
   }
 }
 
@@ -373,7 +366,7 @@ HWY_ATTR void Multiply(const StrassenTask& t, const Panels& task, const Strassen
   }
 }
 
-// The results of all channels: products added up, what is not finite computed once more, and stored.
+// The results of all channels: products added up, pairs that are not finite computed once more, and stored.
 HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenPart& part) {
   const Plan& p = t.p;
   const Full d;
@@ -381,6 +374,7 @@ HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenP
                 pixels = std::min(2 * pairs, p.pixels - 2 * first);
   float *const upper = t.results, *const lower = upper + 2 * ProductFloats() + lanes * rows;  // [pixel][rows of the tile]
   if (t.finite()) {
+    std::array<bool, strassen::kMostPanels * tile::kPixels> again{};
     for (int64_t v = 0; v < rows; v += lanes) {
       const Floats upper_scale = hn::LoadU(d, t.row_scales(part.tile * rows + v)),
                    lower_scale = hn::LoadU(d, t.row_scales(p.half_rows + part.tile * rows + v));
@@ -391,6 +385,8 @@ HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenP
                      m4 = product(Place::kM4, n), m5 = product(Place::kM5, n);
         const Floats c11 = hn::Add(hn::Add(m1, product(Place::kM7, n)), hn::Sub(m4, m5)), c12 = hn::Add(m3, m5),
                      c21 = hn::Add(m2, m4), c22 = hn::Add(hn::Sub(m1, m2), hn::Add(m3, product(Place::kM6, n)));
+        const Floats all = hn::Add(hn::Add(c11, c12), hn::Add(c21, c22));
+        again[static_cast<size_t>(n)] |= !hn::AllTrue(d, hn::Eq(hn::Sub(all, all), hn::Zero(d)));
         const int64_t k = n * 2 * rows + v;
         hn::StoreU(hn::Mul(c11, upper_scale), d, upper + k);
         hn::StoreU(hn::Mul(c12, upper_scale), d, upper + k + rows);
@@ -398,13 +394,10 @@ HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenP
         hn::StoreU(hn::Mul(c22, lower_scale), d, lower + k + rows);
       }
     }
-    const float* marks = t.marks + (part.panel - part.made) * PanelWidth();
-    for (int64_t j = part.panel; j < part.last; ++j, marks += PanelWidth()) {
-      for (int64_t pair = task.at(j); pair < task.at(j + 1); ++pair) {
-        if (marks[pair - task.at(j)] == 0) continue;
-        const int64_t at = (pair - first) * 2 * rows;
-        Apart(t, part.tile, 2 * pair, std::min<int64_t>(2, p.pixels - 2 * pair), upper + at, lower + at);
-      }
+    for (int64_t n = 0; n < pairs; ++n) {
+      if (!again[static_cast<size_t>(n)]) continue;
+      const int64_t at = n * 2 * rows;
+      Apart(t, part.tile, 2 * (first + n), std::min<int64_t>(2, pixels - 2 * n), upper + at, lower + at);
     }
   } else {
     for (int64_t n = 0; n < pixels; n += tile::kPixels) {
@@ -460,12 +453,10 @@ HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias,
                    scratch + thread * floats.all() + floats.taps,
                    nullptr,
                    nullptr,
-                   nullptr,
                    nullptr};
     t.sums = t.panels + floats.panels;
     t.results = t.sums + floats.sums;
     t.gathered = t.results + floats.results;
-    t.marks = t.gathered + floats.gathered;
     t.work.sums_stride = TileRows();
     t.work.source_channel = PanelWidth();
     t.work.weight_channel = TileRows();

@@ -79,6 +79,14 @@ TEST_F(ConvStrassen, WhatIsNotFiniteReachesItsOwnPixelAndRowAlone) {
   compare(y, multiply(kConvDirectForward, s, x, w));
   EXPECT_EQ(count_of_others(y), static_cast<std::ptrdiff_t>(3 * rows));
   for (const size_t i : {5 * pixels + 20, 100 * pixels + 63, 127 * pixels + pixels - 1}) x[i] = 1;
+  // Beyond the largest float together, not alone.
+  std::fill(x.begin() + 40, x.begin() + 42, 2e38F);
+  for (float& v : w) v *= 0x1p-10F;
+  y = multiply(kConvStrassenForward, s, x, w);
+  EXPECT_EQ(count_of_others(y), 0);
+  for (size_t row = 0; row < rows; ++row) EXPECT_NEAR(y[row * pixels + 40] / (2e38F * w[row * 128]), 1, 1e-5) << row;
+  std::fill(x.begin() + 40, x.begin() + 42, 1.0F);
+  for (float& v : w) v *= 0x1p10F;
   w[3 * 128 + 7] = inf;
   w[40 * 128 + 100] = std::nanf("");
   y = multiply(kConvStrassenForward, s, x, w);
