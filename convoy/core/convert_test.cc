@@ -27,7 +27,7 @@ std::vector<T> edges() {
   for (int shift = 0; shift < 64; ++shift) {  // one above and below the powers of two: rounding twice would show
     values.push_back(convert_element<T>((uint64_t{1} << shift) + 1));
     values.push_back(convert_element<T>((uint64_t{1} << shift) - 1));
-    values.push_back(convert_element<T>(static_cast<int64_t>(~uint64_t{0} << shift) - 1));
+    values.push_back(convert_element<T>(static_cast<int64_t>((~uint64_t{0} << shift) - 1)));
     values.push_back(convert_element<T>((uint64_t{3} << shift) + (uint64_t{1} << shift / 2)));
   }
   return values;
