@@ -197,11 +197,6 @@ HWY_INLINE double ChannelLanesCost(const Plan& p) {
 
 // Lanes are pixels where these fill vectors better than the result channels do, and channels are so few that transposing counts.
 HWY_INLINE Tiles MakeTiles(const Plan& p) {
-  // Rows of a matrix are read where they lie, unless those of a tile would share few sets of the cache.
-  const auto in_place = [](const Plan& plan) HWY_ATTR {
-    constexpr int64_t kCollision = 2048 / static_cast<int64_t>(sizeof(float));
-    return !kLinearLanes && pointwise::one_pixel(plan) && pointwise::sample_step(plan) % kCollision != 0;
-  };
   const int64_t lanes = tile::Lanes();
   const auto up = [](int64_t size, int64_t step) { return static_cast<double>((size + step - 1) / step * step); };
   const double by_pixels = up(p.map, lanes) * static_cast<double>(std::max<int64_t>(p.rows, 2));
@@ -219,7 +214,10 @@ HWY_INLINE Tiles MakeTiles(const Plan& p) {
     t.last = p.rows - (t.count - 1) * t.height <= lanes ? lanes : t.height;
     t.step = tile::kPixels;
   }
-  t.gather = (p.fold && !in_place(p)) || p.strided || (pointwise::alias(p) && p.rows >= 3 * tile::kRows);
+  // Rows of a matrix are read where they lie, unless those of a tile would share few sets of the cache.
+  constexpr int64_t kCollision = 2048 / static_cast<int64_t>(sizeof(float));
+  const bool in_place = !kLinearLanes && pointwise::one_pixel(p) && pointwise::sample_step(p) % kCollision != 0;
+  t.gather = (p.fold && !in_place) || p.strided || (pointwise::alias(p) && p.rows >= 3 * tile::kRows);
   t.block = t.step;
   if (t.pixel_lanes && lanes == 8)
     t.block *= std::clamp<int64_t>(pointwise::kBlockFloats / (t.step * std::max<int64_t>(p.chain, 1)), 1, pointwise::kBlockSteps);

@@ -11,8 +11,8 @@
 // by powers of two, exactly: a channel's factor divides its pixels as they are gathered, a row's the sums at the end. Pixels are
 // paired with their neighbours, as in Winograd's tiles.
 //
-// A NaN or an infinity must not reach another pixel's results: pairs that hold one are computed once more, directly; with such
-// values among the weights everything is.
+// A NaN or an infinity, or sums of two pixels beyond the largest float, must not reach another pixel's results: pairs whose results
+// are not all finite are computed once more, pixel by pixel. With such values among the weights all results are direct sums.
 //
 // Lanes are result channels. A task turns some pairs into the seven right factors, panel by panel, and multiplies tiles of two
 // vectors of rows of each half.
@@ -50,6 +50,8 @@ constexpr int kMostExponent = 30;           // of a row's or a channel's magnitu
 // Left factors in the order in which they are used. Where weights are not finite the quarters stand there, for direct sums.
 enum Place : uint8_t { kM1, kM2, kM3, kM6, kM7, kM4, kM5, kA11 = kM3, kA12 = kM7, kA21 = kM2, kA22 = kM4 };
 
+constexpr int64_t lines(int64_t floats) { return (floats + kLine - 1) / kLine * kLine; }
+
 struct Plan {
   int64_t images, groups, channels, rows, pixels;
   int64_t half_channels, half_rows, pairs;
@@ -81,10 +83,9 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
 // A packed group: [tile of rows][factor][channel of a half][rows of a tile], then a factor for each channel's pixels and each row's
 // sums, and whether all weights are finite.
 struct Packed {
-  int64_t factors, channel_scales, row_scales, finite, all;
+  int64_t channel_scales, row_scales, finite, all;
 };
 inline Packed packed_of(const Plan& p) {
-  const auto lines = [](int64_t floats) { return (floats + kLine - 1) / kLine * kLine; };
   Packed at{};
   at.channel_scales = kProducts * p.half_rows * p.half_channels;
   at.row_scales = at.channel_scales + lines(p.channels);
@@ -106,6 +107,7 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using conv_tile::Tap;
+using strassen::lines;
 using strassen::Packed;
 using strassen::Place;
 using strassen::Plan;
@@ -138,7 +140,6 @@ struct StrassenScratch {
 };
 
 HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
-  const auto lines = [](int64_t floats) { return (floats + strassen::kLine - 1) / strassen::kLine * strassen::kLine; };
   const int64_t panels = BlockPanels(p), runs = (panels + strassen::kMostPanels - 1) / strassen::kMostPanels;
   // With several slabs the sums of all tiles wait for the next one.
   const int64_t waiting = p.slabs() > 1 ? runs * (p.half_rows / TileRows()) : 1;
@@ -169,15 +170,11 @@ HWY_INLINE Split StrassenSplit(const Plan& p, int threads) {
   return best;
 }
 
-// Pairs of a task, in panels of about equal width.
-struct Panels {
-  int64_t begin, count, width, extra;  // panel j has `width` pairs, and one more if j < extra
-  Panels(int64_t first, int64_t last)
-      : begin(first),
-        count((last - first + tile::kPixels - 1) / tile::kPixels),
-        width((last - first) / std::max<int64_t>(count, 1)),
-        extra((last - first) % std::max<int64_t>(count, 1)) {}
-  int64_t at(int64_t panel) const { return begin + panel * width + std::min(panel, extra); }
+// Pairs of a task in panels.
+struct Panels : tile::EvenParts {
+  int64_t first;
+  Panels(int64_t first_pair, int64_t last) : EvenParts(last - first_pair, tile::kPixels), first(first_pair) {}
+  int64_t at(int64_t panel) const { return first + begin(panel); }
 };
 
 // Every second value of two vectors that follow each other, from the first on and from the second on.
@@ -206,8 +203,9 @@ struct StrassenTask {
   float* result;
   const SplitEpilogue& epilogue;
   conv_tile::Finish finish;
-  conv_tile::Work work;
-  float *panels, *sums, *results, *gathered;
+  float* panels;
+  float *sums = nullptr, *results = nullptr, *gathered = nullptr;
+  conv_tile::Work work{};
 
   bool finite() const { return packed[at.finite] != 0; }
   const float* factors(int64_t tile) const { return packed + tile * strassen::kProducts * p.half_channels * TileRows(); }
@@ -353,7 +351,7 @@ HWY_ATTR void Multiply(const StrassenTask& t, const Panels& task, const Strassen
     work.ahead = last_tile && place + 1 == strassen::kProducts ? nullptr : weight + block;
     work.ahead_step = (rows + panels - 1) / panels;
     for (int64_t j = 0; j < panels; ++j) {
-      const int64_t at = task.at(part.panel + j), width = task.at(part.panel + j + 1) - at;
+      const int64_t at = task.at(part.panel + j), width = task.size(part.panel + j);
       if (last_tile && next_panel + j < task.count) {
         const int64_t from = 2 * task.at(next_panel + j) + place % 2 * strassen::kLine;
         const float* const half = t.source + (place / 2 * p.half_channels + next_channel) * p.pixels;
@@ -449,11 +447,7 @@ HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias,
                    result + image * p.rows * p.pixels,
                    epilogue,
                    conv_tile::Finish(epilogue, result),
-                   {},
-                   scratch + thread * floats.all() + floats.taps,
-                   nullptr,
-                   nullptr,
-                   nullptr};
+                   scratch + thread * floats.all() + floats.taps};
     t.sums = t.panels + floats.panels;
     t.results = t.sums + floats.sums;
     t.gathered = t.results + floats.results;
@@ -580,12 +574,7 @@ HWY_ATTR void StrassenPack(const ConvShape& s, Direction direction, const float*
           hn::StoreU(minus ? hn::Sub(x, y) : hn::Add(x, y), d, to + sum * block + k);
         }
       };
-      if (!finite) {
-        std::fill_n(to + Place::kM1 * block, block, 0.0F);
-        std::fill_n(to + Place::kM6 * block, block, 0.0F);
-        std::fill_n(to + Place::kM5 * block, block, 0.0F);
-        return;
-      }
+      if (!finite) return;
       combine(Place::kM1, Place::kA11, Place::kA22, false);
       combine(Place::kM5, Place::kA11, Place::kA12, false);
       combine(Place::kM6, Place::kA21, Place::kA11, true);

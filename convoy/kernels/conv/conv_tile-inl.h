@@ -238,7 +238,7 @@ HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, int64_t halves) {
   } else if (halves <= 2) {
     return RunChannelTile<kLinear, kStrided, 1>(t, pixels, kAll);
   }
-  if (kBoth && t.pixel_step == 1) return RunChannelTile<kLinear, kStrided && !kBoth, 2>(t, pixels, kAll);
+  if (kBoth && t.pixel_step == 1) return RunChannelTile < kLinear, kStrided && !kBoth, 2 > (t, pixels, kAll);
   RunChannelTile<kLinear, kStrided, 2>(t, pixels, kAll);
 }
 
@@ -603,14 +603,20 @@ HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const 
   }
 }
 
-/// Rows of a product, cut into tiles as equal as can be.
-struct RowTiles {
-  int64_t count, height, extra;  // tile i has `height` rows, and one more if i < extra
+/// `total` in as few parts of at most `most` as can be, which are as equal as can be.
+struct EvenParts {
+  int64_t count, least, extra;  // part i has `least`, and one more if i < extra
 
-  explicit RowTiles(int64_t rows)
-      : count((rows + kRows - 1) / kRows), height(rows / std::max<int64_t>(count, 1)), extra(rows % std::max<int64_t>(count, 1)) {}
-  int64_t begin(int64_t i) const { return i * height + std::min(i, extra); }
-  int64_t rows(int64_t i) const { return height + (i < extra ? 1 : 0); }
+  EvenParts(int64_t total, int64_t most)
+      : count((total + most - 1) / most), least(total / std::max<int64_t>(count, 1)), extra(total % std::max<int64_t>(count, 1)) {}
+  int64_t begin(int64_t i) const { return i * least + std::min(i, extra); }
+  int64_t size(int64_t i) const { return least + (i < extra ? 1 : 0); }
+};
+
+/// Rows of a product in tiles.
+struct RowTiles : EvenParts {
+  explicit RowTiles(int64_t total) : EvenParts(total, kRows) {}
+  int64_t rows(int64_t i) const { return size(i); }
 };
 
 /// Pixels of a panel of a product of many rows.

@@ -127,18 +127,13 @@ HWY_NOINLINE void Block(const uint8_t* columns, int64_t depth, const float* scal
   }
 }
 
-// Inputs that meet a block of weights together, in panels of about equal width: one of a single input would take as long as of
-// five.
-struct Panels {
-  int64_t inputs, count;
-  explicit Panels(int64_t together) : inputs(together), count((together + tile::kPixels - 1) / tile::kPixels) {}
-  int64_t begin(int64_t panel) const { return inputs * panel / count; }
-};
+// Inputs that meet a block of weights together, in panels: one of a single input would take as long as of five.
+HWY_INLINE tile::EvenParts PanelsOf(int64_t inputs) { return {inputs, tile::kPixels}; }
 
 // The same for panels of inputs, with weights [kRows / kTileRows][depth][kTileRows]: half of every line pair would leave half of
 // the first cache empty.
 HWY_INLINE void PanelBlock(const float* weights, int64_t depth, const float* scale, const float* panels, int64_t panel_floats,
-                           const Panels& all, const conv_tile::Tap* taps, const float* next, float* totals) {
+                           const tile::EvenParts& all, const conv_tile::Tap* taps, const float* next, float* totals) {
   const Lanes d;
   constexpr int64_t kLine = 16;
   HWY_ALIGN float sums[tile::kPixels * kTileRows];
@@ -153,7 +148,7 @@ HWY_INLINE void PanelBlock(const float* weights, int64_t depth, const float* sca
   for (int64_t row = 0; row < kRows; row += kTileRows) {
     work.weight = weights + row * depth;
     for (int64_t panel = 0; panel < all.count; ++panel) {
-      const int64_t at = all.begin(panel), inputs = all.begin(panel + 1) - at;
+      const int64_t at = all.begin(panel), inputs = all.size(panel);
       work.source = panels + panel * panel_floats;
       // Meanwhile the next block's bytes are asked for, a line a channel.
       const int64_t asked = panel * depth * kLine;
@@ -183,9 +178,9 @@ HWY_INLINE void TakeInputs(const float* from, int64_t batch, int64_t channels, f
   const int64_t width = few ? batch : tile::kPixels, most = weight24::kTogether / tile::kPixels;  // panels that meet together
   parallel_for((batch + width - 1) / width, [&](int64_t panel) HWY_ATTR {
     const int64_t group = few ? 0 : panel / most * weight24::kTogether;
-    const Panels all(std::min(weight24::kTogether, batch - group));
-    const int64_t first = few ? 0 : group + all.begin(panel % most),
-                  inputs = few ? batch : group + all.begin(panel % most + 1) - first, count = width * channels;
+    const tile::EvenParts all = PanelsOf(std::min(weight24::kTogether, batch - group));
+    const int64_t first = few ? 0 : group + all.begin(panel % most), inputs = few ? batch : all.size(panel % most),
+                  count = width * channels;
     float* const at = to + panel * count;
     if (!few) Transpose(from + first * channels, channels, at, width, inputs, channels);
     const float* const source = few ? from : at;
@@ -224,8 +219,8 @@ HWY_INLINE void RunTile(const ConvShape& s, const ConvForward<float>& io, const 
           hn::Store(Weights(columns + c * kColumnBytes, r), d, weights + (r / kTileRows * depth + c) * kTileRows + r % kTileRows);
         }
       }
-      PanelBlock(weights, depth, scale, input + first * channels + k * tile::kPixels, channels * tile::kPixels, Panels(count), taps,
-                 reinterpret_cast<const float*>(tile), totals);
+      PanelBlock(weights, depth, scale, input + first * channels + k * tile::kPixels, channels * tile::kPixels, PanelsOf(count),
+                 taps, reinterpret_cast<const float*>(tile), totals);
     }
     float* const to = io.output + first * s.out_channels + row;
     tile::StorePixels(totals, kRows, count, rows, finish, to, s.out_channels);

@@ -104,11 +104,11 @@ HWY_NOINLINE void MultiplyBlock(const Gemm<float>& g, const tile::RowTiles& tile
     work.weight = rows;
     work.add = add;
     work.sums_stride = g.columns;
-    const int64_t step = tile::PixelTileWidth(tiles.height);
+    const int64_t step = tile::PixelTileWidth(tiles.rows(0));
     for (int64_t column = 0; column < columns; column += step) {
       work.source = b + column;
       work.sums = c + column;
-      tile::RunPixelTile<true>(work, tiles.height, std::min(step, columns - column), nullptr);
+      tile::RunPixelTile<true>(work, tiles.rows(0), std::min(step, columns - column), nullptr);
     }
     return;
   }
