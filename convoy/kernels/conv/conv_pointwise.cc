@@ -17,6 +17,7 @@
 
 #include "hwy/highway.h"
 
+#include "convoy/kernels/conv/conv_gather-inl.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
@@ -47,11 +48,6 @@ constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the
 constexpr int64_t kLineFloats = 16;
 constexpr int64_t kStretchFloats = 64 << 10;  // results that wait for whole lines
 constexpr int64_t kStretchChannels = 128;     // with more, the multiplications hide the memory
-
-// A run of pixels that are `step` floats apart in the source.
-struct Segment {
-  int64_t source, count, at;
-};
 
 struct Plan {
   int64_t images, samples;         // runs of pixels: groups, and samples unless they make one run
@@ -183,9 +179,9 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using conv_tile::Tap;
+using gather::Segment;
 using pointwise::Plan;
 using pointwise::Rectangle;
-using pointwise::Segment;
 using pointwise::Split;
 using pointwise::Tiles;
 using tile::kLinearLanes;
@@ -264,32 +260,6 @@ HWY_INLINE int64_t PixelsOfPart(const Plan& p, const Tiles& t, const Split& spli
   return (steps + split.pixel_parts - 1) / split.pixel_parts * t.step;
 }
 
-// to[k * pitch + i] = from[i * kStep + k].
-template <int kStep>
-HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to, int64_t pitch) {
-  int64_t i = 0;
-#if HWY_TARGET != HWY_SCALAR
-  const tile::Full d;
-  const int64_t lanes = tile::Lanes();
-  for (; i + lanes <= count; i += lanes) {
-    tile::Floats first, second;
-    if constexpr (kStep == 2) {
-      hn::LoadInterleaved2(d, from + i * kStep, first, second);
-    } else {
-      tile::Floats third, fourth;
-      hn::LoadInterleaved4(d, from + i * kStep, first, second, third, fourth);
-      hn::StoreU(third, d, to + 2 * pitch + i);
-      hn::StoreU(fourth, d, to + 3 * pitch + i);
-    }
-    hn::StoreU(first, d, to + i);
-    hn::StoreU(second, d, to + pitch + i);
-  }
-#endif
-  for (; i < count; ++i) {
-    for (int64_t k = 0; k < kStep; ++k) to[k * pitch + i] = from[i * kStep + k];
-  }
-}
-
 // Copies the pixels [begin, end) of a run into slab[panel][channel][panel_width].
 HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* source, int64_t begin, int64_t end,
                              int64_t panel_width, Segment* segments, float* slab) {
@@ -300,45 +270,9 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
     }
     return;
   }
-  int64_t count = 0;
-  const int64_t step = p.strided ? s.axes[2].stride : 1;
-  for (int64_t pixel = begin; pixel < end;) {
-    const int64_t n = pixel / p.map, in_map = pixel % p.map, in_panel = (pixel - begin) % panel_width;
-    int64_t at = in_map, length = p.map - in_map;
-    if (p.strided) {
-      const int64_t w = in_map % s.output[2], h = in_map / s.output[2] % s.output[1], d = in_map / s.output[2] / s.output[1];
-      const auto place = [&](size_t a, int64_t o) { return o * s.axes[a].stride - s.axes[a].pad_begin; };
-      at = (place(0, d) * s.input[1] + place(1, h)) * s.input[2] + place(2, w);
-      length = s.output[2] - w;
-    }
-    length = std::min({length, panel_width - in_panel, end - pixel});
-    segments[count++] = {n * p.groups * p.source_image + at, length,
-                         (pixel - begin) / panel_width * panel_width * p.channels + in_panel};
-    pixel += length;
-  }
-  const int64_t taps = s.taps(), columns = s.axes[2].kernel_size;
-  for (int64_t c = 0; c < p.channels / taps; ++c, source += p.source_plane) {
-    for (int64_t row = 0; row < taps / columns; ++row, slab += columns * panel_width) {
-      const float* const line = source + (row / s.axes[1].kernel_size * s.input[1] + row % s.axes[1].kernel_size) * s.input[2];
-      for (int64_t i = 0; i < count; ++i) {
-        const Segment& segment = segments[i];
-        const float* const from = line + segment.source;
-        float* const to = slab + segment.at;
-        if (step == 1 && segment.count % tile::Lanes() == 0) {  // copies without masks: most
-          const tile::Full d;
-          for (int64_t j = 0; j < segment.count; j += tile::Lanes()) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
-        } else if (columns == 2) {
-          TakeApart<2>(from, segment.count, to, panel_width);
-        } else if (columns == 4) {
-          TakeApart<4>(from, segment.count, to, panel_width);
-        } else {
-          for (int64_t kw = 0; kw < columns; ++kw) {
-            tile::CopyRow(from + kw, (segment.count - 1) * step + 1, 0, step, to + kw * panel_width, segment.count);
-          }
-        }
-      }
-    }
-  }
+  const int64_t count =
+      gather::FindSegments(s, pointwise::sample_step(p), begin, end, panel_width, panel_width * p.channels, segments);
+  gather::CopyPixels(s, segments, count, source, p.source_plane, p.channels / s.taps(), panel_width, slab);
 }
 
 // Copies values past the caches, but for those beside the whole lines of the target.
@@ -664,14 +598,9 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double pixels = s.input_positions() == 1 ? 5.0 : static_cast<double>(std::max<int64_t>(s.output_positions(), 1));
   const double few = m.with_eight_lanes(std::max(5 / pixels, 1.0));
   const double flops = 2 * few * CONVOY_DISPATCH(PointwiseProducts)(s, kDirection);
-  const double gathered =
-      s.input == s.output ? 0.0 : static_cast<double>(s.batch * s.in_channels * s.taps() * s.output_positions());
-  const int64_t columns = s.axes[2].kernel_size;
-  const double value = columns == 1 && s.axes[2].stride == 2 ? 0.35e-9 : columns == 2 || columns == 4 ? 0.6e-9 : 1.2e-9;
-  const double each = value + 14e-9 / static_cast<double>(std::max<int64_t>(s.output[2] * columns, 1));
   // Results are turned from channels to pixels on their way out.
   const auto stored = static_cast<double>(kDirection == Direction::kForward ? s.output_count() : s.input_count());
-  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gathered * each + stored * 0.15e-9) / m.threads;
+  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gather::seconds(s) + stored * 0.15e-9) / m.threads;
 }
 
 template <Direction kDirection>

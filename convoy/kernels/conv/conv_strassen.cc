@@ -15,13 +15,14 @@
 // are not all finite are computed once more, pixel by pixel. With such values among the weights all results are direct sums.
 //
 // Lanes are result channels. A task turns some pairs into the seven right factors, panel by panel, and multiplies tiles of two
-// vectors of rows of each half.
+// vectors of rows of each half. Pixels of a strided layer are copied first, some channels at a time, into the first cache.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_strassen.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
 #include "hwy/highway.h"
 
+#include "convoy/kernels/conv/conv_gather-inl.h"
 #include "convoy/kernels/conv/conv_strassen.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
@@ -45,6 +46,7 @@ constexpr int64_t kSlabChains = 2;          // of two panels at least
 constexpr int64_t kMostPanels = 2, kAheadPlanes = 8;
 constexpr int64_t kLine = 16;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
+constexpr int64_t kGathered = 16;           // channels of a strided layer whose pixels are copied at a time
 constexpr int kMostExponent = 30;           // of a row's or a channel's magnitude: large pixels stay finite
 
 // Left factors in the order in which they are used. Where weights are not finite the quarters stand there, for direct sums.
@@ -54,6 +56,8 @@ constexpr int64_t lines(int64_t floats) { return (floats + kLine - 1) / kLine * 
 
 struct Plan {
   int64_t images, groups, channels, rows, pixels;
+  int64_t source_plane;
+  bool strided;
   int64_t half_channels, half_rows, pairs;
   int64_t weight_row, weight_channel;
   int64_t chain, slab;  // channels of a half whose right factors are made at a time
@@ -69,6 +73,8 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.channels = forward ? s.in_channels_per_group() : s.out_channels_per_group();
   p.rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
   p.pixels = s.output_positions();
+  p.source_plane = forward ? s.input_positions() : p.pixels;
+  p.strided = s.input != s.output;
   p.half_channels = p.channels / 2;
   p.half_rows = p.rows / 2;
   p.pairs = (p.pixels + 1) / 2;
@@ -107,6 +113,7 @@ namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using conv_tile::Tap;
+using gather::Segment;
 using strassen::lines;
 using strassen::Packed;
 using strassen::Place;
@@ -122,6 +129,9 @@ HWY_ATTR int64_t StrassenTileRows() { return TileRows(); }
 
 // A row of a panel takes whole vectors.
 HWY_INLINE int64_t PanelWidth() { return (tile::kPixels + tile::Lanes() - 1) / tile::Lanes() * tile::Lanes(); }
+
+// Pixels of a panel are two rows of pairs.
+HWY_INLINE int64_t PanelPixels() { return 2 * PanelWidth(); }
 
 // Floats of a right factor of a panel: a line more than it takes, or all factors' rows would share sets of the cache.
 HWY_INLINE int64_t FactorFloats(const Plan& p) { return p.slab * PanelWidth() + strassen::kLine; }
@@ -198,6 +208,7 @@ HWY_INLINE Floats OddOf(Floats low, Floats high) {
 // What a task works on: an image, and its thread's scratch memory.
 struct StrassenTask {
   const Plan& p;
+  const ConvShape& shape;
   const Packed at;
   const float *source, *packed, *bias;
   float* result;
@@ -211,46 +222,73 @@ struct StrassenTask {
   const float* factors(int64_t tile) const { return packed + tile * strassen::kProducts * p.half_channels * TileRows(); }
   const float* row_scales(int64_t row) const { return packed + at.row_scales + row; }
   const float* channel_scales() const { return packed + at.channel_scales; }
+  // Where a pixel lies in its plane.
+  int64_t place(int64_t pixel) const {
+    if (!p.strided) return pixel;
+    Segment segment;
+    gather::FindSegments(shape, 0, pixel, pixel + 1, 1, 0, &segment);
+    return segment.source;
+  }
 };
+
+// The right factors of a panel of `pixels` pixels for `channels` channels of each half, whose planes begin with them at `above` and
+// `below`; `ahead` floats behind lie pixels to ask for.
+HWY_INLINE void MakePanel(const Plan& p, const float* above, const float* below, int64_t plane, const float* scales,
+                          int64_t channels, int64_t pixels, int64_t ahead, float* at) {
+  constexpr int64_t kVectors = (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);  // of pairs
+  const Full d;
+  const int64_t lanes = tile::Lanes(), factor = FactorFloats(p);
+  hn::Mask<Full> mask[kVectors][2];
+  for (int64_t v = 0; v < 2 * kVectors; ++v) {
+    mask[v / 2][v % 2] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(pixels - v * lanes, 0, lanes)));
+  }
+  for (int64_t c = 0; c < channels; ++c, above += plane, below += plane, at += PanelWidth()) {
+    const Floats scale = hn::Set(d, scales[c]), lower_scale = hn::Set(d, scales[p.half_channels + c]);
+    HWY_UNROLL(2)
+    for (int64_t v = 0; v < kVectors; ++v) {
+      const int64_t from = 2 * v * lanes;
+      __builtin_prefetch(above + from + ahead);
+      __builtin_prefetch(below + from + ahead);
+      const Floats a = LoadMasked(mask[v][0], d, above + from), b = LoadMasked(mask[v][1], d, above + from + lanes),
+                   e = LoadMasked(mask[v][0], d, below + from), f = LoadMasked(mask[v][1], d, below + from + lanes);
+      const Floats b11 = hn::Mul(EvenOf(a, b), scale), b12 = hn::Mul(OddOf(a, b), scale), b21 = hn::Mul(EvenOf(e, f), lower_scale),
+                   b22 = hn::Mul(OddOf(e, f), lower_scale);
+      const Floats upper_sum = hn::Add(b11, b12), lower_sum = hn::Add(b21, b22);
+      float* const to = at + v * lanes;
+      hn::StoreU(hn::Add(b11, b22), d, to + Place::kM1 * factor);
+      hn::StoreU(b11, d, to + Place::kM2 * factor);
+      hn::StoreU(hn::Sub(b12, b22), d, to + Place::kM3 * factor);
+      hn::StoreU(upper_sum, d, to + Place::kM6 * factor);
+      hn::StoreU(lower_sum, d, to + Place::kM7 * factor);
+      hn::StoreU(hn::Sub(b21, b11), d, to + Place::kM4 * factor);
+      hn::StoreU(b22, d, to + Place::kM5 * factor);
+    }
+  }
+}
 
 // The right factors of the panels [first, last) for the channels [begin, end) of each half.
 HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task, int64_t first, int64_t last, int64_t begin,
                                        int64_t end) {
-  constexpr int64_t kVectors = (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);  // of pairs
   const Plan& p = t.p;
-  const Full d;
-  const int64_t lanes = tile::Lanes(), row = PanelWidth(), factor = FactorFloats(p), ahead = strassen::kAheadPlanes * p.pixels;
-  const float* const scales = t.channel_scales();
+  const int64_t half = p.half_channels * p.source_plane;
   float* to = t.panels;
-  for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * factor) {
+  for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * FactorFloats(p)) {
     const int64_t first_pixel = 2 * task.at(panel), pixels = std::min(2 * task.at(panel + 1), p.pixels) - first_pixel;
-    const float *above = t.source + begin * p.pixels + first_pixel, *below = above + p.half_channels * p.pixels;
-    hn::Mask<Full> mask[kVectors][2];
-    for (int64_t v = 0; v < 2 * kVectors; ++v) {
-      mask[v / 2][v % 2] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(pixels - v * lanes, 0, lanes)));
+    if (!p.strided) {
+      const float* const above = t.source + begin * p.source_plane + first_pixel;
+      MakePanel(p, above, above + half, p.source_plane, t.channel_scales() + begin, end - begin, pixels,
+                strassen::kAheadPlanes * p.source_plane, to);
+      continue;
     }
-    float* at = to;
-    for (int64_t c = begin; c < end; ++c, above += p.pixels, below += p.pixels, at += row) {
-      const Floats scale = hn::Set(d, scales[c]), lower_scale = hn::Set(d, scales[p.half_channels + c]);
-      HWY_UNROLL(2)
-      for (int64_t v = 0; v < kVectors; ++v) {
-        const int64_t from = 2 * v * lanes;
-        __builtin_prefetch(above + from + ahead);
-        __builtin_prefetch(below + from + ahead);
-        const Floats a = LoadMasked(mask[v][0], d, above + from), b = LoadMasked(mask[v][1], d, above + from + lanes),
-                     e = LoadMasked(mask[v][0], d, below + from), f = LoadMasked(mask[v][1], d, below + from + lanes);
-        const Floats b11 = hn::Mul(EvenOf(a, b), scale), b12 = hn::Mul(OddOf(a, b), scale),
-                     b21 = hn::Mul(EvenOf(e, f), lower_scale), b22 = hn::Mul(OddOf(e, f), lower_scale);
-        const Floats upper_sum = hn::Add(b11, b12), lower_sum = hn::Add(b21, b22);
-        float* const to_v = at + v * lanes;
-        hn::StoreU(hn::Add(b11, b22), d, to_v + Place::kM1 * factor);
-        hn::StoreU(b11, d, to_v + Place::kM2 * factor);
-        hn::StoreU(hn::Sub(b12, b22), d, to_v + Place::kM3 * factor);
-        hn::StoreU(upper_sum, d, to_v + Place::kM6 * factor);
-        hn::StoreU(lower_sum, d, to_v + Place::kM7 * factor);
-        hn::StoreU(hn::Sub(b21, b11), d, to_v + Place::kM4 * factor);
-        hn::StoreU(b22, d, to_v + Place::kM5 * factor);
-      }
+    Segment segments[2 * tile::kPixels];
+    const int64_t count = gather::FindSegments(t.shape, 0, first_pixel, first_pixel + pixels, PanelPixels(), 0, segments);
+    float *const above = t.gathered, *const below = above + strassen::kGathered * PanelPixels();
+    for (int64_t c = begin; c < end; c += strassen::kGathered) {
+      const int64_t channels = std::min(end - c, strassen::kGathered);
+      const float* const source = t.source + c * p.source_plane;
+      gather::CopyPixels(t.shape, segments, count, source, p.source_plane, channels, PanelPixels(), above);
+      gather::CopyPixels(t.shape, segments, count, source + half, p.source_plane, channels, PanelPixels(), below);
+      MakePanel(p, above, below, PanelPixels(), t.channel_scales() + c, channels, pixels, 0, to + (c - begin) * PanelWidth());
     }
   }
 }
@@ -287,7 +325,8 @@ HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t
   const int64_t rows = TileRows();
   const float *const factors = t.factors(tile), *const scales = t.channel_scales();
   for (int64_t c = 0; c < p.channels; ++c) {
-    for (int64_t i = 0; i < pixels; ++i) t.gathered[c * PanelWidth() + i] = t.source[c * p.pixels + at + i] * scales[c];
+    for (int64_t i = 0; i < pixels; ++i)
+      t.gathered[c * PanelWidth() + i] = t.source[c * p.source_plane + t.place(at + i)] * scales[c];
   }
   const float* const second = t.gathered + p.half_channels * PanelWidth();
   const auto add = [&](Place place, const float* panel, bool to_sums, float* sums) HWY_ATTR {
@@ -311,9 +350,9 @@ HWY_NOINLINE HWY_ATTR void Apart(const StrassenTask& t, int64_t tile, int64_t at
   float *const first = t.gathered, *const second = first + each, *const difference = second + each;
   for (int64_t c = 0; c < p.half_channels; ++c) {
     for (int64_t i = 0; i < pixels; ++i) {
-      const int64_t to = c * PanelWidth() + i, lower_channel = p.half_channels + c;
-      first[to] = t.source[c * p.pixels + at + i] * scales[c];
-      second[to] = t.source[lower_channel * p.pixels + at + i] * scales[lower_channel];
+      const int64_t to = c * PanelWidth() + i, lower_channel = p.half_channels + c, place = t.place(at + i);
+      first[to] = t.source[c * p.source_plane + place] * scales[c];
+      second[to] = t.source[lower_channel * p.source_plane + place] * scales[lower_channel];
       difference[to] = second[to] - first[to];
     }
   }
@@ -354,9 +393,9 @@ HWY_ATTR void Multiply(const StrassenTask& t, const Panels& task, const Strassen
       const int64_t at = task.at(part.panel + j), width = task.size(part.panel + j);
       if (last_tile && next_panel + j < task.count) {
         const int64_t from = 2 * task.at(next_panel + j) + place % 2 * strassen::kLine;
-        const float* const half = t.source + (place / 2 * p.half_channels + next_channel) * p.pixels;
-        work.ahead = place < 4 && from < p.pixels ? half + from : nullptr;
-        work.ahead_step = p.pixels;
+        const float* const half = t.source + (place / 2 * p.half_channels + next_channel) * p.source_plane;
+        work.ahead = place < 4 && from < p.pixels ? half + t.place(from) : nullptr;
+        work.ahead_step = p.source_plane;
       }
       AddProduct(p, work, weight, made + (j * strassen::kProducts + place) * factor, part.end - part.begin, width, part.begin > 0,
                  part.sums + place * ProductFloats() + (at - task.at(part.panel)) * rows);
@@ -426,9 +465,10 @@ HWY_ATTR void AskForResidual(const StrassenTask& t, const Panels& task, const St
   }
 }
 
-HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias, const float* packed, float* result,
-                          const Epilogue<float>& what_follows, Workspace& workspace) {
+HWY_ATTR void StrassenRun(const ConvShape& s, Direction direction, const float* source, const float* bias, const float* packed,
+                          float* result, const Epilogue<float>& what_follows, Workspace& workspace) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+  const Plan p = strassen::make_plan(s, direction);
   const SplitEpilogue epilogue(what_follows);
   const Split split = StrassenSplit(p, num_threads());
   const StrassenScratch floats = ScratchOf(p);
@@ -440,8 +480,9 @@ HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias,
     const Packed at = strassen::packed_of(p);
     Tap* const taps = reinterpret_cast<Tap*>(scratch + thread * floats.all());
     StrassenTask t{p,
+                   s,
                    at,
-                   source + image * p.channels * p.pixels,
+                   source + image * p.channels * p.source_plane,
                    packed + group * at.all,
                    bias != nullptr ? bias + group * p.rows : nullptr,
                    result + image * p.rows * p.pixels,
@@ -482,12 +523,11 @@ HWY_ATTR void StrassenRun(const Plan& p, const float* source, const float* bias,
 }
 
 HWY_ATTR void StrassenForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
-  StrassenRun(strassen::make_plan(s, Direction::kForward), io.input, io.bias, io.packed, io.output, io.epilogue, workspace);
+  StrassenRun(s, Direction::kForward, io.input, io.bias, io.packed, io.output, io.epilogue, workspace);
 }
 
 HWY_ATTR void StrassenGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
-  StrassenRun(strassen::make_plan(s, Direction::kGradInput), io.grad_output, io.bias, io.packed, io.grad_input, io.epilogue,
-              workspace);
+  StrassenRun(s, Direction::kGradInput, io.grad_output, io.bias, io.packed, io.grad_input, io.epilogue, workspace);
 }
 
 HWY_ATTR size_t StrassenWorkspace(const ConvShape& s, Direction direction, int threads) {
@@ -609,10 +649,14 @@ constexpr int64_t kLeastChannels = 128, kLeastPixels = 48;
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
-  // A crop, or padding behind, can make maps of the input's size as well.
-  const auto plain = [](const shape::Axis& axis) { return axis.stride == 1 && axis.pad_begin == 0; };
-  if (s.taps() != 1 || s.input != s.output || !std::all_of(s.axes.begin(), s.axes.end(), plain))
-    return "needs a kernel of one tap, stride 1 and no padding";
+  if (s.taps() != 1) return "needs a kernel of one tap";
+  for (size_t a = 0; a < 3; ++a) {
+    // A crop, or padding behind, can make maps of the input's size as well.
+    if (s.axes[a].pad_begin > 0 || (s.output[a] - 1) * s.axes[a].stride - s.axes[a].pad_begin >= s.input[a]) {
+      return "needs no padding";
+    }
+  }
+  if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
   const strassen::Plan p = strassen::make_plan(s, kDirection);
   if (p.channels < kLeastChannels || p.channels % 2 != 0) return "needs an even number of channels, at least 128";
   if (p.pixels < kLeastPixels) return "needs maps of at least 48 pixels";
@@ -628,10 +672,10 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double flops = 2 * rows * channels * pixels * 7 / 8 * m.with_eight_lanes(1.06);
   // Factors are made of every pixel, which comes from beyond the core's caches if the map is large, each result is added up of two
   // or four products, and seven quarters of the weight come from memory.
-  const bool far = p.channels * p.pixels > strassen::kNearFloats;
+  const bool far = p.channels * p.source_plane > strassen::kNearFloats;
   const double added =
       (channels * (far ? 0.5e-9 : 0.25e-9) + rows * 0.55e-9) * pixels + static_cast<double>(s.weight_count()) * 0.09e-9;
-  return 1.5e-6 + (flops / (0.97 * m.flops_per_second) + added) / m.threads;
+  return 1.5e-6 + (flops / (0.97 * m.flops_per_second) + added + gather::seconds(s)) / m.threads;
 }
 
 template <Direction kDirection>

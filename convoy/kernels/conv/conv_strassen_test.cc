@@ -24,7 +24,9 @@ TEST_F(ConvStrassen, MatchesTheReference) {
   Random random(17);
   for (const char* text :
        {"ic128 oc128 i12 k1", "ic130 oc128 i13 k1", "n3 ic130 oc64 i7 k1", "g2 ic256 oc128 i14 k1", "ic600 oc192 i12 k1",
-        "ic1026 oc192 i11 k1", "ic192 oc320 iw999 k1", "ic128 oc128 id5 ih6 iw7 k1", "ic128 oc64 i57 k1", "ic2050 oc64 iw129 k1"}) {
+        "ic1026 oc192 i11 k1", "ic192 oc320 iw999 k1", "ic128 oc128 id5 ih6 iw7 k1", "ic128 oc64 i57 k1", "ic2050 oc64 iw129 k1",
+        "n2 ic130 oc128 i27 k1 s2", "g2 ic520 oc128 i13 k1 sh1 sw2", "ic128 oc128 iw299 k1 s3", "ic144 oc64 id5 ih9 iw8 k1 s1 sh2",
+        "ic128 oc64 i15 k1 ph-1 pw-1:-2", "ic128 oc64 ih5 iw64 k1 sh4"}) {
     const ConvShape s = shape_of(text);
     for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
       const ConvKernel* const kernel = direction == Direction::kForward ? &kConvStrassenForward : &kConvStrassenGradInput;
@@ -54,10 +56,14 @@ TEST_F(ConvStrassen, IsExactOnSmallIntegers) {
   EXPECT_EQ(multiply(kConvStrassenForward, s, x, w), multiply(kConvDirectForward, s, x, w));
 }
 
-TEST_F(ConvStrassen, WhatIsNotFiniteReachesItsOwnPixelAndRowAlone) {
+void check_values_that_are_not_finite(const ConvShape& s) {
   const float inf = std::numeric_limits<float>::infinity();
-  const ConvShape s = shape_of("ic128 oc64 i13 k1");
   const auto pixels = static_cast<size_t>(s.output_positions()), rows = static_cast<size_t>(s.out_channels);
+  const auto at = [&](int64_t channel, int64_t pixel) {  // what the pixel of the results reads
+    const int64_t step = s.axes[2].stride, h = pixel / s.output[2] * step, w = pixel % s.output[2] * step;
+    return static_cast<size_t>((channel * s.input[1] + h) * s.input[2] + w);
+  };
+  const int64_t last = s.output_positions() - 1;
   Random random(4);
   std::vector<float> x = values(random, s.input_count(), false), w = values(random, s.weight_count(), false);
   const auto compare = [&](const std::vector<float>& got, const std::vector<float>& expected) {
@@ -72,26 +78,31 @@ TEST_F(ConvStrassen, WhatIsNotFiniteReachesItsOwnPixelAndRowAlone) {
   const auto count_of_others = [](const std::vector<float>& y) {
     return std::count_if(y.begin(), y.end(), [](float v) { return !std::isfinite(v); });
   };
-  x[5 * pixels + 20] = inf;
-  x[100 * pixels + 63] = std::nanf("");
-  x[127 * pixels + pixels - 1] = -inf;
+  x[at(5, 20)] = inf;
+  x[at(100, 63)] = std::nanf("");
+  x[at(127, last)] = -inf;
   std::vector<float> y = multiply(kConvStrassenForward, s, x, w);
   compare(y, multiply(kConvDirectForward, s, x, w));
   EXPECT_EQ(count_of_others(y), static_cast<std::ptrdiff_t>(3 * rows));
-  for (const size_t i : {5 * pixels + 20, 100 * pixels + 63, 127 * pixels + pixels - 1}) x[i] = 1;
+  for (const size_t i : {at(5, 20), at(100, 63), at(127, last)}) x[i] = 1;
   // Beyond the largest float together, not alone.
-  std::fill(x.begin() + 40, x.begin() + 42, 2e38F);
+  for (const int64_t pixel : {40, 41}) x[at(0, pixel)] = 2e38F;
   for (float& v : w) v *= 0x1p-10F;
   y = multiply(kConvStrassenForward, s, x, w);
   EXPECT_EQ(count_of_others(y), 0);
   for (size_t row = 0; row < rows; ++row) EXPECT_NEAR(y[row * pixels + 40] / (2e38F * w[row * 128]), 1, 1e-5) << row;
-  std::fill(x.begin() + 40, x.begin() + 42, 1.0F);
+  for (const int64_t pixel : {40, 41}) x[at(0, pixel)] = 1;
   for (float& v : w) v *= 0x1p10F;
   w[3 * 128 + 7] = inf;
   w[40 * 128 + 100] = std::nanf("");
   y = multiply(kConvStrassenForward, s, x, w);
   compare(y, multiply(kConvDirectForward, s, x, w));
   EXPECT_EQ(count_of_others(y), static_cast<std::ptrdiff_t>(2 * pixels));
+}
+
+TEST_F(ConvStrassen, WhatIsNotFiniteReachesItsOwnPixelAndRowAlone) {
+  check_values_that_are_not_finite(shape_of("ic128 oc64 i13 k1"));
+  check_values_that_are_not_finite(shape_of("ic128 oc64 i25 k1 s2"));
 }
 
 // As pruning leaves them.
@@ -189,12 +200,12 @@ TEST_F(ConvStrassen, ErrorsStayInTheirTable) {
 
 TEST_F(ConvStrassen, RefusesTheRest) {
   const auto reason = [](const char* text) { return kConvStrassenForward.refuse(shape_of(text)); };
-  EXPECT_STREQ(reason("ic64 oc64 i14 k3"), "needs a kernel of one tap, stride 1 and no padding");
-  EXPECT_STREQ(reason("ic64 oc64 i28 k1 s2"), "needs a kernel of one tap, stride 1 and no padding");
-  EXPECT_STREQ(reason("ic64 oc64 i14 k1 p1"), "needs a kernel of one tap, stride 1 and no padding");
-  for (const char* text : {"ic128 oc64 i14 k1 ph-1:1 pw0", "ic128 oc64 i14 k1 ph-1:1 pw1:-1", "ic128 oc64 iw200 k1 s2 p0:199"}) {
-    EXPECT_STREQ(reason(text), "needs a kernel of one tap, stride 1 and no padding") << text;
+  EXPECT_STREQ(reason("ic64 oc64 i14 k3"), "needs a kernel of one tap");
+  for (const char* text : {"ic64 oc64 i14 k1 p1", "ic128 oc64 i14 k1 ph-1:1 pw0", "ic128 oc64 i14 k1 ph-1:1 pw1:-1",
+                           "ic128 oc64 iw200 k1 s2 p0:199"}) {
+    EXPECT_STREQ(reason(text), "needs no padding") << text;
   }
+  EXPECT_STREQ(kConvStrassenGradInput.refuse(shape_of("ic128 oc128 i28 k1 s2")), "needs stride 1");
   EXPECT_STREQ(reason("ic129 oc64 i14 k1"), "needs an even number of channels, at least 128");
   EXPECT_STREQ(reason("ic128 oc64 i6 k1"), "needs maps of at least 48 pixels");
   EXPECT_STREQ(reason("ic128 oc65 i14 k1"), "needs result channels that fill four vectors");
