@@ -64,28 +64,29 @@ double seconds(const ConvShape& s, const Machine& m) {
   }
   // Multiply-adds of a vector, and what it costs to read, sort, interleave and store it.
   const double adds = static_cast<double>(g.sources * g.taps()) / static_cast<double>(g.phases() * (g.h.gradient ? g.h.stride : 1));
-  // Measured: 14 to 23 ns a vector of a sequence; 0.9 to 1.3 an addition where phases have one or two tap rows, some 0.5 of
-  // kernels of 5 and 7 at a stride; some 20 to gather a vector of every fourth column.
+  // Measured: 14 to 23 ns a vector of a sequence; 0.9 to 1.3 an addition where phases have one or two tap rows, some 0.7 of
+  // kernels of 5 and 7 at a stride (0.5 of vectors of eight); some 20 to gather a vector of every fourth column.
   const int64_t channels = kDirection == Direction::kForward ? s.out_channels_per_group() : s.in_channels_per_group();
   const double add = lines                           ? 0.45e-9
                      : g.phases() > 1                ? 1.1e-9
                      : g.sources == 1                ? 0.6e-9
-                     : g.strided() && g.w.kernel > 3 ? 0.48e-9
+                     : g.strided() && g.w.kernel > 3 ? 0.7e-9 / m.with_eight_lanes(1.4)
                                                      : 0.3e-9;
   // Sorted rows serve the channels of a group that are computed together.
   const bool sorted = g.strided() && (lines || !depthwise::parts_by_twos(g));
   const double together = lines ? 1 : static_cast<double>(std::min(channels, depthwise::planes_of_block(g)));
   const double gathers = static_cast<double>(g.sources * g.sorted_phases() * std::min(g.h.kernel, g.h.stride + 1)) / together;
-  const double store = (lines ? 12e-9 : 3e-9) +
-                       (g.strided() ? (g.w.stride > 4   ? 16e-9 * gathers
-                                       : g.w.stride > 2 ? 5e-9 * gathers
-                                                        : 4e-9 * static_cast<double>(g.sources))
-                                    : 0) +
-                       (g.phases() > 1 ? 5e-9 : 0) + (g.phases() > 4 ? 20e-9 : 0) +
-                       // What one tap reads of a source serves nothing else.
-                       (g.sources > 1 ? 1.2e-9 * std::min(adds, static_cast<double>(g.sources)) : 0) +
-                       // Small planes of a volume are sorted anew for every depth tap.
-                       (sorted && narrow && g.d.kernel > 1 ? 80e-9 * static_cast<double>(g.sources * g.d.kernel) : 0);
+  const double store =
+      (lines ? 12e-9 : 3e-9) +
+      (g.strided() ? (g.w.stride > 4   ? 16e-9 * gathers
+                      : g.w.stride > 2 ? 5e-9 * gathers
+                                       : (g.sources > 1 ? 2e-9 * m.with_eight_lanes(2.2) : 4e-9) * static_cast<double>(g.sources))
+                   : 0) +
+      (g.phases() > 1 ? 5e-9 : 0) + (g.phases() > 4 ? 20e-9 : 0) +
+      // What one tap reads of a source serves nothing else.
+      (g.sources > 1 ? 1.2e-9 * std::min(adds, static_cast<double>(g.sources)) : 0) +
+      // Small planes of a volume are sorted anew for every depth tap.
+      (sorted && narrow && g.d.kernel > 1 ? 80e-9 * static_cast<double>(g.sources * g.d.kernel) : 0);
   // The tiles hold one or two result channels: where channels share their inputs they read those again for each, beyond half of the
   // cache (the first layer of ResNet-50 took 2.0 ms where conv_direct takes 1.0). Narrow planes of a volume leave rows of tiles
   // empty.

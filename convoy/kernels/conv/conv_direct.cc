@@ -65,8 +65,10 @@ constexpr int64_t kFewRowsPixels = 4096;      // of a task with few result chann
 constexpr int64_t kFewRowsTerms = 72;         // of a chain at least, for its sums to be worth storing
 constexpr int64_t kFewRowsFloats = 8 << 10;   // of a chain's lines, to stay in L1
 constexpr int64_t kAliasFloats = 4 << 10;
-constexpr int64_t kLine = 16;        // floats of a cache line
-constexpr int64_t kReach = 1 << 20;  // of a kernel; beyond it sizes might overflow
+constexpr int64_t kLine = 16;            // floats of a cache line
+constexpr int64_t kFarFloats = 2 << 20;  // of a source that comes from memory, at least
+constexpr int64_t kFewProducts = 200;    // of a source's value, so that waiting for it counts
+constexpr int64_t kReach = 1 << 20;      // of a kernel; beyond it sizes might overflow
 
 using shape::Range;
 using shape::Spatial;
@@ -564,13 +566,22 @@ HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source,
   }
 }
 
-// Calls the source lines of a block into the cache: tiles would meet them one at a time, too far apart to be foreseen. On AVX2 by
-// reading a value of each: Zen 3 drops most of so many requests in a row (8 images, 100 channels of 56x56 at a stride of 3: 8.6
-// instead of 3.9 ms).
+// Whether a block's lines had better be read than asked for. Zen 3 drops most of so many requests in a row (8 images, 100 channels
+// of 56x56 at a stride of 3: 8.6 instead of 3.9 ms), Zen 4 those that go to memory (8 images, 4 groups of 16 channels of 112x112 at
+// a stride of 2: 4.0 instead of 2.8 ms).
+HWY_INLINE bool ReadsLines(const Plan& p) {
+  if (HWY_TARGET == HWY_AVX2) return true;
+  const int64_t source = p.source_positions(), phases = p.axes[0].phases * p.axes[1].phases * p.axes[2].phases;
+  return p.batch * p.groups * p.channels * source > direct::kFarFloats &&
+         p.rows * p.taps / phases * p.result_positions() < direct::kFewProducts * source;
+}
+
+// Calls the source lines of a block into the cache: tiles would meet them one at a time, too far apart to be foreseen.
 HWY_INLINE void FetchSource(const Plan& p, const DirectBlock& b, const float* source, int64_t channels) {
   const Axis &h = p.axes[1], &w = p.axes[2];
   const Range columns = w.clipped_hull(b.begin[2], b.end[2]);
   const bool whole = columns.begin == 0 && columns.end == w.source;  // then lines make one run
+  const bool reads = ReadsLines(p);
   for (int64_t c = 0; c < channels; ++c) {
     for (int64_t d = b.planes.begin; d < b.planes.end; ++d) {
       const float* const plane = source + (c * p.axes[0].source + d) * h.source * w.source;
@@ -578,12 +589,11 @@ HWY_INLINE void FetchSource(const Plan& p, const DirectBlock& b, const float* so
         const float* const from = plane + line * w.source + columns.begin;
         const float* const to = from + (whole ? b.lines.size() * w.source : columns.size());
         for (const float* at = from; at < to; at += direct::kLine) {
-#if HWY_TARGET == HWY_AVX2
-          const float value = *at;
-          asm volatile("" : : "x"(value));
-#else
-          hwy::Prefetch(at);
-#endif
+          if (reads) {
+            (void)*const_cast<const volatile float*>(at);
+          } else {
+            hwy::Prefetch(at);
+          }
         }
       }
     }
