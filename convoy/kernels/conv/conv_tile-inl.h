@@ -456,12 +456,19 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
   const float* x = t.source;
   const float* w = t.weight;
   if constexpr (kLinear) {
-    const int64_t step = t.source_channel, ahead = t.ahead_pixels;
+    const int64_t step = t.source_channel;
+    const float* ahead = x + t.ahead_pixels;
+    const bool near = t.ahead_near;
     int64_t c = 0;
     for (; c + 4 <= t.channels; c += 4) {
       HWY_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
-        __builtin_prefetch(x + ahead, 0, 2);
+        if (near) {
+          __builtin_prefetch(ahead, 0, 3);
+        } else {
+          __builtin_prefetch(ahead, 0, 2);
+        }
+        ahead += step;
         AddPixels<kTail, kR, kV>(x, w + i * kR, mask, sum);
         KeepOrder();
         x += step;

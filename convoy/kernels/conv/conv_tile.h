@@ -43,6 +43,7 @@ struct Work {
   int64_t ahead_step = 0;
   // Pixel tiles without a list of taps: so many floats from each channel's first pixel a line is asked for.
   int64_t ahead_pixels = 0;
+  bool ahead_near = false;  // into the first cache: of requests to the second Zen 4 drops many that go to memory
   bool streamed = false;  // the same: results of the widest tile, on whole lines, go past the caches
 };
 

@@ -148,8 +148,8 @@ HWY_INLINE void NormalizePart(const BatchNormShape& s, int64_t part, const Batch
     float* y = io.output + at;
     int64_t i = 0;
     for (; streamed && i < length; i += n) {
-      __builtin_prefetch(x + i + s.length, 0, 2);
-      if constexpr (kResidual) __builtin_prefetch(r + i + s.length, 0, 2);
+      __builtin_prefetch(x + i + s.length, 0, 3);
+      if constexpr (kResidual) __builtin_prefetch(r + i + s.length, 0, 3);
       auto v = of(hn::LoadU(d, x + i));
       if constexpr (kResidual) v = hn::Add(v, hn::LoadU(d, r + i));
       hn::Stream(of.clamp(v), d, y + i);
@@ -307,9 +307,9 @@ HWY_INLINE void SpreadPart(const BatchNormShape& s, int64_t part, const BatchNor
     int64_t i = 0;
     for (; streamed && i < length; i += 2 * n) {
       const int64_t j = i + n;
-      __builtin_prefetch(g + i + s.length, 0, 2);
-      __builtin_prefetch(x + i + s.length, 0, 2);
-      if constexpr (kPasses == Passes::kByOutput) __builtin_prefetch(y + i + s.length, 0, 2);
+      __builtin_prefetch(g + i + s.length, 0, 3);
+      __builtin_prefetch(x + i + s.length, 0, 3);
+      if constexpr (kPasses == Passes::kByOutput) __builtin_prefetch(y + i + s.length, 0, 3);
       spread.Step<kPasses>(Streamed(), gate, g + i, x + i, y + i, passed + i, to + i);
       spread.Step<kPasses>(Streamed(), gate, g + j, x + j, y + j, passed + j, to + j);
     }
