@@ -16,6 +16,7 @@
 
 #include "convoy/kernels/conv/conv_depthwise_kernel-inl.h"
 #include "convoy/kernels/conv/conv_depthwise_tile-inl.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
 #include "hwy/highway.h"
 
@@ -304,7 +305,14 @@ template <bool kPair>
 class TileRunner {
  public:
   TileRunner(const Job& job, const TilePlan& plan, const SplitEpilogue& epilogue, float* scratch)
-      : job_(job), plan_(plan), g_(plan.g), epilogue_(epilogue), finish_(epilogue), scratch_(scratch) {}
+      : job_(job),
+        plan_(plan),
+        g_(plan.g),
+        epilogue_(epilogue),
+        finish_(epilogue),
+        scratch_(scratch),
+        far_(!plan.g.strided() && plan.g.phases() == 1 && plan.g.sources > 1 &&
+             job.planes / job.group_channels * plan.g.sources * plan.g.input_positions() > conv_tile::kFarFloats) {}
 
   HWY_INLINE void Run(const TileRange& range, int64_t first_column) {
     first_column_ = first_column;
@@ -376,9 +384,28 @@ class TileRunner {
     for (int64_t i = 0; i < tiles_.count; ++i) RunTile(tiles_.tiles[i].segments, tiles_.tiles[i + 1], count);
   }
 
+  // What a tile reads of many sources that come from memory: its loads are too far apart to be foreseen.
+  void ReadSources(const Segment* segments, int number, int64_t count) const {
+    const int64_t step = plan_.by_twos ? 2 : 1, columns = std::min(t_.columns * step, g_.w.input - first_column_ * step);
+    const float* read = nullptr;
+    for (int64_t p = 0; p < count; ++p) {
+      if (planes_[p].in == read) continue;
+      read = planes_[p].in;
+      for (int i = 0; i < number; ++i) {
+        for (int64_t source = 0; source < segments[i].sources; ++source) {
+          const float* row = read + segments[i].in + source * g_.input_positions();
+          for (uint32_t left = segments[i].rows; left != 0; left >>= 1, row += t_.row_step) {
+            if ((left & 1) != 0) tile::ReadLines(row, columns);
+          }
+        }
+      }
+    }
+  }
+
   HWY_INLINE void RunTile(int first_segment, const TileOfPlane& tile, int64_t count) {
     const Segment* const segments = tiles_.segments + first_segment;
     const int number = tile.segments - first_segment;
+    if (far_) ReadSources(segments, number, count);
     const int64_t phases = g_.phases();
     constexpr int64_t kStep = kPair ? 2 : 1;
     t_.rows = tile.rows;
@@ -472,6 +499,7 @@ class TileRunner {
   const SplitEpilogue& epilogue_;
   const Finish finish_;
   float* const scratch_;
+  const bool far_;
   int64_t first_column_ = 0;
   TileColumns t_;
   ColumnTaps columns_;

@@ -65,10 +65,9 @@ constexpr int64_t kFewRowsPixels = 4096;      // of a task with few result chann
 constexpr int64_t kFewRowsTerms = 72;         // of a chain at least, for its sums to be worth storing
 constexpr int64_t kFewRowsFloats = 8 << 10;   // of a chain's lines, to stay in L1
 constexpr int64_t kAliasFloats = 4 << 10;
-constexpr int64_t kLine = 16;            // floats of a cache line
-constexpr int64_t kFarFloats = 2 << 20;  // of a source that comes from memory, at least
-constexpr int64_t kFewProducts = 200;    // of a source's value, so that waiting for it counts
-constexpr int64_t kReach = 1 << 20;      // of a kernel; beyond it sizes might overflow
+constexpr int64_t kLine = 16;          // floats of a cache line
+constexpr int64_t kFewProducts = 200;  // of a source's value, so that waiting for it counts
+constexpr int64_t kReach = 1 << 20;    // of a kernel; beyond it sizes might overflow
 
 using shape::Range;
 using shape::Spatial;
@@ -566,13 +565,12 @@ HWY_ATTR void FillSlab(const Plan& p, const DirectBlock& b, const float* source,
   }
 }
 
-// Whether a block's lines had better be read than asked for. Zen 3 drops most of so many requests in a row (8 images, 100 channels
-// of 56x56 at a stride of 3: 8.6 instead of 3.9 ms), Zen 4 those that go to memory (8 images, 4 groups of 16 channels of 112x112 at
-// a stride of 2: 4.0 instead of 2.8 ms).
+// Whether a block's lines had better be read than asked for. On Zen 3 always (8 images, 100 channels of 56x56 at a stride of 3: 3.9
+// instead of 8.6 ms), on Zen 4 from memory (8 images, 4 groups of 16 channels of 112x112 at a stride of 2: 2.8 instead of 4.0 ms).
 HWY_INLINE bool ReadsLines(const Plan& p) {
   if (HWY_TARGET == HWY_AVX2) return true;
   const int64_t source = p.source_positions(), phases = p.axes[0].phases * p.axes[1].phases * p.axes[2].phases;
-  return p.batch * p.groups * p.channels * source > direct::kFarFloats &&
+  return p.batch * p.groups * p.channels * source > conv_tile::kFarFloats &&
          p.rows * p.taps / phases * p.result_positions() < direct::kFewProducts * source;
 }
 
@@ -587,13 +585,11 @@ HWY_INLINE void FetchSource(const Plan& p, const DirectBlock& b, const float* so
       const float* const plane = source + (c * p.axes[0].source + d) * h.source * w.source;
       for (int64_t line = b.lines.begin; line < b.lines.end; line += whole ? b.lines.size() : 1) {
         const float* const from = plane + line * w.source + columns.begin;
-        const float* const to = from + (whole ? b.lines.size() * w.source : columns.size());
-        for (const float* at = from; at < to; at += direct::kLine) {
-          if (reads) {
-            (void)*const_cast<const volatile float*>(at);
-          } else {
-            hwy::Prefetch(at);
-          }
+        const int64_t floats = whole ? b.lines.size() * w.source : columns.size();
+        if (reads) {
+          tile::ReadLines(from, floats);
+        } else {
+          for (int64_t i = 0; i < floats; i += direct::kLine) hwy::Prefetch(from + i);
         }
       }
     }

@@ -44,7 +44,6 @@ constexpr int64_t kBlockSteps = 4, kBlockFloats = 4 << 10;
 constexpr int64_t kAliasFloats = 1024, kAliasChannels = 12;
 constexpr int64_t kFewPixels = 14;  // in a map: the samples of a batch then make one run
 
-constexpr int64_t kFarFloats = 4 << 20;  // of a source that comes from memory, at least
 constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
 constexpr int64_t kLineFloats = 16;
 constexpr int64_t kStretchFloats = 64 << 10;  // results that wait for whole lines
@@ -313,7 +312,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
   conv_tile::Work work;
   work.source_channel = plane;
   work.pixel_step = pixel_step;
-  work.ahead_near = p.samples * p.groups * p.source_image > pointwise::kFarFloats;
+  work.ahead_near = p.samples * p.groups * p.source_image > 2 * conv_tile::kFarFloats;
   work.taps = taps;
   const auto chain_of = [&](int64_t tile, int64_t c, int64_t lead = 0) {  // lead: rows of the tile that are left out
     const int64_t count = std::min(p.chain, p.channels - c);

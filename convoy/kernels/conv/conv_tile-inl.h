@@ -610,6 +610,13 @@ HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const 
   }
 }
 
+/// Calls some lines into the first cache by reading a value of each. Zen 3 drops most of many requests in a row, Zen 4 those that
+/// go to memory.
+HWY_INLINE void ReadLines(const float* from, int64_t floats) {
+  constexpr int64_t kLine = 16;
+  for (int64_t i = 0; i < floats; i += kLine) (void)*const_cast<const volatile float*>(from + i);
+}
+
 /// `total` in as few parts of at most `most` as can be, which are as equal as can be.
 struct EvenParts {
   int64_t count, least, extra;  // part i has `least`, and one more if i < extra

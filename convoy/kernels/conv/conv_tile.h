@@ -24,6 +24,9 @@ constexpr double vectors_of(int64_t channels, int64_t lanes) {
   return one_and_a_half(channels, lanes) ? 1.5 : static_cast<double>((channels + lanes - 1) / lanes);
 }
 
+/// Floats of a source that comes from memory, at least.
+inline constexpr int64_t kFarFloats = 2 << 20;
+
 /// Sums of a run of pixels over channels and taps.
 struct Work {
   const float* source = nullptr;  // of the first pixel and channel
