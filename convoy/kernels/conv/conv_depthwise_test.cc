@@ -101,6 +101,8 @@ constexpr const char* kShapes[] = {
     "n1 ic16 oc8 g4 i15 k3 s2 p2 d2",        //
     "n1 ic68 oc34 g2 i16 k3 p1",             // 34 sources: a cut chain
     "n1 ic8 oc16 g4 id4 ih9 iw17 k3 s2 p1",  //
+    "n8 ic64 oc8 g4 i65 k3 p1",              // sources that come from memory
+    "n2 ic8 oc2 g2 ih2 iw66000 k3 p1",       // and chunks of columns
     // The forward pass of transposed layers.
     "transposed n2 ic9 oc9 g9 i8 k4 s2 p1",           //
     "transposed n1 ic9 oc9 g9 i13 k3 s2 p1 op1",      //
