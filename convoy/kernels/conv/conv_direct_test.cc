@@ -77,7 +77,7 @@ constexpr const char* kShapes[] = {
     "n1 ic3 oc40 i77 k7 s4 p2",
     "transposed ic2 oc30 iw20 kw5 sw4",
     "transposed ic9 oc20 iw40 kw3 sw2 dw2 pw1",
-    "n33 ic64 oc16 g8 i33 k3 s2 p1",  // a source that comes from memory
+    "n33 ic64 oc128 g8 i33 k3 s2 p1",  // a source that comes from memory
 };
 
 class ConvDirect : public NeedsVectors {};
