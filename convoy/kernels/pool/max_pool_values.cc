@@ -117,7 +117,7 @@ HWY_INLINE void Double(const float* from, float* to, int64_t taps, int64_t dilat
 }
 
 // Windows of so many columns are put together from two of a power of two, which may overlap.
-constexpr int64_t kManyTaps = 6;
+constexpr int64_t kManyTaps = 10;
 // Windows of so many vectors are not, where their stride is not short.
 constexpr int64_t kManyVectors = 4;
 
