@@ -144,6 +144,10 @@ using Account = std::shared_ptr<MemoryBudget::Account>;
 
 thread_local Account current_account;
 
+// Of ResultPlace; null once it is taken.
+thread_local void* result_place = nullptr;
+thread_local uint64_t result_bytes = 0;
+
 void give_back(const Account& account, int64_t bytes) noexcept {
   for (const Account* at = &account; *at != nullptr; at = &(*at)->outer) (*at)->used -= bytes;
 }
@@ -167,7 +171,7 @@ void charge(const Account& account, int64_t bytes) {
 std::shared_ptr<void> allocate_block(uint64_t bytes, bool for_reuse) {
   const auto fail = [bytes] {
     throw OutOfMemory("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes",
-                "use smaller sizes, fewer at a time, or a smaller batch");
+                      "use smaller sizes, fewer at a time, or a smaller batch");
   };
   if (bytes > (SIZE_MAX >> 2)) fail();
   const size_t size = block_bytes(static_cast<size_t>(bytes));
@@ -199,7 +203,16 @@ MemoryBudget::~MemoryBudget() { current_account = account_->outer; }
 int64_t MemoryBudget::used_bytes() const { return account_->used; }
 int64_t MemoryBudget::peak_bytes() const { return account_->peak; }
 
-std::shared_ptr<void> allocate(uint64_t bytes) { return allocate_block(bytes, true); }
+ResultPlace::ResultPlace(void* data, uint64_t bytes) {
+  result_place = data;
+  result_bytes = bytes;
+}
+ResultPlace::~ResultPlace() { result_place = nullptr; }
+
+std::shared_ptr<void> allocate(uint64_t bytes) {
+  if (result_place != nullptr && bytes == result_bytes) return {std::exchange(result_place, nullptr), [](void*) {}};
+  return allocate_block(bytes, true);
+}
 std::shared_ptr<void> allocate_once(uint64_t bytes) { return allocate_block(bytes, false); }
 
 void release_cached_memory() {

@@ -10,9 +10,8 @@ namespace convoy {
 
 inline constexpr size_t kAlignment = 64;
 
-/// `bytes` of uninitialised memory aligned to kAlignment; released when the last handle goes. Throws OutOfMemory when there is none, or
-/// more are asked for than an address can count:
-/// "not enough memory: tried to allocate N bytes".
+/// `bytes` of uninitialised memory aligned to kAlignment; released when the last handle goes. Throws OutOfMemory when there is
+/// none, or more are asked for than an address can count: "not enough memory: tried to allocate N bytes".
 std::shared_ptr<void> allocate(uint64_t bytes);
 /// The same, given back to the operating system when the last handle goes: for what lives long and is not asked for again, as the
 /// weights of a model.
@@ -40,6 +39,17 @@ class MemoryBudget {
 
  private:
   std::shared_ptr<Account> account_;
+};
+
+/// While it lives, the first allocate() of exactly so many bytes on its thread gives `data`, aligned to kAlignment, which must
+/// outlive every handle: an operator's result is then made where it is wanted. Whoever takes the result looks whether it lies
+/// there, since the operator may have asked for as many bytes for something else.
+class ResultPlace {
+ public:
+  ResultPlace(void* data, uint64_t bytes);
+  ~ResultPlace();
+  ResultPlace(const ResultPlace&) = delete;
+  ResultPlace& operator=(const ResultPlace&) = delete;
 };
 
 /// Returns memory that is kept for reuse to the operating system.

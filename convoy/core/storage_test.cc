@@ -56,6 +56,21 @@ TEST(Storage, LivingBlocksNeverOverlap) {
   }
 }
 
+TEST(Storage, OneBlockOfTheSizeIsMadeInTheResultsPlace) {
+  alignas(kAlignment) unsigned char place[256];
+  {
+    const ResultPlace wanted(place, sizeof(place));
+    const std::shared_ptr<void> other = allocate(sizeof(place) - 1), first = allocate(sizeof(place)),
+                                second = allocate(sizeof(place));
+    EXPECT_NE(other.get(), place);
+    EXPECT_EQ(first.get(), place);
+    EXPECT_EQ(first.use_count(), 1);
+    EXPECT_NE(second.get(), place);
+  }
+  { const ResultPlace unused(place, sizeof(place)); }
+  EXPECT_NE(allocate(sizeof(place)).get(), place);
+}
+
 TEST(Storage, TooMuchMemoryIsAnErrorWithTheNumber) {
   for (const uint64_t bytes : {uint64_t{1} << 60, uint64_t{SIZE_MAX}, uint64_t{SIZE_MAX} - 63}) {
     try {

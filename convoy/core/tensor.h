@@ -85,7 +85,9 @@ class Tensor {
   void copy_(const Tensor& source);
   void fill_(double value);
   void zero_();
-  bool shares_storage(const Tensor& other) const noexcept { return storage_ == other.storage_; }
+  bool shares_storage(const Tensor& other) const noexcept {
+    return !storage_.owner_before(other.storage_) && !other.storage_.owner_before(storage_);
+  }
   /// Whether no other Tensor shares the values, so that they may be changed or given away without anyone noticing.
   bool sole_owner() const noexcept { return storage_.use_count() == 1; }
 

@@ -18,6 +18,8 @@ namespace {
 
 // Copies of this many bytes are shared out to threads.
 constexpr int64_t kBytesPerTask = 256 << 10;
+// Results of fewer bytes are copied: what an operator keeps for good must not lie in a run's memory.
+constexpr int64_t kLeastPlaced = 4 << 10;
 
 void copy(const char* from, char* to, int64_t bytes) noexcept {
   parallel_ranges(bytes, kBytesPerTask,
@@ -329,7 +331,7 @@ std::string_view Schedule::algorithm(size_t node) const {
   return steps_[node] != nullptr ? steps_[node]->algorithm() : std::string_view();
 }
 
-// A node without a step: its operator makes new tensors, which are copied to their places.
+// A node without a step: its operator makes new tensors, which are copied to their places, but for a single one that it made there.
 bool Schedule::run_operator(const Part& part, size_t node_index, const std::vector<char*>& base,
                             const std::shared_ptr<void>& arena) const {
   const Node& node = graph_.nodes[node_index];
@@ -351,7 +353,16 @@ bool Schedule::run_operator(const Part& part, size_t node_index, const std::vect
   bool as_foreseen = true;
   with_node_name(graph_, node, [&] {
     Call call(node, std::move(arguments));
-    const std::vector<Value> results = operators_[node_index]->run(call);
+    const std::vector<Value> results = [&] {
+      const auto made = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != kNoValue; });
+      const bool one = made != node.outputs.end() && std::count(node.outputs.begin(), node.outputs.end(), kNoValue) + 1 ==
+                                                         static_cast<std::ptrdiff_t>(node.outputs.size());
+      char* const place = one ? address(part, places[static_cast<size_t>(*made)], base) : nullptr;
+      const auto bytes = one ? types_[static_cast<size_t>(*made)].bytes : 0;
+      const bool fits = bytes >= kLeastPlaced && reinterpret_cast<uintptr_t>(place) % kAlignment == 0;
+      const ResultPlace wanted(fits ? place : nullptr, static_cast<uint64_t>(bytes));
+      return operators_[node_index]->run(call);
+    }();
     for (size_t k = 0; k < node.outputs.size(); ++k) {
       const ValueId id = node.outputs[k];
       if (id == kNoValue) continue;
@@ -361,10 +372,9 @@ bool Schedule::run_operator(const Part& part, size_t node_index, const std::vect
         as_foreseen = false;
         return;
       }
-      if (type.bytes > 0) {
-        copy(static_cast<const char*>(results[k].tensor().raw_data()), address(part, places[static_cast<size_t>(id)], base),
-             type.bytes);
-      }
+      const char* const from = static_cast<const char*>(results[k].tensor().raw_data());
+      char* const to = address(part, places[static_cast<size_t>(id)], base);
+      if (type.bytes > 0 && from != to) copy(from, to, type.bytes);
     }
   });
   return as_foreseen;

@@ -182,13 +182,12 @@ Tensor resize(const Tensor& input, const ResizeOptions& options) {
     }
     return result.to(type);
   }
-  Tensor::empty(plan.output, input.dtype());  // before the taps: it refuses sizes that no memory holds
+  Tensor result = Tensor::empty(plan.output, input.dtype());  // before the taps: it refuses sizes that no memory holds
   const size_t rank = input.shape().size();
   std::vector<std::vector<bool>> outside(rank);
   Tensor values = input;
   // The last three axes go together, the others one by one before them, from the first.
-  const auto pass = [&](int64_t planes, const kernels::ResizeAxes& axes, Shape shape) {
-    Tensor output = Tensor::empty(std::move(shape), values.dtype());
+  const auto pass = [&](int64_t planes, const kernels::ResizeAxes& axes, Tensor output) {
     with_floating(values.dtype(), [&](auto zero) {
       using T = decltype(zero);
       if (output.numel() > 0) kernels::resize(planes, axes, values.data<T>(), output.data<T>());
@@ -209,7 +208,7 @@ Tensor resize(const Tensor& input, const ResizeOptions& options) {
     const AxisView view = view_axis(values.shape(), static_cast<int64_t>(axis));
     Shape shape = values.shape();
     shape[axis] = plan.output[axis];
-    pass(view.outer, {axis_taps(axis), kernels::ResizeTaps{}, identity(view.inner)}, shape);
+    pass(view.outer, {axis_taps(axis), kernels::ResizeTaps{}, identity(view.inner)}, Tensor::empty(shape, values.dtype()));
   }
   bool any = false;
   int64_t planes = 1;
@@ -228,7 +227,7 @@ Tensor resize(const Tensor& input, const ResizeOptions& options) {
       planes *= plan.output[rank - 3];
       axes[0] = kernels::ResizeTaps{};
     }
-    pass(planes, axes, plan.output);
+    pass(planes, axes, std::move(result));
   }
   if (values.shares_storage(input)) values = input.clone();
   if (crops) extrapolate(outside, options.extrapolation_value, values);
