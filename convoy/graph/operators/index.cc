@@ -224,14 +224,18 @@ ScatterReduction scatter_reduction(const Attributes& attributes) {
   throw Error("attribute 'reduction' is '" + word + "'", "use none, add, mul, min or max");
 }
 
-std::vector<Value> run_scatter_elements(Call& call) {
-  const Tensor& input = call.tensor(0);
-  return {ops::scatter(input, axis_in(call.attributes().integer("axis", 0), input.dim()), call.tensor(1), call.tensor(2),
-                       scatter_reduction(call.attributes()))};
-}
-
-std::vector<Value> run_scatter_nd(Call& call) {
-  return {ops::scatter_nd(call.tensor(0), call.tensor(1), call.tensor(2), scatter_reduction(call.attributes()))};
+std::vector<Value> run_scatter(Call& call) {
+  const ScatterReduction reduction = scatter_reduction(call.attributes());
+  Tensor input = call.tensor(0), updates = call.tensor(2);
+  // Halves are reduced as float32 and rounded once.
+  const DType dtype = input.dtype();
+  if (reduction != ScatterReduction::kNone && updates.dtype() == dtype && is_floating(dtype) && !is_float_or_double(dtype)) {
+    input = input.to(DType::kFloat32);
+    updates = updates.to(DType::kFloat32);
+  }
+  if (call.node().op == "ScatterND") return {ops::scatter_nd(input, call.tensor(1), updates, reduction).to(dtype)};
+  const int64_t axis = axis_in(call.attributes().integer("axis", 0), input.dim());
+  return {ops::scatter(input, axis, call.tensor(1), updates, reduction).to(dtype)};
 }
 
 // ---- made of indices ----
@@ -383,8 +387,8 @@ std::span<const Operator> index_operators() {
       {"Gather", infer_gather, run_gather},
       {"GatherElements", infer_gather_elements, run_gather_elements},
       {"GatherND", infer_gather_nd, run_gather_nd},
-      {"ScatterElements", same_as_first, run_scatter_elements},
-      {"ScatterND", same_as_first, run_scatter_nd},
+      {"ScatterElements", same_as_first, run_scatter},
+      {"ScatterND", same_as_first, run_scatter},
       {"OneHot", infer_one_hot, run_one_hot},
       {"NonZero", infer_nonzero, run_nonzero},
       {"Range", infer_range, run_range},
