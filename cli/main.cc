@@ -117,7 +117,7 @@ int run(std::vector<std::string> words, Session& session) {
   set_num_threads(common.threads);
   const int code = command.run(session);
   if (stop_signal() == 0) return code;
-  session.interrupted("too late: the command was finished");
+  session.interrupted("too late: the command was finished", kSignalled + stop_signal());
   return kSignalled + stop_signal();
 }
 
@@ -129,7 +129,7 @@ int guarded(const std::vector<std::string>& words, Session& session) {
   try {
     return run(words, session);
   } catch (const Interrupted& stopped) {
-    session.interrupted(stopped.what());
+    session.interrupted(stopped.what(), kSignalled + stop_signal());
     return kSignalled + stop_signal();
   } catch (const BrokenPipe&) {
     return kSignalled + SIGPIPE;
