@@ -108,7 +108,17 @@ std::vector<shape::PadPair> pad_pairs(int64_t rank, const std::vector<int64_t>& 
   return pairs;
 }
 
+PadMode pad_mode(const Attributes& attributes) {
+  const std::string word = attributes.text("mode", "constant");
+  if (word == "constant") return PadMode::kConstant;
+  if (word == "reflect") return PadMode::kReflect;
+  if (word == "edge") return PadMode::kReplicate;
+  if (word == "wrap") return PadMode::kCircular;
+  throw Error("attribute 'mode' is '" + word + "'", "use constant, reflect, edge or wrap");
+}
+
 void infer_pad(Inference& inference) {
+  pad_mode(inference.attributes());
   std::optional<Dims> dims = inference.dims(0);
   const std::optional<std::vector<int64_t>> pads = inference.numbers(1);
   const std::optional<std::vector<int64_t>> axes = inference.has(3) ? inference.numbers(3) : std::nullopt;
@@ -138,17 +148,7 @@ void infer_pad(Inference& inference) {
 
 std::vector<Value> run_pad(Call& call) {
   const Tensor& input = call.tensor(0);
-  const std::string word = call.attributes().text("mode", "constant");
-  PadMode mode = PadMode::kConstant;
-  if (word == "reflect") {
-    mode = PadMode::kReflect;
-  } else if (word == "edge") {
-    mode = PadMode::kReplicate;
-  } else if (word == "wrap") {
-    mode = PadMode::kCircular;
-  } else if (word != "constant") {
-    throw Error("attribute 'mode' is '" + word + "'", "use constant, reflect, edge or wrap");
-  }
+  const PadMode mode = pad_mode(call.attributes());
   std::vector<int64_t> axes;
   if (call.has(3)) axes = call.numbers(3);
   Tensor value = call.has(2) ? call.tensor(2) : Tensor();
