@@ -64,7 +64,8 @@ void parse(CLI::App& app, const std::string& command, std::vector<std::string> w
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what(), advice);
   }
-  const std::vector<std::string> extras = app.remaining();
+  std::vector<std::string> extras = app.remaining();
+  std::erase(extras, "--");  // what follows it is in its place already
   if (extras.empty()) return;
   const auto option =
       std::find_if(extras.begin(), extras.end(), [](const std::string& word) { return word.size() > 1 && word[0] == '-'; });

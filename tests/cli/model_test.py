@@ -109,6 +109,11 @@ class Models(tool.TestCase):
         path = self.write("open.onnx", onnx_model("Mul", "x", ["N", 1, "H", "W"], initializer=("w", [3]), then=("Relu", "y", "z")))
         self.assertEqual([layer["type"] for layer in json.loads(run("summary", path, "--size", "4", "--json").out)["layers"]], ["Mul"])
 
+    def test_two_dashes_end_the_options(self):
+        self.write("-relu.onnx", onnx_model("Relu", "x", [1]))
+        self.assertEqual(run("summary", "--", "-relu.onnx", cwd=self.folder).code, 0)
+        self.expect_error(run("summary", "-relu.onnx", cwd=self.folder), 2, "unknown option '-relu.onnx'")
+
     def test_half_precision_networks_take_images(self):
         path = self.write("half.onnx", onnx_model("Relu", "x", [1, 1, 8, 8], FLOAT16))
         image = os.path.join(self.folder, "gray.png")
