@@ -129,6 +129,10 @@ class Writer {
     if (reduces_by_attribute(node) &&
         (node.attributes.has("noop_with_empty_axes") || (node.input(1) != kNoValue && graph_.constant(node.input(1)) == nullptr)))
       opset = std::max<int64_t>(opset, 18);
+    const std::optional<DType> dtype = node.input(0) == kNoValue ? std::nullopt : graph_.value(node.input(0)).type.dtype;
+    if (dtype == DType::kBool && node.op.starts_with("Reduce")) opset = std::max<int64_t>(opset, 20);
+    if (dtype == DType::kFloat16 && node.op == "IsInf") opset = std::max<int64_t>(opset, 20);
+    if (dtype == DType::kBFloat16) opset = std::max<int64_t>(opset, 22);  // convolutions, pools and many others
     if (node.op == "Split" && node.input(1) == kNoValue && !splits_evenly(node)) opset = std::max<int64_t>(opset, 18);
     if (node.op == "ScatterND" || node.op == "ScatterElements") {
       const std::string reduction = node.attributes.text("reduction", "none");
