@@ -121,6 +121,7 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
     inputs.emplace(model.graph().value(id).name, tensor);
     types.push_back(graph::Type::of(tensor));
   }
+  const int64_t batch = batch_of(model.graph(), options.sizes.batch, session);
   double peak = kernels::measure_peak_flops(num_threads());
   const Runs runs = running(path, [&] { return timed(model, inputs, options.seconds, options.layers); });
   peak = std::max(peak, kernels::measure_peak_flops(num_threads()));
@@ -129,8 +130,8 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
   for (const graph::LayerSummary& layer : summary) macs += layer.macs.value_or(0);
   const double least = runs.seconds.front(), median = runs.seconds[runs.seconds.size() / 2], flops = 2 * macs / least;
   session.print(fmt::format("{} · batch {} · {} · {} · peak {:.0f} GFLOP/s (register-only FMA loop, same run)\n",
-                            session.style().bold(path), options.sizes.batch, kernels::simd_name(),
-                            report::counted(num_threads(), "thread"), peak * 1e-9));
+                            session.style().bold(path), batch, kernels::simd_name(), report::counted(num_threads(), "thread"),
+                            peak * 1e-9));
   report::Table table({{"min", report::Align::kRight},
                        {"median", report::Align::kRight},
                        {"runs", report::Align::kRight},
@@ -151,8 +152,8 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
     if (pass.count > 0) done += fmt::format("{}{} {}", done.empty() ? "" : " · ", pass.name, pass.count);
   }
   if (!done.empty()) session.print("rewritten on loading: " + done + "\n");
-  report::Json document = report::Json::object(
-      {{"schema", "convoy.bench_model/1"}, {"model", path}, {"batch", options.sizes.batch}, {"threads", num_threads()}});
+  report::Json document =
+      report::Json::object({{"schema", "convoy.bench_model/1"}, {"model", path}, {"batch", batch}, {"threads", num_threads()}});
   document.set("min_ms", least * 1e3).set("median_ms", median * 1e3).set("runs", static_cast<int64_t>(runs.seconds.size()));
   document.set("load_ms", load * 1e3)
       .set("memory_bytes", memory)
@@ -161,9 +162,10 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
       .set("gflops", flops * 1e-9);
   document.set("peak_gflops", peak * 1e-9).set("fraction_of_peak", flops / peak).set("simd", kernels::simd_name());
   document.set("accuracy", accuracy_name(accuracy())).set("passes", passes);
-  if (!runs.node_seconds.empty()) document.set("layers", print_layers(model, types, summary, runs, peak, session));
+  if (options.layers && runs.node_seconds.size() == model.graph().nodes.size())
+    document.set("layers", print_layers(model, types, summary, runs, peak, session));
   session.document(document);
-  stop_if_asked(report::counted(static_cast<int64_t>(runs.seconds.size()), "run") + " were measured");
+  stop_if_asked(report::counted(static_cast<int64_t>(runs.seconds.size()), "run was measured", "runs were measured"));
   return kOk;
 }
 

@@ -32,7 +32,7 @@ struct Options {
 };
 
 void declare(CLI::App& app, Options& options) {
-  app.add_option("--input", options.inputs, "NAME=FILE.npy, or FILE.npz with all of them; once per input")
+  app.add_option("--input", options.inputs, "NAME=FILE.npy or .npz, once per input; or FILE.npz with all of them by name")
       ->type_name("NAME=FILE")
       ->allow_extra_args(false);
   app.add_flag("--random-input", options.random, "feed random numbers: shapes as the model says, sizes that may be any 1");
@@ -197,13 +197,6 @@ void show(const Model& model, const std::map<std::string, Tensor>& outputs, cons
   results.push(report::Json::object({{"file", file}, {"outputs", rows}}));
 }
 
-// Whether some input has its first size open.
-bool takes_batch(const Model& model) {
-  const std::vector<ModelValue> inputs = model.inputs();
-  return std::any_of(inputs.begin(), inputs.end(),
-                     [](const ModelValue& input) { return input.has_shape && !input.shape.empty() && input.shape[0] < 0; });
-}
-
 int run(const Options& options, Session& session) {
   if (options.arguments.empty()) throw UsageError("'convoy run' needs a model", "for example convoy run model.onnx photo.jpg");
   const std::string& path = options.arguments[0];
@@ -234,9 +227,7 @@ int run(const Options& options, Session& session) {
   if (images.empty()) {
     const std::map<std::string, Tensor> inputs =
         options.random ? random_inputs(model, sizes, static_cast<uint64_t>(options.seed)) : file_inputs(model, options.inputs);
-    if (options.random && options.batch > 1 && !takes_batch(model)) {
-      session.warn("--batch " + std::to_string(options.batch) + " changes nothing: the file gives every size of the inputs");
-    }
+    if (options.random) batch_of(model.graph(), options.batch, session);
     const std::map<std::string, Tensor> outputs = timed_run(model, path, inputs, seconds);
     total = seconds;
     show(model, outputs, showing, results, session);

@@ -139,9 +139,27 @@ report::Json print_layers(const graph::Graph& graph, const std::vector<graph::Ty
   return rows;
 }
 
+// The types of all values; where a node refuses the sizes, those before it, and the graph ends with that node.
+void infer(graph::Graph& graph, const std::vector<graph::Type>& inputs, std::vector<graph::Type>& types) {
+  graph::Inferring inferring(graph, inputs);
+  size_t i = 0;
+  try {
+    for (; i < graph.nodes.size(); ++i) inferring.add(graph.nodes[i]);
+    types = inferring.take();
+  } catch (const Error&) {
+    types = inferring.take();
+    for (const graph::ValueId id : graph.nodes[i].outputs) {
+      if (id != graph::kNoValue) types[static_cast<size_t>(id)] = {};
+    }
+    graph.nodes.resize(i + 1);
+    throw;
+  }
+}
+
 int run(const Options& options, Session& session) {
   if (options.model.empty()) throw UsageError("'convoy summary' needs a model", "for example convoy summary model.onnx");
   graph::Graph graph;
+  std::vector<graph::Type> types;
   try {
     graph::Graph partial;
     try {
@@ -152,8 +170,8 @@ int run(const Options& options, Session& session) {
       throw;
     }
     const OpenSizes sizes = open_sizes(options.batch, options.size);
-    const std::vector<graph::Type> types =
-        running(options.model, [&] { return graph::infer_types(graph, input_types(graph, sizes)); });
+    const int64_t batch = batch_of(graph, options.batch, session);
+    running(options.model, [&] { infer(graph, input_types(graph, sizes), types); });
     std::map<std::string, double> seconds;
     if (options.time) seconds = running(options.model, [&] { return node_seconds(Model::of(graph), sizes); });
     Totals totals;
@@ -162,7 +180,7 @@ int run(const Options& options, Session& session) {
     const std::string least = totals.all_counted ? "" : "at least ";
     session.print(fmt::format("\n{}{} parameters ({})\n{}{} {} for one input of batch {}{}\n", "",
                               report::grouped(totals.parameters), report::bytes(totals.parameter_bytes), least,
-                              large(totals.macs * (options.flops ? 2 : 1)), options.flops ? "FLOPs" : "MACs", options.batch,
+                              large(totals.macs * (options.flops ? 2 : 1)), options.flops ? "FLOPs" : "MACs", batch,
                               options.flops ? " (2 per multiply-add)" : " (1 MAC is 1 multiplication and 1 addition)"));
     for (const auto& [what, ids] : {std::pair("input", &graph.inputs), std::pair("output", &graph.outputs)}) {
       report::Json ends = report::Json::array();
@@ -181,14 +199,13 @@ int run(const Options& options, Session& session) {
         .set("parameter_bytes", totals.parameter_bytes)
         .set("macs", totals.macs)
         .set("all_counted", totals.all_counted)
-        .set("batch", options.batch);
+        .set("batch", batch);
     session.document(document);
     return kOk;
   } catch (const Error&) {
     // As far as it goes, then the reason.
     if (!graph.nodes.empty()) {
-      std::vector<graph::Type> types;
-      for (const graph::ValueInfo& value : graph.values) types.push_back(value.type);
+      for (size_t i = types.size(); i < graph.values.size(); ++i) types.push_back(graph.values[i].type);
       Totals totals;
       session.keep_for_error("layers", print_layers(graph, types, {}, options.flops, totals, session));
     }

@@ -64,7 +64,8 @@ void parse(CLI::App& app, const std::string& command, std::vector<std::string> w
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what(), advice);
   }
-  const std::vector<std::string> extras = app.remaining();
+  std::vector<std::string> extras = app.remaining();
+  std::erase(extras, "--");  // what follows it is in its place already
   if (extras.empty()) return;
   const auto option =
       std::find_if(extras.begin(), extras.end(), [](const std::string& word) { return word.size() > 1 && word[0] == '-'; });
@@ -117,7 +118,7 @@ int run(std::vector<std::string> words, Session& session) {
   set_num_threads(common.threads);
   const int code = command.run(session);
   if (stop_signal() == 0) return code;
-  session.interrupted("too late: the command was finished");
+  session.interrupted("too late: the command was finished", kSignalled + stop_signal());
   return kSignalled + stop_signal();
 }
 
@@ -129,7 +130,7 @@ int guarded(const std::vector<std::string>& words, Session& session) {
   try {
     return run(words, session);
   } catch (const Interrupted& stopped) {
-    session.interrupted(stopped.what());
+    session.interrupted(stopped.what(), kSignalled + stop_signal());
     return kSignalled + stop_signal();
   } catch (const BrokenPipe&) {
     return kSignalled + SIGPIPE;

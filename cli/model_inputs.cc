@@ -49,6 +49,18 @@ const ModelValue& input_named(const Model& model, const std::vector<ModelValue>&
                    "it takes " + report::joined(names));
 }
 
+// Of an npz file's arrays the one for an input: with its name, or the only one.
+std::pair<std::string, Tensor>& array_named(std::vector<std::pair<std::string, Tensor>>& arrays, const std::string& name,
+                                            const std::string& what) {
+  std::vector<std::string> names;
+  for (auto& array : arrays) {
+    if (array.first == name || arrays.size() == 1) return array;
+    names.push_back(array.first);
+  }
+  throw UsageError(what + ": the file has no array '" + name + "'" + did_you_mean(name, names),
+                   "it holds " + (names.empty() ? "none" : report::joined(names)));
+}
+
 }  // namespace
 
 std::pair<int64_t, int64_t> height_and_width(const std::string& option, const std::string& text) {
@@ -70,6 +82,20 @@ OpenSizes open_sizes(int64_t batch, const std::optional<std::string>& size) {
   OpenSizes sizes{.batch = batch};
   if (size) std::tie(sizes.height, sizes.width) = height_and_width("--size", *size);
   return sizes;
+}
+
+int64_t batch_of(const graph::Graph& graph, int64_t chosen, Session& session) {
+  std::optional<int64_t> given;
+  for (const graph::ValueId id : graph.inputs) {
+    const std::optional<graph::Dims>& dims = graph.value(id).type.dims;
+    if (!dims || dims->empty()) continue;
+    if (!dims->front().known()) return chosen;
+    if (!given) given = dims->front().size;
+  }
+  if (!given) return chosen;
+  if (chosen > 1 && chosen != *given)
+    session.warn(fmt::format("--batch {} changes nothing: the file gives the first size of every input", chosen));
+  return *given;
 }
 
 void add_image_options(CLI::App& app, ImageOptions& options) {
@@ -236,7 +262,12 @@ std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<
         throw UsageError(what + ": " + dtype_name(tensor.dtype()) + " for input " + input_text(input),
                          fmt::format("save it with whole numbers: numpy.save(FILE, x.astype(\"{}\"))", input.dtype));
       }
-      tensor = tensor.to(*dtype);
+      Tensor converted = tensor.to(*dtype);
+      if (!is_floating(*dtype) && *dtype != DType::kBool && !identical(converted.to(tensor.dtype()), tensor)) {
+        throw UsageError(what + ": " + dtype_name(tensor.dtype()) + " values that input " + input_text(input) + " cannot hold",
+                         "give values that " + input.dtype + " has");
+      }
+      tensor = std::move(converted);
     }
     if (!inputs.emplace(name, std::move(tensor)).second)
       throw UsageError(what + ": input '" + name + "' is given twice", "give each input once");
@@ -246,9 +277,12 @@ std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<
     const std::string path = equals == std::string::npos ? argument : argument.substr(equals + 1);
     const std::string what = "--input " + argument;
     if (path.ends_with(".npz")) {
-      if (equals != std::string::npos)
-        throw UsageError(what + ": the arrays of an npz file have names", "leave out '" + argument.substr(0, equals + 1) + "'");
-      for (auto& [name, tensor] : io::read_npz(path)) put(name, std::move(tensor), what);
+      std::vector<std::pair<std::string, Tensor>> arrays = io::read_npz(path);
+      if (equals != std::string::npos) {
+        std::pair<std::string, Tensor>& array = array_named(arrays, argument.substr(0, equals), what);
+        arrays = {{argument.substr(0, equals), std::move(array.second)}};
+      }
+      for (auto& [name, tensor] : arrays) put(name, std::move(tensor), what);
     } else if (equals != std::string::npos) {
       put(argument.substr(0, equals), io::read_npy(path), what);
     } else if (known.size() == 1) {

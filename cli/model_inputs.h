@@ -36,6 +36,10 @@ struct OpenSizes {
 /// Sizes for `batch` and for a text as height_and_width() takes it (1 without one).
 OpenSizes open_sizes(int64_t batch, const std::optional<std::string>& size);
 
+/// The batch that a network runs with: the first size of its first input, `chosen` where some input leaves that open. Warns where a
+/// choice changes nothing.
+int64_t batch_of(const graph::Graph& graph, int64_t chosen, Session& session);
+
 /// "224" or "224x320", height and width. Errors: UsageError that names the option.
 std::pair<int64_t, int64_t> height_and_width(const std::string& option, const std::string& text);
 
@@ -51,9 +55,9 @@ Tensor image_input(const std::string& path, const ModelValue& input, const Image
 /// Errors: OutOfMemory where a run with them needs more than there is.
 std::map<std::string, Tensor> random_inputs(const Model& model, const OpenSizes& sizes, uint64_t seed);
 
-/// The arrays that NAME=FILE.npy, FILE.npz (by the names inside) or FILE.npy (for a model of one input) say.
-/// Arrays of other types are converted, but fractions are not cut off.
-/// Errors: UsageError for a name that the model does not have, FileError for files.
+/// The arrays that NAME=FILE.npy, NAME=FILE.npz (the array of that name, or the only one), FILE.npz (by the names inside) or
+/// FILE.npy (for a model of one input) say. Arrays of other types are converted, but fractions are not cut off and no value is
+/// wrapped. Errors: UsageError for a name that the model does not have, FileError for files.
 std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<std::string>& arguments);
 
 /// "x: float32 [N, 3, 224, 224]".

@@ -42,6 +42,10 @@ std::string indented(std::string_view text) {
   return result;
 }
 
+report::Json error_object(std::string_view reason, std::string_view fix, int exit_code) {
+  return report::Json::object({{"schema", "convoy.error/1"}, {"error", reason}, {"fix", fix}, {"exit_code", exit_code}});
+}
+
 }  // namespace
 
 void Session::configure(const CommonOptions& options) {
@@ -64,14 +68,16 @@ void Session::print(std::string_view text) {
 
 void Session::document(const report::Json& document) {
   if (options_.json) write_out(document.text() + "\n");
+  documented_ = true;
 }
 
 void Session::keep_for_error(std::string name, report::Json value) { kept_.emplace_back(std::move(name), std::move(value)); }
 
 void Session::warn(std::string_view text) { write_err("convoy: " + err_.yellow("warning:") + " " + indented(text) + "\n"); }
 
-void Session::interrupted(std::string_view finished) {
+void Session::interrupted(std::string_view finished, int exit_code) {
   write_err("convoy: " + err_.yellow("interrupted:") + " " + indented(finished) + "\n");
+  if (!documented_) document(error_object("interrupted: " + std::string(finished), "", exit_code));
 }
 
 void Session::complain(std::string_view reason, std::string_view fix) {
@@ -82,8 +88,7 @@ void Session::complain(std::string_view reason, std::string_view fix) {
 
 void Session::fail(std::string_view reason, std::string_view fix, int exit_code) {
   complain(reason, fix);
-  report::Json error =
-      report::Json::object({{"schema", "convoy.error/1"}, {"error", reason}, {"fix", fix}, {"exit_code", exit_code}});
+  report::Json error = error_object(reason, fix, exit_code);
   for (auto& [name, value] : kept_) error.set(name, std::move(value));
   document(error);
 }

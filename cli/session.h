@@ -51,8 +51,8 @@ class Session {
   void keep_for_error(std::string name, report::Json value);
   /// "convoy: warning: ..." on standard error.
   void warn(std::string_view text);
-  /// "convoy: interrupted: ..." on standard error.
-  void interrupted(std::string_view finished);
+  /// "convoy: interrupted: ..." on standard error; under --json also an object on standard output, unless there is one already.
+  void interrupted(std::string_view finished, int exit_code);
   /// "convoy: error: reason" and what would work on the next line, on standard error.
   void complain(std::string_view reason, std::string_view fix);
   void complain(const Error& error) { complain(error.reason(), error.fix()); }
@@ -64,6 +64,7 @@ class Session {
   void write_err(std::string_view text);
 
   CommonOptions options_;
+  bool documented_ = false;
   report::Style out_, err_;
   std::vector<report::Json::Member> kept_;
 };

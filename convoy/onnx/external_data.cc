@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <string_view>
 #include <vector>
 
@@ -51,7 +53,11 @@ ExternalData::ExternalData(const std::string& folder, const std::string& locatio
     ::close(at);
     at = next;
   }
-  if (at < 0) refuse(location, "cannot be opened without following links", kFix);
+  if (at < 0) {
+    const bool link = errno == ELOOP || errno == ENOTDIR;
+    refuse(location, link ? "cannot be opened without following links" : std::string("cannot be opened: ") + std::strerror(errno),
+           kFix);
+  }
   struct stat status = {};
   if (::fstat(at, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(at);

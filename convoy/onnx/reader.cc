@@ -406,8 +406,8 @@ class Reader {
            "export a model without it: by tracing, or with the condition and the number of steps fixed");
     }
     if (row == nullptr) {
-      fail(where + ": there is no operator " + io::quote(node.op) + did_you_mean(node.op, onnx_operator_names()),
-           "docs/onnx.md lists the operators that Convoy reads");
+      fail(where + ": Convoy has no operator " + io::quote(node.op) + did_you_mean(node.op, onnx_operator_names()),
+           "docs/onnx.md lists those that it reads");
     }
     const auto inputs = static_cast<int64_t>(node.inputs.size()), outputs = static_cast<int64_t>(node.outputs.size());
     bool missing = inputs < row->least_inputs;

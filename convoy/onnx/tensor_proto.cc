@@ -78,8 +78,12 @@ class TensorReader {
   TensorReader(const TensorSource& source, const std::string& what) : source_(source), what_(what) {}
 
   NamedValue read(std::string_view message) {
-    parse(message);
+    // First, so that whatever is wrong is said of it: writers put it behind the sizes.
+    for (Fields fields(source_.source, message); fields.next();) {
+      if (fields.number() == 8) parts_.name = fields.bytes();
+    }
     if (!parts_.name.empty()) what_ += " " + io::quote(parts_.name);
+    parse(message);
     NamedValue result{std::string(parts_.name), {}};
     if (parts_.data_type == kString) {
       result.value = read_strings();
@@ -129,9 +133,6 @@ class TensorReader {
           break;
         case 7:
           add_piece(fields, packed, parts_.int64_data);
-          break;
-        case 8:
-          parts_.name = fields.bytes();
           break;
         case 9:
           parts_.raw = fields.bytes();

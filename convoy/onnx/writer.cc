@@ -46,6 +46,13 @@ constexpr SinceAttribute kSinceAttribute[] = {{"AveragePool", "dilations", 19},
                                               {"DequantizeLinear", "block_size", 21},
                                               {"DequantizeLinear", "output_dtype", 23}};
 
+// A name that no other has, like the one wanted.
+std::string unlike(std::unordered_set<std::string>& taken, const std::string& wanted) {
+  std::string name = wanted;
+  for (int64_t k = 1; !taken.insert(name).second; ++k) name = wanted + "_" + std::to_string(k);
+  return name;
+}
+
 bool reduces_by_attribute(const Node& node) { return node.op.rfind("Reduce", 0) == 0 && node.op != "ReduceSum"; }
 
 class Writer {
@@ -87,9 +94,7 @@ class Writer {
     for (const ValueId id : graph_.outputs) keep(id);
     for (size_t i = 0; i < names_.size(); ++i) {
       if (!names_[i].empty()) continue;
-      std::string name = graph_.values[i].name.empty() ? "value" : graph_.values[i].name;
-      for (int64_t k = 1; !taken_.insert(name).second; ++k) name = graph_.values[i].name + "_" + std::to_string(k);
-      names_[i] = std::move(name);
+      names_[i] = unlike(taken_, graph_.values[i].name.empty() ? "value" : graph_.values[i].name);
     }
   }
 
@@ -121,8 +126,13 @@ class Writer {
       opset = std::max<int64_t>(opset, 19);
     if (node.op == "Pad" && node.inputs.size() > 3) opset = std::max<int64_t>(opset, 18);
     if (node.op == "Pad" && node.attributes.text("mode", "") == "wrap") opset = std::max<int64_t>(opset, 19);
-    if (reduces_by_attribute(node) && node.input(1) != kNoValue && graph_.constant(node.input(1)) == nullptr)
+    if (reduces_by_attribute(node) &&
+        (node.attributes.has("noop_with_empty_axes") || (node.input(1) != kNoValue && graph_.constant(node.input(1)) == nullptr)))
       opset = std::max<int64_t>(opset, 18);
+    const std::optional<DType> dtype = node.input(0) == kNoValue ? std::nullopt : graph_.value(node.input(0)).type.dtype;
+    if (dtype == DType::kBool && node.op.starts_with("Reduce")) opset = std::max<int64_t>(opset, 20);
+    if (dtype == DType::kFloat16 && node.op == "IsInf") opset = std::max<int64_t>(opset, 20);
+    if (dtype == DType::kBFloat16) opset = std::max<int64_t>(opset, 22);  // convolutions, pools and many others
     if (node.op == "Split" && node.input(1) == kNoValue && !splits_evenly(node)) opset = std::max<int64_t>(opset, 18);
     if (node.op == "ScatterND" || node.op == "ScatterElements") {
       const std::string reduction = node.attributes.text("reduction", "none");
@@ -142,9 +152,10 @@ class Writer {
   }
 
   void write_graph(pbf_writer& graph) const {
+    std::unordered_set<std::string> taken;  // what one node of an older form became has its name several times
     for (const Node& node : graph_.nodes) {
       pbf_writer message(graph, 1);
-      write_node(message, node);
+      write_node(message, node, node.name.empty() ? "" : unlike(taken, node.name));
     }
     graph.add_string(2, graph_.name.empty() ? "graph" : graph_.name);
     for (const ValueId id : used_constants()) {
@@ -182,7 +193,7 @@ class Writer {
     return ids;
   }
 
-  void write_node(pbf_writer& message, const Node& node) const {
+  void write_node(pbf_writer& message, const Node& node, const std::string& node_name) const {
     std::vector<ValueId> inputs = node.inputs;
     graph::Attributes attributes = node.attributes;
     if (opset_ < 18 && reduces_by_attribute(node) && node.input(1) != kNoValue) {
@@ -214,7 +225,7 @@ class Writer {
       const ValueId id = node.output(i);
       message.add_string(2, complete && id == kNoValue ? spare_name(node, i) : name(id));
     }
-    if (!node.name.empty()) message.add_string(3, node.name);
+    if (!node_name.empty()) message.add_string(3, node_name);
     message.add_string(4, node.op);
     for (const auto& [key, value] : attributes.all()) {
       pbf_writer attribute(message, 5);

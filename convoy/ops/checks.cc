@@ -9,8 +9,8 @@ void check_defined(const Tensor& tensor, const char* function, const char* argum
     throw Error(std::string(function) + "(): argument '" + argument + "' must be Tensor, not None", "give it a tensor");
 }
 
-void refuse_type(DType dtype, const std::string& name) {
-  throw Error("\"" + name + "\" not implemented for '" + type_word(dtype) + "'", "convert it first: input.to(DType::kFloat32)");
+void refuse_type(DType dtype, const std::string& name, const char* fix) {
+  throw Error("\"" + name + "\" not implemented for '" + type_word(dtype) + "'", fix);
 }
 
 void check_floating(const Tensor& input, const char* name) {

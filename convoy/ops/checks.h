@@ -11,7 +11,8 @@ namespace convoy::ops {
 void check_defined(const Tensor& tensor, const char* function, const char* argument);
 
 /// Throws Error: "\"NAME\" not implemented for 'Long'".
-[[noreturn]] void refuse_type(DType dtype, const std::string& name);
+[[noreturn]] void refuse_type(DType dtype, const std::string& name,
+                              const char* fix = "convert it first: input.to(DType::kFloat32)");
 
 /// Throws the same unless the input is float32 or float64.
 void check_floating(const Tensor& input, const char* name);

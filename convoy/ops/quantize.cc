@@ -23,13 +23,15 @@ bool is_quantized(DType dtype) {
          dtype == DType::kInt32;
 }
 
+constexpr const char* kIntegers = "quantised values are integers of up to 32 bits";
+
 DType kept_type(const Quantization& q) { return q.zero_point.defined() ? q.zero_point.dtype() : DType::kUInt8; }
 
 void check(const Quantization& q, const char* function) {
   check_defined(q.scale, function, "scale");
   if (!is_floating(q.scale.dtype())) refuse_type(q.scale.dtype(), function);
   if (!q.zero_point.defined()) return;
-  if (!is_quantized(q.zero_point.dtype())) refuse_type(q.zero_point.dtype(), function);
+  if (!is_quantized(q.zero_point.dtype())) refuse_type(q.zero_point.dtype(), function, kIntegers);
   if (q.zero_point.numel() != q.scale.numel()) {
     throw ShapeMismatch(std::string(function) + ": scale has shape " + to_string(q.scale.shape()) + ", zero_point " +
                             to_string(q.zero_point.shape()),
@@ -76,7 +78,8 @@ T saturated(double x) {
 // x - zero, as doubles; zero is one value or one per entry of axis dim.
 Tensor centred(const Tensor& x, const Tensor& zero, int64_t dim, const char* function) {
   check_defined(x, function, "input");
-  if (x.dtype() != DType::kUInt8 && x.dtype() != DType::kInt8) refuse_type(x.dtype(), function);
+  if (x.dtype() != DType::kUInt8 && x.dtype() != DType::kInt8)
+    refuse_type(x.dtype(), function, "quantised values are uint8 or int8 here");
   Tensor values = x.to(DType::kFloat64);
   if (!zero.defined()) return values;
   check_type(zero, x.dtype());
@@ -151,7 +154,7 @@ Tensor quantize(const Tensor& input, const Quantization& to, int64_t dim, int64_
 Tensor dequantize(const Tensor& input, const Quantization& from, int64_t dim, int64_t block_size) {
   check_defined(input, "dequantize", "input");
   check(from, "dequantize");
-  if (!is_quantized(input.dtype())) refuse_type(input.dtype(), "dequantize");
+  if (!is_quantized(input.dtype())) refuse_type(input.dtype(), "dequantize", kIntegers);
   check_type(from.zero_point, input.dtype());
   const Scales scales("dequantize", input.shape(), from.scale.shape(), from.scale.numel(), dim, block_size);
   const DType dtype = from.scale.dtype() == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;

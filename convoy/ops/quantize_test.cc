@@ -90,7 +90,19 @@ TEST(Quantize, ConvolvesAndMultipliesWithScales) {
     const double scaled = std::nearbyint(sum * 0.5 * (c == 0 ? 0.25 : 2) / 64) + 10;
     EXPECT_EQ(y.at(i), std::min(255.0, std::max(0.0, scaled)));
   }
-  EXPECT_EQ(reason([&] { conv_integer(2, x.to(DType::kFloat32), w); }), "\"conv_integer\" not implemented for 'Float'");
+  const auto refusal = [](const auto& call) -> std::string {
+    try {
+      call();
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "nothing";
+  };
+  const Quantization of_floats{Tensor::scalar(1), Tensor::scalar(0)};
+  EXPECT_EQ(refusal([&] { quantized_conv(2, x, of_floats, w, of_floats, of_floats); }),
+            "\"quantized_conv\" not implemented for 'Float'\nquantised values are integers of up to 32 bits");
+  EXPECT_EQ(refusal([&] { conv_integer(2, x.to(DType::kFloat32), w); }),
+            "\"conv_integer\" not implemented for 'Float'\nquantised values are uint8 or int8 here");
 }
 
 }  // namespace

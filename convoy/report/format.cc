@@ -18,7 +18,9 @@ std::string duration(double seconds) {
   if (seconds < 1e-6) return fmt::format("{:.0f} ns", seconds * 1e9);
   if (seconds < 1e-4) return fmt::format("{:.1f} µs", seconds * 1e6);
   if (seconds < 1e-2) return fmt::format("{:.2f} ms", seconds * 1e3);
-  if (seconds < 0.0995) return fmt::format("{:.0f} ms", seconds * 1e3);
+  if (seconds < 0.09995) return fmt::format("{:.1f} ms", seconds * 1e3);
+  if (seconds < 0.9995) return fmt::format("{:.0f} ms", seconds * 1e3);
+  if (seconds < 9.995) return fmt::format("{:.2f} s", seconds);
   if (seconds < 99.95) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<int64_t>(std::llround(seconds));
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);

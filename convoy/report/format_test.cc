@@ -22,8 +22,10 @@ TEST(Format, DurationsChangeUnit) {
   EXPECT_EQ(duration(3e-9), "3 ns");
   EXPECT_EQ(duration(1.5e-5), "15.0 µs");
   EXPECT_EQ(duration(0.00031), "0.31 ms");
-  EXPECT_EQ(duration(0.042), "42 ms");
-  EXPECT_EQ(duration(0.6), "0.6 s");
+  EXPECT_EQ(duration(0.0421), "42.1 ms");
+  EXPECT_EQ(duration(0.1447), "145 ms");  // not "0.1 s": two networks must not look alike
+  EXPECT_EQ(duration(0.9996), "1.00 s");
+  EXPECT_EQ(duration(9.998), "10.0 s");
   EXPECT_EQ(duration(10.34), "10.3 s");
   EXPECT_EQ(duration(99.96), "1 min 40 s");
   EXPECT_EQ(duration(125), "2 min 05 s");

@@ -5,13 +5,14 @@ import re
 import shutil
 import struct
 import subprocess
+import zipfile
 import zlib
 
 import tool
 from tool import run
 
 MODEL = os.path.join(tool.SOURCE, "tests", "onnx", "cases", "small_network", "model.onnx")
-FLOAT, INT64, FLOAT16 = 1, 7, 10  # onnx.TensorProto.DataType
+FLOAT, UINT8, INT64, FLOAT16 = 1, 2, 7, 10  # onnx.TensorProto.DataType
 
 
 def field(number, content):
@@ -25,10 +26,10 @@ def field(number, content):
 
 
 def onnx_model(op, name, sizes, dtype=FLOAT, initializer=None, then=None, inputs=None, attribute=None):
-    """An ONNX file of one node y = op(NAME), or y = op(initializer, NAME), or of other inputs; `then`: another node (op, input, output); `attribute`: a name and a text."""
+    """An ONNX file of one node y = op(NAME), or y = op(initializer, NAME), or of other inputs; `then`: another node (op, input or inputs, output); `attribute`: a name and a text."""
     shape = b"".join(field(1, field(1, size) if isinstance(size, int) else field(2, size)) for size in sizes)
     inputs = inputs or ([initializer[0], name] if initializer else [name])
-    nodes = [(op, inputs, "y")] + ([(then[0], [then[1]], then[2])] if then else [])
+    nodes = [(op, inputs, "y")] + ([(then[0], [then[1]] if isinstance(then[1], str) else then[1], then[2])] if then else [])
     text = field(5, field(1, attribute[0]) + field(4, attribute[1]) + b"\xa0\x01\x03") if attribute else b""  # its type, field 20: STRING
     graph = b"".join(field(1, b"".join(field(1, i) for i in ins) + field(2, out) + field(4, kind) + text) for kind, ins, out in nodes)
     if initializer:
@@ -98,6 +99,21 @@ class Models(tool.TestCase):
         self.expect_error(run("bench", path, "--size", "8x"), 2, "--size: '8x' is not a size", "for example --size 224, or 224x320 (height x width), up to 16384")
         self.expect_error(run("bench", "--training", "resnet18", "--size", "224x64"), 2, "--size: training steps take square images of 32 to 4096 pixels", "for example --size 224")
 
+    def test_summary_ends_where_chosen_sizes_fail(self):
+        """With the sizes that were chosen, up to the node that refuses them."""
+        path = self.write("open.onnx", onnx_model("Relu", "x", ["N", 1, "H", "W"], initializer=("w", [3]), inputs=["x"], then=("Mul", ["y", "w"], "z")))
+        self.assertEqual(run("summary", path, "--size", "3").code, 0)
+        result = run("summary", path, "--size", "4", "--json")
+        self.assertEqual(result.code, 4, result)
+        self.assertEqual([(layer["type"], layer["output_shape"]) for layer in json.loads(result.out)["layers"]], [("Relu", [1, 1, 4, 4]), ("Mul", None)])
+        path = self.write("open.onnx", onnx_model("Mul", "x", ["N", 1, "H", "W"], initializer=("w", [3]), then=("Relu", "y", "z")))
+        self.assertEqual([layer["type"] for layer in json.loads(run("summary", path, "--size", "4", "--json").out)["layers"]], ["Mul"])
+
+    def test_two_dashes_end_the_options(self):
+        self.write("-relu.onnx", onnx_model("Relu", "x", [1]))
+        self.assertEqual(run("summary", "--", "-relu.onnx", cwd=self.folder).code, 0)
+        self.expect_error(run("summary", "-relu.onnx", cwd=self.folder), 2, "unknown option '-relu.onnx'")
+
     def test_half_precision_networks_take_images(self):
         path = self.write("half.onnx", onnx_model("Relu", "x", [1, 1, 8, 8], FLOAT16))
         image = os.path.join(self.folder, "gray.png")
@@ -113,6 +129,40 @@ class Models(tool.TestCase):
         floats = self.write("f.npy", npy("<f4", (2,), struct.pack("<2f", 0.5, 2)))
         self.expect_error(run("run", path, "--input", floats), 2, f"--input {floats}: float32 for input x: int64 [N]",
                           'save it with whole numbers: numpy.save(FILE, x.astype("int64"))')
+
+        small = self.write("small.onnx", onnx_model("Identity", "x", ["N"], UINT8))
+        self.assertEqual(run("run", small, "--input", self.write("b.npy", npy("<i8", (1,), struct.pack("<q", 255)))).code, 0)
+        large = self.write("l.npy", npy("<i8", (1,), struct.pack("<q", 256)))
+        self.expect_error(run("run", small, "--input", large), 2, f"--input {large}: int64 values that input x: uint8 [N] cannot hold",
+                          "give values that uint8 has")
+
+    def test_arrays_in_npz_files(self):
+        """All inputs by their names, or one: the array of its name, or the only one."""
+        path = self.write("relu.onnx", onnx_model("Relu", "x", ["N"]))
+        array = {name: npy("<f4", (1,), struct.pack("<f", value)) for name, value in (("x", 5), ("other", 7))}
+        for names, argument, value in ((("x",), "{}", 5), (("other", "x"), "x={}", 5), (("other",), "x={}", 7)):
+            file = os.path.join(self.folder, "+".join(names) + ".npz")
+            with zipfile.ZipFile(file, "w") as archive:
+                for name in names:
+                    archive.writestr(name + ".npy", array[name])
+            outputs = self.json_of(run("run", path, "--input", argument.format(file), "--json"), "convoy.run/1")["results"][0]["outputs"]
+            self.assertEqual(outputs[0]["values"]["max"], value)
+        file = os.path.join(self.folder, "other+x.npz")
+        self.expect_error(run("run", path, "--input", file), 2, f"--input {file}: the model has no input 'other'", "it takes x")
+        path = self.write("relu.onnx", onnx_model("Relu", "input", ["N"]))
+        self.expect_error(run("run", path, "--input", "input=" + file), 2, f"--input input={file}: the file has no array 'input'", "it holds other, x")
+
+    def test_a_batch_that_the_file_gives(self):
+        """Is what is counted, timed and said, whatever --batch asks for."""
+        path = self.write("two.onnx", onnx_model("Relu", "x", [2, 3]))
+        warning = "convoy: warning: --batch 3 changes nothing: the file gives the first size of every input\n"
+        for words, err in (([], ""), (["--batch", "2"], ""), (["--batch", "3"], warning)):
+            for command, schema in ((["summary", path], "convoy.summary/1"), (["bench", path, "--seconds", "0.01"], "convoy.bench_model/1")):
+                result = run(*command, *words, "--json")
+                self.assertEqual((self.json_of(result, schema)["batch"], result.err), (2, err))
+            self.assertEqual(run("run", path, "--random-input", *words).err, err)
+        self.assertIn("for one input of batch 2 ", run("summary", path).out)
+        self.assertIn(" · batch 2 · ", run("bench", path, "--seconds", "0.01").out)
 
     def test_values_that_a_node_refuses_are_no_bug(self):
         path = self.write("gather.onnx", onnx_model("Gather", "x", [1], INT64, initializer=("w", [2])))
@@ -180,6 +230,10 @@ class Models(tool.TestCase):
         self.assertAlmostEqual(sum(layer["share"] for layer in document["layers"]), 1)
         self.assertTrue(all(layer["output_shape"][0] == 1 for layer in document["layers"] if layer["type"] == "FusedConv"))
 
+    def test_bench_lists_layers_where_none_are_left(self):
+        path = self.write("constant.onnx", onnx_model("Abs", "x", [1], initializer=("c", [1]), inputs=["c"]))
+        self.assertEqual(self.json_of(run("bench", path, "--layers", "--seconds", "0.01", "--json"), "convoy.bench_model/1")["layers"], [])
+
     def test_bench_stops_when_asked(self):
         path = self.write("large.onnx", onnx_model("Relu", "x", [1, 127, 127, 127]))
         result = tool.interrupt_after(2, "bench", path, "--seconds", "60", "--layers")
@@ -246,9 +300,10 @@ class Models(tool.TestCase):
 
     def test_fuse_stops_while_it_compares(self):
         path = os.path.join(self.folder, "folded.onnx")
-        result = tool.interrupt_after(3, "fuse", MODEL, "-o", path, "--verify", "1000000")
+        result = tool.interrupt_after(3, "fuse", MODEL, "-o", path, "--verify", "1000000", "--json")
         self.assertEqual(result.code, 130, result)
         self.assertIn("interrupted: while comparing; nothing was written", result.err)
+        self.assertEqual(self.json_of(result, "convoy.error/1")["exit_code"], 130)
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_problems_are_a_file(self):

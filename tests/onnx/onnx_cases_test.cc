@@ -8,7 +8,9 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "convoy/core/error.h"
@@ -165,6 +167,37 @@ TEST(OnnxWriter, WritesWhatReadsTheSame) {
     if (keep != nullptr)
       onnx::save(onnx::read((entry.path() / "model.onnx").string()),
                  std::string(keep) + "/" + entry.path().filename().string() + ".onnx");
+  }
+}
+
+// Where one node of an older form becomes several, they have names of their own: ONNX Runtime loads no others. And attributes that
+// came later need the opset that has them.
+TEST(OnnxWriter, NodesOfOldFormsHaveNamesOfTheirOwn) {
+  using namespace testing;  // NOLINT(google-build-using-namespace): the builders
+  const std::string file = model_of({node("Softmax", {"x"}, {"s"}, {attribute_int("axis", 1)}, "both"),
+                                     node("ReduceMax", {"s"}, {"y"}, {attribute_int("noop_with_empty_axes", 0)}, "both")},
+                                    {2, 3, 4}, {}, 12);
+  const graph::Graph graph = onnx::read_bytes(file);
+  ASSERT_GT(graph.nodes.size(), 2u);
+  const std::string bytes = onnx::write_bytes(graph);
+  std::set<std::string> names;
+  for (const graph::Node& written : onnx::read_bytes(bytes).nodes) EXPECT_TRUE(names.insert(written.name).second) << written.name;
+  EXPECT_TRUE(bytes.ends_with(std::string("\n\0\x10\x12", 4))) << "opset_import: domain '', version 18";
+  if (const char* keep = std::getenv("CONVOY_ONNX_WRITTEN")) onnx::save(graph, std::string(keep) + "/old_forms.onnx");
+}
+
+TEST(OnnxWriter, TypesAskForTheOpsetThatHasThem) {
+  using namespace testing;  // NOLINT(google-build-using-namespace): the builders
+  constexpr int64_t kBool = 9, kHalf = 10, kBFloat16 = 16;
+  for (const auto& [type, op, opset] : {std::tuple(kBool, "ReduceMax", 20), std::tuple(kHalf, "IsInf", 20),
+                                        std::tuple(kBFloat16, "MaxPool", 22), std::tuple(kHalf, "MaxPool", 17)}) {
+    std::vector<Message> attributes;
+    if (std::string(op) == "MaxPool") attributes = {attribute_ints("kernel_shape", {1, 1})};
+    const graph::Graph graph = onnx::read_bytes(model_of(
+        {node("Cast", {"x"}, {"c"}, {attribute_int("to", type)}), node(op, {"c"}, {"y"}, attributes)}, {1, 1, 2, 2}, {}, 22));
+    EXPECT_EQ(onnx::write_bytes(graph).back(), static_cast<char>(opset)) << op << " of type " << type;
+    if (const char* keep = std::getenv("CONVOY_ONNX_WRITTEN"))
+      onnx::save(graph, std::string(keep) + "/" + op + std::to_string(type) + ".onnx");
   }
 }
 

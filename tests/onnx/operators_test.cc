@@ -51,6 +51,21 @@ TEST(OnnxResize, OfOpset10) {
   expect_values(result(linear, {1, 1, 2, 4}, {floats("s", {1, 1, 0.6f, 0.6f})}, 10), {1, 1, 1, 2}, {1, 2.66666651});
 }
 
+// In float32, rounded once: in halves 1 + 2048 is 2048, and so is 2048 + 1.
+TEST(OnnxScatter, ReducesHalves) {
+  constexpr int64_t kHalf = 10;
+  const auto cast = [](const std::string& from, const std::string& to, int64_t type) {
+    return node("Cast", {from}, {to}, {attribute_int("to", type)});
+  };
+  for (const auto& [op, shape] : {std::pair("ScatterElements", Shape{2}), std::pair("ScatterND", Shape{2, 1})}) {
+    const Message index = tensor_header("i", shape, kInt64).bytes(9, std::string(16, '\0'));
+    const std::vector<Message> nodes = {cast("x", "a", kHalf), cast("u", "b", kHalf),
+                                        node(op, {"a", "i", "b"}, {"c"}, {attribute_text("reduction", "add")}),
+                                        cast("c", "y", kFloat)};
+    expect_values(result(nodes, {1}, {index, floats("u", {2048, 1})}, 18), {1}, {2050});
+  }
+}
+
 // Opset 11's test_resize_downsample_sizes_nearest_tf_half_pixel_for_nn, and the same rounded down.
 TEST(OnnxResize, TfHalfPixelForNearest) {
   const Message sizes = int64_tensor("z", {1, 1, 3, 2}), none = floats("e", {});

@@ -149,7 +149,19 @@ void check_bias(const Inference& inference, size_t bias_input, const Dim& output
   }
 }
 
+// What a layer computes with has one type.
+void check_types(const Inference& inference) {
+  const std::optional<DType> first = inference.dtype(0);
+  for (size_t i = 1; i < inference.inputs(); ++i) {
+    const std::optional<DType> other = inference.dtype(i);
+    if (first && other && *first != *other)
+      throw Error("input " + std::to_string(i) + " is " + dtype_name(*other) + ", input 0 " + dtype_name(*first),
+                  "all must have one type: convert them with Cast");
+  }
+}
+
 void infer_conv(Inference& inference) {
+  check_types(inference);
   infer_windows(inference, 1, inference.dtype(0));
   if (const std::optional<Dims>& weight = inference.dims(1); weight && !weight->empty()) {
     check_bias(inference, inference.node().op == "DeformConv" ? 3 : 2, weight->front());
@@ -247,6 +259,7 @@ std::vector<Value> run_conv_transpose(Call& call) {
 }
 
 void infer_conv_transpose(Inference& inference) {
+  check_types(inference);
   const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(1);
   if (!weight || !input) return inference.set(0, inference.dtype(0), std::nullopt);
   if (input->size() != weight->size() || input->size() < 3) {

@@ -108,7 +108,17 @@ std::vector<shape::PadPair> pad_pairs(int64_t rank, const std::vector<int64_t>& 
   return pairs;
 }
 
+PadMode pad_mode(const Attributes& attributes) {
+  const std::string word = attributes.text("mode", "constant");
+  if (word == "constant") return PadMode::kConstant;
+  if (word == "reflect") return PadMode::kReflect;
+  if (word == "edge") return PadMode::kReplicate;
+  if (word == "wrap") return PadMode::kCircular;
+  throw Error("attribute 'mode' is '" + word + "'", "use constant, reflect, edge or wrap");
+}
+
 void infer_pad(Inference& inference) {
+  pad_mode(inference.attributes());
   std::optional<Dims> dims = inference.dims(0);
   const std::optional<std::vector<int64_t>> pads = inference.numbers(1);
   const std::optional<std::vector<int64_t>> axes = inference.has(3) ? inference.numbers(3) : std::nullopt;
@@ -138,17 +148,7 @@ void infer_pad(Inference& inference) {
 
 std::vector<Value> run_pad(Call& call) {
   const Tensor& input = call.tensor(0);
-  const std::string word = call.attributes().text("mode", "constant");
-  PadMode mode = PadMode::kConstant;
-  if (word == "reflect") {
-    mode = PadMode::kReflect;
-  } else if (word == "edge") {
-    mode = PadMode::kReplicate;
-  } else if (word == "wrap") {
-    mode = PadMode::kCircular;
-  } else if (word != "constant") {
-    throw Error("attribute 'mode' is '" + word + "'", "use constant, reflect, edge or wrap");
-  }
+  const PadMode mode = pad_mode(call.attributes());
   std::vector<int64_t> axes;
   if (call.has(3)) axes = call.numbers(3);
   Tensor value = call.has(2) ? call.tensor(2) : Tensor();
@@ -224,14 +224,18 @@ ScatterReduction scatter_reduction(const Attributes& attributes) {
   throw Error("attribute 'reduction' is '" + word + "'", "use none, add, mul, min or max");
 }
 
-std::vector<Value> run_scatter_elements(Call& call) {
-  const Tensor& input = call.tensor(0);
-  return {ops::scatter(input, axis_in(call.attributes().integer("axis", 0), input.dim()), call.tensor(1), call.tensor(2),
-                       scatter_reduction(call.attributes()))};
-}
-
-std::vector<Value> run_scatter_nd(Call& call) {
-  return {ops::scatter_nd(call.tensor(0), call.tensor(1), call.tensor(2), scatter_reduction(call.attributes()))};
+std::vector<Value> run_scatter(Call& call) {
+  const ScatterReduction reduction = scatter_reduction(call.attributes());
+  Tensor input = call.tensor(0), updates = call.tensor(2);
+  // Halves are reduced as float32 and rounded once.
+  const DType dtype = input.dtype();
+  if (reduction != ScatterReduction::kNone && updates.dtype() == dtype && is_floating(dtype) && !is_float_or_double(dtype)) {
+    input = input.to(DType::kFloat32);
+    updates = updates.to(DType::kFloat32);
+  }
+  if (call.node().op == "ScatterND") return {ops::scatter_nd(input, call.tensor(1), updates, reduction).to(dtype)};
+  const int64_t axis = axis_in(call.attributes().integer("axis", 0), input.dim());
+  return {ops::scatter(input, axis, call.tensor(1), updates, reduction).to(dtype)};
 }
 
 // ---- made of indices ----
@@ -383,8 +387,8 @@ std::span<const Operator> index_operators() {
       {"Gather", infer_gather, run_gather},
       {"GatherElements", infer_gather_elements, run_gather_elements},
       {"GatherND", infer_gather_nd, run_gather_nd},
-      {"ScatterElements", same_as_first, run_scatter_elements},
-      {"ScatterND", same_as_first, run_scatter_nd},
+      {"ScatterElements", same_as_first, run_scatter},
+      {"ScatterND", same_as_first, run_scatter},
       {"OneHot", infer_one_hot, run_one_hot},
       {"NonZero", infer_nonzero, run_nonzero},
       {"Range", infer_range, run_range},

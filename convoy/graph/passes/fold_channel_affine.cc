@@ -1,3 +1,4 @@
+#include <cmath>
 #include <optional>
 
 #include "convoy/core/error.h"
@@ -30,6 +31,10 @@ std::optional<AffineNode> affine_of(const Editor& editor, const Node& node, int6
   for (size_t k = 0; k < 2; ++k) {
     const Tensor numbers = editor.numbers_along(node.inputs[k], rank, axis, size);
     if (!numbers.defined() || editor.constant(node.inputs[1 - k]) != nullptr) continue;
+    for (int64_t i = 0; i < size; ++i) {  // a sum by 0 is infinite; the sum of infinite products may be no number
+      const double number = std::abs(numbers.at(i));
+      if (!std::isfinite(number) || (div && number < 1e-37)) return std::nullopt;
+    }
     const ValueId input = node.inputs[1 - k];
     if (div && k == 0) return std::nullopt;
     if (add) return AffineNode{input, {ones(), numbers}};

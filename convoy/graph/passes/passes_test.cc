@@ -110,7 +110,7 @@ Outcome same_numbers(Net& net, std::vector<ValueId> outputs, const std::vector<s
       double largest = 0, apart = 0;
       for (int64_t i = 0; i < a.numel(); ++i) {
         largest = std::max(largest, std::abs(a.at(i)));
-        apart = std::max(apart, std::abs(a.at(i) - b.at(i)));
+        apart = std::isnan(a.at(i)) != std::isnan(b.at(i)) ? INFINITY : std::max(apart, std::abs(a.at(i) - b.at(i)));
       }
       EXPECT_LE(apart, tolerance * std::max(largest, 1.0)) << name;
     }
@@ -193,6 +193,14 @@ TEST(Passes, BatchNormGoesIntoTheConvolutionBefore) {
   EXPECT_EQ(same_numbers(net, {y}).ops, (std::multiset<std::string>{"Conv"}));
   EXPECT_EQ(same_numbers(net, {y}, {"channel_affine"}).ops, (std::multiset<std::string>{"Conv", "ChannelAffine"}));
   EXPECT_EQ(same_numbers(net, {y}, {"batch_norm"}).ops, (std::multiset<std::string>{"BatchNormalization", "Conv"}));
+}
+
+TEST(Passes, InfiniteFactorsStayBehindTheSum) {
+  for (const auto& [op, number] : {std::pair("Div", 0.0), std::pair("Mul", double{INFINITY}), std::pair("Div", 1e-40)}) {
+    Net net({1, 4, 3, 3});
+    const ValueId y = net.add("Tanh", {net.add(op, {net.conv(net.x, 4, 6, 1), net.number(number)})});
+    EXPECT_EQ(same_numbers(net, {y}).ops.size(), 3u) << op << " " << number;
+  }
 }
 
 TEST(Passes, BatchNormGoesIntoTheConvolutionBehindUnlessThatPads) {
