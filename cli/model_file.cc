@@ -65,8 +65,15 @@ ModelFile load_model(const std::string& path) {
   if (!state.progress.contains("net")) return file;
   try {
     const auto json = [&](const char* name) { return Json::parse(state.progress.at(name)); };
-    file.info =
-        ModelInfo{state.progress.at("net"), json("image_shape").get<Shape>(), json("classes").get<std::vector<std::string>>()};
+    // Json converts 1e99 to an integer of any value.
+    const auto integers = [&](const char* name) {
+      const Json list = json(name);
+      for (const Json& number : list) {
+        if (!number.is_number_integer()) throw std::invalid_argument(std::string(name) + " is no list of whole numbers");
+      }
+      return list.get<std::vector<int64_t>>();
+    };
+    file.info = ModelInfo{state.progress.at("net"), integers("image_shape"), json("classes").get<std::vector<std::string>>()};
     if (file.info->image_shape.size() != 3 || numel(file.info->image_shape) <= 0)
       throw std::invalid_argument("image_shape is not (C, H, W)");
     if (!state.progress.contains("settings")) return file;
@@ -74,7 +81,7 @@ ModelFile load_model(const std::string& path) {
                           .data_fingerprint = state.progress.at("data_fingerprint"),
                           .optimizer = std::move(state.optimizer),
                           .generator = std::move(state.generator)};
-    const auto position = json("position").get<std::vector<int64_t>>();
+    const auto position = integers("position");
     checkpoint.epoch = position.at(0);
     checkpoint.batch = position.at(1);
     checkpoint.images_seen = position.at(2);

@@ -38,4 +38,5 @@ endif()
 set_property(GLOBAL PROPERTY RULE_LAUNCH_LINK "${CMAKE_COMMAND} -E env NODE_PATH=/usr/share/nodejs")
 # Programs for node: they read and write this machine's files. -O1: what -O3 would do to the linked module takes minutes, and makes it 15 % smaller
 # and no faster.
-add_link_options(-O1 -sNODERAWFS=1 -sEXIT_RUNTIME=1 -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB)
+add_link_options(-O1 -sNODERAWFS=1 -sEXIT_RUNTIME=1 -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB
+                 "SHELL:--pre-js ${CMAKE_CURRENT_LIST_DIR}/environment.js")

@@ -95,6 +95,9 @@ class Placer {
   }
 
   void find_runs() {
+    // Pieces of pieces multiply: beyond so many, of a value and of all together, one counts as what its node writes, and is copied.
+    constexpr size_t kMostRuns = 4096, kMostRunsOfAll = size_t{1} << 20;
+    size_t all = runs_.size();
     for (size_t v = 0; v < runs_.size(); ++v) runs_[v] = {{static_cast<int32_t>(v), 0, types_[v].bytes}};
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
@@ -105,13 +108,13 @@ class Placer {
       for (size_t k = 0; k < node.outputs.size(); ++k) {
         const ValueId out = node.outputs[k];
         std::vector<Run> runs;
-        // Pieces of pieces multiply: beyond this many the value counts as one that its node writes, and is copied.
-        constexpr size_t kMostRuns = 4096;
         for (const View& view : views) {
           if (runs.size() > kMostRuns) break;
           if (view.output == k && out != kNoValue) append_runs(node.inputs[view.input], view.input_offset, view.bytes, runs);
         }
-        if (!runs.empty() && runs.size() <= kMostRuns) runs_[static_cast<size_t>(out)] = std::move(runs);
+        if (runs.empty() || runs.size() > std::min(kMostRuns, kMostRunsOfAll - std::min(all, kMostRunsOfAll))) continue;
+        all += runs.size();
+        runs_[static_cast<size_t>(out)] = std::move(runs);
       }
     }
   }

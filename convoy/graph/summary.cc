@@ -20,69 +20,14 @@ int64_t field(const Chain& chain) {
   return result ? result->size : 0;
 }
 
-class Summary {
+// What the sizes of a node's values say. `types`: of all values; nullptr: as the graph has them.
+class Sizes {
  public:
-  Summary(const Graph& graph, const std::vector<Type>& types) : graph_(graph), types_(types), chains_(graph.values.size()) {
-    for (const ValueId input : graph.inputs) {
-      const auto& dims = types[static_cast<size_t>(input)].dims;
-      if (dims && dims->size() >= 3) chains_[static_cast<size_t>(input)].emplace();
-      computed_.insert(input);
-    }
-  }
+  Sizes(const Graph& graph, const std::vector<Type>* types) : graph_(graph), types_(types) {}
 
-  std::vector<LayerSummary> layers() {
-    std::vector<LayerSummary> result;
-    for (const Node& node : graph_.nodes) {
-      // What no input reaches is arithmetic on constants; so is what only a Shape reaches.
-      const bool computed =
-          node.op != "Shape" && node.op != "Size" &&
-          std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return computed_.count(id) != 0; });
-      if (!computed) continue;
-      for (const ValueId id : node.outputs) computed_.insert(id);
-      result.push_back(layer(node));
-    }
-    return result;
-  }
-
- private:
   const Type& type(ValueId id) const {
     static const Type kNone;
-    return id == kNoValue ? kNone : types_[static_cast<size_t>(id)];
-  }
-
-  std::optional<std::vector<shape::Axis>> window_axes(const Node& node, const std::vector<int64_t>& kernel) const {
-    const auto& dims = type(node.input(0)).dims;
-    if (!dims || dims->size() < 3) return std::nullopt;
-    try {
-      return windows(node.attributes, kernel, spatial_sizes(*dims));
-    } catch (const Error&) {
-      return std::nullopt;
-    }
-  }
-
-  static std::string text(const std::vector<int64_t>& numbers, char between) {
-    const bool equal = std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == numbers[0]; });
-    if (equal && between == ',') return std::to_string(numbers[0]);
-    std::string result;
-    for (const int64_t number : numbers) result += (result.empty() ? "" : std::string(1, between)) + std::to_string(number);
-    return result;
-  }
-
-  static std::string kernel_text(const std::vector<shape::Axis>& axes, int64_t groups) {
-    std::vector<int64_t> kernel, stride, dilation;
-    for (const shape::Axis& axis : axes) {
-      kernel.push_back(axis.kernel_size);
-      stride.push_back(axis.stride);
-      dilation.push_back(axis.dilation);
-    }
-    std::string result = text(kernel, 'x');
-    const auto not_one = [](const std::vector<int64_t>& numbers) {
-      return std::any_of(numbers.begin(), numbers.end(), [](int64_t n) { return n != 1; });
-    };
-    if (not_one(stride)) result += " /" + text(stride, ',');
-    if (not_one(dilation)) result += " d" + text(dilation, ',');
-    if (groups > 1) result += " g" + std::to_string(groups);
-    return result;
+    return id == kNoValue ? kNone : types_ != nullptr ? (*types_)[static_cast<size_t>(id)] : graph_.value(id).type;
   }
 
   static bool is_convolution(const Node& node) {
@@ -154,6 +99,71 @@ class Summary {
       return *outputs * static_cast<double>(transposed ? a->front() : a->back());
     }
     return 0.0;
+  }
+
+ protected:
+  const Graph& graph_;
+  const std::vector<Type>* types_;
+};
+
+class Summary : Sizes {
+ public:
+  Summary(const Graph& graph, const std::vector<Type>& types) : Sizes(graph, &types), chains_(graph.values.size()) {
+    for (const ValueId input : graph.inputs) {
+      const auto& dims = types[static_cast<size_t>(input)].dims;
+      if (dims && dims->size() >= 3) chains_[static_cast<size_t>(input)].emplace();
+      computed_.insert(input);
+    }
+  }
+
+  std::vector<LayerSummary> layers() {
+    std::vector<LayerSummary> result;
+    for (const Node& node : graph_.nodes) {
+      // What no input reaches is arithmetic on constants; so is what only a Shape reaches.
+      const bool computed =
+          node.op != "Shape" && node.op != "Size" &&
+          std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return computed_.count(id) != 0; });
+      if (!computed) continue;
+      for (const ValueId id : node.outputs) computed_.insert(id);
+      result.push_back(layer(node));
+    }
+    return result;
+  }
+
+ private:
+  std::optional<std::vector<shape::Axis>> window_axes(const Node& node, const std::vector<int64_t>& kernel) const {
+    const auto& dims = type(node.input(0)).dims;
+    if (!dims || dims->size() < 3) return std::nullopt;
+    try {
+      return windows(node.attributes, kernel, spatial_sizes(*dims));
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+
+  static std::string text(const std::vector<int64_t>& numbers, char between) {
+    const bool equal = std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == numbers[0]; });
+    if (equal && between == ',') return std::to_string(numbers[0]);
+    std::string result;
+    for (const int64_t number : numbers) result += (result.empty() ? "" : std::string(1, between)) + std::to_string(number);
+    return result;
+  }
+
+  static std::string kernel_text(const std::vector<shape::Axis>& axes, int64_t groups) {
+    std::vector<int64_t> kernel, stride, dilation;
+    for (const shape::Axis& axis : axes) {
+      kernel.push_back(axis.kernel_size);
+      stride.push_back(axis.stride);
+      dilation.push_back(axis.dilation);
+    }
+    std::string result = text(kernel, 'x');
+    const auto not_one = [](const std::vector<int64_t>& numbers) {
+      return std::any_of(numbers.begin(), numbers.end(), [](int64_t n) { return n != 1; });
+    };
+    if (not_one(stride)) result += " /" + text(stride, ',');
+    if (not_one(dilation)) result += " d" + text(dilation, ',');
+    if (groups > 1) result += " g" + std::to_string(groups);
+    return result;
   }
 
   // Of the inputs' chains the one that sees most; the node's own window behind it.
@@ -233,13 +243,13 @@ class Summary {
     return result;
   }
 
-  const Graph& graph_;
-  const std::vector<Type>& types_;
   std::vector<Chain> chains_;
   std::set<ValueId> computed_, counted_;
 };
 
 }  // namespace
+
+std::optional<double> multiply_adds(const Graph& graph, const Node& node) { return Sizes(graph, nullptr).macs(node); }
 
 std::vector<LayerSummary> summarize(const Graph& graph, const std::vector<Type>& types) { return Summary(graph, types).layers(); }
 

@@ -24,6 +24,9 @@ struct LayerSummary {
   int64_t receptive_field = 0;  // the longest stretch of the input's last axis that one output sees; 0: not known, or everything
 };
 
+/// Multiply-adds of one node, as LayerSummary has them, for the types that the graph's values have.
+std::optional<double> multiply_adds(const Graph& graph, const Node& node);
+
 /// The layers of a graph in the order of its nodes; nodes that only compute with shapes and constants are left out. `types`: of all
 /// values (infer_types).
 std::vector<LayerSummary> summarize(const Graph& graph, const std::vector<Type>& types);

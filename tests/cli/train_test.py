@@ -136,8 +136,9 @@ class Resume(Train):
         self.assertEqual(result.code, 130, result)
         metadata = tensors_of(self.path("c"))[1]
         damages = [{key: "junk"} for key in metadata if key.startswith("convoy.") and key != "convoy.progress.net"]
-        damages += [{"convoy.progress.position": text} for text in ("[]", "[1,2]", "[-1,0,0]", "[0,999,0]", "[1e99,0,0]", "[0,0,-5]")]
-        damages += [{"convoy.progress.image_shape": text} for text in ("[1,12]", "[0,12,12]", "[-1,12,12]", "[4611686018427387904,4,4]")]
+        damages += [{"convoy.progress.position": text} for text in ("[]", "[1,2]", "[-1,0,0]", "[0,999,0]", "[1e99,0,0]", "[0,0.5,0]",
+                                                                      "[0,0,-5]")]
+        damages += [{"convoy.progress.image_shape": text} for text in ("[1,12]", "[0,12,12]", "[1.5,12,12]", "[-1,12,12]", "[4611686018427387904,4,4]")]
         settings = json.loads(metadata["convoy.progress.settings"])
         for option, value in (("--epochs", "0"), ("--batch-size", "-3"), ("--optimizer", "junk"), ("--lr", "x"), ("--seed", "1e99")):
             damages.append({"convoy.progress.settings": json.dumps({**settings, option: value})})

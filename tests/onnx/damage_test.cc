@@ -136,7 +136,29 @@ std::vector<SmallFile> small_files() {
   std::vector<Message> folding{node("ConstantOfShape", {"shape"}, {"c0"})};
   for (int i = 1; i < kTimes * 4; ++i) folding.push_back(node("Neg", {"c" + std::to_string(i - 1)}, {"c" + std::to_string(i)}));
   folding.push_back(node("Add", {"x", "c" + std::to_string(kTimes * 4 - 1)}, {"y"}));
+  // Each holds all before it.
+  std::vector<Message> concatenations;
+  for (int i = 0; i < 15000; ++i) {
+    concatenations.push_back(node("Concat", {i == 0 ? "x" : "c" + std::to_string(i - 1), "x"},
+                                  {i + 1 < 15000 ? "c" + std::to_string(i) : "y"}, {attribute_int("axis", 0)}));
+  }
+  // Two numbers ask for seconds of convolution, each time.
+  std::vector<Message> hours{node("ConstantOfShape", {"shape"}, {"c"})};
+  for (int i = 0; i < 50; ++i) {
+    const std::string n = std::to_string(i);
+    hours.push_back(node("Conv", {"c", "c"}, {"h" + n}, {attribute_ints("pads", {500, 500, 500, 500})}));
+    hours.push_back(node("Mul", {i == 0 ? "x" : "m" + std::to_string(i - 1), "h" + n}, {i < 49 ? "m" + n : "y"}));
+  }
+  // No two of one size, so that no memory is used again.
+  std::vector<Message> growing{node("ConstantOfShape", {"shape"}, {"p0"})};
+  for (int i = 1; i < 80; ++i) {
+    growing.push_back(node("Pad", {"p" + std::to_string(i - 1), "pads"}, {"p" + std::to_string(i)}));
+  }
+  growing.push_back(node("Add", {"x", "p79"}, {"y"}));
   return {
+      {"Concatenations", model_of(concatenations, {4})},
+      {"Hours", model_of(hours, {1}, {int64_tensor("shape", {1, 1, 501, 501})})},
+      {"GrowingConstants", model_of(growing, {1}, {int64_tensor("shape", {1 << 18}), int64_tensor("pads", {0, 1 << 16})})},
       {"Products", many(
                        [](auto& parts, const auto& n) {
                          parts.push_back({1, node("MatMul", {"x", "w"}, {"y" + n})});

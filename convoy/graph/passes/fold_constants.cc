@@ -1,13 +1,15 @@
 #include <algorithm>
-#include <limits>
+#include <cmath>
 #include <optional>
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/storage.h"
 #include "convoy/graph/node_error.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/passes/editor.h"
 #include "convoy/graph/passes/rewrites.h"
+#include "convoy/graph/summary.h"
 
 namespace convoy::graph {
 namespace {
@@ -20,10 +22,13 @@ constexpr int64_t kLargestGrowth = int64_t{1} << 20;
 constexpr int64_t kTotalGrowth = int64_t{1} << 25;
 constexpr int64_t kTotalTimes = 5;
 
-// What nodes make and others use up again counts as work: beyond this, and as many times what the graph had, it is left for the
-// run.
-constexpr int64_t kWork = int64_t{1} << 28;
-constexpr int64_t kWorkTimes = 64;
+// Work beyond this, and as many times the bytes that the graph had, is left for the run: a few bytes of a file can ask for hours.
+constexpr double kWork = 1 << 28;
+constexpr double kWorkTimes = 64;
+
+// What was used up waits to be used again, in blocks of sizes that nothing may ask for any more: it goes each time that so much
+// was made.
+constexpr int64_t kMadeBetweenReleases = int64_t{1} << 23;
 
 int64_t constant_bytes(const Graph& graph) {
   int64_t bytes = 0;
@@ -50,19 +55,39 @@ std::optional<int64_t> bytes_made(const Graph& graph, const Node& node) {
   return all;
 }
 
-}  // namespace
-
-int64_t most_constant_bytes(const Graph& graph) {
-  int64_t bytes = 0;
-  const bool too_many = __builtin_mul_overflow(constant_bytes(graph), kTotalTimes, &bytes);
-  return too_many || __builtin_add_overflow(bytes, kTotalGrowth, &bytes) ? std::numeric_limits<int64_t>::max() : bytes;
+// What a node of constants takes: bytes that it reads and makes, and multiply-adds. Not to be too little for any node.
+double work_of(const Graph& graph, const Node& node, int64_t made) {
+  const auto count = [&](ValueId id) { return id == kNoValue ? 1.0 : static_cast<double>(graph.constant(id)->numel()); };
+  double read = 0, pairs = 1, taps = 1;
+  for (const ValueId id : node.inputs) {
+    if (id == kNoValue) continue;
+    read += static_cast<double>(graph.constant(id)->nbytes());
+    pairs *= count(id);
+  }
+  // These read no more than they make.
+  if (node.op == "Slice" || node.op == "Shape" || node.op == "Size" || node.op.starts_with("Gather")) read = 0;
+  if (node.op == "Einsum" || node.op.starts_with("QLinear")) return read + pairs;
+  for (const int64_t size : node.attributes.integers("kernel_shape")) taps *= static_cast<double>(size);
+  const double sums = taps * static_cast<double>(made) + multiply_adds(graph, node).value_or(HUGE_VAL);
+  return read + static_cast<double>(made) + sums;
 }
 
-int fold_constants(Graph& graph) { return fold_constants_within(graph, most_constant_bytes(graph)); }
+}  // namespace
 
-int fold_constants_within(Graph& graph, int64_t most_bytes) {
-  int64_t bytes = constant_bytes(graph), work = kWork;
-  if (bytes < (INT64_MAX - kWork) / kWorkTimes) work += kWorkTimes * bytes;
+FoldingRoom folding_room(const Graph& graph) {
+  const int64_t held = constant_bytes(graph);
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(held, kTotalTimes, &bytes) || __builtin_add_overflow(bytes, kTotalGrowth, &bytes)) bytes = INT64_MAX;
+  return {bytes, kWork + kWorkTimes * static_cast<double>(held)};
+}
+
+int fold_constants(Graph& graph) {
+  FoldingRoom room = folding_room(graph);
+  return fold_constants_within(graph, room);
+}
+
+int fold_constants_within(Graph& graph, FoldingRoom& room) {
+  int64_t bytes = constant_bytes(graph), made_since = 0;
   Editor editor(graph);
   int count = 0;
   for (int32_t i = 0; i < static_cast<int32_t>(editor.size()); ++i) {
@@ -78,19 +103,21 @@ int fold_constants_within(Graph& graph, int64_t most_bytes) {
     }
     if (!constant) continue;
     const std::optional<int64_t> made = bytes_made(graph, node);
-    if (!made || *made > work) continue;
-    if (*made > most_bytes - bytes) {
+    if (!made) continue;
+    const double work = work_of(graph, node, *made);
+    if (!(work <= room.work)) continue;
+    if (*made > room.bytes - bytes) {
       with_node_name(graph, node, [&] {
         const auto value = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != kNoValue; });
         throw Error(
             "value '" + (value == node.outputs.end() ? "" : graph.value(*value).name) + "' of " + std::to_string(*made) +
                 " bytes makes the network's constants larger than loading allows",
-            "they may take " + std::to_string(most_bytes) +
+            "they may take " + std::to_string(room.bytes) +
                 " bytes together, a few times what the file holds; ModelOptions::passes_off = {\"constants\"} leaves them to " +
                 "the run and its memory_budget");
       });
     }
-    work -= *made;
+    room.work -= work;
     std::vector<Value> results;
     try {
       Call call(node, std::move(arguments));
@@ -115,6 +142,10 @@ int fold_constants_within(Graph& graph, int64_t most_bytes) {
       if (outputs[k] != kNoValue) editor.set_constant(outputs[k], results[k].tensor());
     }
     ++count;
+    if ((made_since += *made) > kMadeBetweenReleases) {
+      release_cached_memory();
+      made_since = 0;
+    }
   }
   return count;
 }

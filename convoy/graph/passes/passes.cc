@@ -54,11 +54,11 @@ std::vector<PassResult> run_passes(Graph& graph, const std::vector<std::string>&
   }
   graph.remove_unused();
   // Of the graph as it came: rounds must not multiply it.
-  const int64_t most_bytes = most_constant_bytes(graph);
-  graph.constant_room = most_bytes;
+  FoldingRoom room = folding_room(graph);
+  graph.constant_room = room.bytes;
   const auto apply = [&](PassResult& result) {
     const Pass& pass = *std::find_if(passes().begin(), passes().end(), [&](const Pass& p) { return p.name == result.name; });
-    const int count = pass.run == fold_constants ? fold_constants_within(graph, most_bytes) : pass.run(graph);
+    const int count = pass.run == fold_constants ? fold_constants_within(graph, room) : pass.run(graph);
     if (count == 0) return false;
     result.count += count;
     graph.remove_unused();

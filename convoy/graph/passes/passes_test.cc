@@ -145,8 +145,9 @@ TEST(Passes, FoldedConstantsStayWithinABound) {
   net.graph.outputs = {net.add("Tanh", {four})};
   infer(net.graph);
   Graph copy = net.graph;
+  FoldingRoom room{7999, 1e6};
   try {
-    fold_constants_within(copy, 7999);
+    fold_constants_within(copy, room);
     FAIL() << "not refused";
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("(Exp) that makes '" + net.graph.value(four).name + "': value '" +
@@ -154,7 +155,41 @@ TEST(Passes, FoldedConstantsStayWithinABound) {
               std::string::npos)
         << e.what();
   }
-  EXPECT_EQ(fold_constants_within(net.graph, 8000), 2);  // what the first was made of is gone when the second is
+  room = {8000, 1e6};
+  EXPECT_EQ(fold_constants_within(net.graph, room), 2);  // what the first was made of is gone when the second is
+}
+
+// A few numbers can stand for hours: what would take them is left for the run.
+TEST(Passes, FoldingStaysWithinItsWork) {
+  const auto folded = [](const std::string& op, const Shape& a, const Shape& b,
+                         const std::map<std::string, Attribute>& attributes) {
+    Net net({1});
+    const ValueId made =
+        b.empty() ? net.add(op, {net.numbers(a)}, attributes) : net.add(op, {net.numbers(a), net.numbers(b)}, attributes);
+    net.graph.outputs = {net.add("Mul", {net.x, made})};
+    infer(net.graph);
+    return fold_constants(net.graph);
+  };
+  using Ints = std::vector<int64_t>;
+  EXPECT_EQ(folded("Conv", {1, 1, 40, 40}, {1, 1, 40, 40}, {{"pads", Ints(4, 39)}}), 1);
+  EXPECT_EQ(folded("Conv", {1, 1, 256, 256}, {1, 1, 256, 256}, {{"pads", Ints(4, 255)}}), 0);
+  EXPECT_EQ(folded("ConvTranspose", {1, 1, 256, 256}, {1, 1, 256, 256}, {}), 0);
+  EXPECT_EQ(folded("MatMul", {300, 300}, {300, 300}, {}), 1);
+  EXPECT_EQ(folded("MatMul", {10, 1000, 1000}, {1000, 1000}, {}), 0);
+  EXPECT_EQ(folded("Einsum", {500, 500}, {500, 500}, {{"equation", std::string("ij,kl->jl")}}), 0);
+  EXPECT_EQ(folded("MaxPool", {1, 1, 400, 400}, {}, {{"kernel_shape", Ints(2, 100)}, {"pads", Ints(4, 50)}}), 0);
+
+  // One room for all turns, and what is read counts too.
+  Net net({1});
+  net.graph.outputs = {net.add("Mul", {net.x, net.add("ReduceMax", {net.numbers({250000})})})};
+  infer(net.graph);
+  FoldingRoom room = folding_room(net.graph);
+  const double before = room.work;
+  Graph copy = net.graph;
+  EXPECT_EQ(fold_constants_within(copy, room), 1);
+  EXPECT_LE(room.work, before - 1e6);
+  room.work = 1e6 - 1;
+  EXPECT_EQ(fold_constants_within(net.graph, room), 0);
 }
 
 TEST(Passes, RemovesNoOps) {

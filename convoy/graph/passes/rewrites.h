@@ -8,10 +8,15 @@
 namespace convoy::graph {
 
 int fold_constants(Graph& graph);
-/// The same while all constants together stay within `most_bytes`. Errors: Error that names the node and the value beyond it.
-int fold_constants_within(Graph& graph, int64_t most_bytes);
-/// What constants may grow to while a graph is rewritten: a few times what it has now.
-int64_t most_constant_bytes(const Graph& graph);
+/// How far folding may go while a graph is rewritten, as often as it is called: a few times what the graph has now.
+struct FoldingRoom {
+  int64_t bytes;  // of all constants together
+  double work;    // bytes read and made, multiply-adds
+};
+FoldingRoom folding_room(const Graph& graph);
+/// fold_constants within `room`, from which the work done goes; what there is no work left for is left for the run. Errors: Error
+/// that names the node and the value beyond the bytes.
+int fold_constants_within(Graph& graph, FoldingRoom& room);
 int remove_no_ops(Graph& graph);
 int fold_shapes(Graph& graph);
 int match_activations(Graph& graph);

@@ -127,8 +127,9 @@ HWY_ATTR void AdaptiveAvgPoolRows(const AdaptivePoolShape& shape, const float* i
 // inputs and outputs exchanged. Their shares are summed in double, since a few inputs may feed very many outputs.
 HWY_ATTR void AdaptiveAvgPoolBackwardRows(const AdaptivePoolShape& shape, const float* grad_output, float* grad_input,
                                           int64_t begin, int64_t end) {
-  const auto& [depth, height, width] = shape.input;
-  const auto& [out_depth, out_height, out_width] = shape.output;
+  // No structured bindings: clang 14 lets no lambda have them.
+  const int64_t depth = shape.input[0], height = shape.input[1], width = shape.input[2];
+  const int64_t out_depth = shape.output[0], out_height = shape.output[1], out_width = shape.output[2];
   const auto size_of = [](int64_t o, int64_t n, int64_t outputs) {
     return static_cast<double>(shape::adaptive_window(o, n, outputs).size());
   };
