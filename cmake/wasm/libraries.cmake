@@ -19,13 +19,14 @@ add_library(Threads::Threads INTERFACE IMPORTED)  # none
 
 # Debian's Highway 1.0.3 has no vectors of float64 for WebAssembly. Without a network: -DFETCHCONTENT_SOURCE_DIR_HIGHWAY=FOLDER.
 include(FetchContent)
-FetchContent_Declare(highway GIT_REPOSITORY https://github.com/google/highway.git GIT_TAG 457c891775a7397bdb0376bb1031e6e027af1c48 SYSTEM) # 1.2.0
+FetchContent_Declare(highway GIT_REPOSITORY https://github.com/google/highway.git GIT_TAG 457c891775a7397bdb0376bb1031e6e027af1c48) # 1.2.0
 set(HWY_ENABLE_CONTRIB OFF CACHE BOOL "")
 set(HWY_ENABLE_EXAMPLES OFF CACHE BOOL "")
 set(HWY_ENABLE_INSTALL OFF CACHE BOOL "")
 set(HWY_ENABLE_TESTS OFF CACHE BOOL "")
 set(HWY_FORCE_STATIC_LIBS ON CACHE BOOL "")
 FetchContent_MakeAvailable(highway)
+set_target_properties(hwy PROPERTIES SYSTEM ON)
 add_library(hwy::hwy ALIAS hwy)
 
 if(CONVOY_BUILD_TESTS)

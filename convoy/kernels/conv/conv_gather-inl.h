@@ -51,8 +51,8 @@ HWY_INLINE int64_t StepOf(const shape::ConvShape& s) { return s.input != s.outpu
 
 // The pixels [begin, end) of samples that lie `sample` floats apart, cut into panels of `panel_width`, which lie `panel_floats`
 // apart. Returns the number of segments, at most one for each pixel.
-HWY_INLINE int64_t FindSegments(const shape::ConvShape& s, int64_t sample, int64_t begin, int64_t end, int64_t panel_width,
-                                int64_t panel_floats, Segment* segments) {
+inline HWY_NOINLINE HWY_ATTR int64_t FindSegments(const shape::ConvShape& s, int64_t sample, int64_t begin, int64_t end,
+                                                  int64_t panel_width, int64_t panel_floats, Segment* segments) {
   const int64_t map = s.output_positions();
   int64_t count = 0;
   for (int64_t pixel = begin; pixel < end;) {
@@ -98,8 +98,8 @@ HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* 
 }
 
 // Copies the segments' pixels of `channels` planes, which lie `plane` floats apart: a row of `pitch` floats for each tap.
-HWY_INLINE void CopyPixels(const shape::ConvShape& s, const Segment* segments, int64_t count, const float* source, int64_t plane,
-                           int64_t channels, int64_t pitch, float* to) {
+inline HWY_NOINLINE HWY_ATTR void CopyPixels(const shape::ConvShape& s, const Segment* segments, int64_t count, const float* source,
+                                             int64_t plane, int64_t channels, int64_t pitch, float* to) {
   const int64_t columns = s.axes[2].kernel_size, rows = s.taps() / columns, step = StepOf(s);
   for (int64_t c = 0; c < channels; ++c, source += plane) {
     for (int64_t row = 0; row < rows; ++row, to += columns * pitch) {
@@ -120,7 +120,7 @@ HWY_INLINE void CopyPixels(const shape::ConvShape& s, const Segment* segments, i
           TakeApart<4>(from, segment.count, at, pitch);
         } else {
           for (int64_t kw = 0; kw < columns; ++kw) {
-            tile::CopyRow(from + kw, (segment.count - 1) * step + 1, 0, step, at + kw * pitch, segment.count);
+            tile::CopyRow(from, kw + (segment.count - 1) * step + 1, kw, step, at + kw * pitch, segment.count);
           }
         }
       }

@@ -32,6 +32,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "convoy/core/parallel.h"
 
@@ -223,7 +224,7 @@ struct StrassenTask {
   const float* row_scales(int64_t row) const { return packed + at.row_scales + row; }
   const float* channel_scales() const { return packed + at.channel_scales; }
   // Where a pixel lies in its plane.
-  int64_t place(int64_t pixel) const {
+  HWY_NOINLINE HWY_ATTR int64_t place(int64_t pixel) const {
     if (!p.strided) return pixel;
     Segment segment;
     gather::FindSegments(shape, 0, pixel, pixel + 1, 1, 0, &segment);
@@ -270,25 +271,28 @@ HWY_INLINE void MakePanel(const Plan& p, const float* above, const float* below,
 HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task, int64_t first, int64_t last, int64_t begin,
                                        int64_t end) {
   const Plan& p = t.p;
-  const int64_t half = p.half_channels * p.source_plane;
+  const int64_t half = p.half_channels * p.source_plane, group = p.strided ? strassen::kGathered : end - begin;
   float* to = t.panels;
   for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * FactorFloats(p)) {
     const int64_t first_pixel = 2 * task.at(panel), pixels = std::min(2 * task.at(panel + 1), p.pixels) - first_pixel;
-    if (!p.strided) {
-      const float* const above = t.source + begin * p.source_plane + first_pixel;
-      MakePanel(p, above, above + half, p.source_plane, t.channel_scales() + begin, end - begin, pixels,
-                strassen::kAheadPlanes * p.source_plane, to);
-      continue;
-    }
     Segment segments[2 * tile::kPixels];
-    const int64_t count = gather::FindSegments(t.shape, 0, first_pixel, first_pixel + pixels, PanelPixels(), 0, segments);
-    float *const above = t.gathered, *const below = above + strassen::kGathered * PanelPixels();
-    for (int64_t c = begin; c < end; c += strassen::kGathered) {
-      const int64_t channels = std::min(end - c, strassen::kGathered);
-      const float* const source = t.source + c * p.source_plane;
-      gather::CopyPixels(t.shape, segments, count, source, p.source_plane, channels, PanelPixels(), above);
-      gather::CopyPixels(t.shape, segments, count, source + half, p.source_plane, channels, PanelPixels(), below);
-      MakePanel(p, above, below, PanelPixels(), t.channel_scales() + c, channels, pixels, 0, to + (c - begin) * PanelWidth());
+    const int64_t count =
+        p.strided ? gather::FindSegments(t.shape, 0, first_pixel, first_pixel + pixels, PanelPixels(), 0, segments) : 0;
+    for (int64_t c = begin; c < end; c += group) {
+      const int64_t channels = std::min(end - c, group);
+      const float *above = t.source + c * p.source_plane + first_pixel, *below = above + half;
+      int64_t plane = p.source_plane, ahead = strassen::kAheadPlanes * plane;
+      if (p.strided) {
+        float *const upper = t.gathered, *const lower = upper + group * PanelPixels();
+        for (const auto& [copy, from] : {std::pair(upper, above), std::pair(lower, below)}) {
+          gather::CopyPixels(t.shape, segments, count, from - first_pixel, plane, channels, PanelPixels(), copy);
+        }
+        above = upper;
+        below = lower;
+        plane = PanelPixels();
+        ahead = 0;
+      }
+      MakePanel(p, above, below, plane, t.channel_scales() + c, channels, pixels, ahead, to + (c - begin) * PanelWidth());
     }
   }
 }

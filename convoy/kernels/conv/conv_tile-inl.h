@@ -447,6 +447,7 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
       }
     }
   }
+  constexpr bool kLarge = 2 * kR > kRows && kV >= MostVectors(kRows);  // large maps consist of these
   Floats sum[kR][kV];
   HWY_UNROLL(8)
   for (int r = 0; r < kR; ++r) {
@@ -456,19 +457,17 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
   const float* x = t.source;
   const float* w = t.weight;
   if constexpr (kLinear) {
-    const int64_t step = t.source_channel;
-    const float* ahead = x + t.ahead_pixels;
-    const bool near = t.ahead_near;
+    const int64_t step = t.source_channel, ahead = t.ahead_pixels;
+    const bool near = kLarge && t.ahead_near;
     int64_t c = 0;
     for (; c + 4 <= t.channels; c += 4) {
       HWY_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
         if (near) {
-          __builtin_prefetch(ahead, 0, 3);
+          __builtin_prefetch(x + ahead, 0, 3);
         } else {
-          __builtin_prefetch(ahead, 0, 2);
+          __builtin_prefetch(x + ahead, 0, 2);
         }
-        ahead += step;
         AddPixels<kTail, kR, kV>(x, w + i * kR, mask, sum);
         KeepOrder();
         x += step;
@@ -548,7 +547,7 @@ HWY_ATTR void PixelTile(const Work& t, int64_t pixels, const Finish* finish) {
       for (int v = 0; v < kV; ++v) sum[r][v] = AtMost(sum[r][v], high);
     }
   }
-  if constexpr (kLinear && !kTail && 2 * kR > kRows && kV >= MostVectors(kRows)) {  // large maps consist of these
+  if constexpr (kLinear && !kTail && kLarge) {
     if (t.streamed) {
       HWY_UNROLL(8)
       for (int r = 0; r < kR; ++r) {
@@ -716,7 +715,7 @@ HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t fir
 }
 
 /// The same for any step.
-HWY_INLINE void CopyRow(const float* row, int64_t size, int64_t first, int64_t step, float* to, int64_t count) {
+inline HWY_NOINLINE HWY_ATTR void CopyRow(const float* row, int64_t size, int64_t first, int64_t step, float* to, int64_t count) {
   if (step == 1) {
     CopyRow<1>(row, size, first, 1, to, count);
   } else if (step == 2) {
