@@ -59,8 +59,10 @@ double seconds(const ConvShape& s, const Machine& m) {
       (!g.strided() || depthwise::has_whole_kernel(g) || depthwise::parts_by_twos(g))) {
     // A dilation's rows that share taps are few to a tile of eight lanes.
     const auto classes = static_cast<double>(g.w.gradient && g.h.stride > 1 ? 1 : g.h.output_classes());
-    return 1e-6 +
-           m.with_eight_lanes(0.55 + 0.45 * classes) * (vectors * plane_cycles(g) + planes * 50) / 3e9 * 96e9 / m.flops_per_second;
+    // Narrow planes of volumes, measured: those of half a vector exactly take longest.
+    const double volume = g.d.kernel > 1 && narrow ? (2 * g.phase_columns() == kLanes ? 1.6 : 1.15) : 1;
+    return 1e-6 + m.with_eight_lanes(0.55 + 0.45 * classes) * volume * (vectors * plane_cycles(g) + planes * 50) / 3e9 * 96e9 /
+                      m.flops_per_second;
   }
   // Multiply-adds of a vector, and what it costs to read, sort, interleave and store it.
   const double adds = static_cast<double>(g.sources * g.taps()) / static_cast<double>(g.phases() * (g.h.gradient ? g.h.stride : 1));
