@@ -353,16 +353,15 @@ bool Schedule::run_operator(const Part& part, size_t node_index, const std::vect
   bool as_foreseen = true;
   with_node_name(graph_, node, [&] {
     Call call(node, std::move(arguments));
-    const std::vector<Value> results = [&] {
-      const auto made = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != kNoValue; });
-      const bool one = made != node.outputs.end() && std::count(node.outputs.begin(), node.outputs.end(), kNoValue) + 1 ==
-                                                         static_cast<std::ptrdiff_t>(node.outputs.size());
-      char* const place = one ? address(part, places[static_cast<size_t>(*made)], base) : nullptr;
-      const auto bytes = one ? types_[static_cast<size_t>(*made)].bytes : 0;
+    std::vector<Value> results;
+    {
+      const ValueId only = node.outputs.size() == 1 ? node.outputs.front() : kNoValue;
+      char* const place = only == kNoValue ? nullptr : address(part, places[static_cast<size_t>(only)], base);
+      const int64_t bytes = only == kNoValue ? 0 : types_[static_cast<size_t>(only)].bytes;
       const bool fits = bytes >= kLeastPlaced && reinterpret_cast<uintptr_t>(place) % kAlignment == 0;
       const ResultPlace wanted(fits ? place : nullptr, static_cast<uint64_t>(bytes));
-      return operators_[node_index]->run(call);
-    }();
+      results = operators_[node_index]->run(call);
+    }
     for (size_t k = 0; k < node.outputs.size(); ++k) {
       const ValueId id = node.outputs[k];
       if (id == kNoValue) continue;

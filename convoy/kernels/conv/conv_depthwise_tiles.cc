@@ -386,7 +386,7 @@ class TileRunner {
 
   // What a tile reads of many sources that come from memory: its loads are too far apart to be foreseen.
   HWY_NOINLINE HWY_ATTR void ReadSources(const Segment* segments, int number, int64_t count) const {
-    const int64_t step = plan_.by_twos ? 2 : 1, columns = std::min(t_.columns * step, g_.w.input - first_column_ * step);
+    const int64_t columns = std::min(t_.columns, g_.w.input - first_column_);
     const float* read = nullptr;
     for (int64_t p = 0; p < count; ++p) {
       if (planes_[p].in == read) continue;

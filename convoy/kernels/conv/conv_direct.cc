@@ -65,10 +65,10 @@ constexpr int64_t kFewRowsPixels = 4096;      // of a task with few result chann
 constexpr int64_t kFewRowsTerms = 72;         // of a chain at least, for its sums to be worth storing
 constexpr int64_t kFewRowsFloats = 8 << 10;   // of a chain's lines, to stay in L1
 constexpr int64_t kAliasFloats = 4 << 10;
-constexpr int64_t kLine = 16;          // floats of a cache line
 constexpr int64_t kFewProducts = 200;  // of a source's value, so that waiting for it counts
 constexpr int64_t kReach = 1 << 20;    // of a kernel; beyond it sizes might overflow
 
+using conv_tile::kLine;
 using shape::Range;
 using shape::Spatial;
 

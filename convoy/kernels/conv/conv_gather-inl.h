@@ -20,7 +20,7 @@
 #define CONVOY_KERNELS_CONV_GATHER_SEGMENT
 namespace convoy::kernels::gather {
 
-constexpr int64_t kAheadPlanes = 8, kLineFloats = 16;  // lines are asked for before they are copied
+constexpr int64_t kAheadPlanes = 8;  // whose lines are asked for before they are copied
 
 // Pixels of a row of results: where the first one's first tap lies in its plane, and in the copy.
 struct Segment {
@@ -45,9 +45,6 @@ namespace HWY_NAMESPACE {
 namespace gather {
 namespace hn = hwy::HWY_NAMESPACE;
 using kernels::gather::Segment;
-
-// Floats between neighbours in a row.
-HWY_INLINE int64_t StepOf(const shape::ConvShape& s) { return s.input != s.output ? s.axes[2].stride : 1; }
 
 // The pixels [begin, end) of samples that lie `sample` floats apart, cut into panels of `panel_width`, which lie `panel_floats`
 // apart. Returns the number of segments, at most one for each pixel.
@@ -100,7 +97,7 @@ HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* 
 // Copies the segments' pixels of `channels` planes, which lie `plane` floats apart: a row of `pitch` floats for each tap.
 inline HWY_NOINLINE HWY_ATTR void CopyPixels(const shape::ConvShape& s, const Segment* segments, int64_t count, const float* source,
                                              int64_t plane, int64_t channels, int64_t pitch, float* to) {
-  const int64_t columns = s.axes[2].kernel_size, rows = s.taps() / columns, step = StepOf(s);
+  const int64_t columns = s.axes[2].kernel_size, rows = s.taps() / columns, step = s.input != s.output ? s.axes[2].stride : 1;
   for (int64_t c = 0; c < channels; ++c, source += plane) {
     for (int64_t row = 0; row < rows; ++row, to += columns * pitch) {
       const float* const line = source + (row / s.axes[1].kernel_size * s.input[1] + row % s.axes[1].kernel_size) * s.input[2];
@@ -108,7 +105,7 @@ inline HWY_NOINLINE HWY_ATTR void CopyPixels(const shape::ConvShape& s, const Se
         const Segment& segment = segments[i];
         const float* const from = line + segment.source;
         float* const at = to + segment.at;
-        for (int64_t j = 0; j < segment.count * step; j += kernels::gather::kLineFloats) {
+        for (int64_t j = 0; j < segment.count * step; j += conv_tile::kLine) {
           __builtin_prefetch(from + kernels::gather::kAheadPlanes * plane + j);
         }
         if (step == 1 && segment.count % tile::Lanes() == 0) {  // copies without masks: most

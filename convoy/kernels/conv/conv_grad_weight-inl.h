@@ -187,7 +187,8 @@ HWY_INLINE void TransposeColumns(const float* from, int64_t stride, int64_t coun
 #if HWY_TARGET != HWY_SCALAR
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   if (count == lanes && columns >= 4) {
-    constexpr int64_t kLine = 16, kAhead = 3 * kLine;
+    using conv_tile::kLine;
+    constexpr int64_t kAhead = 3 * kLine;
     const hn::RepartitionToWide<decltype(d)> pairs;
     const int64_t step = 4 * stride;
     for (int64_t at = 0; at < columns; at += 4) {

@@ -44,8 +44,7 @@ constexpr int64_t kBlockSteps = 4, kBlockFloats = 4 << 10;
 constexpr int64_t kAliasFloats = 1024, kAliasChannels = 12;
 constexpr int64_t kFewPixels = 14;  // in a map: the samples of a batch then make one run
 
-constexpr int64_t kStreamed = 2 << 20;  // values of a result that goes past the caches, at least
-constexpr int64_t kLineFloats = 16;
+constexpr int64_t kStreamed = 2 << 20;        // values of a result that goes past the caches, at least
 constexpr int64_t kStretchFloats = 64 << 10;  // results that wait for whole lines
 constexpr int64_t kStretchChannels = 128;     // with more, the multiplications hide the memory
 
@@ -123,11 +122,11 @@ struct Tiles {
 // A result that no cache holds goes past them, which saves reading its lines before (64 -> 256 channels, 8 samples of 56x56: 4.6 ->
 // 3.7 ms): tile by tile where these lie on whole lines, otherwise by stretches of rows, which wait for that in the core's cache.
 inline bool by_tiles(const Plan& p, const Arrays& io) {
-  return io.result_plane == 0 && large(p) && p.map % kLineFloats == 0 &&
-         reinterpret_cast<uintptr_t>(io.result) % (kLineFloats * sizeof(float)) == 0;
+  return io.result_plane == 0 && large(p) && p.map % conv_tile::kLine == 0 &&
+         reinterpret_cast<uintptr_t>(io.result) % (conv_tile::kLine * sizeof(float)) == 0;
 }
 inline bool by_stretches(const Plan& p, const Tiles& t) {
-  return t.pixel_lanes && !t.gather && large(p) && p.map % kLineFloats != 0 && p.channels <= kStretchChannels &&
+  return t.pixel_lanes && !t.gather && large(p) && p.map % conv_tile::kLine != 0 && p.channels <= kStretchChannels &&
          p.rows * t.step <= 2 * kStretchFloats;
 }
 
@@ -278,7 +277,7 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
 // Copies values past the caches, but for those beside the whole lines of the target.
 HWY_ATTR void StreamRow(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
   const tile::Full d;
-  const int64_t lines = pointwise::kLineFloats, past = reinterpret_cast<uintptr_t>(to) / sizeof(float) % lines;
+  const int64_t lines = conv_tile::kLine, past = reinterpret_cast<uintptr_t>(to) / sizeof(float) % lines;
   int64_t i = std::min((lines - past) % lines, count);
   std::copy(from, from + i, to);
   for (; i + lines <= count; i += lines) {

@@ -32,7 +32,6 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <utility>
 
 #include "convoy/core/parallel.h"
 
@@ -44,8 +43,8 @@ constexpr int64_t kChain = 256;  // channels of one chain of sums
 constexpr int64_t kProducts = 7;
 constexpr int64_t kPanelFloats = 96 << 10;  // right factors that are made at a time: most of 512 KB
 constexpr int64_t kSlabChains = 2;          // of two panels at least
-constexpr int64_t kMostPanels = 2, kAheadPlanes = 8;
-constexpr int64_t kLine = 16;
+constexpr int64_t kMostPanels = 2;
+using conv_tile::kLine;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
 constexpr int64_t kGathered = 16;           // channels of a strided layer whose pixels are copied at a time
 constexpr int kMostExponent = 30;           // of a row's or a channel's magnitude: large pixels stay finite
@@ -224,7 +223,7 @@ struct StrassenTask {
   const float* row_scales(int64_t row) const { return packed + at.row_scales + row; }
   const float* channel_scales() const { return packed + at.channel_scales; }
   // Where a pixel lies in its plane.
-  HWY_NOINLINE HWY_ATTR int64_t place(int64_t pixel) const {
+  int64_t place(int64_t pixel) const {
     if (!p.strided) return pixel;
     Segment segment;
     gather::FindSegments(shape, 0, pixel, pixel + 1, 1, 0, &segment);
@@ -280,13 +279,13 @@ HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task
         p.strided ? gather::FindSegments(t.shape, 0, first_pixel, first_pixel + pixels, PanelPixels(), 0, segments) : 0;
     for (int64_t c = begin; c < end; c += group) {
       const int64_t channels = std::min(end - c, group);
-      const float *above = t.source + c * p.source_plane + first_pixel, *below = above + half;
-      int64_t plane = p.source_plane, ahead = strassen::kAheadPlanes * plane;
+      const float* const source = t.source + c * p.source_plane;
+      const float *above = source + first_pixel, *below = above + half;
+      int64_t plane = p.source_plane, ahead = kernels::gather::kAheadPlanes * plane;
       if (p.strided) {
         float *const upper = t.gathered, *const lower = upper + group * PanelPixels();
-        for (const auto& [copy, from] : {std::pair(upper, above), std::pair(lower, below)}) {
-          gather::CopyPixels(t.shape, segments, count, from - first_pixel, plane, channels, PanelPixels(), copy);
-        }
+        gather::CopyPixels(t.shape, segments, count, source, plane, channels, PanelPixels(), upper);
+        gather::CopyPixels(t.shape, segments, count, source + half, plane, channels, PanelPixels(), lower);
         above = upper;
         below = lower;
         plane = PanelPixels();
@@ -323,15 +322,23 @@ HWY_INLINE void Scale(const float* factors, int64_t pixels, float* sums) {
   }
 }
 
+// t.gathered[channel][PanelWidth()]: `pixels` <= kPixels pixels from `at` on times their channels' factors.
+HWY_NOINLINE HWY_ATTR void GatherScaled(const StrassenTask& t, int64_t at, int64_t pixels) {
+  const Plan& p = t.p;
+  Segment segments[tile::kPixels];
+  const int64_t count = gather::FindSegments(t.shape, 0, at, at + pixels, PanelWidth(), 0, segments);
+  gather::CopyPixels(t.shape, segments, count, t.source, p.source_plane, p.channels, PanelWidth(), t.gathered);
+  for (int64_t c = 0; c < p.channels; ++c) {
+    for (int64_t i = 0; i < pixels; ++i) t.gathered[c * PanelWidth() + i] *= t.channel_scales()[c];
+  }
+}
+
 // `pixels` <= kPixels pixels from `at` on by plain sums, the rows of one tile of each half, if the weight is not finite.
 HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels, float* upper, float* lower) {
   const Plan& p = t.p;
   const int64_t rows = TileRows();
-  const float *const factors = t.factors(tile), *const scales = t.channel_scales();
-  for (int64_t c = 0; c < p.channels; ++c) {
-    for (int64_t i = 0; i < pixels; ++i)
-      t.gathered[c * PanelWidth() + i] = t.source[c * p.source_plane + t.place(at + i)] * scales[c];
-  }
+  const float* const factors = t.factors(tile);
+  GatherScaled(t, at, pixels);
   const float* const second = t.gathered + p.half_channels * PanelWidth();
   const auto add = [&](Place place, const float* panel, bool to_sums, float* sums) HWY_ATTR {
     conv_tile::Work work = t.work;
@@ -350,15 +357,11 @@ HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t
 HWY_NOINLINE HWY_ATTR void Apart(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels, float* upper, float* lower) {
   const Plan& p = t.p;
   const int64_t rows = TileRows(), each = p.half_channels * PanelWidth();
-  const float *const factors = t.factors(tile), *const scales = t.channel_scales();
+  const float* const factors = t.factors(tile);
   float *const first = t.gathered, *const second = first + each, *const difference = second + each;
+  GatherScaled(t, at, pixels);
   for (int64_t c = 0; c < p.half_channels; ++c) {
-    for (int64_t i = 0; i < pixels; ++i) {
-      const int64_t to = c * PanelWidth() + i, lower_channel = p.half_channels + c, place = t.place(at + i);
-      first[to] = t.source[c * p.source_plane + place] * scales[c];
-      second[to] = t.source[lower_channel * p.source_plane + place] * scales[lower_channel];
-      difference[to] = second[to] - first[to];
-    }
+    for (int64_t i = c * PanelWidth(); i < c * PanelWidth() + pixels; ++i) difference[i] = second[i] - first[i];
   }
   const auto add = [&](Place place, const float* panel, bool to_sums, float* sums) HWY_ATTR {
     conv_tile::Work work = t.work;

@@ -358,7 +358,7 @@ HWY_NOINLINE void StoreChannels(const float* sums, int64_t pixels, int64_t chann
 /// The same where a pixel's channels lie side by side in the result, and its pixels `result_step` apart.
 inline HWY_NOINLINE void StorePixels(const float* sums, int64_t sums_stride, int64_t pixels, int64_t channels, const Finish& finish,
                                      float* result, int64_t result_step) {
-  constexpr int64_t kAhead = 8, kLine = 16;  // pixels whose lines are asked for early
+  constexpr int64_t kAhead = 8;  // pixels whose lines are asked for early
   const Full d;
   const int64_t lanes = Lanes();
   const Floats low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
@@ -372,7 +372,7 @@ inline HWY_NOINLINE void StorePixels(const float* sums, int64_t sums_stride, int
   const auto mask = hn::FirstN(d, static_cast<size_t>(channels % lanes));
   for (int64_t p = 0; p < pixels; ++p, sums += sums_stride, result += result_step) {
     if (p + kAhead < pixels) {
-      for (int64_t c = 0; c < channels; c += kLine) __builtin_prefetch(result + kAhead * result_step + c, 1);
+      for (int64_t c = 0; c < channels; c += conv_tile::kLine) __builtin_prefetch(result + kAhead * result_step + c, 1);
     }
     int64_t c = 0;
     for (; c + lanes <= channels; c += lanes) {
@@ -612,8 +612,7 @@ HWY_INLINE void RunPixelTile(const Work& t, int64_t rows, int64_t pixels, const 
 /// Calls some lines into the first cache by reading a value of each. Zen 3 drops most of many requests in a row, Zen 4 those that
 /// go to memory.
 HWY_INLINE void ReadLines(const float* from, int64_t floats) {
-  constexpr int64_t kLine = 16;
-  for (int64_t i = 0; i < floats; i += kLine) (void)*const_cast<const volatile float*>(from + i);
+  for (int64_t i = 0; i < floats; i += conv_tile::kLine) (void)*const_cast<const volatile float*>(from + i);
 }
 
 /// `total` in as few parts of at most `most` as can be, which are as equal as can be.

@@ -24,6 +24,8 @@ constexpr double vectors_of(int64_t channels, int64_t lanes) {
   return one_and_a_half(channels, lanes) ? 1.5 : static_cast<double>((channels + lanes - 1) / lanes);
 }
 
+/// Floats of a cache line.
+inline constexpr int64_t kLine = 16;
 /// Floats of a source that comes from memory, at least.
 inline constexpr int64_t kFarFloats = 2 << 20;
 
@@ -47,7 +49,7 @@ struct Work {
   // Pixel tiles without a list of taps: so many floats from each channel's first pixel a line is asked for.
   int64_t ahead_pixels = 0;
   bool ahead_near = false;  // into the first cache: of requests to the second Zen 4 drops many that go to memory
-  bool streamed = false;  // the same: results of the widest tile, on whole lines, go past the caches
+  bool streamed = false;    // the same: results of the widest tile, on whole lines, go past the caches
 };
 
 /// What happens to finished sums on their way to the result: bias, residual, clamp.

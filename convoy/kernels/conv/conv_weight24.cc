@@ -135,7 +135,7 @@ HWY_INLINE tile::EvenParts PanelsOf(int64_t inputs) { return {inputs, tile::kPix
 HWY_INLINE void PanelBlock(const float* weights, int64_t depth, const float* scale, const float* panels, int64_t panel_floats,
                            const tile::EvenParts& all, const conv_tile::Tap* taps, const float* next, float* totals) {
   const Lanes d;
-  constexpr int64_t kLine = 16;
+  using conv_tile::kLine;
   HWY_ALIGN float sums[tile::kPixels * kTileRows];
   conv_tile::Work work;
   work.source_channel = tile::kPixels;
