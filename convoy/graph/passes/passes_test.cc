@@ -710,6 +710,24 @@ TEST(Schedule, InPlaceArithmeticLeavesWhatIsReadLaterAlone) {
   same_numbers(net, {e});
 }
 
+TEST(Schedule, AResidualThatNobodyReadsAgainIsWhereItsSumIsMade) {
+  constexpr int64_t kPlane = 12 * 12;
+  const auto arena = [](bool again) {
+    Net net({1, 32, 12, 12});
+    const ValueId a = net.conv(net.x, 32, 64, 1), residual = net.conv(net.x, 32, 256, 1);
+    const ValueId sum = net.add("Add", {net.conv(a, 64, 256, 1), residual});
+    const ValueId y = net.conv(again ? net.add("Mul", {sum, residual}) : sum, 256, 8, 1);
+    same_numbers(net, {y});
+    net.graph.outputs = {y};
+    infer(net.graph);
+    run_passes(net.graph);
+    return Executor(net.graph).memory()->arena_bytes;
+  };
+  if (!kernels::has_vectors()) GTEST_SKIP() << "plain C++ adds the residual to sums that it has stored";
+  EXPECT_EQ(arena(false), (256 + 64) * kPlane * 4);
+  EXPECT_EQ(arena(true), (256 * 2 + 64) * kPlane * 4);
+}
+
 TEST(Schedule, TellsItsMemoryAndKeepsToTheBudget) {
   constexpr int64_t kChannels = 64;  // enough that weights are packed
   Net net({1, kChannels, 32, 32});

@@ -64,6 +64,11 @@ class ConvStep final : public PlannedStep {
     return plan().workspace_bytes() + (packing() == nullptr ? padded_bytes(plan().packed_bytes()) : 0);
   }
   std::string_view algorithm() const override { return plan().name(); }
+  /// Input 3 may lie where output 0 does.
+  bool residual_in_place() const {
+    const auto may = plan().kernel().residual_in_place;
+    return may != nullptr && may(plan().shape());
+  }
 
   void run(const StepIo& io) const noexcept override {
     kernels::Epilogue<float> epilogue = epilogue_;
@@ -251,7 +256,10 @@ StepPlan conv_step(const StepSite& site) {
   const auto shape = conv_shape(site.attributes(), site.input(0).shape, site.input(1).shape, kTransposed);
   if (!shape || output_shape(*shape) != site.output(0).shape || !holds_channels(site, 2, shape->out_channels)) return {};
   if (site.has(3) && site.input(3).shape != site.output(0).shape) return {};
-  return {std::make_unique<ConvStep>(*shape, site.is_constant(1), fused_activation(site.attributes()))};
+  auto step = std::make_unique<ConvStep>(*shape, site.is_constant(1), fused_activation(site.attributes()));
+  std::vector<uint8_t> in_place;
+  if (site.has(3) && step->residual_in_place()) in_place.push_back(3);
+  return {std::move(step), {}, std::move(in_place)};
 }
 
 StepPlan affine_conv_step(const StepSite& site) {

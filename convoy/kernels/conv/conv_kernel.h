@@ -71,6 +71,9 @@ struct ConvKernel {
   double (*pack_seconds)(const ConvShape&, const Machine&) = nullptr;
   /// Whether a call on this shape can pool its results (epilogue.h). Null: it cannot.
   bool (*pools)(const ConvShape&) = nullptr;
+  /// Whether the residual may be the result's own array: every result is written once, behind the last read of its residual. Null:
+  /// it may not.
+  bool (*residual_in_place)(const ConvShape&) = nullptr;
   /// Exactly one of these is set, by direction.
   void (*forward)(const ConvShape&, const ConvForward<float>&, Workspace&) = nullptr;
   void (*grad_input)(const ConvShape&, const ConvGradInput<float>&, Workspace&) = nullptr;

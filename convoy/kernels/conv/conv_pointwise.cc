@@ -624,17 +624,21 @@ double pack_seconds(const ConvShape& s, const Machine& m) {
 
 }  // namespace
 
-const ConvKernel kConvPointwiseForward{.name = "conv_pointwise",
-                                       .direction = Direction::kForward,
-                                       .refuse = refuse<Direction::kForward>,
-                                       .seconds = seconds<Direction::kForward>,
-                                       .workspace_bytes = workspace_bytes<Direction::kForward>,
-                                       .packed_bytes = packed_bytes<Direction::kForward>,
-                                       .pack = pack<Direction::kForward>,
-                                       .pack_seconds = pack_seconds,
-                                       .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                         CONVOY_DISPATCH(PointwiseForward)(s, io, w);
-                                       }};
+const ConvKernel kConvPointwiseForward{
+    .name = "conv_pointwise",
+    .direction = Direction::kForward,
+    .refuse = refuse<Direction::kForward>,
+    .seconds = seconds<Direction::kForward>,
+    .workspace_bytes = workspace_bytes<Direction::kForward>,
+    .packed_bytes = packed_bytes<Direction::kForward>,
+    .pack = pack<Direction::kForward>,
+    .pack_seconds = pack_seconds,
+    .residual_in_place =
+        [](const ConvShape& s) {  // sums of the first of two chains wait in the result
+          return s.in_channels_per_group() * s.taps() <= pointwise::kChain;
+        },
+    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { CONVOY_DISPATCH(PointwiseForward)
+                                                                                    (s, io, w); }};
 
 const ConvKernel kConvPointwiseGradInput{.name = "conv_pointwise",
                                          .direction = Direction::kGradInput,

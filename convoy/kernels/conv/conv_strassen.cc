@@ -707,18 +707,19 @@ double pack_seconds(const ConvShape& s, const Machine& m) {
 
 }  // namespace
 
-const ConvKernel kConvStrassenForward{.name = "conv_strassen",
-                                      .direction = Direction::kForward,
-                                      .accuracy = Accuracy::kDefault,
-                                      .refuse = refuse<Direction::kForward>,
-                                      .seconds = seconds<Direction::kForward>,
-                                      .workspace_bytes = workspace_bytes<Direction::kForward>,
-                                      .packed_bytes = packed_bytes<Direction::kForward>,
-                                      .pack = pack<Direction::kForward>,
-                                      .pack_seconds = pack_seconds,
-                                      .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                        CONVOY_DISPATCH(StrassenForward)(s, io, w);
-                                      }};
+const ConvKernel kConvStrassenForward{
+    .name = "conv_strassen",
+    .direction = Direction::kForward,
+    .accuracy = Accuracy::kDefault,
+    .refuse = refuse<Direction::kForward>,
+    .seconds = seconds<Direction::kForward>,
+    .workspace_bytes = workspace_bytes<Direction::kForward>,
+    .packed_bytes = packed_bytes<Direction::kForward>,
+    .pack = pack<Direction::kForward>,
+    .pack_seconds = pack_seconds,
+    .residual_in_place = [](const ConvShape&) { return true; },
+    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { CONVOY_DISPATCH(StrassenForward)
+                                                                                    (s, io, w); }};
 
 const ConvKernel kConvStrassenGradInput{.name = "conv_strassen",
                                         .direction = Direction::kGradInput,

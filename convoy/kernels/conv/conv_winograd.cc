@@ -821,6 +821,7 @@ template <Variant kVariant>
 constexpr ConvKernel forward_kernel(const char* name) {
   ConvKernel made = kernel<kVariant, Direction::kForward>(name);
   made.pools = [](const ConvShape& s) { return pools(kVariant, s); };
+  made.residual_in_place = [](const ConvShape&) { return true; };
   made.forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
     CONVOY_DISPATCH(WinogradRun)
     (kVariant, Direction::kForward, s, {io.input, io.packed, io.bias, io.output, io.epilogue}, w);

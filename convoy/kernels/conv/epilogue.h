@@ -17,7 +17,7 @@ enum class Pool2x2 : uint8_t { kNone, kMax, kAverage };
 /// pool.h's functions.
 template <class T>
 struct Epilogue {
-  const T* residual = nullptr;  // of the result's shape, dense, not the result itself; null: none
+  const T* residual = nullptr;  // of the result's shape, dense; null: none. The result itself where the kernel allows it
   std::optional<Activation> activation;
   ActivationOptions options;
   Pool2x2 pool = Pool2x2::kNone;

@@ -192,6 +192,10 @@ inline void check_kernels(std::span<const ConvKernel* const> list, Direction dir
       std::copy(residual.begin(), residual.end(), r.data());
       std::fill(y.data(), y.data() + expected.size(), std::nanf(""));
       epilogue.residual = with_residual ? r.data() : nullptr;
+      if (with_residual && threads == 2 && kernel->residual_in_place != nullptr && kernel->residual_in_place(s)) {
+        std::copy(residual.begin(), residual.end(), y.data());
+        epilogue.residual = y.data();
+      }
       run_kernel(*kernel, s, a.data(), b.data(), with_bias ? c.data() : nullptr, y.data(), epilogue);
       const std::vector<float> got(y.data(), y.data() + expected.size());
       if (threads == 1) {
