@@ -11,10 +11,12 @@
 // serves the tiles left and right of it, a transposed row the tiles above and below), 80 and 120 out, against 18 per product of
 // channels. With lanes = tiles instead the shuffles are as many, but 14x14 maps fill 4 lanes of 16 and 7x7 maps 2.
 //
-// At a stride of 2 a kernel of 4 (5, 6) is four kernels of 2 (3) at stride 1: forward, one for every phase of the sources, summed
+// At a stride of 2 a kernel of 4 (5, 6; 7, 8) is four kernels of 2 (3; 4) at stride 1: forward, one for every phase of the sources, summed
 // as over channels (of 3 or 5 the second phase has a tap less, and no product at infinity: 49 of 64, 121 of 144 are left);
 // backward, one for every phase of the results, which see the same window of sources, so that one transform serves all and results
-// lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5) to 4 times (k6).
+// lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5) to 4 times (k6),
+// F(3,4) 3.6 (k7) and 4 times (k8). The phases of 3 or 4 planes, an image's, are channels of one slice, side by side in a vector (3
+// times less for k7): a 7x7 first layer with 64 channels from 224x224 1.06 -> 0.69 ms.
 // Backward a kernel of 5 or 6 takes F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine sources whose
 // rounding it shares, and with F(4,3) erred by up to 52 u sum |w| |x|.
 //
@@ -155,6 +157,19 @@ HWY_NOINLINE void TransposeRow(const float* from, int64_t stride, int64_t channe
   }
 }
 
+// `count` positions from (y, x) on of the phases [first, first + phases) of planes at a stride of 2, to vectors of phases. lines:
+// for one row of each phase.
+HWY_NOINLINE void InterleaveRow(const Problem& p, const float* from, int64_t plane, int64_t first, int64_t phases, int64_t y,
+                                int64_t x, int64_t count, float* lines, float* to) {
+  for (int64_t i = 0; i < phases; ++i) {
+    const int64_t at = first + i, phase = at % p.interleaved, row = y + phase / p.w.step;
+    const bool inside = row >= 0 && row < p.h.source;
+    tile::CopyRow<2>(from + at / p.interleaved * plane + (inside ? row * p.w.source : 0), inside ? p.w.source : 0,
+                     x + phase % p.w.step, 2, lines + i * count, count);
+  }
+  TransposeRow(lines, count, phases, count, to);
+}
+
 // Transforms one vector of channels (`part` counts them over slices) of a block: V of all its tiles. H, W: the points.
 template <class H, class W>
 HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& block, int64_t part, const float* source,
@@ -165,7 +180,8 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
   const int64_t lanes = Lanes();
   const int64_t blocks_per_slice = t.channel_blocks / p.slices(), slice = part / blocks_per_slice,
                 channel = part % blocks_per_slice * lanes;
-  const int64_t step_h = p.h.step, step_w = p.w.step, tap = slice / (step_h * step_w);
+  const bool interleaved = p.interleaved > 1;
+  const int64_t step_h = p.h.step, step_w = interleaved ? 1 : p.w.step, tap = slice / p.sliced_phases();
   const int64_t phase_h = slice / step_w % step_h, phase_w = slice % step_w;
   const int64_t channels = std::min(lanes, p.channels - channel);
   const int64_t plane = p.d.source * p.h.source * p.w.source;
@@ -174,6 +190,7 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
   const int64_t width = p.w.reach(block.width()) * step_w;                         // all phases side by side
   const int64_t left = block.group_begin * p.w.group_span() * step_w + p.w.first;  // input position of a row's first vector
   const int64_t chunk = std::max<int64_t>(winograd::kChunkTiles / dw, 1);
+  float* const lines = rows + ring * width * lanes;
 
   int64_t current = -1, loaded = 0;  // the plane of tiles whose rows lie in the ring, and up to which row
   winograd::TilePlaces<float> to(v, block.counts(), part * lanes);
@@ -181,13 +198,18 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
     const int64_t group_begin = block.begin(row), group_end = block.end(row);
     const int64_t h = row % p.h.tiles(), image_plane = row / p.h.tiles();
     const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size + p.d.first + tap * p.d.dilation;
-    const float* from = source + (n * p.groups * p.channels + channel) * plane + depth * p.h.source * p.w.source;
+    const float* from = source + (n * p.groups * p.planes + (interleaved ? 0 : channel)) * plane + depth * p.h.source * p.w.source;
     const bool inside = depth >= 0 && depth < p.d.source;
     if (current != image_plane) loaded = p.h.group_origin(h);
     current = image_plane;
     const int64_t origin = p.h.origin(h), last = origin + dh * (kPointsH - 1);
     for (loaded = std::max(loaded, p.h.group_origin(h)); loaded <= last; ++loaded) {
       float* ring_row = rows + loaded % ring * width * lanes;
+      if (interleaved && inside) {
+        InterleaveRow(p, from, plane, channel, channels, loaded * step_h + p.h.first,
+                      2 * block.group_begin * p.w.group_span() + p.w.first, width, lines, ring_row);
+        continue;
+      }
       const int64_t y = p.fold > 0 ? 0 : loaded * step_h + phase_h + p.h.first;
       const int64_t at = left + (p.fold > 0 ? loaded * p.fold + p.h.first : 0);
       const int64_t begin = std::clamp<int64_t>(-at, 0, width), end = std::clamp<int64_t>(p.w.source - at, begin, width);
@@ -591,6 +613,7 @@ HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, Direction dire
       if (s.axes[2].kernel_size <= 4) {
         return along_h ? MakeTransforms<wt::F32, wt::F32>() : MakeTransforms<wt::None, wt::F32>();
       }
+      if (s.axes[2].kernel_size > 6) return MakeTransforms<wt::F34, wt::F34>();
       if (direction == Direction::kGradInput) {
         return along_h ? MakeTransforms<wt::F23, wt::F23>() : MakeTransforms<wt::None, wt::F23>();
       }
@@ -639,7 +662,7 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
   float* const own = workspace.take<float>(own_floats * threads);
 
   const int64_t vectors = p.vectors(t.lanes), unit = p.unit(), units = (vectors + unit - 1) / unit;
-  const int64_t source_group = p.channels * p.d.source * p.h.source * p.w.source;
+  const int64_t source_group = p.planes * p.d.source * p.h.source * p.w.source;
   parallel_for(p.groups * t.blocks() * t.deals, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t deal = task % t.deals, index = task / t.deals % t.blocks(), group = task / t.deals / t.blocks();
     const Block block = t.block(p, index);
@@ -696,9 +719,11 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
     // Backward the results of all phases are transformed alike, and kernels of 3 would multiply by as many zeros as F(3,2) saves.
     const bool forward = direction == Direction::kForward;
     const auto two = [](const shape::Axis& axis) { return axis.stride == 2 && axis.dilation == 1; };
-    if (w < (forward ? 3 : 4) || w > 6 || !two(s.axes[2]))
-      return forward ? "needs a kernel of 3 to 6 at a stride of 2" : "needs a kernel of 4, 5 or 6 at a stride of 2";
-    if ((h != w || !two(s.axes[1])) && (h != 1 || s.axes[1].stride != 1)) return "needs a square kernel, or one row";
+    if (w < (forward ? 3 : 4) || w > (forward ? 8 : 6) || !two(s.axes[2]))
+      return forward ? "needs a kernel of 3 to 8 at a stride of 2" : "needs a kernel of 4, 5 or 6 at a stride of 2";
+    if ((h != w || !two(s.axes[1])) && (h != 1 || s.axes[1].stride != 1 || w > 6)) {
+      return "needs a square kernel, or one row of up to 6";
+    }
     if (s.axes[0].stride != 1) return "needs stride 1 in depth";
   } else if (variant == Variant::kF3) {
     if ((h != 1 && h != taps) || (w != 1 && w != taps) || h * w == 1) return "needs a kernel of 2x2, 1x2 or 2x1";
@@ -710,7 +735,9 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
     return "needs a 3x3 kernel";
   }
   const int64_t channels = direction == Direction::kGradInput ? s.out_channels_per_group() : s.in_channels_per_group();
-  if (channels < 8) return "needs 8 channels, for rounding errors to average out";
+  // Phases are channels, too; of one or two planes an error reached 26 u sum |w| |x|.
+  const bool few = variant == Variant::kStride2 && w > 6 && (channels == 3 || channels == winograd::kFewPlanes);
+  if (channels < 8 && !few) return "needs 8 channels, for rounding errors to average out (7x7 and 8x8 at a stride of 2: 3, 4 or 8)";
   if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) {
     return "needs 16 channels per group";
   }
@@ -722,6 +749,7 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
 const winograd::Scheme& scheme(Variant variant, Direction direction, int64_t kernel) {
   switch (variant) {
     case Variant::kStride2:
+      if (kernel > 6) return winograd::kF34;
       return kernel <= 4 ? winograd::kF32 : direction == Direction::kGradInput ? winograd::kF23 : winograd::kF43;
     case Variant::kF2:
       return winograd::kF23;
@@ -765,7 +793,7 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   const double sums = static_cast<double>(p.multiplied()) * static_cast<double>(p.channels);  // products of a tile and result
   // A vector of weights takes about as long for one tile as for five; phases of the sources lie apart, and at a stride few tiles
   // are left for the threads.
-  const bool strided = p.h.step * p.w.step > 1;
+  const bool strided = p.sliced_phases() > 1;
   const double multiplied_tiles = strided ? tiles + 5.0 : std::max(tiles * p.products_left(), 5.0);
   const double products = groups * multiplied_tiles * sums * results * width;
   const double weight_bytes = groups * sums * results * width * sizeof(float);
@@ -777,9 +805,9 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   // Vector operations of a tile and vector of channels: about 4.5 a point in and out.
   const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.slices()) + results);
   const double transforms = vectors * points * (strided ? 12 : 4.5) * 2 * width;
-  // A chain of products ends with a load, an addition and a store.
+  // A chain of products ends with a load, an addition and a store, which counts beside a dozen of them.
   const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.channels) / winograd::kLongestChain, 1.0);
-  const double added = groups * tiles * points * (chains - 1) * results * 5 * 2 * width;
+  const double added = groups * tiles * points * (p.interleaved > 1 ? chains : chains - 1) * results * 5 * 2 * width;
   // Where little is saved, what the weight displaces in a network counts: 256 or 512 channels from 28x28 take 0.8 of
   // conv_direct's time alone, 0.77 to 1 there.
   const double displacing = m.lanes == 8 ? 1.5 : 0.5;

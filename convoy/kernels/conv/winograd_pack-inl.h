@@ -120,7 +120,7 @@ inline constexpr int64_t kChannels = 16;       // of a task
 inline constexpr int64_t kStreamed = 4 << 20;  // floats of a packed weight that goes past the caches, at least
 inline constexpr int kTapArea = winograd::kMostTaps * winograd::kMostTaps;
 inline constexpr int kPointArea = winograd::kMostPoints * winograd::kMostPoints;
-inline constexpr int kKernelArea = 36;  // 6x6 at a stride of 2
+inline constexpr int kKernelArea = 64;  // 8x8 at a stride of 2
 inline constexpr int kTurnedFloats = (kKernelArea + 1) * hn::MaxLanes(Full()), kPointFloats = kPointArea * hn::MaxLanes(Full());
 
 template <class Axes>
@@ -144,7 +144,7 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
     float* const to = packed + (group * vectors * lanes + first) * all_points * depth;
     for (int64_t channel = part * kChannels; channel < std::min(p.channels, (part + 1) * kChannels); ++channel) {
       for (int64_t slice = 0; slice < p.slices(); ++slice) {
-        const int64_t tap = slice / (p.h.step * p.w.step);
+        const int64_t tap = slice / p.sliced_phases();
         for (int64_t v = 0; v < width; v += lanes) {
           const int64_t vector = (first + v) / lanes, result = vector / p.phases() * lanes;
           const int64_t results = std::min(lanes, p.results - result);
@@ -152,12 +152,13 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
             TurnTaps(weight + ((group * p.channels + channel) * p.results + result) * taps + taps - (tap + 1) * area, taps, results,
                      area, turned);
           } else {
-            TurnTaps(weight + ((group * p.results + result) * p.channels + channel) * taps + tap * area, p.channels * taps, results,
-                     area, turned);
+            TurnTaps(weight + ((group * p.results + result) * p.planes + channel / p.interleaved) * taps + tap * area,
+                     p.planes * taps, results, area, turned);
           }
           // The layer's tap under a tap of the scheme: of a phase of the sources, or of the results from the last to the first.
-          const int64_t phase_h = p.flipped ? vector % p.phases() / p.w.phases : slice / p.w.step % p.h.step;
-          const int64_t phase_w = p.flipped ? vector % p.w.phases : slice % p.w.step;
+          const int64_t phase = p.source_phase(slice, channel);
+          const int64_t phase_h = p.flipped ? vector % p.phases() / p.w.phases : phase / p.w.step;
+          const int64_t phase_w = p.flipped ? vector % p.w.phases : phase % p.w.step;
           int64_t at[kTapArea];
           for (int64_t i = 0; i < taps_h; ++i) {
             const int64_t h = p.flipped ? phase_h + (taps_h - 1 - i) * p.h.phases : phase_h + i * p.h.step;

@@ -44,6 +44,7 @@ inline constexpr Scheme kNone{1, 1, 1, {{{1}}}};  // an axis that is left alone
 inline constexpr Scheme kF32 = make_scheme(3, 2, kPoints4);
 inline constexpr Scheme kF23 = make_scheme(2, 3, kPoints4);
 inline constexpr Scheme kF43 = make_scheme(4, 3, kPoints6);
+inline constexpr Scheme kF34 = make_scheme(3, 4, kPoints6);
 inline constexpr Scheme kF25 = make_scheme(2, 5, kPoints6);
 
 }  // namespace convoy::kernels::winograd

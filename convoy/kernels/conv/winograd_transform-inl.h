@@ -61,7 +61,7 @@ struct F23 : FourPoints {
   }
 };
 
-// B^T for 0, +-a, +-b, infinity, shared by F(4,3) and F(2,5).
+// B^T for 0, +-a, +-b, infinity, shared by F(4,3), F(3,4) and F(2,5).
 struct SixPoints {
   using Points = SixPoints;
   static constexpr int kPoints = 6;
@@ -89,6 +89,17 @@ struct F43 : SixPoints {
     y[1] = hn::MulAdd(Constant(kA), odd_a, hn::Mul(Constant(kB), odd_b));
     y[2] = hn::MulAdd(Constant(kA * kA), even_a, hn::Mul(Constant(kB * kB), even_b));
     y[3] = hn::MulAdd(Constant(kA * kA * kA), odd_a, hn::MulAdd(Constant(kB * kB * kB), odd_b, m[5]));
+  }
+};
+
+struct F34 : SixPoints {
+  static constexpr const winograd::Scheme& kScheme = winograd::kF34;
+  static HWY_INLINE void Output(const Floats* m, Floats* y) {
+    const Floats even_a = hn::Add(m[1], m[2]), odd_a = hn::Sub(m[1], m[2]);
+    const Floats even_b = hn::Add(m[3], m[4]), odd_b = hn::Sub(m[3], m[4]);
+    y[0] = hn::Add(m[0], hn::Add(even_a, even_b));
+    y[1] = hn::MulAdd(Constant(kA), odd_a, hn::Mul(Constant(kB), odd_b));
+    y[2] = hn::MulAdd(Constant(kA * kA), even_a, hn::MulAdd(Constant(kB * kB), even_b, m[5]));
   }
 };
 
