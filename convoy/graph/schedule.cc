@@ -189,11 +189,15 @@ std::shared_ptr<Schedule> Schedule::make(const Graph& graph, const std::vector<c
                        schedule->types_[static_cast<size_t>(graph.inputs[0])].shape[0] > 1;
   std::vector<KnownType> one = batched ? types_of_one(graph, input_types) : std::vector<KnownType>();
   size_t apart = one.empty() ? 0 : nodes_by_sample(graph, one, schedule->types_);
+  constexpr int64_t kCached = 16 << 20;  // bytes of weights that stay in an outer cache from run to run
+  int64_t constants = 0;
+  for (size_t v = 0; v < graph.values.size(); ++v) constants += graph.values[v].is_constant() ? schedule->types_[v].bytes : 0;
+  const bool far = constants > kCached;
   std::vector<StepPlan> plans;
   for (const Node& node : graph.nodes) {
     StepPlan plan;
     const auto make = [&](const std::vector<KnownType>& of) {
-      with_node_name(graph, node, [&] { plan = make_step(StepSite(graph, node, of)); });
+      with_node_name(graph, node, [&] { plan = make_step(StepSite(graph, node, of, far)); });
     };
     if (plans.size() < apart) {
       make(one);

@@ -77,7 +77,9 @@ struct KnownType {
 /// What a step is made from.
 class StepSite {
  public:
-  StepSite(const Graph& graph, const Node& node, const std::vector<KnownType>& types) : graph_(graph), node_(node), types_(types) {}
+  /// weights_far: those of the graph together are more than caches hold.
+  StepSite(const Graph& graph, const Node& node, const std::vector<KnownType>& types, bool weights_far)
+      : graph_(graph), node_(node), types_(types), weights_far_(weights_far) {}
 
   const Graph& graph() const { return graph_; }
   const Node& node() const { return node_; }
@@ -94,11 +96,13 @@ class StepSite {
   bool is_constant(size_t i) const;
   /// All inputs and outputs that there are hold float32.
   bool all_float() const;
+  bool weights_far() const { return weights_far_; }
 
  private:
   const Graph& graph_;
   const Node& node_;
   const std::vector<KnownType>& types_;
+  bool weights_far_;
 };
 
 /// A row of the list of steps.

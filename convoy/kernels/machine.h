@@ -12,6 +12,8 @@ struct Machine {
   double bytes_per_second = 0;  // from the last-level cache or memory, all threads together
   size_t l2_bytes = size_t{1} << 20;
   int lanes = 16;  // floats of a vector
+  /// A layer's weights come from memory, since those of the others lie in the caches.
+  bool weights_far = false;
 
   /// What was fitted to vectors of 16 lanes, and takes so much of that time with the 8 lanes of AVX2 at the same peak.
   double with_eight_lanes(double part) const { return lanes == 8 ? part : 1.0; }

@@ -34,7 +34,8 @@ const kernels::ConvKernel* choose(const shape::ConvShape& shape, Direction direc
   }
   const double share = direction == Direction::kGradWeight ? 1 : static_cast<double>(samples.batch);
   const double packings = options.training ? 1 : options.packed ? 0 : 1 / kSamplesPerPacking;
-  const kernels::Machine& machine = kernels::nominal_machine();
+  kernels::Machine machine = kernels::nominal_machine();
+  machine.weights_far = options.weights_far;
   // Sizes in memory must not wrap around where addresses have 32 bits: Winograd packs a weight into up to 6 times its bytes (F(4,3)
   // for 5x5 at a stride of 2), and padding adds some.
   constexpr uint64_t kMostPacked = 16;

@@ -29,8 +29,9 @@ struct ConvCandidate {
 struct ConvPlanOptions {
   std::string_view algorithm;  // the name of the algorithm to take; empty: the planner's choice
   Accuracy accuracy = convoy::accuracy();
-  bool packed = true;     // weights are packed once and used again; false: the choice counts packing as part of a call
-  bool training = false;  // not packed, and called with batches: packing and reading a weight is shared by several samples
+  bool packed = true;        // weights are packed once and used again; false: the choice counts packing as part of a call
+  bool training = false;     // not packed, and called with batches: packing and reading a weight is shared by several samples
+  bool weights_far = false;  // the layer is one of many, whose weights together no cache holds
   bool measured = measured_plans();  // the choice is the fastest on this machine, found by running them
 };
 

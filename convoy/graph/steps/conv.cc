@@ -51,13 +51,13 @@ class PlannedStep : public PackedStep {
 
 class ConvStep final : public PlannedStep {
  public:
-  // `shape` is the layer's; its plan is that of the plain convolution. constant: the weight.
-  ConvStep(const shape::ConvShape& shape, bool constant, const std::optional<ActivationOf>& activation)
-      : PlannedStep(
-            plan::ConvPlan(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward), {.packed = constant}),
-            shape.transposed, constant),
+  // `shape` is the layer's; its plan is that of the plain convolution.
+  ConvStep(const shape::ConvShape& shape, const StepSite& site)
+      : PlannedStep(plan::ConvPlan(plan::plain_shape(shape), plan::plain_direction(shape, plan::Direction::kForward),
+                                   {.packed = site.is_constant(1), .weights_far = site.weights_far()}),
+                    shape.transposed, site.is_constant(1)),
         transposed_(shape.transposed) {
-    set_activation(epilogue_, activation);
+    set_activation(epilogue_, fused_activation(site.attributes()));
   }
 
   size_t workspace_bytes() const override {
@@ -256,7 +256,7 @@ StepPlan conv_step(const StepSite& site) {
   const auto shape = conv_shape(site.attributes(), site.input(0).shape, site.input(1).shape, kTransposed);
   if (!shape || output_shape(*shape) != site.output(0).shape || !holds_channels(site, 2, shape->out_channels)) return {};
   if (site.has(3) && site.input(3).shape != site.output(0).shape) return {};
-  auto step = std::make_unique<ConvStep>(*shape, site.is_constant(1), fused_activation(site.attributes()));
+  auto step = std::make_unique<ConvStep>(*shape, site);
   std::vector<uint8_t> in_place;
   if (site.has(3) && step->residual_in_place()) in_place.push_back(3);
   return {std::move(step), {}, std::move(in_place)};
@@ -300,7 +300,7 @@ StepPlan linear_step(const StepSite& site) {
   s.out_channels = weight[0];
   const auto complete = shape::complete(s);
   if (!complete || s.batch == 0) return {};
-  return {std::make_unique<ConvStep>(*complete, site.is_constant(1), fused_activation(site.attributes()))};
+  return {std::make_unique<ConvStep>(*complete, site)};
 }
 
 }  // namespace

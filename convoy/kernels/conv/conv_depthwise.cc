@@ -76,6 +76,8 @@ double seconds(const ConvShape& s, const Machine& m) {
                                                      : 0.3e-9;
   // Sorted rows serve the channels of a group that are computed together.
   const bool sorted = g.strided() && (lines || !depthwise::parts_by_twos(g));
+  const bool one_tile =
+      narrow && !sorted && !lines && g.d.kernel == 1 && g.phases() == 1;  // a plane, and its sources follow at once
   const double together = lines ? 1 : static_cast<double>(std::min(channels, depthwise::planes_of_block(g)));
   const double gathers = static_cast<double>(g.sources * g.sorted_phases() * std::min(g.h.kernel, g.h.stride + 1)) / together;
   const double store =
@@ -86,7 +88,7 @@ double seconds(const ConvShape& s, const Machine& m) {
                    : 0) +
       (g.phases() > 1 ? 5e-9 : 0) + (g.phases() > 4 ? 20e-9 : 0) +
       // What one tap reads of a source serves nothing else.
-      (g.sources > 1 ? 1.2e-9 * std::min(adds, static_cast<double>(g.sources)) : 0) +
+      (g.sources > 1 && !one_tile ? 1.2e-9 * std::min(adds, static_cast<double>(g.sources)) : 0) +
       // Small planes of a volume are sorted anew for every depth tap.
       (sorted && narrow && g.d.kernel > 1 ? 80e-9 * static_cast<double>(g.sources * g.d.kernel) : 0);
   // The tiles hold one or two result channels: where channels share their inputs they read those again for each, beyond half of the
@@ -107,8 +109,8 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double sorted_rows = sorted && !lines ? static_cast<double>(g.sources * g.d.output * g.d.kernel) *
                                                     static_cast<double>(std::min(g.h.input, g.h.output * g.h.kernel))
                                               : 0;
-  const double begin =
-      planes * (30e-9 + (g.sources > 1 ? static_cast<double>(g.sources) * 15e-9 : 0) + sorted_rows * 4e-9 / together);
+  const double begin = planes * (30e-9 + (g.sources > 1 ? static_cast<double>(g.sources) * (one_tile ? 3e-9 : 15e-9) : 0) +
+                                 sorted_rows * 4e-9 / together);
   // With eight lanes other algorithms are as good from fewer channels on, where a stride meets a dilation, and at strides whose
   // columns are gathered one by one.
   const bool one_phase = g.strided() && g.phases() == 1;

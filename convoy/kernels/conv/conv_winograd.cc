@@ -11,8 +11,8 @@
 // serves the tiles left and right of it, a transposed row the tiles above and below), 80 and 120 out, against 18 per product of
 // channels. With lanes = tiles instead the shuffles are as many, but 14x14 maps fill 4 lanes of 16 and 7x7 maps 2.
 //
-// At a stride of 2 a kernel of 4 (5, 6; 7, 8) is four kernels of 2 (3; 4) at stride 1: forward, one for every phase of the sources, summed
-// as over channels (of 3 or 5 the second phase has a tap less, and no product at infinity: 49 of 64, 121 of 144 are left);
+// At a stride of 2 a kernel of 4 (5, 6; 7, 8) is four kernels of 2 (3; 4) at stride 1: forward, one for every phase of the sources,
+// summed as over channels (of 3 or 5 the second phase has a tap less, and no product at infinity: 49 of 64, 121 of 144 are left);
 // backward, one for every phase of the results, which see the same window of sources, so that one transform serves all and results
 // lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5) to 4 times (k6),
 // F(3,4) 3.6 (k7) and 4 times (k8). The phases of 3 or 4 planes, an image's, are channels of one slice, side by side in a vector (3
@@ -801,7 +801,11 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   // A weight of a few MB is taken to wait in the outer cache: 256 -> 128 channels on 8x8 by F(4,3) take 0.05 ms, by F(2,3) 0.09; if
   // it comes from memory 0.14 and 0.10.
   constexpr double kOuterCache = 8e6, kFaster = 1.6;
-  const double streaming = (streamed - std::min(streamed, kOuterCache) * (1 - 1 / kFaster)) / m.bytes_per_second;
+  // From memory, which all threads share, it comes at two thirds of that.
+  const double streaming = m.weights_far ? 1.5 * weight_bytes / m.bytes_per_second
+                                         : (streamed - std::min(streamed, kOuterCache) * (1 - 1 / kFaster)) / m.bytes_per_second;
+  // Each group begins anew, with weights that nobody asked for.
+  const double begun = p.groups > 1 ? groups * (m.weights_far ? 1.8e-6 : 0.8e-6) : 0;
   // Vector operations of a tile and vector of channels: about 4.5 a point in and out.
   const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.slices()) + results);
   const double transforms = vectors * points * (strided ? 12 : 4.5) * 2 * width;
@@ -814,7 +818,7 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   const double displaced =
       strided && s.axes[2].kernel_size == 3 ? displacing * std::max(weight_bytes - kOuterCache, 0.0) / m.bytes_per_second : 0;
   // With eight lanes tiles are small for what is done between them.
-  return 3e-6 + displaced +
+  return 3e-6 + displaced + begun +
          m.with_eight_lanes(1.2) *
              (std::max(2 * products / 0.9 / m.flops_per_second, streaming) + (transforms + added) / m.flops_per_second);
 }
