@@ -342,12 +342,12 @@ class TileRunner {
       const bool all = whole && tile == 0 && next == last_tile;
       for (int64_t p = 0; p < range.planes; p += block) {
         const int64_t count = std::min(block, range.planes - p);
-        RunBlock(range.first_plane + p, count);
+        const int64_t placed = RunBlock(range.first_plane + p, count);
         if (!epilogue_.later) continue;
         if (all) {
           epilogue_.finish(planes_[0].out, count * g_.output_positions());
         } else {
-          FinishRows(count);
+          FinishRows(placed);
         }
       }
       tile = next;
@@ -363,25 +363,32 @@ class TileRunner {
     t_.half_masks = columns_.half_masks + columns_.begin[phase];
   }
 
-  // All worked-out tiles of `count` planes from `first` on.
-  HWY_INLINE void RunBlock(int64_t first, int64_t count) {
+  // All worked-out tiles of `count` planes from `first` on. Returns how many planes_ have been set: in pairs, of one group, in
+  // which a plane alone goes with itself.
+  HWY_INLINE int64_t RunBlock(int64_t first, int64_t count) {
     const int64_t in_positions = g_.input_positions(), out_positions = g_.output_positions();
     int64_t channel = first % job_.channels, member = channel % job_.group_channels, group = channel / job_.group_channels;
     const float* in = job_.input + first / job_.group_channels * g_.sources * in_positions;
+    int64_t placed = 0;
+    const auto fill_pair = [&] {
+      if (kPair && placed % 2 != 0) planes_[placed] = planes_[placed - 1], ++placed;
+    };
     for (int64_t i = 0; i < count; ++i) {
       const int64_t out_at = (first + i) * out_positions;
-      planes_[i] = {in, job_.weight + group * job_.weight_group + member * job_.weight_channel, job_.output + out_at,
-                    epilogue_.residual != nullptr ? epilogue_.residual + out_at : nullptr,
-                    job_.bias != nullptr ? job_.bias[channel] : 0.0f};
+      planes_[placed++] = {in, job_.weight + group * job_.weight_group + member * job_.weight_channel, job_.output + out_at,
+                           epilogue_.residual != nullptr ? epilogue_.residual + out_at : nullptr,
+                           job_.bias != nullptr ? job_.bias[channel] : 0.0f};
       if (++member == job_.group_channels) {
         member = 0;
         ++group;
         in += g_.sources * in_positions;
+        fill_pair();
       }
       if (++channel == job_.channels) channel = group = 0;
     }
-    if (count % 2 != 0) planes_[count] = planes_[count - 1];
-    for (int64_t i = 0; i < tiles_.count; ++i) RunTile(tiles_.tiles[i].segments, tiles_.tiles[i + 1], count);
+    fill_pair();
+    for (int64_t i = 0; i < tiles_.count; ++i) RunTile(tiles_.tiles[i].segments, tiles_.tiles[i + 1], placed);
+    return placed;
   }
 
   // What a tile reads of many sources that come from memory: its loads are too far apart to be foreseen.
@@ -481,6 +488,7 @@ class TileRunner {
     const int64_t first = first_column_ * g_.phases();
     const int64_t columns = std::min(t_.columns * g_.phases(), g_.w.output - first);
     for (int64_t p = 0; p < count; ++p) {
+      if (p > 0 && planes_[p].out == planes_[p - 1].out) continue;  // alone
       for (int64_t i = 1; i <= tiles_.count; ++i) {
         const TileOfPlane& tile = tiles_.tiles[i];
         float* const out = planes_[p].out + tile.out_at + first;
@@ -505,7 +513,7 @@ class TileRunner {
   ColumnTaps columns_;
   RowSorter sorter_;
   Tiles tiles_;
-  PlaneOfTile planes_[depthwise::kMostPlanes + 1];
+  PlaneOfTile planes_[2 * depthwise::kMostPlanes];
   TileSums sums_;
   HWY_ALIGN float temporary_[2 * kRows * kMaxPhases * kVector];
 };
@@ -570,7 +578,12 @@ int64_t tiles_of_plane(const Geometry& g) { return TilePlan(g).plane_tiles; }
 
 namespace {
 
-bool in_pairs(const Job& job) { return CONVOY_DISPATCH(PairsPlanes)() && job.g.sources > 1 && job.group_channels % 2 == 0; }
+// The last of an odd number is computed twice: at a stride (whose columns are sorted once for two) 1.3 to 1.7 times as fast,
+// without one a tenth slower.
+bool in_pairs(const Job& job) {
+  return CONVOY_DISPATCH(PairsPlanes)() && job.g.sources > 1 && job.group_channels > 1 &&
+         (job.group_channels % 2 == 0 || job.g.strided());
+}
 
 }  // namespace
 

@@ -15,7 +15,7 @@
 // summed as over channels (of 3 or 5 the second phase has a tap less, and no product at infinity: 49 of 64, 121 of 144 are left);
 // backward, one for every phase of the results, which see the same window of sources, so that one transform serves all and results
 // lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5) to 4 times (k6),
-// F(3,4) 3.6 (k7) and 4 times (k8). The phases of 3 or 4 planes, an image's, are channels of one slice, side by side in a vector (3
+// F(3,4) 3.6 (k7) and 4 times (k8). The phases of 3 to 7 planes, as an image has, are channels of one slice, side by side in a vector (3
 // times less for k7): a 7x7 first layer with 64 channels from 224x224 1.06 -> 0.69 ms.
 // Backward a kernel of 5 or 6 takes F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine sources whose
 // rounding it shares, and with F(4,3) erred by up to 52 u sum |w| |x|.
@@ -736,8 +736,8 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
   }
   const int64_t channels = direction == Direction::kGradInput ? s.out_channels_per_group() : s.in_channels_per_group();
   // Phases are channels, too; of one or two planes an error reached 26 u sum |w| |x|.
-  const bool few = variant == Variant::kStride2 && w > 6 && (channels == 3 || channels == winograd::kFewPlanes);
-  if (channels < 8 && !few) return "needs 8 channels, for rounding errors to average out (7x7 and 8x8 at a stride of 2: 3, 4 or 8)";
+  const bool few = variant == Variant::kStride2 && w > 6 && channels > 2;
+  if (channels < 8 && !few) return "needs 8 channels, for rounding errors to average out (7x7 and 8x8 at a stride of 2: 3)";
   if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) {
     return "needs 16 channels per group";
   }

@@ -75,7 +75,7 @@ TEST_P(Winograd, MatchesTheReferenceAtAStride) {
     s.rank = static_cast<int>(pick(random, {1, 2, 2, 2, 3}));
     s.batch = pick(random, {1, 1, 2, 3});
     s.groups = pick(random, {1, 1, 1, 2});
-    s.in_channels = s.groups * (s.groups == 1 ? pick(random, {1, 3, 3, 4, 8, 8, 16, 17, 33, 70}) : pick(random, {16, 21, 34}));
+    s.in_channels = s.groups * (s.groups == 1 ? pick(random, {1, 3, 3, 4, 5, 7, 8, 8, 16, 17, 33, 70}) : pick(random, {16, 21, 34}));
     s.out_channels = s.groups * (s.groups == 1 ? pick(random, {3, 8, 15, 16, 17, 31, 33, 64}) : pick(random, {16, 21, 32}));
     const int64_t size =
         GetParam() == Direction::kForward ? pick(random, {3, 3, 4, 4, 5, 6, 7, 7, 7, 8}) : pick(random, {4, 4, 5, 6});
@@ -93,7 +93,7 @@ TEST_P(Winograd, MatchesTheReferenceAtAStride) {
     if (HasFatalFailure()) return;
     ran += kernel->refuse(shape::essential(*complete)) == nullptr;
   }
-  EXPECT_GT(ran, 80);
+  EXPECT_GT(ran, 60);
 }
 
 // Chains longer than one cut, and so many channels that the threads deal out a block's results.
@@ -277,7 +277,7 @@ struct ErrorRow {
   int rank;
   int64_t kernel_size, stride;
   double most_e, most_r;
-  bool few = false;  // 3 and 4 channels
+  bool few = false;  // channels, as the image has
 };
 
 class WinogradErrors : public NeedsVectors {};
@@ -303,7 +303,7 @@ TEST_F(WinogradErrors, StayInTheirTable) {
   const double unfused = std::string_view(simd_name()) == "WASM" ? 1.1 : 1.0;  // sums there round twice a step
   for (const ErrorRow& row : rows) {
     double worst_e = 0, worst_r = 0, worst_strict = 0;
-    for (const int64_t channels : row.few ? std::vector{3, 4} : std::vector{32, 128, 512}) {
+    for (const int64_t channels : row.few ? std::vector{3, 4, 6} : std::vector{32, 128, 512}) {
       for (const bool rectified : {false, true}) {
         ConvShape s;
         s.rank = row.rank;

@@ -107,7 +107,7 @@ struct Problem {
 };
 
 constexpr int64_t kMostDilation = 8, kLeastFold = 16;
-constexpr int64_t kFewPlanes = 4;  // whose phases fill one vector together, not one each
+constexpr int64_t kFewPlanes = 7;  // whose phases fill one vector or two together, not one each
 
 /// Whether a line of a larger dilation d is folded into rows of d positions: then the rows' axis is dense, and tiles that lie side
 /// by side in the cache do so in memory. Its position j is row j / d, column j % d; the last row may be incomplete.
