@@ -38,8 +38,9 @@ Tensor padding_before(const ChannelAffine& affine);
 
 /// Convolution or linear layer, then batch normalisation (transform I of Ding et al., Diverse Branch Block, 2021):
 ///   W'[o, i, k] = scale[o] W[o, i, k],   b'[o] = scale[o] b[o] + shift[o].
-/// Exact for any padding. Shapes: weight (O, I / groups, *) or (O, I), affine (O). Errors: ShapeMismatch.
-ConvParameters fold_after(const ConvParameters& conv, const ChannelAffine& affine);
+/// Exact for any padding. `dtype`: of the weight, rounded once. Shapes: weight (O, I / groups, *) or (O, I), affine (O). Errors:
+/// ShapeMismatch.
+ConvParameters fold_after(const ConvParameters& conv, const ChannelAffine& affine, DType dtype = DType::kFloat64);
 
 /// Transposed convolution, then batch normalisation: the output channel is the weight's axis 1, within the group.
 ///   W'[i, o, k] = scale[g(i) O / groups + o] W[i, o, k],   b' as above.

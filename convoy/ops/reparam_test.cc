@@ -118,6 +118,10 @@ TEST(Reparam, FoldsWhatFollowsAConvolution) {
     EXPECT_LT(difference(normalised(ops::conv(p.rank, x, conv.weight, conv.bias, p.options), s),
                          ops::conv(p.rank, x, one.weight, one.bias, p.options)),
               kLimit);
+    const ConvParameters narrow{conv.weight.to(DType::kFloat32), conv.bias};
+    const ConvParameters rounded = fold_after(narrow, affine_of(s), DType::kFloat32);
+    EXPECT_EQ(rounded.weight.to_vector<float>(), fold_after(narrow, affine_of(s)).weight.to(DType::kFloat32).to_vector<float>());
+    EXPECT_EQ(fold_after(conv, affine_of(s), DType::kFloat32).weight.dtype(), DType::kFloat32);
   }
 }
 

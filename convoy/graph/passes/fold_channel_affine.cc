@@ -85,7 +85,7 @@ bool fold_into_layer_before(Editor& editor, int32_t i) {
     if (!affine || affine->input != input || (*type.dims)[static_cast<size_t>(axis)].size != channels) continue;
     Node next = with_parameters(editor, layer,
                                 transposed ? ops::fold_after_transposed(*parameters, affine->affine, groups)
-                                           : ops::fold_after(*parameters, affine->affine));
+                                           : ops::fold_after(*parameters, affine->affine, parameters->weight.dtype()));
     next.outputs = editor.node(i).outputs;
     const ValueId before = layer.inputs[1];
     editor.remove(i);
