@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy {
 
@@ -98,22 +99,25 @@ std::string mismatch_text(size_t input, const Jacobian& analytical, const Jacobi
 
 GradCheckReport grad_check(const Function& function, const std::vector<Variable>& inputs, const GradCheckOptions& options) {
   if (std::none_of(inputs.begin(), inputs.end(), [](const Variable& input) { return input.requires_grad(); })) {
-    throw ValueError(
-        "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.",
+    raise<ValueError>(
+        "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.\n"
         "build the inputs to check with Variable(tensor, true)");
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].requires_grad() && inputs[i].dtype() != DType::kFloat64) {
-      throw ValueError("gradcheck needs float64 inputs, input " + std::to_string(i) + " is " + dtype_name(inputs[i].dtype()),
-                       "float32 differences are too coarse to check anything: convert the values with to(DType::kFloat64)");
+      raise<ValueError>(
+          "gradcheck needs float64 inputs, input {} is {}\n"
+          "float32 differences are too coarse to check anything: convert the values with to(DType::kFloat64)",
+          i, inputs[i].dtype());
     }
   }
 
   std::vector<Variable> leaves = copies(inputs);
   Variable output = function(leaves);
   if (!output.requires_grad()) {
-    throw ValueError("gradcheck expects the output to require gradient, but it does not",
-                     "compute it from the given inputs by recorded functions, outside any NoGradGuard");
+    raise<ValueError>(
+        "gradcheck expects the output to require gradient, but it does not\n"
+        "compute it from the given inputs by recorded functions, outside any NoGradGuard");
   }
   const Shape shape = output.shape();
   const int64_t rows = output.numel();

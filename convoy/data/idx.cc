@@ -5,6 +5,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/gzip.h"
 #include "convoy/shape/checked.h"
 
@@ -43,7 +44,9 @@ class Bytes {
 
 IdxArray read_idx(const io::ByteSource& source, int axes) {
   const std::string& path = source.name();
-  const auto fail = [&](const std::string& reason, const std::string& fix = {}) { throw FileError(path + ": " + reason, fix); };
+  const auto fail = [&](const std::string& reason, const std::string& fix = {}) {
+    raise<FileError>("{}: {}\n{}", path, reason, fix);
+  };
   Bytes bytes(source);
   uint8_t magic[4] = {};
   if (bytes.read(magic, sizeof magic) < sizeof magic || magic[0] != 0 || magic[1] != 0) {

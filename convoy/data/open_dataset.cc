@@ -2,6 +2,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/data/dataset.h"
 #include "convoy/io/file.h"
 
@@ -17,7 +18,7 @@ Split open_dataset(const std::string& text) {
   std::string fix = "the forms are shapes, idx:DIR (MNIST's files) and folder:DIR (a folder of images for each class)";
   if (std::filesystem::is_directory(text, ignored))
     fix = "for a folder of images for each class: folder:" + text + "; for MNIST's files: idx:" + text;
-  throw ValueError("unknown data set " + io::quote(text), fix);
+  raise<ValueError>("unknown data set {}\n{}", io::quote(text), fix);
 }
 
 }  // namespace convoy::data

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/io/npy.h"
 #include "convoy/io/npy_format.h"
@@ -97,7 +98,7 @@ class ZipReader {
 
  private:
   [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
-    throw FileError(path_ + ": " + reason, fix);
+    raise<FileError>("{}: {}\n{}", path_, reason, fix);
   }
 
   Directory find_directory() {
@@ -237,7 +238,7 @@ std::vector<std::pair<std::string, Tensor>> read(const ByteSource& source) {
   const std::vector<Entry> entries = zip.entries();
   for (const Entry& e : entries) {
     if (e.name.size() < kEnding.size() || e.name.substr(e.name.size() - kEnding.size()) != kEnding) {
-      throw FileError(source.name() + ": entry " + quote(e.name) + " is not an array", "the names in an npz archive end with .npy");
+      raise<FileError>("{}: entry {} is not an array\nthe names in an npz archive end with .npy", source.name(), quote(e.name));
     }
   }
   std::vector<std::pair<std::string, Tensor>> tensors;
@@ -275,17 +276,16 @@ void write_npz(const std::string& path, const std::vector<std::pair<std::string,
     return write_npz(path, widened);
   }
   for (const auto& [name, tensor] : tensors) {
-    if (!names.insert(name).second) throw ValueError(path + ": two arrays have the name " + quote(name), "give each its own name");
-    if (!tensor.defined())
-      throw ValueError(path + ": array " + quote(name) + " is undefined", "leave it out, or give it values first");
-    if (name.size() > 60000)
-      throw ValueError(path + ": the name " + quote(name) + " is too long", "names may have up to 65535 bytes");
+    if (!names.insert(name).second) raise<ValueError>("{}: two arrays have the name {}\ngive each its own name", path, quote(name));
+    if (!tensor.defined()) raise<ValueError>("{}: array {} is undefined\nleave it out, or give it values first", path, quote(name));
+    if (name.size() > 60000) raise<ValueError>("{}: the name {} is too long\nnames may have up to 65535 bytes", path, quote(name));
     total += kLocalBytes + kCentralBytes + 2 * (name.size() + kEnding.size()) + npy_header(tensor).size() + tensor.nbytes();
   }
   if (total >= kIn64 || tensors.size() >= 0xffff) {
-    throw ValueError(path + ": " + std::to_string(tensors.size()) + " arrays of " + std::to_string(total) +
-                         " bytes together do not fit an npz file",
-                     "65534 arrays and 4 GiB do; a safetensors file has no such limit");
+    raise<ValueError>(
+        "{}: {} arrays of {} bytes together do not fit an npz file\n"
+        "65534 arrays and 4 GiB do; a safetensors file has no such limit",
+        path, tensors.size(), total);
   }
 
   OutputFile file(path);

@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/utf8.h"
 #include "convoy/io/elements.h"
 #include "convoy/io/file.h"
@@ -189,7 +190,7 @@ class HeaderReader : public nlohmann::json_sax<json> {
   enum class Place : uint8_t { kStart, kRoot, kMetadata, kEntry, kShape, kOffsets };
 
   [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
-    throw FileError(path_ + ": " + reason, fix);
+    raise<FileError>("{}: {}\n{}", path_, reason, fix);
   }
 
   std::string tensor() const { return "tensor " + quote(entries.back().name); }
@@ -234,8 +235,10 @@ class HeaderReader : public nlohmann::json_sax<json> {
 // Checks one entry by itself: complete, and as many bytes as its shape and type need.
 void check_entry(const std::string& path, Entry& entry, uint64_t buffer) {
   const auto fail = [&](const std::string& reason) {
-    throw FileError(path + ": tensor " + quote(entry.name) + reason,
-                    "the file is damaged or was made by a broken writer: write it again");
+    raise<FileError>(
+        "{}: tensor {}{}\n"
+        "the file is damaged or was made by a broken writer: write it again",
+        path, quote(entry.name), reason);
   };
   if (!entry.dtype) fail(" has no dtype");
   if (!entry.shape) fail(" has no shape");
@@ -276,23 +279,25 @@ void check_tiling(const std::string& path, const std::vector<Entry>& entries, ui
   const Entry* before = nullptr;
   for (const Entry* entry : sorted) {
     if (entry->begin < at) {
-      throw FileError(path + ": tensors " + quote(before->name) + " and " + quote(entry->name) +
-                          " overlap: the first ends at byte " + std::to_string(at) + ", the second begins at " +
-                          std::to_string(entry->begin),
-                      "the file is damaged or was made by a broken writer: write it again");
+      raise<FileError>(
+          "{}: tensors {} and {} overlap: the first ends at byte {}, the second begins at {}\n"
+          "the file is damaged or was made by a broken writer: write it again",
+          path, quote(before->name), quote(entry->name), at, entry->begin);
     }
     if (entry->begin > at) {
-      throw FileError(path + ": bytes " + std::to_string(at) + " to " + std::to_string(entry->begin) + " before tensor " +
-                          quote(entry->name) + " belong to no tensor",
-                      "the file is damaged or was made by a broken writer: write it again");
+      raise<FileError>(
+          "{}: bytes {} to {} before tensor {} belong to no tensor\n"
+          "the file is damaged or was made by a broken writer: write it again",
+          path, at, entry->begin, quote(entry->name));
     }
     at = entry->end;
     before = entry;
   }
   if (at != buffer) {
-    throw FileError(
-        path + ": the tensors end at byte " + std::to_string(at) + ", but the values take " + std::to_string(buffer) + " bytes",
-        "the file is damaged or was made by a broken writer: write it again");
+    raise<FileError>(
+        "{}: the tensors end at byte {}, but the values take {} bytes\n"
+        "the file is damaged or was made by a broken writer: write it again",
+        path, at, buffer);
   }
 }
 
@@ -311,7 +316,9 @@ std::string guess(const ByteSource& source) {
 
 SafeTensors read(const ByteSource& source) {
   const std::string& path = source.name();
-  const auto fail = [&](const std::string& reason, const std::string& fix = {}) { throw FileError(path + ": " + reason, fix); };
+  const auto fail = [&](const std::string& reason, const std::string& fix = {}) {
+    raise<FileError>("{}: {}\n{}", path, reason, fix);
+  };
   if (source.size() < kLengthBytes) {
     fail("too short for a safetensors file: it has " + std::to_string(source.size()) +
          " bytes, and the header's length alone takes 8");
@@ -357,7 +364,7 @@ SafeTensors read(const ByteSource& source) {
 
 std::string json_text(const std::string& path, const std::string& text) {
   if (first_bad_utf8(text))
-    throw ValueError(path + ": cannot write the name " + quote(text) + ", which is not UTF-8", "give it a name in UTF-8");
+    raise<ValueError>("{}: cannot write the name {}, which is not UTF-8\ngive it a name in UTF-8", path, quote(text));
   return json(text).dump();
 }
 
@@ -380,10 +387,14 @@ void write_safetensors(const std::string& path, const SafeTensors& contents) {
   std::unordered_set<std::string> names = {kMetadataKey};
   for (const auto& [name, tensor] : contents.tensors) {
     if (name == kMetadataKey)
-      throw ValueError(path + ": a tensor cannot have the name __metadata__", "the format keeps it for itself");
-    if (!names.insert(name).second) throw ValueError(path + ": two tensors have the name " + quote(name), "give each its own name");
+      raise<ValueError>("{}: a tensor cannot have the name __metadata__\nthe format keeps it for itself", path);
+    if (!names.insert(name).second)
+      raise<ValueError>(
+          "{}: two tensors have the name {}\n"
+          "give each its own name",
+          path, quote(name));
     if (!tensor.defined())
-      throw ValueError(path + ": tensor " + quote(name) + " is undefined", "leave it out, or give it values first");
+      raise<ValueError>("{}: tensor {} is undefined\nleave it out, or give it values first", path, quote(name));
   }
 
   const size_t count = contents.tensors.size();
@@ -420,9 +431,10 @@ void write_safetensors(const std::string& path, const SafeTensors& contents) {
   header.resize((header.size() + 7) / 8 * 8, ' ');  // so that the values start aligned
   const uint64_t length = header.size();
   if (length > kHeaderLimit) {
-    throw ValueError(path + ": the header would take " + std::to_string(length) + " bytes, more than the limit of " +
-                         std::to_string(kHeaderLimit),
-                     "write fewer tensors a file, or shorter names");
+    raise<ValueError>(
+        "{}: the header would take {} bytes, more than the limit of {}\n"
+        "write fewer tensors a file, or shorter names",
+        path, length, kHeaderLimit);
   }
 
   OutputFile file(path);

@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -26,7 +27,7 @@ Variable PlainActivation::forward(const Variable& input) { return activation(kin
 
 GELU::GELU(GELUOptions options) : options_(std::move(options)) {
   if (options_.approximate != "none" && options_.approximate != "tanh") {
-    throw ValueError("approximate argument must be either none or tanh.", "approximate is '" + options_.approximate + "'");
+    raise<ValueError>("approximate argument must be either none or tanh.\napproximate is '{}'", options_.approximate);
   }
 }
 
@@ -54,8 +55,10 @@ Variable Softplus::forward(const Variable& input) { return softplus(input, optio
 
 Hardtanh::Hardtanh(HardtanhOptions options) : options_(options) {
   if (!(options_.max_val.value() > options_.min_val.value())) {
-    throw ValueError("Hardtanh needs min_val < max_val",
-                     "min_val is " + python_text(options_.min_val) + ", max_val is " + python_text(options_.max_val));
+    raise<ValueError>(
+        "Hardtanh needs min_val < max_val\n"
+        "min_val is {}, max_val is {}",
+        python_text(options_.min_val), python_text(options_.max_val));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/nn/activation.h"
 #include "convoy/nn/error_context.h"
@@ -40,10 +41,12 @@ std::string quoted_list(const std::vector<std::string>& keys) {
 bool starts_with(const std::string& text, const std::string& prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
 
 void check_name(const std::string& kind, const std::string& name) {
-  if (name.empty()) throw ValueError(kind + " name can't be empty string \"\"", "give it one, such as \"conv1\"");
+  if (name.empty()) raise<ValueError>("{} name can't be empty string \"\"\ngive it one, such as \"conv1\"", kind);
   if (name.find('.') != std::string::npos)
-    throw ValueError(kind + " name can't contain \".\", got: " + name,
-                     "a dot separates a module from what is inside it: put it inside another Sequential, or use _");
+    raise<ValueError>(
+        "{} name can't contain \".\", got: {}\n"
+        "a dot separates a module from what is inside it: put it inside another Sequential, or use _",
+        kind, name);
 }
 
 thread_local ForwardHook* innermost_hook = nullptr;
@@ -189,8 +192,10 @@ LoadReport Module::load_state_dict(const StateDict& state, bool strict) {
   if (!loading.errors.empty()) {
     std::string text = "Error(s) in loading state_dict for " + type() + ":";
     for (const std::string& error : loading.errors) text += "\n\t" + error;
-    throw Error(text,
-                "the values must come from a network with the same layers, names and sizes as this one: compare the printed forms");
+    raise<Error>(
+        "{}\n"
+        "the values must come from a network with the same layers, names and sizes as this one: compare the printed forms",
+        text);
   }
   for (auto& [to, from] : loading.copies) from = from.to(to.dtype());  // may run out of memory, so before anything is written
   for (auto& [to, from] : loading.copies) to.copy_(from);
@@ -208,9 +213,10 @@ void Module::zero_grad() {
 
 void Module::to(DType dtype) {
   if (!is_float_or_double(dtype)) {
-    throw ValueError(
-        std::string("nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.") + dtype_name(dtype),
-        "use float32 or float64");
+    raise<ValueError>(
+        "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.{}\n"
+        "use float32 or float64",
+        dtype);
   }
   for (auto& [name, parameter] : state_->parameters) {
     if (!parameter.defined()) continue;
@@ -237,7 +243,7 @@ Tensor& Module::register_buffer(std::string name, Tensor value) {
 void Module::register_child(std::string name, std::shared_ptr<Module> child) {
   check_name("module", name);
   const bool taken = std::any_of(children().begin(), children().end(), [&](const auto& entry) { return entry.first == name; });
-  if (taken) throw ValueError("attribute '" + name + "' already exists", "give each layer of a module its own name");
+  if (taken) raise<ValueError>("attribute '{}' already exists\ngive each layer of a module its own name", name);
   state_->children.emplace_back(std::move(name), std::move(child));
 }
 
@@ -281,8 +287,7 @@ void Sequential::add(std::string name, std::shared_ptr<Module> layer) { register
 
 Module& Sequential::operator[](size_t i) const {
   if (i >= size()) {
-    throw ValueError("index " + std::to_string(i) + " is out of range",
-                     "this Sequential has " + std::to_string(size()) + " layers");
+    raise<ValueError>("index {} is out of range\nthis Sequential has {} layers", i, size());
   }
   return *children()[i].second;
 }

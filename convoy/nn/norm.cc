@@ -2,6 +2,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -14,8 +15,10 @@ void check_rank(const Variable& input, int64_t first, int64_t second, const std:
   if (input.dim() == first || input.dim() == second) return;
   const std::string accepted =
       first == second ? std::to_string(first) + "D" : std::to_string(first) + "D or " + std::to_string(second) + "D";
-  throw ValueError("expected " + accepted + " input (got " + std::to_string(input.dim()) + "D input)",
-                   type + " got " + to_string(input.shape()) + "; the sizes are (batch, channels, then the spatial axes)");
+  raise<ValueError>(
+      "expected {} input (got {}D input)\n"
+      "{} got {}; the sizes are (batch, channels, then the spatial axes)",
+      accepted, input.dim(), type, input.shape());
 }
 
 template <class Options>
@@ -75,8 +78,10 @@ InstanceNorm::InstanceNorm(int rank, InstanceNormLayerOptions options) : rank_(r
   check_dimensions(shape, type());
   const bool tracked = options_.track_running_stats;
   if (tracked && !options_.momentum) {
-    throw ValueError("instance_norm(): argument 'momentum' (position 7) must be float, not NoneType",
-                     "running statistics of an " + type() + " need a momentum, for example 0.1");
+    raise<ValueError>(
+        "instance_norm(): argument 'momentum' (position 7) must be float, not NoneType\n"
+        "running statistics of an {} need a momentum, for example 0.1",
+        type());
   }
   register_parameter("weight", ones_if(options_.affine, shape));
   register_parameter("bias", zeros_if(options_.affine, shape));
@@ -97,9 +102,10 @@ Variable InstanceNorm::forward(const Variable& input) {
   const int64_t samples = input.size(0), channels = input.size(1), features = options_.num_features;
   const bool tracked = options_.track_running_stats;
   if (channels != features && (tracked || options_.affine)) {
-    throw Error(std::string(tracked ? "running_mean" : "weight") + " should contain " + std::to_string(samples * channels) +
-                    " elements not " + std::to_string(samples * features),
-                "the input has " + std::to_string(channels) + " channels, num_features is " + std::to_string(features));
+    raise<Error>(
+        "{} should contain {} elements not {}\n"
+        "the input has {} channels, num_features is {}",
+        tracked ? "running_mean" : "weight", samples * channels, samples * features, channels, features);
   }
   if (tracked && !is_training()) {
     return batch_norm(input, running_mean(), running_var(), weight(), bias(),
@@ -150,9 +156,8 @@ GroupNorm::GroupNorm(GroupNormOptions options) : options_(options) {
   const int64_t groups = options_.num_groups, channels = options_.num_channels;
   const std::string numbers = "num_channels is " + std::to_string(channels) + ", num_groups is " + std::to_string(groups);
   if (groups <= 0)
-    throw Error("Expected num groups to be greater than 0, got " + std::to_string(groups),
-                numbers + ": 1 normalises all channels together");
-  if (channels % groups != 0) throw ValueError("num_channels must be divisible by num_groups", numbers);
+    raise<Error>("Expected num groups to be greater than 0, got {}\n{}: 1 normalises all channels together", groups, numbers);
+  if (channels % groups != 0) raise<ValueError>("num_channels must be divisible by num_groups\n{}", numbers);
   const Shape shape = {channels};
   check_dimensions(shape, type());
   register_parameter("weight", ones_if(options_.affine, shape));
@@ -171,9 +176,9 @@ Variable GroupNorm::forward(const Variable& input) {
 LayerNorm::LayerNorm(LayerNormOptions options) : options_(std::move(options)) {
   const Shape& shape = options_.normalized_shape.values();
   if (shape.empty()) {
-    throw Error(
+    raise<Error>(
         "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalized_shape = "
-        "[]",
+        "[]\n"
         "give the sizes of the input's last axes, or one number for the last axis");
   }
   check_dimensions(shape, type());

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/io/text.h"
 
@@ -61,7 +62,7 @@ class Parser {
   }
 
   [[noreturn]] void refuse(const std::string& what, const std::string& fix = {}) const {
-    throw ValueError(to_string(position()) + ": " + what, fix);
+    raise<ValueError>("{}: {}\n{}", position(), what, fix);
   }
 
   std::string found() const {
@@ -297,8 +298,10 @@ std::string to_string(const Position& at) { return "line " + std::to_string(at.l
 
 PrintedModule parse_syntax(std::string_view text, const ParseLimits& limits) {
   if (text.size() > limits.bytes) {
-    throw ValueError("the text has " + std::to_string(text.size()) + " bytes, more than " + std::to_string(limits.bytes),
-                     "a printed form is a few kilobytes long; values go into a safetensors file");
+    raise<ValueError>(
+        "the text has {} bytes, more than {}\n"
+        "a printed form is a few kilobytes long; values go into a safetensors file",
+        text.size(), limits.bytes);
   }
   return Parser(text, limits).whole();
 }

@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -15,7 +16,7 @@ struct PoolCheck {
   std::string function;  // "max_pool2d"
   int rank;
 
-  [[noreturn]] void refuse(const std::string& reason, const std::string& fix) const { throw Error(reason, fix); }
+  [[noreturn]] void refuse(const std::string& reason, const std::string& fix) const { raise<Error>("{}\n{}", reason, fix); }
 
   void list(const IntList& values, const char* name) const {
     const size_t n = values.values().size();
@@ -109,11 +110,12 @@ AvgPool::AvgPool(int rank, AvgPoolOptions options) : rank_(rank), options_(std::
   const AvgPoolOptions& o = options_;
   PoolCheck{type(), ranked("avg_pool", rank), rank}.window(o.kernel_size, o.stride, o.padding, 1);
   if (rank == 1 && o.divisor_override) {
-    throw ValueError("AvgPool1d.__init__() got an unexpected keyword argument 'divisor_override'",
-                     "AvgPool2d and AvgPool3d have it");
+    raise<ValueError>(
+        "AvgPool1d.__init__() got an unexpected keyword argument 'divisor_override'\n"
+        "AvgPool2d and AvgPool3d have it");
   }
   if (o.divisor_override == 0)
-    throw Error("divisor must be not zero", "leave divisor_override out to divide by the size of the window");
+    raise<Error>("divisor must be not zero\nleave divisor_override out to divide by the size of the window");
 }
 
 std::string AvgPool::extra_repr() const {
@@ -137,7 +139,7 @@ LPPool::LPPool(int rank, LPPoolOptions options) : rank_(rank), options_(std::mov
   const LPPoolOptions& o = options_;
   PoolCheck{type(), ranked("avg_pool", rank), rank}.window(o.kernel_size, o.stride, 0, 1);
   if (o.norm_type.value() == 0)
-    throw ValueError("norm_type must be non-zero", type() + " takes the norm_type-th root: 1 sums, 2 is the Euclidean norm");
+    raise<ValueError>("norm_type must be non-zero\n{} takes the norm_type-th root: 1 sums, 2 is the Euclidean norm", type());
 }
 
 std::string LPPool::extra_repr() const {
@@ -159,10 +161,11 @@ AdaptivePool::AdaptivePool(bool maximum, int rank, AdaptivePoolOptions options)
   if (n != static_cast<size_t>(rank) && !size.single()) {
     const std::string fix =
         type() + " takes one number, or " + std::to_string(rank) + (rank == 1 ? " in a list" : ", one per spatial axis");
-    if (rank == 1) throw Error(function + "() argument 'output_size' should contain one int (got " + std::to_string(n) + ")", fix);
-    throw Error(
-        function + (maximum ? "(): internal error: output_size.size() must be " : ": output_size must be ") + std::to_string(rank),
-        fix);
+    if (rank == 1) raise<Error>("{}() argument 'output_size' should contain one int (got {})\n{}", function, n, fix);
+    raise<Error>(
+        "{}{}{}\n"
+        "{}",
+        function, maximum ? "(): internal error: output_size.size() must be " : ": output_size must be ", rank, fix);
   }
   for (const std::optional<int64_t>& s : size.sizes()) {
     if (!s || *s >= 0) continue;
@@ -171,8 +174,10 @@ AdaptivePool::AdaptivePool(bool maximum, int rank, AdaptivePoolOptions options)
       const std::optional<int64_t>& v = size.sizes()[size.single() ? 0 : static_cast<size_t>(axis)];
       list += (axis > 0 ? ", " : "") + (v ? std::to_string(*v) : "None");
     }
-    throw Error(function + ": elements of output_size must be greater than or equal to 0 but received {" + list + "}",
-                "None (std::nullopt) keeps the input's size");
+    raise<Error>(
+        "{}: elements of output_size must be greater than or equal to 0 but received {{}}\n"
+        "None (std::nullopt) keeps the input's size",
+        function, list);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/infer.h"
 #include "convoy/nn/activation.h"
 #include "convoy/nn/conv.h"
@@ -54,7 +55,7 @@ class Builder {
 
  private:
   [[noreturn]] void refuse(const Module& layer, const std::string& reason, const std::string& fix) const {
-    throw Error("layer '" + name_ + "' (" + layer.type() + "): " + reason, fix);
+    raise<Error>("layer '{}' ({}): {}\n{}", name_, layer.type(), reason, fix);
   }
 
   // ---- nodes ----

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/onnx/tensor_proto.h"
 
 namespace convoy::onnx {
@@ -67,7 +68,7 @@ void Importing::drop(std::initializer_list<const char*> names) {
 }
 
 void Importing::refuse(const std::string& reason, const std::string& fix) const {
-  throw Error(describe(graph_, node) + ": " + reason, fix);
+  raise<Error>("{}: {}\n{}", describe(graph_, node), reason, fix);
 }
 
 namespace {

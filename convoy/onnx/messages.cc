@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/io/text.h"
 
@@ -61,7 +62,12 @@ const char* attribute_type_words(char type) {
 Messages::Messages(const Source& source, const Limits& limits, const std::string& folder)
     : source_(source), limits_(limits), tensors_{source_, limits, folder} {}
 
-void Messages::fail(const std::string& reason, const std::string& fix) const { throw FileError(source_.name + ": " + reason, fix); }
+void Messages::fail(const std::string& reason, const std::string& fix) const {
+  raise<FileError>(
+      "{}: {}\n"
+      "{}",
+      source_.name, reason, fix);
+}
 
 std::string_view Messages::checked_name(std::string_view name, const char* what) const {
   if (static_cast<int64_t>(name.size()) > limits_.name_bytes) {

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/io/file.h"
@@ -48,10 +49,10 @@ class Reader {
       throw;
     } catch (const ShapeMismatch& e) {
       keep_partial();
-      throw ShapeMismatch(source_.name + ": " + e.reason(), e.fix());
+      raise<ShapeMismatch>("{}: {}\n{}", source_.name, e.reason(), e.fix());
     } catch (const Error& e) {
       keep_partial();
-      throw FileError(source_.name + ": " + e.reason(), e.fix());
+      raise<FileError>("{}: {}\n{}", source_.name, e.reason(), e.fix());
     }
   }
 
@@ -540,7 +541,7 @@ graph::Graph read(const std::string& path, const ReadOptions& options) {
 namespace {
 
 graph::Value read_value_message(const TensorSource& tensors, std::string_view message, ValueKind kind, int depth) {
-  if (depth > 16) throw FileError(tensors.source.name + ": values are nested more than 16 deep", "use tensors");
+  if (depth > 16) raise<FileError>("{}: values are nested more than 16 deep\nuse tensors", tensors.source.name);
   if (kind == ValueKind::kTensor) return read_tensor_proto(tensors, message, "the tensor").value;
   graph::Sequence entries;
   Fields fields(tensors.source, message);

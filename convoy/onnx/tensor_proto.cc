@@ -11,6 +11,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/storage.h"
 #include "convoy/io/file.h"
 #include "convoy/onnx/external_data.h"
@@ -101,7 +102,7 @@ class TensorReader {
 
  private:
   [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
-    throw FileError(source_.source.name + ": " + what_ + ": " + reason, fix);
+    raise<FileError>("{}: {}: {}\n{}", source_.source.name, what_, reason, fix);
   }
 
   void parse(std::string_view message) {
@@ -439,27 +440,26 @@ NamedValue read_sparse_tensor_proto(const TensorSource& source, std::string_view
   }
   const std::string where = source.source.name + ": " + what + ": ";
   if (!values.value.is_tensor() || !indices.value.is_tensor() || indices.value.tensor().dtype() != DType::kInt64) {
-    throw FileError(where + "a sparse tensor without values or int64 indices", "store it dense");
+    raise<FileError>("{}a sparse tensor without values or int64 indices\nstore it dense", where);
   }
   const Tensor &entries = values.value.tensor(), &places = indices.value.tensor();
   shape::Checked bytes(static_cast<int64_t>(element_size(entries.dtype())));
   for (const int64_t size : dims) {
-    if (size < 0) throw FileError(where + "dims has a negative size: " + std::to_string(size), "sizes are 0 or more");
+    if (size < 0) raise<FileError>("{}dims has a negative size: {}\nsizes are 0 or more", where, size);
     bytes = bytes * size;
   }
   // What is stored in few bytes must not become many.
   constexpr int64_t kMostDense = int64_t{1} << 24;
   if (!bytes.ok() || bytes.value() > kMostDense || static_cast<int64_t>(dims.size()) > source.limits.rank) {
-    throw FileError(
-        where + "a sparse tensor of shape " + to_string(dims) + " would need more than " + std::to_string(kMostDense) + " bytes",
-        "store it dense");
+    raise<FileError>("{}a sparse tensor of shape {} would need more than {} bytes\nstore it dense", where, dims, kMostDense);
   }
   const auto rank = static_cast<int64_t>(dims.size());
   const bool linear = places.dim() == 1;
   if (entries.dim() != 1 || places.numel() != entries.numel() * (linear ? 1 : rank)) {
-    throw FileError(
-        where + "a sparse tensor has " + to_string(entries.shape()) + " values and " + to_string(places.shape()) + " indices",
-        "one index, or one per axis, for each value");
+    raise<FileError>(
+        "{}a sparse tensor has {} values and {} indices\n"
+        "one index, or one per axis, for each value",
+        where, entries.shape(), places.shape());
   }
   Tensor dense = Tensor::zeros(dims, entries.dtype());
   const size_t size = element_size(entries.dtype());
@@ -473,11 +473,12 @@ NamedValue read_sparse_tensor_proto(const TensorSource& source, std::string_view
       inside = inside && place >= 0 && place < n;
       if (inside) at = linear ? place : at * n + place;
     }
-    if (!inside)
-      throw FileError(where + "a sparse tensor has an index outside its shape " + to_string(dims), "indices count from 0");
+    if (!inside) raise<FileError>("{}a sparse tensor has an index outside its shape {}\nindices count from 0", where, dims);
     if (at <= before)
-      throw FileError(where + "the indices of a sparse tensor do not ascend",
-                      "list every entry once, in the order of the dense tensor");
+      raise<FileError>(
+          "{}the indices of a sparse tensor do not ascend\n"
+          "list every entry once, in the order of the dense tensor",
+          where);
     before = at;
     std::memcpy(static_cast<char*>(dense.raw_data()) + static_cast<size_t>(at) * size,
                 static_cast<const char*>(entries.raw_data()) + static_cast<size_t>(i) * size, size);

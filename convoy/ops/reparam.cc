@@ -5,12 +5,13 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::ops {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& reason, const std::string& fix) { throw ShapeMismatch(reason, fix); }
+[[noreturn]] void refuse(const std::string& reason, const std::string& fix) { raise<ShapeMismatch>("{}\n{}", reason, fix); }
 
 void check_weight(const Tensor& weight, const char* what) {
   if (!weight.defined() || weight.dim() < 2) {
@@ -21,8 +22,7 @@ void check_weight(const Tensor& weight, const char* what) {
 
 void check_groups(int64_t channels, int64_t groups, const char* what) {
   if (groups >= 1 && channels % groups == 0) return;
-  throw ValueError(std::string(what) + " must be divisible by groups",
-                   std::string(what) + " is " + std::to_string(channels) + ", groups is " + std::to_string(groups));
+  raise<ValueError>("{} must be divisible by groups\n{} is {}, groups is {}", what, what, channels, groups);
 }
 
 void check_affine(const ChannelAffine& affine, int64_t channels) {
@@ -87,7 +87,7 @@ Tensor own_channel_weight(int64_t channels, const std::vector<int64_t>& kernel_s
 }
 
 void check_branches(const std::vector<ConvParameters>& branches, size_t first_axis) {
-  if (branches.empty()) throw ValueError("there are no branches", "give at least one");
+  if (branches.empty()) raise<ValueError>("there are no branches\ngive at least one");
   for (const ConvParameters& branch : branches) {
     check_weight(branch.weight, "a branch");
     const Shape &a = branches[0].weight.shape(), &b = branch.weight.shape();
@@ -121,8 +121,9 @@ void check_middle(const ConvParameters& first, const ConvParameters& second, int
 ChannelAffine batch_norm_affine(const Tensor& running_mean, const Tensor& running_var, const Tensor& weight, const Tensor& bias,
                                 double eps) {
   if (!running_mean.defined() || !running_var.defined()) {
-    throw Error("running_mean must be defined in evaluation mode",
-                "without running statistics every batch is normalised by its own: train with track_running_stats=True");
+    raise<Error>(
+        "running_mean must be defined in evaluation mode\n"
+        "without running statistics every batch is normalised by its own: train with track_running_stats=True");
   }
   const Shape shape{running_mean.numel()};
   for (const Tensor& t : {running_mean, running_var, weight, bias}) {
@@ -134,8 +135,10 @@ ChannelAffine batch_norm_affine(const Tensor& running_mean, const Tensor& runnin
   for (int64_t c = 0; c < shape[0]; ++c) {
     const double variance = running_var.at(c) + eps;
     if (!(variance > 0)) {
-      throw ValueError("running_var + eps is " + std::to_string(variance) + " in channel " + std::to_string(c),
-                       "its root must be positive: the statistics are damaged, or eps is too small");
+      raise<ValueError>(
+          "running_var + eps is {} in channel {}\n"
+          "its root must be positive: the statistics are damaged, or eps is too small",
+          variance, c);
     }
     const double scale = (weight.defined() ? weight.at(c) : 1.0) / std::sqrt(variance);
     affine.scale.data<double>()[c] = scale;
@@ -149,7 +152,7 @@ Tensor padding_before(const ChannelAffine& affine) {
   Tensor values = Tensor::empty(affine.scale.shape(), DType::kFloat64);
   for (int64_t c = 0; c < values.numel(); ++c) {
     if (affine.scale.at(c) == 0)
-      throw ValueError("no value becomes zero in channel " + std::to_string(c), "its scale is 0: everything becomes the shift");
+      raise<ValueError>("no value becomes zero in channel {}\nits scale is 0: everything becomes the shift", c);
     values.data<double>()[c] = -affine.shift.at(c) / affine.scale.at(c);
   }
   return values;

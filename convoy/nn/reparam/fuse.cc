@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 #include "convoy/nn/composed.h"
 #include "convoy/nn/conv.h"
@@ -378,9 +379,10 @@ void number_layers(const Module& module, const std::string& name, std::map<std::
 
 void check_evaluation(const Module& module, const std::string& name) {
   if (module.is_training()) {
-    throw Error("Fusion only for eval!",
-                (name.empty() ? module.type() : "layer " + name + ", " + module.type()) +
-                    ", is in training mode, in which batches are normalised by their own statistics: call eval() first");
+    raise<Error>(
+        "Fusion only for eval!\n"
+        "{}, is in training mode, in which batches are normalised by their own statistics: call eval() first",
+        name.empty() ? module.type() : "layer " + name + ", " + module.type());
   }
   for (const auto& [child_name, child] : module.children())
     check_evaluation(*child, name.empty() ? child_name : name + "." + child_name);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/nn/linear.h"
 #include "convoy/nn/parse.h"
 #include "convoy/nn/reparam/block.h"
@@ -35,9 +36,10 @@ double finite(double difference) { return std::isnan(difference) ? INFINITY : di
 
 void compare(const Tensor& a, const Tensor& b, const std::vector<bool>& border, PlaceAgreement& place) {
   if (a.shape() != b.shape()) {
-    throw ShapeMismatch(
-        place.name + ": " + place.what + " gives " + to_string(a.shape()) + ", the layer in its place " + to_string(b.shape()),
-        "its stride, padding or dilation differs");
+    raise<ShapeMismatch>(
+        "{}: {} gives {}, the layer in its place {}\n"
+        "its stride, padding or dilation differs",
+        place.name, place.what, a.shape(), b.shape());
   }
   const auto positions = static_cast<int64_t>(border.size());
   for (int64_t i = 0; i < a.numel(); ++i) {
