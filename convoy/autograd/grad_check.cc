@@ -145,10 +145,9 @@ GradCheckReport grad_check(const Function& function, const std::vector<Variable>
       for (int64_t column = 0; column < analytical[i].columns; ++column) analytical[i].at(row, column) = gradients[i].at(column);
       if (!identical(gradients[i], again[i]) && report.text.empty()) {
         fail(
-            "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different "
-            "values. "
-            "The first difference is in the gradient of input " +
-            std::to_string(i) + " of output" + position(row, shape) + ".");
+            formatted("Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
+                      "different values. The first difference is in the gradient of input {} of output{}.",
+                      i, position(row, shape)));
       }
     }
   }
@@ -179,8 +178,8 @@ GradCheckReport grad_check(const Function& function, const std::vector<Variable>
     if (!inputs[i].requires_grad()) continue;
     for (int64_t column = 0; column < analytical[i].columns; ++column) {
       if (of_zeros[i].at(column) != 0) {
-        fail("backward not multiplied by grad_output: zeros give " + std::to_string(of_zeros[i].at(column)) + " for input " +
-             std::to_string(i) + position(column, inputs[i].shape()));
+        fail(formatted("backward not multiplied by grad_output: zeros give {} for input {}{}", of_zeros[i].at(column), i,
+                       position(column, inputs[i].shape())));
         break;
       }
       double sum = 0, scale = 0;
@@ -189,9 +188,10 @@ GradCheckReport grad_check(const Function& function, const std::vector<Variable>
         scale += std::fabs(dense.at(row) * analytical[i].at(row, column));
       }
       if (!(std::fabs(of_dense[i].at(column) - sum) <= options.atol + options.rtol * scale)) {
-        fail("backward of a dense gradient is not the sum of its rows: " + std::to_string(of_dense[i].at(column)) + " instead of " +
-             std::to_string(sum) + " for input " + std::to_string(i) + position(column, inputs[i].shape()) +
-             "; a rule that overwrites where it should add does this");
+        fail(
+            formatted("backward of a dense gradient is not the sum of its rows: {} instead of {} for input {}{}; a rule that "
+                      "overwrites where it should add does this",
+                      of_dense[i].at(column), sum, i, position(column, inputs[i].shape())));
         break;
       }
     }

@@ -83,7 +83,7 @@ struct Node {
 
 namespace {
 
-std::string size_text(const Shape& shape) { return "torch.Size(" + to_string(shape) + ")"; }
+std::string size_text(const Shape& shape) { return formatted("torch.Size({})", shape); }
 
 [[noreturn]] void throw_undefined(const char* what) {
   raise<Error>("{} is undefined\ngive it a value first, for example Variable(Tensor::zeros({2, 3}), true)", what);

@@ -21,30 +21,39 @@ const Value* pointer(uint64_t word) {
   return reinterpret_cast<const Value*>(static_cast<uintptr_t>(word));
 }
 
-std::string value_text(ValueKind kind, uint64_t word) {
+void append(std::string& text, ValueKind kind, uint64_t word) {
   switch (kind) {
     case ValueKind::kSigned:
-      return std::to_string(static_cast<int64_t>(word));
+      text += std::to_string(static_cast<int64_t>(word));
+      return;
     case ValueKind::kUnsigned:
-      return std::to_string(word);
+      text += std::to_string(word);
+      return;
     case ValueKind::kDouble:
-      return std::to_string(std::bit_cast<double>(word));
+      text += std::to_string(std::bit_cast<double>(word));
+      return;
     case ValueKind::kCharacter:
-      return {static_cast<char>(word)};
+      text += static_cast<char>(word);
+      return;
     case ValueKind::kDType:
-      return dtype_name(static_cast<DType>(word));
+      text += dtype_name(static_cast<DType>(word));
+      return;
     case ValueKind::kChars:
-      return pointer<char>(word);
+      text += pointer<char>(word);
+      return;
     case ValueKind::kString:
-      return *pointer<std::string>(word);
+      text += *pointer<std::string>(word);
+      return;
     case ValueKind::kView:
-      return std::string(*pointer<std::string_view>(word));
+      text += *pointer<std::string_view>(word);
+      return;
     case ValueKind::kShape:
-      return to_string(*pointer<Shape>(word));
+      text += to_string(*pointer<Shape>(word));
+      return;
     case ValueKind::kStated:
-      return pointer<Stated>(word)->to_string(pointer<Stated>(word)->value);
+      text += pointer<Stated>(word)->to_string(pointer<Stated>(word)->value);
+      return;
   }
-  return {};
 }
 
 /// Fills in the pattern up to `end`, and moves it there.
@@ -54,7 +63,7 @@ std::string fill(const char*& pattern, char end, Passed& values) {
   for (; *pattern != end && *pattern != '\0'; ++pattern) {
     if (pattern[0] != '{' || pattern[1] != '}') continue;
     text.append(written, pattern);
-    text += value_text(static_cast<ValueKind>(values.kinds & 15), va_arg(values.words, uint64_t));
+    append(text, static_cast<ValueKind>(values.kinds & 15), va_arg(values.words, uint64_t));
     values.kinds >>= 4;
     written = ++pattern + 1;
   }

@@ -173,7 +173,7 @@ double Tensor::at(int64_t i) const {
     raise<Error>(
         "index {} is out of bounds for a tensor with {} elements\n"
         "{}",
-        i, numel_, numel_ > 0 ? "elements count from 0 to " + std::to_string(numel_ - 1) : "the tensor is empty");
+        i, numel_, numel_ > 0 ? formatted("elements count from 0 to {}", numel_ - 1) : "the tensor is empty");
   }
   return with_dtype(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
 }
@@ -247,7 +247,7 @@ Tensor Tensor::select(int64_t i) const {
     raise<Error>(
         "select(): index {} out of range for tensor of size {} at dimension 0\n"
         "{}",
-        i, shape_, shape_[0] > 0 ? "0 to " + std::to_string(shape_[0] - 1) + " work" : "the axis is empty");
+        i, shape_, shape_[0] > 0 ? formatted("0 to {} work", shape_[0] - 1) : "the axis is empty");
   }
   Tensor t = slice(i, i + 1);
   t.shape_.erase(t.shape_.begin());

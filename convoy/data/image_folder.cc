@@ -42,7 +42,7 @@ std::vector<std::string> class_folders(const std::string& folder) {
   const std::vector<std::string> names = list_folder(folder);
   std::vector<std::string> classes;
   for (const std::string& name : names) {
-    if (is_folder(folder + "/" + name)) classes.push_back(name);
+    if (is_folder(formatted("{}/{}", folder, name))) classes.push_back(name);
   }
   if (classes.size() < 2) {
     raise<FileError>(
@@ -58,7 +58,7 @@ std::vector<Picture> pictures_of(const std::string& folder, int64_t label) {
   const std::vector<std::string> names = list_folder(folder);
   std::vector<Picture> pictures;
   for (const std::string& name : names) {
-    if (is_picture(name)) pictures.push_back({folder + "/" + name, label});
+    if (is_picture(name)) pictures.push_back({formatted("{}/{}", folder, name), label});
   }
   if (pictures.empty()) raise<FileError>("{}: has no PNG or JPEG files\nit holds {}", folder, io::listed(names));
   return pictures;
@@ -124,13 +124,15 @@ Split image_folder(const std::string& folder, int64_t image_size, int channels) 
   const std::string train_folder = has_train ? folder + "/train" : folder;
   std::string test_folder;
   for (const char* name : {"test", "val", "valid", "validation"}) {
-    if (has_train && test_folder.empty() && is_folder(folder + "/" + name)) test_folder = folder + "/" + name;
+    if (has_train && test_folder.empty() && is_folder(formatted("{}/{}", folder, name)))
+      test_folder = formatted("{}/{}", folder, name);
   }
 
   const std::vector<std::string> classes = class_folders(train_folder);
   std::vector<Picture> train, test;
   for (size_t label = 0; label < classes.size(); ++label) {
-    const std::vector<Picture> pictures = pictures_of(train_folder + "/" + classes[label], static_cast<int64_t>(label));
+    const std::vector<Picture> pictures =
+        pictures_of(formatted("{}/{}", train_folder, classes[label]), static_cast<int64_t>(label));
     for (size_t i = 0; i < pictures.size(); ++i) (test_folder.empty() && i % 5 == 4 ? test : train).push_back(pictures[i]);
   }
   if (!test_folder.empty()) {
@@ -142,7 +144,7 @@ Split image_folder(const std::string& folder, int64_t image_size, int channels) 
             "the classes there are {}",
             test_folder, io::quote(name), train_folder, io::listed(classes, 20));
       }
-      const std::vector<Picture> pictures = pictures_of(test_folder + "/" + name, at - classes.begin());
+      const std::vector<Picture> pictures = pictures_of(formatted("{}/{}", test_folder, name), at - classes.begin());
       test.insert(test.end(), pictures.begin(), pictures.end());
     }
   }

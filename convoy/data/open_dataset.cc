@@ -17,7 +17,7 @@ Split open_dataset(const std::string& text) {
   std::error_code ignored;
   std::string fix = "the forms are shapes, idx:DIR (MNIST's files) and folder:DIR (a folder of images for each class)";
   if (std::filesystem::is_directory(text, ignored))
-    fix = "for a folder of images for each class: folder:" + text + "; for MNIST's files: idx:" + text;
+    fix = formatted("for a folder of images for each class: folder:{}; for MNIST's files: idx:{}", text, text);
   raise<ValueError>("unknown data set {}\n{}", io::quote(text), fix);
 }
 

@@ -22,7 +22,7 @@ namespace {
 
 std::string names_of(const Graph& graph, const std::vector<ValueId>& ids) {
   std::string text;
-  for (const ValueId id : ids) text += (text.empty() ? "'" : ", '") + graph.value(id).name + "'";
+  for (const ValueId id : ids) text += formatted("{}{}'", text.empty() ? "'" : ", '", graph.value(id).name);
   return text.empty() ? "none" : text;
 }
 
@@ -44,7 +44,7 @@ void check_input(const ValueInfo& info, const Value& value) {
   const Type& type = info.type;
   if (type.kind == Type::Kind::kTensor && !type.dtype && !type.dims) return;  // the file does not say what it is
   if (type.optional && !value.present()) return;
-  const auto wrong = [&] { return "input '" + info.name + "' is " + kind_of(value) + ", the model takes " + to_string(type); };
+  const auto wrong = [&] { return formatted("input '{}' is {}, the model takes {}", info.name, kind_of(value), type); };
   const bool right_kind = type.kind == Type::Kind::kTensor    ? value.is_tensor()
                           : type.kind == Type::Kind::kStrings ? value.strings() != nullptr
                                                               : value.sequence() != nullptr;
@@ -74,7 +74,7 @@ std::vector<int64_t> Call::numbers(size_t i) const {
     raise<Error>(
         "input {} must be a list of integers\n"
         "{}",
-        i, input.defined() ? "it is " + to_string(Type::of(input)) : "it is left out");
+        i, input.defined() ? formatted("it is {}", Type::of(input)) : "it is left out");
   }
   constexpr int64_t kMostNumbers = 4096;  // far above any rank, or number of parts
   if (input.numel() > kMostNumbers) {

@@ -84,8 +84,7 @@ void need_rank(const Inference& inference, size_t i, int64_t least, int64_t most
       "input {} has {} axes: {}\n"
       "{}",
       i, rank, *inference.dims(i),
-      least == most ? "it must have " + std::to_string(least)
-                    : "it must have " + std::to_string(least) + " to " + std::to_string(most));
+      least == most ? formatted("it must have {}", least) : formatted("it must have {} to {}", least, most));
 }
 
 }  // namespace convoy::graph

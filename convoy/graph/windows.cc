@@ -11,7 +11,7 @@ namespace {
 std::string text(const std::vector<int64_t>& numbers) {
   std::string list;
   for (const int64_t number : numbers) list += (list.empty() ? "" : ", ") + std::to_string(number);
-  return "[" + list + "]";
+  return formatted("[{}]", list);
 }
 
 // One number per axis, or `otherwise` for all; each at least `least`.

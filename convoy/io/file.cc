@@ -39,22 +39,22 @@ bool is_folder(const std::string& path) {
 // What a folder offers in place of a missing file: of the names with the same ending the one like it, or all.
 std::string alternatives(const std::string& path) {
   const std::string folder = folder_of(path);
-  if (!is_folder(folder)) return "the folder " + folder + " does not exist";
+  if (!is_folder(folder)) return formatted("the folder {} does not exist", folder);
   std::error_code failed;
   std::vector<std::string> names;
   for (fs::directory_iterator at(folder, failed), end; !failed && at != end && names.size() < 10000; at.increment(failed)) {
     if (at->path().extension() == fs::path(path).extension()) names.push_back(at->path().filename().string());
   }
   std::sort(names.begin(), names.end());
-  if (names.empty()) return "the folder " + folder + " has no such file";
+  if (names.empty()) return formatted("the folder {} has no such file", folder);
   std::vector<std::string> stems;
   for (const std::string& name : names) stems.push_back(fs::path(name).stem().string());
   const std::string nearest = suggestion(fs::path(path).stem().string(), stems);
   if (!nearest.empty()) {
     const std::string name = nearest + fs::path(path).extension().string();
-    return "did you mean " + (fs::path(path).parent_path() / name).string() + "?";
+    return formatted("did you mean {}?", (fs::path(path).parent_path() / name).string());
   }
-  return "the folder " + folder + " holds " + listed(names);
+  return formatted("the folder {} holds {}", folder, listed(names));
 }
 
 std::string system_text(int code) {
@@ -96,7 +96,7 @@ std::string listed(const std::vector<std::string>& names, size_t limit) {
   std::string out;
   const size_t shown = std::min(limit, names.size());
   for (size_t i = 0; i < shown; ++i) out += (i > 0 ? ", " : "") + names[i];
-  if (shown < names.size()) out += " and " + std::to_string(names.size() - shown) + " more";
+  if (shown < names.size()) out += formatted(" and {} more", names.size() - shown);
   return out;
 }
 
@@ -215,7 +215,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
 
   static std::atomic<unsigned> count{0};
   do {
-    temporary_ = folder + "/.convoy-" + std::to_string(::getpid()) + "-" + std::to_string(count++) + ".tmp";
+    temporary_ = formatted("{}/.convoy-{}-{}.tmp", folder, ::getpid(), count++);
     file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (file_ < 0 && errno == EEXIST);
   if (file_ < 0) {

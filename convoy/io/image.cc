@@ -74,7 +74,7 @@ Tensor decode_image(const void* bytes, size_t size, const std::string& name, int
   raise<FileError>(
       "{}: is neither PNG nor JPEG\n"
       "{}",
-      name, kind.empty() ? "" : "it seems to be " + kind + ": convert it to PNG first");
+      name, kind.empty() ? "" : formatted("it seems to be {}: convert it to PNG first", kind));
 }
 
 Tensor read_image(const std::string& path, int channels) {
@@ -91,7 +91,7 @@ void write_png(const std::string& path, const Tensor& image) {
     raise<ValueError>(
         "write_png expects a float32 image of shape (1 or 3, height, width), but got {}\n"
         "image.to(DType::kFloat32), with values from 0 to 1, one image at a time: batch.select(0)",
-        image.defined() ? std::string(dtype_name(image.dtype())) + " " + to_string(image.shape()) : "an undefined tensor");
+        image.defined() ? formatted("{} {}", image.dtype(), image.shape()) : "an undefined tensor");
   }
   for (const int64_t side : {image.size(1), image.size(2)}) {
     if (side < 1 || side > kLongestSide) {

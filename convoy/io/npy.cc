@@ -39,7 +39,7 @@ class HeaderReader {
     while (!accept('}')) {
       const std::string key = quoted_text();
       expect(':');
-      if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail("has " + quote(key) + " twice");
+      if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail(formatted("has {} twice", quote(key)));
       seen.push_back(key);
       if (key == "descr") {
         header.type = type();
@@ -56,7 +56,7 @@ class HeaderReader {
       }
     }
     for (const char* key : {"descr", "fortran_order", "shape"}) {
-      if (std::find(seen.begin(), seen.end(), key) == seen.end()) fail(std::string("has no '") + key + "'");
+      if (std::find(seen.begin(), seen.end(), key) == seen.end()) fail(formatted("has no '{}'", key));
     }
     skip_space();
     if (at_ != text_.size()) fail("goes on after its end");
@@ -78,14 +78,14 @@ class HeaderReader {
     return true;
   }
   void expect(char c) {
-    if (!accept(c)) fail(std::string("should have '") + c + "' at character " + std::to_string(at_));
+    if (!accept(c)) fail(formatted("should have '{}' at character {}", c, at_));
   }
   std::string quoted_text() {
     skip_space();
     const char mark = at_ < text_.size() ? text_[at_] : '\0';
-    if (mark != '\'' && mark != '"') fail("should have text in quotes at character " + std::to_string(at_));
+    if (mark != '\'' && mark != '"') fail(formatted("should have text in quotes at character {}", at_));
     const size_t end = text_.find(mark, at_ + 1);
-    if (end == std::string_view::npos) fail("has a text without end at character " + std::to_string(at_));
+    if (end == std::string_view::npos) fail(formatted("has a text without end at character {}", at_));
     const std::string text(text_.substr(at_ + 1, end - at_ - 1));
     at_ = end + 1;
     return text;
@@ -105,13 +105,13 @@ class HeaderReader {
         return word == "True";
       }
     }
-    fail("should have True or False at character " + std::to_string(at_));
+    fail(formatted("should have True or False at character {}", at_));
   }
   Shape sizes() {
     Shape shape;
     expect('(');
     while (!accept(')')) {
-      if (shape.size() == kMostAxes) fail("has a shape of more than " + std::to_string(kMostAxes) + " axes");
+      if (shape.size() == kMostAxes) fail(formatted("has a shape of more than {} axes", kMostAxes));
       shape.push_back(size());
       accept('L');  // as Python 2 wrote long numbers
       if (!accept(',')) {
@@ -126,8 +126,8 @@ class HeaderReader {
     const size_t begin = at_;
     shape::Checked value = 0;
     while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') value = value * 10 + (text_[at_++] - '0');
-    if (at_ == begin) fail("should have a size from 0 at character " + std::to_string(at_));
-    if (!value.ok()) fail("has the size " + quote(text_.substr(begin, at_ - begin)) + ", which is too large");
+    if (at_ == begin) fail(formatted("should have a size from 0 at character {}", at_));
+    if (!value.ok()) fail(formatted("has the size {}, which is too large", quote(text_.substr(begin, at_ - begin))));
     return value.value();
   }
 

@@ -58,7 +58,7 @@ class ZipReader {
     if (directory.offset > source_.size() || directory.size > source_.size() - directory.offset) {
       fail("the zip directory lies outside of the file");
     }
-    if (directory.size > kDirectoryLimit) fail("the zip directory takes " + std::to_string(directory.size) + " bytes");
+    if (directory.size > kDirectoryLimit) fail(formatted("the zip directory takes {} bytes", directory.size));
     if (directory.entries > directory.size / kCentralBytes) fail("the zip directory is too short for its entries");
     std::vector<uint8_t> bytes(static_cast<size_t>(directory.size));
     source_.read(directory.offset, bytes.data(), bytes.size());
@@ -149,11 +149,11 @@ class ZipReader {
     const std::string shown = "entry " + quote(e.name);
     if ((e.flags & kEncryptedFlag) != 0) fail(shown + " is encrypted");
     if (e.method != kStored && e.method != kDeflated) {
-      fail(shown + " is packed by method " + std::to_string(e.method), "stored (0) and deflated (8) entries can be read");
+      fail(formatted("{} is packed by method {}", shown, e.method), "stored (0) and deflated (8) entries can be read");
     }
     if (e.method == kStored && e.packed != e.size) fail(shown + " is stored, but its two sizes differ");
     // Deflate shrinks by 1032 at most.
-    if (e.size / 1032 > e.packed) fail(shown + ": " + std::to_string(e.packed) + " bytes cannot hold " + std::to_string(e.size));
+    if (e.size / 1032 > e.packed) fail(formatted("{}: {} bytes cannot hold {}", shown, e.packed, e.size));
     return e;
   }
 
@@ -163,11 +163,11 @@ class ZipReader {
                                  e.header == kIn64 ? &e.header : nullptr};
     while (length >= 4) {
       const size_t kind = get<uint16_t>(extra), field = get<uint16_t>(extra + 2);
-      if (field > length - 4) fail("entry " + quote(e.name) + ": the extra field is broken");
+      if (field > length - 4) fail(formatted("entry {}: the extra field is broken", quote(e.name)));
       size_t at = 0;
       for (uint64_t* value : missing) {
         if (kind != 1 || value == nullptr) continue;
-        if (field - at < 8) fail("entry " + quote(e.name) + ": the zip64 field is broken");
+        if (field - at < 8) fail(formatted("entry {}: the zip64 field is broken", quote(e.name)));
         *value = get<uint64_t>(extra + 4 + at);
         at += 8;
       }
@@ -188,7 +188,7 @@ class ZipReader {
     if (name + extra > room || e.packed > room - name - extra) fail(shown + " lies outside of the file");
     std::string here(name, '\0');
     source_.read(e.header + kLocalBytes, here.data(), here.size());
-    if (here != e.name) fail(shown + " is called " + quote(here) + " where it begins");
+    if (here != e.name) fail(formatted("{} is called {} where it begins", shown, quote(here)));
     e.begin = e.header + kLocalBytes + name + extra;
   }
 
@@ -199,7 +199,7 @@ class ZipReader {
     std::sort(sorted.begin(), sorted.end(), [](const Entry* a, const Entry* b) { return a->header < b->header; });
     for (size_t i = 1; i < sorted.size(); ++i) {
       if (sorted[i]->header < sorted[i - 1]->begin + sorted[i - 1]->packed) {
-        fail("entries " + quote(sorted[i - 1]->name) + " and " + quote(sorted[i]->name) + " overlap");
+        fail(formatted("entries {} and {} overlap", quote(sorted[i - 1]->name), quote(sorted[i]->name)));
       }
     }
   }
@@ -245,7 +245,7 @@ std::vector<std::pair<std::string, Tensor>> read(const ByteSource& source) {
   for (const Entry& e : entries) {
     const std::vector<uint8_t> bytes = zip.unpack(e);
     tensors.emplace_back(e.name.substr(0, e.name.size() - kEnding.size()),
-                         parse_npy(bytes.data(), bytes.size(), source.name() + ": entry " + quote(e.name)));
+                         parse_npy(bytes.data(), bytes.size(), formatted("{}: entry {}", source.name(), quote(e.name))));
   }
   return tensors;
 }

@@ -38,17 +38,17 @@ Variable GELU::forward(const Variable& input) {
 }
 
 std::string LeakyReLU::extra_repr() const {
-  return "negative_slope=" + python_text(options_.negative_slope) + inplace_text(options_.inplace);
+  return formatted("negative_slope={}{}", python_text(options_.negative_slope), inplace_text(options_.inplace));
 }
 
 Variable LeakyReLU::forward(const Variable& input) { return leaky_relu(input, options_.negative_slope); }
 
-std::string ELU::extra_repr() const { return "alpha=" + python_text(options_.alpha) + inplace_text(options_.inplace); }
+std::string ELU::extra_repr() const { return formatted("alpha={}{}", python_text(options_.alpha), inplace_text(options_.inplace)); }
 
 Variable ELU::forward(const Variable& input) { return elu(input, options_.alpha); }
 
 std::string Softplus::extra_repr() const {
-  return "beta=" + python_text(options_.beta) + ", threshold=" + python_text(options_.threshold);
+  return formatted("beta={}, threshold={}", python_text(options_.beta), python_text(options_.threshold));
 }
 
 Variable Softplus::forward(const Variable& input) { return softplus(input, options_.beta, options_.threshold); }
@@ -63,7 +63,8 @@ Hardtanh::Hardtanh(HardtanhOptions options) : options_(options) {
 }
 
 std::string Hardtanh::extra_repr() const {
-  return "min_val=" + python_text(options_.min_val) + ", max_val=" + python_text(options_.max_val) + inplace_text(options_.inplace);
+  return formatted("min_val={}, max_val={}{}", python_text(options_.min_val), python_text(options_.max_val),
+                   inplace_text(options_.inplace));
 }
 
 Variable Hardtanh::forward(const Variable& input) { return hardtanh(input, options_.min_val, options_.max_val); }

@@ -25,7 +25,7 @@ bool any_below(const std::vector<int64_t>& values, int64_t limit) {
 }
 
 std::string divisors_fix(const char* what, int64_t channels, int64_t groups) {
-  std::string text = std::string(what) + " is " + std::to_string(channels) + ", groups is " + std::to_string(groups);
+  std::string text = formatted("{} is {}, groups is {}", what, channels, groups);
   if (channels <= 0) return text + ": use groups 1";
   text += ": use groups ";
   std::vector<int64_t> divisors;
@@ -132,7 +132,7 @@ struct ConvCheck {
                                                  ? std::vector<const char*>{"kernel_height", "kernel_width"}
                                                  : std::vector<const char*>{"kernel_depth", "kernel_height", "kernel_width"};
       std::string text = "kernel size should be greater than zero, but got";
-      for (size_t i = 0; i < kernel.size(); ++i) text += " " + std::string(names[i]) + ": " + std::to_string(kernel[i]);
+      for (size_t i = 0; i < kernel.size(); ++i) text += formatted(" {}: {}", names[i], kernel[i]);
       raise<Error>("{}\na kernel of size 1 looks at one position", text);
     }
     const int64_t first = weight_shape()[0];
@@ -157,7 +157,7 @@ std::string padding_text(const Padding& padding, int rank) {
   if (padding.paired()) {
     std::string text;
     for (const shape::PadPair& p : padding.pairs()) text += (text.empty() ? "" : ", ") + python_tuple({p.begin, p.end});
-    return ", padding=(" + text + (padding.pairs().size() == 1 ? ",)" : ")");
+    return formatted(", padding=({}{}", text, padding.pairs().size() == 1 ? ",)" : ")");
   }
   const std::vector<int64_t> values = stored(padding.values(), rank);
   return all_equal(values, 0) ? "" : ", padding=" + python_tuple(values);
@@ -181,11 +181,11 @@ Conv::Conv(int rank, ConvLayerOptions options) : rank_(rank), options_(std::move
 
 std::string Conv::extra_repr() const {
   const ConvLayerOptions& o = options_;
-  std::string text = std::to_string(o.in_channels) + ", " + std::to_string(o.out_channels) +
-                     ", kernel_size=" + python_tuple(stored(o.kernel_size, rank_)) +
-                     ", stride=" + python_tuple(stored(o.stride, rank_)) + padding_text(o.padding, rank_);
+  std::string text =
+      formatted("{}, {}, kernel_size={}, stride={}{}", o.in_channels, o.out_channels, python_tuple(stored(o.kernel_size, rank_)),
+                python_tuple(stored(o.stride, rank_)), padding_text(o.padding, rank_));
   if (const std::vector<int64_t> d = stored(o.dilation, rank_); !all_equal(d, 1)) text += ", dilation=" + python_tuple(d);
-  if (o.groups != 1) text += ", groups=" + std::to_string(o.groups);
+  if (o.groups != 1) text += formatted(", groups={}", o.groups);
   if (!bias().defined()) text += ", bias=False";
   if (o.padding_mode != PaddingMode::kZeros) text += std::string(", padding_mode=") + padding_mode_name(o.padding_mode);
   return text;
@@ -234,7 +234,7 @@ ConvTranspose::ConvTranspose(int rank, ConvTransposeLayerOptions options) : rank
     const auto named = [&](const char* what, std::vector<int64_t> values, int64_t unused) {
       if (rank == 1) values.insert(values.begin(), unused);
       std::string text;
-      for (size_t a = 0; a < axes.size(); ++a) text += " " + (what + axes[a]) + ": " + std::to_string(values[a]);
+      for (size_t a = 0; a < axes.size(); ++a) text += formatted(" {}: {}", what + axes[a], values[a]);
       return text;
     };
     raise<Error>(
@@ -252,13 +252,13 @@ ConvTranspose::ConvTranspose(int rank, ConvTransposeLayerOptions options) : rank
 
 std::string ConvTranspose::extra_repr() const {
   const ConvTransposeLayerOptions& o = options_;
-  std::string text = std::to_string(o.in_channels) + ", " + std::to_string(o.out_channels) +
-                     ", kernel_size=" + python_tuple(stored(o.kernel_size, rank_)) +
-                     ", stride=" + python_tuple(stored(o.stride, rank_)) + padding_text(o.padding, rank_);
+  std::string text =
+      formatted("{}, {}, kernel_size={}, stride={}{}", o.in_channels, o.out_channels, python_tuple(stored(o.kernel_size, rank_)),
+                python_tuple(stored(o.stride, rank_)), padding_text(o.padding, rank_));
   if (const std::vector<int64_t> d = stored(o.dilation, rank_); !all_equal(d, 1)) text += ", dilation=" + python_tuple(d);
   if (const std::vector<int64_t> p = stored(o.output_padding, rank_); !all_equal(p, 0))
     text += ", output_padding=" + python_tuple(p);
-  if (o.groups != 1) text += ", groups=" + std::to_string(o.groups);
+  if (o.groups != 1) text += formatted(", groups={}", o.groups);
   if (!bias().defined()) text += ", bias=False";
   return text;
 }

@@ -18,7 +18,9 @@ Dropout::Dropout(const char* type, DropoutOptions options, bool whole_channels)
   }
 }
 
-std::string Dropout::extra_repr() const { return "p=" + python_text(options_.p) + ", inplace=" + python_bool(options_.inplace); }
+std::string Dropout::extra_repr() const {
+  return formatted("p={}, inplace={}", python_text(options_.p), python_bool(options_.inplace));
+}
 
 Variable Dropout::forward(const Variable& input) {
   if (whole_channels_ && input.dim() < 2) {

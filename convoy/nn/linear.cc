@@ -23,15 +23,13 @@ Linear::Linear(LinearOptions options) : options_(options) {
 }
 
 std::string Linear::extra_repr() const {
-  return "in_features=" + std::to_string(options_.in_features) + ", out_features=" + std::to_string(options_.out_features) +
-         ", bias=" + python_bool(bias().defined());
+  return formatted("in_features={}, out_features={}, bias={}", options_.in_features, options_.out_features,
+                   python_bool(bias().defined()));
 }
 
 Variable Linear::forward(const Variable& input) { return linear(input, weight(), bias()); }
 
-std::string Flatten::extra_repr() const {
-  return "start_dim=" + std::to_string(options_.start_dim) + ", end_dim=" + std::to_string(options_.end_dim);
-}
+std::string Flatten::extra_repr() const { return formatted("start_dim={}, end_dim={}", options_.start_dim, options_.end_dim); }
 
 Variable Flatten::forward(const Variable& input) { return flatten(input, options_.start_dim, options_.end_dim); }
 
@@ -41,7 +39,7 @@ Unflatten::Unflatten(UnflattenOptions options) : options_(std::move(options)) {
 }
 
 std::string Unflatten::extra_repr() const {
-  return "dim=" + std::to_string(options_.dim) + ", unflattened_size=" + python_tuple(options_.unflattened_size);
+  return formatted("dim={}, unflattened_size={}", options_.dim, python_tuple(options_.unflattened_size));
 }
 
 Variable Unflatten::forward(const Variable& input) {

@@ -75,8 +75,8 @@ std::string Module::printed(bool complete) const {
   std::string extra = extra_repr();
   if (complete && !unprinted().empty()) extra += (extra.empty() ? "" : ", ") + unprinted();
   if (!extra.empty()) lines = lines_of(extra);
-  if (lines.size() == 1 && children().empty()) return type() + "(" + lines[0] + ")";
-  for (const auto& [name, child] : children()) lines.push_back("(" + name + "): " + indented(child->printed(complete)));
+  if (lines.size() == 1 && children().empty()) return formatted("{}({})", type(), lines[0]);
+  for (const auto& [name, child] : children()) lines.push_back(formatted("({}): {}", name, indented(child->printed(complete))));
   std::string text = type() + "(";
   for (const std::string& line : lines) text += "\n  " + line;
   return text + (lines.empty() ? ")" : "\n)");
@@ -89,7 +89,7 @@ std::vector<std::pair<std::string, Variable>> Module::named_parameters() const {
     for (const auto& [name, parameter] : module.state_->parameters) {
       if (parameter.defined() && seen.insert(parameter.node().get()).second) found.emplace_back(prefix + name, parameter);
     }
-    for (const auto& [name, child] : module.children()) self(self, *child, prefix + name + ".");
+    for (const auto& [name, child] : module.children()) self(self, *child, formatted("{}{}.", prefix, name));
   };
   visit(visit, *this, "");
   return found;
@@ -108,7 +108,7 @@ std::vector<std::pair<std::string, Tensor>> Module::named_buffers() const {
     for (const auto& [name, value] : module.state_->buffers) {
       if (value.defined() && seen.insert(&value).second) found.emplace_back(prefix + name, value);
     }
-    for (const auto& [name, child] : module.children()) self(self, *child, prefix + name + ".");
+    for (const auto& [name, child] : module.children()) self(self, *child, formatted("{}{}.", prefix, name));
   };
   visit(visit, *this, "");
   return found;
@@ -123,7 +123,7 @@ StateDict Module::state_dict() const {
     for (const auto& [name, value] : module.state_->buffers) {
       if (value.defined()) state.emplace_back(prefix + name, value);
     }
-    for (const auto& [name, child] : module.children()) self(self, *child, prefix + name + ".");
+    for (const auto& [name, child] : module.children()) self(self, *child, formatted("{}{}.", prefix, name));
   };
   visit(visit, *this, "");
   return state;
@@ -154,9 +154,10 @@ void Module::collect_load(const StateDict& state, const std::string& prefix, Loa
     Tensor value = entry->second;
     if (target.dim() == 0 && value.dim() == 1 && value.numel() > 0) value = value.select(0);
     if (value.shape() != target.shape()) {
-      loading.errors.push_back("size mismatch for " + prefix + name + ": copying a param with shape torch.Size(" +
-                               to_string(value.shape()) + ") from checkpoint, the shape in current model is torch.Size(" +
-                               to_string(target.shape()) + ").");
+      loading.errors.push_back(
+          formatted("size mismatch for {}{}: copying a param with shape torch.Size({}) from checkpoint, the shape in current model "
+                    "is torch.Size({}).",
+                    prefix, name, value.shape(), target.shape()));
       return;
     }
     loading.copies.emplace_back(target, value);
@@ -170,7 +171,7 @@ void Module::collect_load(const StateDict& state, const std::string& prefix, Loa
     if (own.count(key) > 0 && names.count(rest.substr(0, rest.find('.'))) == 0) loading.report.unexpected_keys.push_back(key);
   }
   for (const auto& [name, child] : children()) {
-    const std::string child_prefix = prefix + name + ".";
+    const std::string child_prefix = formatted("{}{}.", prefix, name);
     StateDict below;
     for (const auto& entry : state) {
       if (starts_with(entry.first, child_prefix)) below.push_back(entry);
@@ -184,13 +185,15 @@ LoadReport Module::load_state_dict(const StateDict& state, bool strict) {
   collect_load(state, "", loading);
   const LoadReport& report = loading.report;
   if (strict && !report.unexpected_keys.empty()) {
-    loading.errors.insert(loading.errors.begin(), "Unexpected key(s) in state_dict: " + quoted_list(report.unexpected_keys) + ". ");
+    loading.errors.insert(loading.errors.begin(),
+                          formatted("Unexpected key(s) in state_dict: {}. ", quoted_list(report.unexpected_keys)));
   }
   if (strict && !report.missing_keys.empty()) {
-    loading.errors.insert(loading.errors.begin(), "Missing key(s) in state_dict: " + quoted_list(report.missing_keys) + ". ");
+    loading.errors.insert(loading.errors.begin(),
+                          formatted("Missing key(s) in state_dict: {}. ", quoted_list(report.missing_keys)));
   }
   if (!loading.errors.empty()) {
-    std::string text = "Error(s) in loading state_dict for " + type() + ":";
+    std::string text = formatted("Error(s) in loading state_dict for {}:", type());
     for (const std::string& error : loading.errors) text += "\n\t" + error;
     raise<Error>(
         "{}\n"
@@ -274,7 +277,7 @@ Variable Sequential::forward(const Variable& input) {
     value = with_context([&] { return clamp ? norm->forward_then(value, clamp) : (*child.second)(value); },
                          [&](const Error&) {
                            const std::string text = child.second->repr();
-                           return "in layer (" + child.first + "): " + text.substr(0, text.find('\n'));
+                           return formatted("in layer ({}): {}", child.first, text.substr(0, text.find('\n')));
                          });
     if (clamp) ++i;
   }

@@ -13,8 +13,7 @@ Tensor zeros_if(bool wanted, const Shape& shape) { return wanted ? Tensor::zeros
 
 void check_rank(const Variable& input, int64_t first, int64_t second, const std::string& type) {
   if (input.dim() == first || input.dim() == second) return;
-  const std::string accepted =
-      first == second ? std::to_string(first) + "D" : std::to_string(first) + "D or " + std::to_string(second) + "D";
+  const std::string accepted = first == second ? formatted("{}D", first) : formatted("{}D or {}D", first, second);
   raise<ValueError>(
       "expected {} input (got {}D input)\n"
       "{} got {}; the sizes are (batch, channels, then the spatial axes)",
@@ -23,8 +22,8 @@ void check_rank(const Variable& input, int64_t first, int64_t second, const std:
 
 template <class Options>
 std::string norm_repr(const Options& o) {
-  return std::to_string(o.num_features) + ", eps=" + python_text(o.eps) + ", momentum=" + python_text(o.momentum) +
-         ", affine=" + python_bool(o.affine) + ", track_running_stats=" + python_bool(o.track_running_stats);
+  return formatted("{}, eps={}, momentum={}, affine={}, track_running_stats={}", o.num_features, python_text(o.eps),
+                   python_text(o.momentum), python_bool(o.affine), python_bool(o.track_running_stats));
 }
 
 // A dictionary without version comes from PyTorch before 0.4.1 or from a file format that keeps no versions.
@@ -139,22 +138,22 @@ void InstanceNorm::adapt_state(const std::string& prefix, std::map<std::string, 
   }
   std::string names;
   for (const char* name : {"running_mean", "running_var"}) {
-    if (own.erase(prefix + name) > 0) names += (names.empty() ? "\"" : " and \"") + prefix + name + "\"";
+    if (own.erase(prefix + name) > 0) names += formatted("{}{}{}\"", names.empty() ? "\"" : " and \"", prefix, name);
   }
   if (names.empty()) return;
   errors.push_back(
-      "Unexpected running stats buffer(s) " + names + " for " + type() +
-      " with track_running_stats=False. If state_dict is a checkpoint saved before 0.4.0, this may be expected because " + type() +
-      " does not track running stats by default since 0.4.0. Please remove these keys from state_dict. If the running stats are "
-      "actually needed, instead set track_running_stats=True in " +
-      type() + " to enable them. See the documentation of " + type() + " for details.");
+      formatted("Unexpected running stats buffer(s) {} for {} with track_running_stats=False. If state_dict is a checkpoint saved "
+                "before 0.4.0, this may be expected because {} does not track running stats by default since 0.4.0. Please remove "
+                "these keys from state_dict. If the running stats are actually needed, instead set track_running_stats=True in {} "
+                "to enable them. See the documentation of {} for details.",
+                names, type(), type(), type(), type()));
 }
 
 GroupNorm::GroupNorm(GroupNormOptions options) : options_(options) {
   require(options_.num_groups != kRequired, type(), "num_groups");
   require(options_.num_channels != kRequired, type(), "num_channels");
   const int64_t groups = options_.num_groups, channels = options_.num_channels;
-  const std::string numbers = "num_channels is " + std::to_string(channels) + ", num_groups is " + std::to_string(groups);
+  const std::string numbers = formatted("num_channels is {}, num_groups is {}", channels, groups);
   if (groups <= 0)
     raise<Error>("Expected num groups to be greater than 0, got {}\n{}: 1 normalises all channels together", groups, numbers);
   if (channels % groups != 0) raise<ValueError>("num_channels must be divisible by num_groups\n{}", numbers);
@@ -165,8 +164,8 @@ GroupNorm::GroupNorm(GroupNormOptions options) : options_(options) {
 }
 
 std::string GroupNorm::extra_repr() const {
-  return std::to_string(options_.num_groups) + ", " + std::to_string(options_.num_channels) + ", eps=" + python_text(options_.eps) +
-         ", affine=" + python_bool(options_.affine);
+  return formatted("{}, {}, eps={}, affine={}", options_.num_groups, options_.num_channels, python_text(options_.eps),
+                   python_bool(options_.affine));
 }
 
 Variable GroupNorm::forward(const Variable& input) {
@@ -187,8 +186,8 @@ LayerNorm::LayerNorm(LayerNormOptions options) : options_(std::move(options)) {
 }
 
 std::string LayerNorm::extra_repr() const {
-  return python_tuple(options_.normalized_shape.values()) + ", eps=" + python_text(options_.eps) +
-         ", elementwise_affine=" + python_bool(options_.elementwise_affine);
+  return formatted("{}, eps={}, elementwise_affine={}", python_tuple(options_.normalized_shape.values()), python_text(options_.eps),
+                   python_bool(options_.elementwise_affine));
 }
 
 Variable LayerNorm::forward(const Variable& input) {

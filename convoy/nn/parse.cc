@@ -18,7 +18,7 @@ constexpr const char* kNormActivation = "Conv2dNormActivation";  // torchvision'
 
 const LayerRow& row_of(const PrintedModule& module) {
   if (const LayerRow* row = find_layer(module.type)) return *row;
-  const std::string where = to_string(module.at) + ": ";
+  const std::string where = formatted("{}: ", module.at);
   if (!module.children.empty()) {
     raise<ValueError>(
         "{}{} is not a layer that Convoy knows, and its printed form does not say how its layers are connected\n"
@@ -81,7 +81,7 @@ void check_layers(const PrintedModule& given, const PrintedModule& made, const s
       return text;
     };
     if (given.children.size() != made.children.size() || names(given) != names(made))
-      refuse(given, given.type + " with " + io::quote(names(given)), made.type + " with " + names(made));
+      refuse(given, formatted("{} with {}", given.type, io::quote(names(given))), formatted("{} with {}", made.type, names(made)));
     for (size_t i = 0; i < given.children.size(); ++i) check_layers(given.children[i].module, made.children[i].module, block);
     return;
   }
@@ -90,8 +90,8 @@ void check_layers(const PrintedModule& given, const PrintedModule& made, const s
     if (row != nullptr) return row->build(PrintedOptions(module, *row))->repr();
     std::string text;
     for (const PrintedModule::Option& option : module.options)
-      text += (text.empty() ? "" : ", ") + option.name + "=" + option.value.text;
-    return module.type + "(" + text + ")";
+      text += formatted("{}{}={}", text.empty() ? "" : ", ", option.name, option.value.text);
+    return formatted("{}({})", module.type, text);
   };
   if (printed(given) != printed(made)) refuse(given, io::quote(printed(given)), printed(made));
 }
@@ -125,7 +125,7 @@ shape::Checked count_values(const PrintedModule& module, bool outermost) {
 
 // The place of a layer that its constructor refuses; refusals of the text name theirs themselves.
 std::string where(const Error& e, const PrintedModule& module) {
-  return e.reason().rfind("line ", 0) == 0 ? "" : "at " + to_string(module.at) + ": " + module.type;
+  return e.reason().rfind("line ", 0) == 0 ? "" : formatted("at {}: {}", module.at, module.type);
 }
 
 std::shared_ptr<Module> build(const PrintedModule& module, bool outermost) {

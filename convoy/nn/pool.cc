@@ -21,10 +21,9 @@ struct PoolCheck {
   void list(const IntList& values, const char* name) const {
     const size_t n = values.values().size();
     if (n == static_cast<size_t>(rank) || n == 1) return;
-    const std::string fix = type + " has " + std::to_string(rank) + (rank == 1 ? " spatial axis" : " spatial axes");
+    const std::string fix = formatted("{} has {}{}", type, rank, rank == 1 ? " spatial axis" : " spatial axes");
     if (rank == 1) {
-      refuse(function + "() " + name + " must be an int, list of ints or tuple of ints of size 1 but got size " + std::to_string(n),
-             fix);
+      refuse(formatted("{}() {} must be an int, list of ints or tuple of ints of size 1 but got size {}", function, name, n), fix);
     }
     const std::string option = name;
     const bool max = function.substr(0, 3) == "max";
@@ -32,8 +31,8 @@ struct PoolCheck {
     if (max && option == "padding") must = " must be either be ";
     if (option == "dilation") must = " must be either ";
     if (!max && option == "kernel_size" && rank == 3) must = " must be ";
-    refuse(function + ": " + name + must + (option == "stride" ? "omitted, " : "") + "a single int, or a tuple of " +
-               (rank == 2 ? "two" : "three") + " ints",
+    refuse(formatted("{}: {}{}{}a single int, or a tuple of {} ints", function, name, must, option == "stride" ? "omitted, " : "",
+                     rank == 2 ? "two" : "three"),
            fix);
   }
 
@@ -47,7 +46,7 @@ struct PoolCheck {
     const std::vector<int64_t> expanded = values.expand(rank);
     std::string text;
     for (size_t i = 0; i < expanded.size(); ++i) {
-      text += std::string(i > 0 ? " " : "") + prefix + axes[i + 3 - expanded.size()] + ": " + std::to_string(expanded[i]);
+      text += formatted("{}{}{}: {}", i > 0 ? " " : "", prefix, axes[i + 3 - expanded.size()], expanded[i]);
     }
     return text;
   }
@@ -73,11 +72,10 @@ struct PoolCheck {
     }
     const std::vector<int64_t> k = kernel_size.expand(rank), p = padding.expand(rank);
     for (size_t i = 0; i < k.size(); ++i) {
-      if (p[i] < 0) refuse("pad must be non-negative, but got pad: " + std::to_string(p[i]), "use 0 or more");
+      if (p[i] < 0) refuse(formatted("pad must be non-negative, but got pad: {}", p[i]), "use 0 or more");
       if (p[i] > k[i] / 2) {
-        refuse("pad should be at most half of kernel size, but got pad=" + std::to_string(p[i]) +
-                   " and kernel_size=" + std::to_string(k[i]),
-               "the largest padding for a kernel of " + std::to_string(k[i]) + " is " + std::to_string(k[i] / 2));
+        refuse(formatted("pad should be at most half of kernel size, but got pad={} and kernel_size={}", p[i], k[i]),
+               formatted("the largest padding for a kernel of {} is {}", k[i], k[i] / 2));
       }
     }
   }
@@ -95,9 +93,9 @@ MaxPool::MaxPool(int rank, MaxPoolOptions options) : rank_(rank), options_(std::
 
 std::string MaxPool::extra_repr() const {
   const MaxPoolOptions& o = options_;
-  return "kernel_size=" + python_text(o.kernel_size) + ", stride=" + python_text(o.stride.empty() ? o.kernel_size : o.stride) +
-         ", padding=" + python_text(o.padding) + ", dilation=" + python_text(o.dilation) +
-         ", ceil_mode=" + python_bool(o.ceil_mode);
+  return formatted("kernel_size={}, stride={}, padding={}, dilation={}, ceil_mode={}", python_text(o.kernel_size),
+                   python_text(o.stride.empty() ? o.kernel_size : o.stride), python_text(o.padding), python_text(o.dilation),
+                   python_bool(o.ceil_mode));
 }
 
 Variable MaxPool::forward(const Variable& input) { return max_pool(rank_, input, options_); }
@@ -120,8 +118,8 @@ AvgPool::AvgPool(int rank, AvgPoolOptions options) : rank_(rank), options_(std::
 
 std::string AvgPool::extra_repr() const {
   const AvgPoolOptions& o = options_;
-  return "kernel_size=" + tuple_text(o.kernel_size, rank_) +
-         ", stride=" + tuple_text(o.stride.empty() ? o.kernel_size : o.stride, rank_) + ", padding=" + tuple_text(o.padding, rank_);
+  return formatted("kernel_size={}, stride={}, padding={}", tuple_text(o.kernel_size, rank_),
+                   tuple_text(o.stride.empty() ? o.kernel_size : o.stride, rank_), tuple_text(o.padding, rank_));
 }
 
 std::string AvgPool::unprinted() const {
@@ -129,7 +127,7 @@ std::string AvgPool::unprinted() const {
   std::string text;
   if (o.ceil_mode) text += ", ceil_mode=True";
   if (!o.count_include_pad) text += ", count_include_pad=False";
-  if (o.divisor_override) text += ", divisor_override=" + std::to_string(*o.divisor_override);
+  if (o.divisor_override) text += formatted(", divisor_override={}", *o.divisor_override);
   return text.empty() ? text : text.substr(2);
 }
 
@@ -144,8 +142,8 @@ LPPool::LPPool(int rank, LPPoolOptions options) : rank_(rank), options_(std::mov
 
 std::string LPPool::extra_repr() const {
   const LPPoolOptions& o = options_;
-  return "norm_type=" + python_text(o.norm_type) + ", kernel_size=" + python_text(o.kernel_size) +
-         ", stride=" + (o.stride.empty() ? "None" : python_text(o.stride)) + ", ceil_mode=" + python_bool(o.ceil_mode);
+  return formatted("norm_type={}, kernel_size={}, stride={}, ceil_mode={}", python_text(o.norm_type), python_text(o.kernel_size),
+                   o.stride.empty() ? "None" : python_text(o.stride), python_bool(o.ceil_mode));
 }
 
 Variable LPPool::forward(const Variable& input) {
@@ -160,7 +158,7 @@ AdaptivePool::AdaptivePool(bool maximum, int rank, AdaptivePoolOptions options)
   const size_t n = size.sizes().size();
   if (n != static_cast<size_t>(rank) && !size.single()) {
     const std::string fix =
-        type() + " takes one number, or " + std::to_string(rank) + (rank == 1 ? " in a list" : ", one per spatial axis");
+        formatted("{} takes one number, or {}{}", type(), rank, rank == 1 ? " in a list" : ", one per spatial axis");
     if (rank == 1) raise<Error>("{}() argument 'output_size' should contain one int (got {})\n{}", function, n, fix);
     raise<Error>(
         "{}{}{}\n"

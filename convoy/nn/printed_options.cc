@@ -25,7 +25,7 @@ PrintedOptions::PrintedOptions(const PrintedModule& module, const LayerRow& row)
   size_t next = 0;
   bool named = false;
   for (const PrintedModule::Option& option : module.options) {
-    const std::string where = nn::to_string(option.at) + ": " + module.type;
+    const std::string where = formatted("{}: {}", nn::to_string(option.at), module.type);
     if (option.name.empty()) {
       if (named)
         raise<ValueError>("{}: a value without a name follows one with a name\nname this one too: {}", where, option_names(row));

@@ -14,7 +14,7 @@ std::string scale_text(const ScaleFactor& factor) {
   if (factor.single()) return python_text(factor.values()[0]);
   std::string text;
   for (const double f : factor.values()) text += (text.empty() ? "" : ", ") + python_text(f);
-  return "(" + text + (factor.values().size() == 1 ? ",)" : ")");
+  return formatted("({}{}", text, factor.values().size() == 1 ? ",)" : ")");
 }
 
 std::vector<int64_t> spatial_sizes(const Variable& input) {
@@ -72,7 +72,7 @@ Upsample::Upsample(const char* type, UpsampleOptions options, bool chooses_mode)
 std::string Upsample::extra_repr() const {
   const std::string what =
       options_.scale_factor.empty() ? "size=" + python_text(options_.size) : "scale_factor=" + scale_text(options_.scale_factor);
-  return what + ", mode=" + interpolate_mode_name(options_.mode);
+  return formatted("{}, mode={}", what, interpolate_mode_name(options_.mode));
 }
 
 std::string Upsample::unprinted() const {

@@ -128,7 +128,7 @@ ResNet::ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_class
       layers->add(block(bottleneck, in, channels, i == 0 && stage > 0 ? 2 : 1));
       in = channels * (bottleneck ? Bottleneck::kExpansion : BasicBlock::kExpansion);
     }
-    register_child("layer" + std::to_string(stage + 1), std::move(layers));
+    register_child(formatted("layer{}", stage + 1), std::move(layers));
   }
   register_child("avgpool", AdaptiveAvgPool2d({.output_size = {1, 1}}));
   register_child("fc", Linear({.in_features = in, .out_features = num_classes}));

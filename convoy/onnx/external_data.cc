@@ -78,9 +78,7 @@ ExternalData::~ExternalData() {
 
 void ExternalData::check(uint64_t offset, uint64_t length) const {
   if (length <= size_ && offset <= size_ - length) return;
-  refuse(location_,
-         "has " + std::to_string(size_) + " bytes; " + std::to_string(length) + " from offset " + std::to_string(offset) +
-             " are asked for",
+  refuse(location_, formatted("has {} bytes; {} from offset {} are asked for", size_, length, offset),
          "was the file copied whole?");
 }
 

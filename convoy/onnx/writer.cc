@@ -50,7 +50,7 @@ constexpr SinceAttribute kSinceAttribute[] = {{"AveragePool", "dilations", 19},
 // A name that no other has, like the one wanted.
 std::string unlike(std::unordered_set<std::string>& taken, const std::string& wanted) {
   std::string name = wanted;
-  for (int64_t k = 1; !taken.insert(name).second; ++k) name = wanted + "_" + std::to_string(k);
+  for (int64_t k = 1; !taken.insert(name).second; ++k) name = formatted("{}_{}", wanted, k);
   return name;
 }
 
@@ -101,7 +101,7 @@ class Writer {
 
   // A name for output i that nobody reads, made from the first one's.
   std::string spare_name(const Node& node, size_t i) const {
-    std::string spare = name(node.output(0)) + "_" + std::to_string(i);
+    std::string spare = formatted("{}_{}", name(node.output(0)), i);
     while (taken_.count(spare) > 0) spare += "_";
     return spare;
   }

@@ -13,14 +13,13 @@ namespace convoy::ops {
 
 namespace {
 
-using pool_checks::text;
 using shape::AdaptivePoolShape;
 
 void check_ranks(bool max, int rank, const Shape& input, const AdaptiveSize& output_size) {
   const auto dim = static_cast<int>(input.size());
   const std::string kind = max ? "adaptive_max_pool" : "adaptive_avg_pool";
-  const std::string fix = kind + text(rank) + "d expects an input (N, C, *) or (C, *) with " + text(rank) +
-                          (rank == 1 ? " axis" : " axes") + " behind the channels, got " + to_string(input);
+  const std::string fix = formatted("{}{}d expects an input (N, C, *) or (C, *) with {}{} behind the channels, got {}", kind, rank,
+                                    rank, rank == 1 ? " axis" : " axes", input);
   if (rank > 1 && output_size.size() > 1 && output_size.size() >= input.size()) {
     raise<ValueError>("Input dimension should be at least {}\n{}", output_size.size() + 1, fix);
   }
@@ -56,9 +55,9 @@ void check_not_empty(bool max, int rank, const Shape& input) {
 
 // One size per spatial axis; nullopt is the input's own.
 std::vector<int64_t> expand(bool max, int rank, const Shape& input, const AdaptiveSize& output_size) {
-  const std::string fix = "give one size or " + text(rank) + ", got " + text(output_size.size());
+  const std::string fix = formatted("give one size or {}, got {}", rank, output_size.size());
   if (static_cast<int>(output_size.size()) != rank && output_size.size() != 1) {
-    const std::string name = (max ? "adaptive_max_pool" : "adaptive_avg_pool") + text(rank) + "d";
+    const std::string name = formatted("{}{}d", max ? "adaptive_max_pool" : "adaptive_avg_pool", rank);
     if (rank == 1) raise<Error>("{}() argument 'output_size' should contain one int (got {})\n{}", name, output_size.size(), fix);
     if (max) raise<Error>("{}(): internal error: output_size.size() must be {}\n{}", name, rank, fix);
     raise<Error>("{}: output_size must be {}\n{}", name, rank, fix);
@@ -89,7 +88,7 @@ AdaptivePoolShape check_shape(bool max, int rank, const Shape& input, const std:
   if (completed) return *completed;
   Shape output = input;
   std::copy(sizes.begin(), sizes.end(), output.end() - rank);
-  const std::string fix = "an output of shape " + to_string(output) + " cannot be counted in 64 bits";
+  const std::string fix = formatted("an output of shape {} cannot be counted in 64 bits", output);
   if (max) raise<Error>("Storage size calculation overflowed with sizes={}\n{}", pool_checks::with_height(output, rank), fix);
   raise<Error>("numel: integer multiplication overflow\n{}", fix);
 }
@@ -105,7 +104,7 @@ AdaptivePoolShape check_avg(int rank, const Shape& input, DType dtype, const Ada
   const std::vector<int64_t> sizes = expand(false, rank, input, wanted);
   if (any_negative(sizes)) {
     std::string list = rank == 1 ? "1" : "";
-    for (size_t i = 0; i < sizes.size(); ++i) list += (list.empty() ? "" : i == 2 ? "," : ", ") + text(sizes[i]);
+    for (size_t i = 0; i < sizes.size(); ++i) list += (list.empty() ? "" : i == 2 ? "," : ", ") + std::to_string(sizes[i]);
     raise<Error>(
         "adaptive_avg_pool2d: elements of output_size must be greater than or equal to 0 but received {{}}\n"
         "an output_size is a number of windows, None keeps the input's size",

@@ -14,9 +14,7 @@ namespace {
 using shape::Checked;
 using shape::ConvShape;
 
-std::string str(int64_t value) { return std::to_string(value); }
-
-std::string conv_name(int rank, bool transposed) { return std::string(transposed ? "conv_transpose" : "conv") + str(rank) + "d"; }
+std::string conv_name(int rank, bool transposed) { return formatted("{}{}d", transposed ? "conv_transpose" : "conv", rank); }
 
 // "(3 x 5)" of the spatial axes; values are computed per axis.
 std::string product_text(int rank, const std::function<std::string(int)>& value) {
@@ -28,8 +26,8 @@ std::string product_text(int rank, const std::function<std::string(int)>& value)
 void check_rank(int rank, const Shape& input, bool transposed) {
   const auto dims = static_cast<int>(input.size());
   if (dims == rank + 1 || dims == rank + 2) return;
-  std::string fix = conv_name(rank, transposed) + " takes (channels" + (rank == 3 ? ", depth" : "") +
-                    (rank >= 2 ? ", height" : "") + ", " + (rank == 1 ? "length" : "width") + ") or the same with a batch in front";
+  std::string fix = formatted("{} takes (channels{}{}, {}) or the same with a batch in front", conv_name(rank, transposed),
+                              rank == 3 ? ", depth" : "", rank >= 2 ? ", height" : "", rank == 1 ? "length" : "width");
   if (dims == rank)
     fix += ": this input lacks the channel axis, reshape it to (1, 1" + to_string(input).replace(0, 1, dims > 0 ? ", " : "");
   if (fix.back() == ']') fix.back() = ')';
@@ -37,7 +35,7 @@ void check_rank(int rank, const Shape& input, bool transposed) {
   raise<ShapeMismatch>(
       "Expected {}D (unbatched) or {}D (batched) input to {}, but got input of size: {}\n"
       "{}",
-      str(rank + 1), str(rank + 2), conv_name(rank, transposed), input, fix);
+      rank + 1, rank + 2, conv_name(rank, transposed), input, fix);
 }
 
 void check_groups(int64_t groups) {
@@ -45,7 +43,7 @@ void check_groups(int64_t groups) {
     raise<ShapeMismatch>(
         "non-positive groups is not supported\n"
         "groups is {}: use 1, or in_channels for a depthwise convolution",
-        str(groups));
+        groups);
   }
 }
 
@@ -67,7 +65,7 @@ std::vector<int64_t> expand(const IntList& list, const char* name, int rank, con
     raise<ShapeMismatch>(
         "expected {} to be a single integer value or a list of {} values to match the convolution dimensions, but got {}={}\n"
         "the weight {} has {} spatial axes",
-        name, str(static_cast<int64_t>(dim)), name, values, weight, str(static_cast<int64_t>(dim)));
+        name, static_cast<int64_t>(dim), name, values, weight, static_cast<int64_t>(dim));
   }
   return values;
 }
@@ -80,11 +78,11 @@ void check_weight_rank(int rank, const Shape& input, const Shape& weight, bool b
   if (weight.size() == static_cast<size_t>(rank) + 2) return;
   Shape seen = input;
   if (!batched) seen.insert(seen.begin(), 1);
-  const std::string dims = str(static_cast<int64_t>(weight.size()));
+  const std::string dims = std::to_string(static_cast<int64_t>(weight.size()));
   raise<ShapeMismatch>(
       "Expected {}-dimensional input for {}-dimensional weight {}, but got {}-dimensional input of size {} instead\n"
       "{} takes a weight with {} axes",
-      dims, dims, weight, str(static_cast<int64_t>(seen.size())), seen, conv_name(rank, false), str(rank + 2));
+      dims, dims, weight, static_cast<int64_t>(seen.size()), seen, conv_name(rank, false), rank + 2);
 }
 
 void check_groups_divide(int64_t groups, const Shape& weight) {
@@ -92,18 +90,19 @@ void check_groups_divide(int64_t groups, const Shape& weight) {
     raise<ShapeMismatch>(
         "Given groups={}, expected weight to be at least {} at dimension 0, but got weight of size {} instead\n"
         "{}",
-        str(groups), str(groups), weight,
-        weight[0] == 0 ? "the weight is empty: its first axis must be 1 or more" : "use groups of at most " + str(weight[0]));
+        groups, groups, weight,
+        weight[0] == 0 ? "the weight is empty: its first axis must be 1 or more"
+                       : formatted("use groups of at most {}", weight[0]));
   }
   if (weight[0] % groups != 0) {
     std::string fits;
     for (int64_t g = 1; g <= std::min<int64_t>(weight[0], 4096); ++g) {
-      if (weight[0] % g == 0) fits += (fits.empty() ? "" : ", ") + str(g);
+      if (weight[0] % g == 0) fits += (fits.empty() ? "" : ", ") + std::to_string(g);
     }
     raise<ShapeMismatch>(
         "Given groups={}, expected weight to be divisible by {} at dimension 0, but got weight of size [{}] instead\n"
         "{} is divisible by groups {}",
-        str(groups), str(groups), weight, str(weight[0]), fits);
+        groups, groups, weight, weight[0], fits);
   }
 }
 
@@ -112,7 +111,7 @@ void check_bias(const Shape* bias, int64_t channels, const std::string& given, c
   raise<ShapeMismatch>(
       "Given {}weight of size {}, expected bias to be 1-dimensional with {} elements, but got bias of size {} instead\n"
       "a convolution has one bias per output channel: shape [{}]",
-      given, weight, str(channels), *bias, str(channels));
+      given, weight, channels, *bias, channels);
 }
 
 void set_axes(ConvShape& s, const std::vector<int64_t>& stride, const std::vector<int64_t>& dilation, const Shape& input,
@@ -133,8 +132,7 @@ std::string named_sizes(const ConvShape& s, const char* what, const std::functio
   static constexpr const char* kNames[] = {"depth", "height", "width"};
   std::string text;
   for (int a = s.rank == 3 ? 0 : 1; a < 3; ++a) {
-    text +=
-        (text.empty() ? "" : separator) + std::string(what) + "_" + kNames[a] + ": " + str(value(s.axes[static_cast<size_t>(a)]));
+    text += formatted("{}{}_{}: {}", text.empty() ? "" : separator, what, kNames[a], value(s.axes[static_cast<size_t>(a)]));
   }
   return text;
 }
@@ -144,7 +142,7 @@ int64_t dilation_of(const shape::Axis& axis) { return axis.dilation; }
 
 void check_kernel_positive(const ConvShape& s, const Shape& weight) {
   if (std::all_of(s.axes.begin(), s.axes.end(), [](const shape::Axis& axis) { return axis.kernel_size > 0; })) return;
-  const std::string fix = "every kernel size must be 1 or more, the weight has shape " + to_string(weight);
+  const std::string fix = formatted("every kernel size must be 1 or more, the weight has shape {}", weight);
   if (s.rank == 3) {
     if (s.transposed) {
       raise<ShapeMismatch>(
@@ -156,7 +154,7 @@ void check_kernel_positive(const ConvShape& s, const Shape& weight) {
     raise<ShapeMismatch>(
         "kernel size should be greater than zero, but got: {} x {} x {} (TxHxW)\n"
         "{}",
-        str(s.axes[0].kernel_size), str(s.axes[1].kernel_size), str(s.axes[2].kernel_size), fix);
+        s.axes[0].kernel_size, s.axes[1].kernel_size, s.axes[2].kernel_size, fix);
   }
   raise<ShapeMismatch>("kernel size should be greater than zero, but got {}\n{}", named_sizes(s, "kernel", kernel_of, " "), fix);
 }
@@ -169,7 +167,7 @@ void check_dilation_positive(const ConvShape& s) {
   } else {
     seen = "[";
     for (int a = s.rank == 3 ? 0 : 1; a < 3; ++a)
-      seen += (seen.size() > 1 ? ", " : "") + str(s.axes[static_cast<size_t>(a)].dilation);
+      seen += (seen.size() > 1 ? ", " : "") + std::to_string(s.axes[static_cast<size_t>(a)].dilation);
     seen += "]";
   }
   raise<ShapeMismatch>("dilation should be greater than zero, but got {}\ndilation counts from 1: 1 means no holes", seen);
@@ -215,7 +213,7 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
     raise<ShapeMismatch>(
         "expected {} begin/end pairs of padding, but got {}\n"
         "give one pair per spatial axis, outermost first",
-        str(rank), str(static_cast<int64_t>(options.padding.pairs().size())));
+        rank, static_cast<int64_t>(options.padding.pairs().size()));
   }
   if (same && std::any_of(stride.begin(), stride.end(), [](int64_t s) { return s != 1; })) {
     raise<Error>(
@@ -236,16 +234,16 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
   Checked channels = Checked(weight[1]) * options.groups;
   if (!channels.ok() || seen[1] != channels.value()) {
     if (!channels.ok()) refuse_overflow(name);
-    std::string fix = "the channels are axis 1 of " + to_string(seen);
+    std::string fix = formatted("the channels are axis 1 of {}", seen);
     if (weight[1] > 0 && seen[1] % weight[1] == 0 && seen[1] > 0 && weight[0] % (seen[1] / weight[1]) == 0) {
-      fix += "; groups=" + str(seen[1] / weight[1]) + " fits this weight";
+      fix += formatted("; groups={} fits this weight", seen[1] / weight[1]);
     } else if (seen[1] % options.groups == 0) {
-      fix += "; a layer for it has in_channels=" + str(seen[1]);
+      fix += formatted("; a layer for it has in_channels={}", seen[1]);
     }
     raise<ShapeMismatch>(
         "Given groups={}, weight of size {}, expected input{} to have {} channels, but got {} channels instead\n"
         "{}",
-        str(options.groups), weight, seen, str(channels.value()), str(seen[1]), fix);
+        options.groups, weight, seen, channels.value(), seen[1], fix);
   }
   check_bias(bias, weight[0], "", weight);
 
@@ -292,18 +290,17 @@ CheckedConv check_conv(int rank, const Shape& input, const Shape& weight, const 
       const int64_t missing = short_by.value() - 1;
       const char* axis_name = rank == 1 ? "length" : (rank == 3 && i == 0) ? "depth" : i == rank - 1 ? "width" : "height";
       const auto a = static_cast<size_t>(s.first_axis() + i);
-      fix += (fix.empty() ? "" : "; ") + std::string(axis_name) + " is " + str(missing) +
-             " short: padding=" + str(s.axes[a].pad_begin + (missing + 1) / 2) + " or an input of at least " +
-             str(s.input[a] + missing);
+      fix += formatted("{}{} is {} short: padding={} or an input of at least {}", fix.empty() ? "" : "; ", axis_name, missing,
+                       s.axes[a].pad_begin + (missing + 1) / 2, s.input[a] + missing);
       if (s.axes[a].dilation > 1)
-        fix += " (kernel " + str(s.axes[a].kernel_size) + " spans " + str(span(static_cast<int>(a)).value()) + " with dilation " +
-               str(s.axes[a].dilation) + ")";
+        fix += formatted(" (kernel {} spans {} with dilation {})", s.axes[a].kernel_size, span(static_cast<int>(a)).value(),
+                         s.axes[a].dilation);
     }
     raise<ShapeMismatch>(
         "Calculated padded input size per channel: {}. Kernel size: {}. Kernel size can't be greater than actual input size\n"
         "{}",
-        product_text(rank, [&](int i) { return str(padded(i)); }),
-        product_text(rank, [&](int i) { return str(span(s.first_axis() + i).value()); }), fix);
+        product_text(rank, [&](int i) { return std::to_string(padded(i)); }),
+        product_text(rank, [&](int i) { return std::to_string(span(s.first_axis() + i).value()); }), fix);
   }
   check_positions(s, seen);
   check_kernel_positive(s, weight);
@@ -340,7 +337,7 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
     raise<ShapeMismatch>(
         "Given {}weight of size {}, expected input{} to have {} channels, but got {} channels instead\n"
         "a transposed convolution's weight is (in_channels, out_channels / groups, *kernel_size)",
-        given, weight, seen, str(weight[0]), str(seen[1]));
+        given, weight, seen, weight[0], seen[1]);
   }
   const Checked out_channels = Checked(weight[1]) * options.groups;
   if (!out_channels.ok()) refuse_overflow(name);
@@ -373,7 +370,7 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
     std::string text;
     static constexpr const char* kNames[] = {"depth", "height", "width"};
     const auto list = [&](const char* what, const std::function<int64_t(size_t)>& value) {
-      for (size_t b = rank == 3 ? 0 : 1; b < 3; ++b) text += " " + std::string(what) + "_" + kNames[b] + ": " + str(value(b));
+      for (size_t b = rank == 3 ? 0 : 1; b < 3; ++b) text += formatted(" {}_{}: {}", what, kNames[b], value(b));
     };
     list("output_padding", [&](size_t b) { return s.output_padding[b]; });
     list("stride", [&](size_t b) { return s.axes[b].stride; });
@@ -381,7 +378,7 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
     raise<ShapeMismatch>(
         "output padding must be smaller than either stride or dilation, but got{}\n"
         "the largest output_padding here is {}",
-        text, str(std::max(s.axes[a].stride, s.axes[a].dilation) - 1));
+        text, std::max(s.axes[a].stride, s.axes[a].dilation) - 1);
   }
   const shape::Result<ConvShape> complete = shape::complete(s);
   if (!complete && complete.error().code != shape::ShapeErrorCode::kOutputTooSmall) refuse_overflow(name);
@@ -393,14 +390,14 @@ CheckedConv check_conv_transpose(int rank, const Shape& input, const Shape& weig
     const auto at = static_cast<size_t>(a);
     const shape::Result<int64_t> size = shape::transposed_output_size(s.input[at], s.axes[at], s.output_padding[at]);
     if (!size) refuse_overflow(name);
-    in.push_back(str(s.input[at]));
-    out.push_back(str(*size));
+    in.push_back(std::to_string(s.input[at]));
+    out.push_back(std::to_string(*size));
     if (*size >= 1) continue;
     too_small = true;
     const int64_t excess = (1 - *size + 1) / 2;
     if (fix.empty())
-      fix = "padding removes border here: use padding of at most " + str(std::max<int64_t>(s.axes[at].pad_begin - excess, 0)) +
-            ", or a larger input";
+      fix = formatted("padding removes border here: use padding of at most {}, or a larger input",
+                      std::max<int64_t>(s.axes[at].pad_begin - excess, 0));
   }
   if (too_small) {
     const auto join = [](const std::vector<std::string>& sizes) {
@@ -436,7 +433,7 @@ std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, cons
     raise<ValueError>(
         "ConvTranspose{}D: for {}D input, output_size must have {} or {} elements (got {})\n"
         "give the spatial sizes, with or without batch and channels in front",
-        str(rank), str(dims), str(rank), str(non_spatial + rank), str(static_cast<int64_t>(options.output_size.size())));
+        rank, dims, rank, non_spatial + rank, static_cast<int64_t>(options.output_size.size()));
   }
   const auto value = [rank](const IntList& list, int i) { return list.expand(rank).at(static_cast<size_t>(i)); };
   std::vector<int64_t> least, most;
@@ -448,7 +445,7 @@ std::vector<int64_t> output_padding_for(int rank, const Shape& input_shape, cons
       raise<ShapeMismatch>(
           "output_size cannot be computed for kernel {}, stride {}, dilation {}\n"
           "smaller numbers work",
-          str(axis.kernel_size), str(axis.stride), str(axis.dilation));
+          axis.kernel_size, axis.stride, axis.dilation);
     least.push_back(*size);
     most.push_back(*size + axis.stride - 1);
   }

@@ -166,7 +166,7 @@ EinsumLabels einsum_labels(std::string_view equation, const std::vector<int64_t>
     const size_t comma = inputs.find(',', from);
     const Term term = read_term(inputs.substr(from, comma - from), equation);
     if (operand >= ranks.size())
-      refuse(equation, "has more terms than operands, " + std::to_string(ranks.size()), "one term for each operand");
+      refuse(equation, formatted("has more terms than operands, {}", ranks.size()), "one term for each operand");
     const auto rank = static_cast<size_t>(ranks[operand]), named = term.letters.size();
     if (named > rank || (named < rank && !term.dots)) {
       raise<ShapeMismatch>(
@@ -186,8 +186,7 @@ EinsumLabels einsum_labels(std::string_view equation, const std::vector<int64_t>
     from = comma + 1;
   }
   if (labels.operands.size() != ranks.size()) {
-    refuse(equation, "has " + std::to_string(labels.operands.size()) + " terms for " + std::to_string(ranks.size()) + " operands",
-           "one term for each operand");
+    refuse(equation, formatted("has {} terms for {} operands", labels.operands.size(), ranks.size()), "one term for each operand");
   }
   Labels hidden;
   for (size_t i = 0; i < most_dots; ++i) hidden.push_back(-static_cast<int>(most_dots - i));
@@ -202,9 +201,10 @@ EinsumLabels einsum_labels(std::string_view equation, const std::vector<int64_t>
   labels.output = term.letters;
   for (size_t i = 0; i < term.letters.size(); ++i) {
     const std::string letter(1, static_cast<char>(term.letters[i]));
-    if (uses.count(term.letters[i]) == 0) refuse(equation, "has '" + letter + "' in the output alone", "name axes of the operands");
+    if (uses.count(term.letters[i]) == 0)
+      refuse(equation, formatted("has '{}' in the output alone", letter), "name axes of the operands");
     if (std::count(term.letters.begin(), term.letters.end(), term.letters[i]) > 1)
-      refuse(equation, "has '" + letter + "' twice in the output", "name each axis once");
+      refuse(equation, formatted("has '{}' twice in the output", letter), "name each axis once");
   }
   if (term.dots) labels.output.insert(labels.output.begin() + static_cast<ptrdiff_t>(*term.dots), hidden.begin(), hidden.end());
   return labels;

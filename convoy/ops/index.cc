@@ -21,8 +21,6 @@ namespace {
 
 constexpr int64_t kGrain = 16384;  // values per task
 
-std::string text(int64_t value) { return std::to_string(value); }
-
 // The indices as int64.
 Tensor check_index(const Tensor& index, const char* function) {
   check_defined(index, function, "index");
@@ -37,7 +35,7 @@ int64_t wrapped(int64_t index, int64_t n, int64_t dim) {
     raise<Error>(
         "index {} is out of bounds for dimension {} with size {}\n"
         "{}",
-        index, dim, n, n == 0 ? "the axis is empty" : "indices can be " + text(-n) + " to " + text(n - 1));
+        index, dim, n, n == 0 ? "the axis is empty" : formatted("indices can be {} to {}", -n, n - 1));
   }
   return index < 0 ? index + n : index;
 }

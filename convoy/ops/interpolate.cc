@@ -38,8 +38,6 @@ namespace ops {
 
 namespace {
 
-std::string text(std::integral auto value) { return std::to_string(value); }
-
 // "[0.5, 3.0]": the shortest digits that read back as the same number, as Python prints them.
 std::string numbers(const std::vector<double>& values) {
   std::string line;
@@ -53,7 +51,7 @@ std::string numbers(const std::vector<double>& values) {
     if (number.find_first_not_of("-0123456789") == std::string::npos) number += ".0";
     line += (line.empty() ? "" : ", ") + number;
   }
-  return "[" + line + "]";
+  return formatted("[{}]", line);
 }
 
 // "H: 5, W: 6"; PyTorch's 1d form says "W: 5".
@@ -61,7 +59,7 @@ std::string named_sizes(const Shape& sizes) {
   constexpr const char* kNames[] = {"D", "H", "W"};
   std::string line;
   for (size_t i = 0; i < sizes.size(); ++i)
-    line += (line.empty() ? "" : ", ") + (kNames[3 - sizes.size() + i] + (": " + text(sizes[i])));
+    line += (line.empty() ? "" : ", ") + (kNames[3 - sizes.size() + i] + (formatted(": {}", sizes[i])));
   return line;
 }
 
@@ -93,7 +91,7 @@ Sizes check(const Shape& input, DType dtype, const InterpolateOptions& options) 
   if (dim > 2) sizes.input.assign(input.begin() + 2, input.end());
   const size_t rank = sizes.input.size();
   const bool has_channels = dim >= 2;
-  const std::string fix = "an input (N, C, *) of shape " + to_string(input) + " has " + text(rank) + " spatial axes";
+  const std::string fix = formatted("an input (N, C, *) of shape {} has {} spatial axes", input, rank);
   if (!options.size.empty() && !options.scale_factor.empty()) {
     raise<ValueError>("only one of size or scale_factor should be defined\ngive size, or scale_factor");
   }

@@ -24,7 +24,7 @@ void run(const Gemm<float>& problem) {
 }
 void run(const Gemm<double>& problem) { kernels::gemm_reference(problem); }
 
-std::string times(int64_t a, int64_t b) { return std::to_string(a) + "x" + std::to_string(b); }
+std::string times(int64_t a, int64_t b) { return formatted("{}x{}", a, b); }
 
 void check_types(const Tensor& a, const Tensor& b) {
   for (const Tensor* t : {&a, &b}) {
@@ -79,16 +79,16 @@ void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias)
   }
   if (input.size(-1) != in) {
     const int64_t features = input.size(-1);
-    std::string fix = "the layer takes " + std::to_string(in) + " features, the input's last axis has " + std::to_string(features);
+    std::string fix = formatted("the layer takes {} features, the input's last axis has {}", in, features);
     if (input.dim() > 2) {
       int64_t flat = 1;
       for (size_t i = 1; i < input.shape().size(); ++i) flat *= input.shape()[i];
       if (flat == in)
         fix += ": flatten(input, 1) gives them";
       else
-        fix += "; flatten(input, 1) would give " + std::to_string(flat);
+        fix += formatted("; flatten(input, 1) would give {}", flat);
     } else {
-      fix += ": use in_features=" + std::to_string(features);
+      fix += formatted(": use in_features={}", features);
     }
     if (input.dim() == 1) {
       raise<ShapeMismatch>("size mismatch, got {}, {},{}\n{}", out, times(out, in), features, fix);

@@ -31,7 +31,7 @@ kernels::NllLayout layout_of(const Tensor& input, const ClassLossOptions& option
 // nll_loss' checks of shapes and targets, in PyTorch's order.
 void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_index) {
   const int64_t rank = input.dim();
-  const std::string fix = "for an input of shape " + to_string(input.shape()) + " the target needs shape ";
+  const std::string fix = formatted("for an input of shape {} the target needs shape ", input.shape());
   if (rank < 1) raise<ValueError>("Expected 1 or more dimensions (got 0)\nthe input is (C), (N, C) or (N, C, *)");
   Shape wanted = input.shape();
   wanted.erase(wanted.begin() + (rank == 1 ? 0 : 1));
@@ -67,7 +67,7 @@ void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_ind
           "{}",
           t[i],
           classes == 0 ? std::string("the input has no classes")
-                       : "the input has " + std::to_string(classes) + " classes, numbered 0 to " + std::to_string(classes - 1));
+                       : formatted("the input has {} classes, numbered 0 to {}", classes, classes - 1));
     }
   }
 }

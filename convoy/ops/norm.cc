@@ -293,7 +293,7 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
   const Range range(options.activation);
   const int64_t count = in.batch * in.length;
   if (options.training && count == 1) {
-    refuse_one_value("value per channel", "torch.Size(" + to_string(input.shape()) + ")",
+    refuse_one_value("value per channel", formatted("torch.Size({})", input.shape()),
                      "one value has no variance: use a larger batch, or eval mode with running statistics");
   }
   if (input.dim() < 2 && !running_mean.defined() && !running_var.defined()) {
@@ -468,7 +468,7 @@ NormResult group_norm(const Tensor& input, int64_t num_groups, const Tensor& wei
 NormResult instance_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, double eps) {
   const Channels in(input);
   if (in.length == 1) {
-    refuse_one_value("spatial element", "torch.Size(" + to_string(input.shape()) + ")",
+    refuse_one_value("spatial element", formatted("torch.Size({})", input.shape()),
                      "one value has no variance: normalise before the last pooling, or use group_norm over several channels");
   }
   for (const Tensor* t : {&weight, &bias}) {
@@ -570,7 +570,7 @@ struct Rows {
     const Shape& shape = input.shape();
     if (shape.size() < normalized_shape.size() || !std::equal(normalized_shape.rbegin(), normalized_shape.rend(), shape.rbegin())) {
       std::string expected = "[*";
-      for (const int64_t n : normalized_shape) expected += ", " + std::to_string(n);
+      for (const int64_t n : normalized_shape) expected += formatted(", {}", n);
       raise<ShapeMismatch>(
           "Given normalized_shape={}, expected input with shape {}], but got input of size{}\n"
           "normalized_shape has to be the input's last sizes",

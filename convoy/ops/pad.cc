@@ -57,12 +57,10 @@ namespace {
 using shape::Checked;
 using shape::PadPair;
 
-std::string text(std::integral auto value) { return std::to_string(value); }
-
 // "height 4 takes at most 3": sizes are named from the end, as people say them.
 std::string axis_name(int64_t axes_behind) {
   constexpr const char* kNames[] = {"width", "height", "depth"};
-  return axes_behind < 3 ? kNames[axes_behind] : "axis -" + text(axes_behind + 1);
+  return axes_behind < 3 ? kNames[axes_behind] : formatted("axis -{}", axes_behind + 1);
 }
 
 // What is padded: the begin and end of every axis of the tensor, outermost first, and the output's shape.
@@ -90,8 +88,8 @@ void check_constant(const Shape& shape, const Plan& plan, size_t padded_axes) {
   for (size_t a = 0; a < shape.size(); ++a) {
     const auto [begin, end] = plan.pads[a];
     crops_only = crops_only && begin <= 0 && end <= 0;
-    const std::string fix = axis_name(static_cast<int64_t>(shape.size() - 1 - a)) + " is " + text(shape[a]) +
-                            ": negative padding may crop at most that much (got " + text(begin) + " and " + text(end) + ")";
+    const std::string fix = formatted("{} is {}: negative padding may crop at most that much (got {} and {})",
+                                      axis_name(static_cast<int64_t>(shape.size() - 1 - a)), shape[a], begin, end);
     int64_t size = shape[a];
     if (begin < 0) {
       if (begin < -size) {
@@ -99,7 +97,7 @@ void check_constant(const Shape& shape, const Plan& plan, size_t padded_axes) {
         raise<Error>(
             "Dimension out of range (expected to be in range of [{}, {}], but got {})\n"
             "{}",
-            -limit, limit - 1, begin == INT64_MIN ? "9223372036854775808" : text(-begin), fix);
+            -limit, limit - 1, begin == INT64_MIN ? "9223372036854775808" : std::to_string(-begin), fix);
       }
       size += begin;
     }
@@ -127,11 +125,11 @@ void check_dims(PadMode mode, const Shape& shape, DType dtype, int rank) {
   bool valid = true;
   for (size_t a = batched ? 1 : 0; a < shape.size(); ++a) valid = valid && (shape[a] != 0 || (a == 0 && channels_may_be_empty));
   if (valid) return;
-  const std::string ranks = text(rank + 1) + "D or " + text(rank + 2) + "D (batch mode) tensor ";
-  const std::string fix = "only the batch may be empty, this input is " + to_string(shape);
+  const std::string ranks = formatted("{}D or {}D (batch mode) tensor ", rank + 1, rank + 2);
+  const std::string fix = formatted("only the batch may be empty, this input is {}", shape);
   if (mode == PadMode::kReflect && rank < 3) {
     std::string sizes;
-    for (const int64_t n : shape) sizes += (sizes.empty() ? "" : ",") + text(n);
+    for (const int64_t n : shape) sizes += (sizes.empty() ? "" : ",") + std::to_string(n);
     raise<Error>("{}expected for input, but got: [ torch.{}Tensor{{}} ]\n{}", ranks, type_word(dtype), sizes, fix);
   }
   raise<Error>("Expected {}with possibly 0 batch size and other non-zero dimensions for input, but got: {}\n{}", ranks, shape, fix);
@@ -146,8 +144,8 @@ void check_reflection(const Shape& shape, const std::vector<PadPair>& pads, int 
         "Argument #{}: Padding size should be less than the corresponding input dimension, but got: padding ({}, {}) at dimension "
         "{} of input {}\n"
         "reflection leaves out the border: {} {} takes at most {} per side; circular takes {}, replicate any number",
-        4 + 2 * back, pads[a].begin, pads[a].end, a, rank == 2 ? text(shape.size()) : to_string(shape), axis_name(back), shape[a],
-        shape[a] - 1, shape[a]);
+        4 + 2 * back, pads[a].begin, pads[a].end, a, rank == 2 ? std::to_string(shape.size()) : to_string(shape), axis_name(back),
+        shape[a], shape[a] - 1, shape[a]);
   }
 }
 
@@ -157,19 +155,19 @@ void check_output(PadMode mode, const Shape& shape, const Shape& output, int ran
   bool some = false;
   for (size_t a = first; a < shape.size(); ++a) some = some || output[a] >= 1;
   if (some) return;
-  const std::string w = text(shape.back()), ow = text(output.back());
+  const std::string w = std::to_string(shape.back()), ow = std::to_string(output.back());
   std::string reason;
   if (rank == 1) {
-    reason = (mode == PadMode::kReflect ? "2input (W: " + w + ")is" : "input (W: " + w + ") is") +
-             " too small. Calculated output W: " + ow;
+    reason = formatted("{} too small. Calculated output W: {}",
+                       mode == PadMode::kReflect ? formatted("2input (W: {})is", w) : formatted("input (W: {}) is", w), ow);
   } else {
-    const std::string h = text(shape[shape.size() - 2]), oh = text(output[shape.size() - 2]);
+    const std::string h = std::to_string(shape[shape.size() - 2]), oh = std::to_string(output[shape.size() - 2]);
     if (rank == 2) {
-      reason = "input (H: " + h + ", W: " + w + (mode == PadMode::kReflect ? ")is" : " ) is") +
-               " too small. Calculated output H: " + oh + " W: " + ow;
+      reason = formatted("input (H: {}, W: {}{} too small. Calculated output H: {} W: {}", h, w,
+                         mode == PadMode::kReflect ? ")is" : " ) is", oh, ow);
     } else {
-      reason = "input (D: " + text(shape[first]) + " H: " + h + ", W: " + w +
-               ") is too small. Calculated output D: " + text(output[first]) + " H: " + oh + " W: " + ow;
+      reason = formatted("input (D: {} H: {}, W: {}) is too small. Calculated output D: {} H: {} W: {}", shape[first], h, w,
+                         output[first], oh, ow);
     }
   }
   raise<Error>("{}\nthe negative padding crops everything: keep at least 1", reason);
@@ -213,14 +211,13 @@ Plan make_plan(const Shape& shape, DType dtype, const std::vector<int64_t>& padd
   }
   const int rank = static_cast<int>(entries / 2);
   if (mode != PadMode::kConstant && (rank < 1 || rank > 3 || (dim != rank + 1 && dim != rank + 2))) {
-    std::string fix =
-        "mode " + std::string(pad_mode_name(mode)) + " pads the spatial axes of (N, C, *) or (C, *), * being 1 to 3 axes: ";
+    std::string fix = formatted("mode {} pads the spatial axes of (N, C, *) or (C, *), * being 1 to 3 axes: ", pad_mode_name(mode));
     if (dim < 2 || dim > 5) {
-      fix += "an input of " + text(dim) + (dim == 1 ? " axis" : " axes") + " is neither; mode constant pads any axis";
+      fix += formatted("an input of {}{} is neither; mode constant pads any axis", dim, dim == 1 ? " axis" : " axes");
     } else {
       const int64_t most = std::min<int64_t>(dim - 1, 3), least = std::max<int64_t>(dim - 2, 1);
-      fix += "an input of " + text(dim) + " axes takes " + text(2 * most) + (least == most ? "" : " or " + text(2 * least)) +
-             " numbers, got " + text(entries);
+      fix += formatted("an input of {} axes takes {}{} numbers, got {}", dim, 2 * most,
+                       least == most ? "" : formatted(" or {}", 2 * least), entries);
     }
     raise<Error>("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now\n{}", fix);
   }
@@ -253,8 +250,8 @@ Plan make_plan(const Shape& shape, DType dtype, const std::vector<int64_t>& padd
       break;
   }
   if (mode != PadMode::kConstant && mode != PadMode::kCircular && !is_float_or_double(dtype)) {
-    refuse_type(dtype, (mode == PadMode::kReflect ? "reflection_pad" : "replication_pad") + text(rank) + "d" +
-                           (mode == PadMode::kReflect && rank < 3 ? "" : "_cpu"));
+    refuse_type(dtype, formatted("{}{}d{}", mode == PadMode::kReflect ? "reflection_pad" : "replication_pad", rank,
+                                 mode == PadMode::kReflect && rank < 3 ? "" : "_cpu"));
   }
   return plan;
 }

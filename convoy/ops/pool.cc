@@ -15,7 +15,6 @@ namespace convoy::ops {
 
 namespace {
 
-using pool_checks::text;
 using shape::Axis;
 using shape::PoolShape;
 
@@ -41,7 +40,7 @@ struct Words {
     } else {
       how = "must be either a single int, or ";
     }
-    return name + ": " + argument + " " + how + tuple;
+    return formatted("{}: {} {}{}", name, argument, how, tuple);
   }
 };
 
@@ -50,15 +49,14 @@ std::string per_axis(const std::array<Axis, 3>& axes, int rank, const char* pref
   constexpr const char* kAxes[] = {"T", "H", "W"};
   std::string line;
   for (size_t a = rank == 3 ? 0 : 1; a < 3; ++a)
-    line += (line.empty() ? "" : " ") + (prefix + (kAxes[a] + (": " + text(axes[a].*value))));
+    line += (line.empty() ? "" : " ") + (prefix + (kAxes[a] + (formatted(": {}", axes[a].*value))));
   return line;
 }
 
 std::vector<int64_t> expand(const Words& words, const char* what, const IntList& list) {
   std::vector<int64_t> values = list.expand(words.rank);
   if (static_cast<int>(values.size()) == words.rank) return values;
-  const std::string fix =
-      std::string(what) + " has " + text(list.values().size()) + " values, give one number or " + text(words.rank);
+  const std::string fix = formatted("{} has {} values, give one number or {}", what, list.values().size(), words.rank);
   if (words.rank == 1) {
     raise<Error>("{}() argument '{}' should contain one int (got {})\n{}", words.name, what, list.values().size(), fix);
   }
@@ -68,8 +66,8 @@ std::vector<int64_t> expand(const Words& words, const char* what, const IntList&
 void check_ranks(const Words& words, const Shape& input) {
   const auto dim = static_cast<int>(input.size());
   if (dim == words.rank + 1 || dim == words.rank + 2) return;
-  const std::string fix = words.name + " expects an input (N, C, *) or (C, *) with " + text(words.rank) +
-                          (words.rank == 1 ? " axis" : " axes") + " behind the channels, got " + to_string(input);
+  const std::string fix = formatted("{} expects an input (N, C, *) or (C, *) with {}{} behind the channels, got {}", words.name,
+                                    words.rank, words.rank == 1 ? " axis" : " axes", input);
   if (words.rank == 1) {
     raise<Error>(
         "Expected 2 to 3 dimensions, but got {}-dimensional tensor for argument #1 'self' (while checking arguments for {})\n"
@@ -94,9 +92,9 @@ void check_axis(const Axis& axis) {
     raise<Error>(
         "pad should be at most half of kernel size, but got pad={} and kernel_size={}\n"
         "kernel_size {} takes padding {}{}",
-        axis.pad_begin, axis.kernel_size, axis.kernel_size, most == 0 ? "0" : "0 to " + text(most),
+        axis.pad_begin, axis.kernel_size, axis.kernel_size, most == 0 ? "0" : formatted("0 to {}", most),
         axis.pad_begin <= INT64_MAX / 2
-            ? ", padding " + text(axis.pad_begin) + " needs a kernel_size of at least " + text(2 * axis.pad_begin)
+            ? formatted(", padding {} needs a kernel_size of at least {}", axis.pad_begin, 2 * axis.pad_begin)
             : "");
   }
 }
@@ -123,7 +121,7 @@ void check_not_empty(const Words& words, const Shape& input) {
       "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:{}\n"
       "{}",
       pool_checks::with_height(input, words.rank),
-      dim == words.rank + 1 || batched ? fix : "avg_pool2d expects (N, C, H, W) or (C, H, W), got " + text(dim) + " axes");
+      dim == words.rank + 1 || batched ? fix : formatted("avg_pool2d expects (N, C, H, W) or (C, H, W), got {} axes", dim));
 }
 
 // Everything that max_pool and avg_pool check after their argument lists; returns the completed shape.
@@ -176,7 +174,7 @@ PoolShape check_windows(const Words& words, const Shape& input, PoolShape s) {
         "along the {} a window of {}{} does not fit into {} + 2 x {}: use a smaller kernel_size or a larger input",
         pool_checks::sizes(s.channels, s.input, s.rank), pool_checks::sizes(s.channels, s.output, s.rank),
         pool_checks::axis_name(a), window,
-        axis.dilation > 1 ? " (kernel_size " + text(axis.kernel_size) + ", dilation " + text(axis.dilation) + ")" : "", s.input[a],
+        axis.dilation > 1 ? formatted(" (kernel_size {}, dilation {})", axis.kernel_size, axis.dilation) : "", s.input[a],
         axis.pad_begin);
   }
   return s;
@@ -204,7 +202,7 @@ PoolShape pool_shape(const Words& words, const Shape& input, const std::vector<i
 }
 
 PoolShape check_max_pool(int rank, const Shape& input, DType dtype, const MaxPoolOptions& options) {
-  const Words words{"max_pool" + text(rank) + "d", true, rank};
+  const Words words{formatted("max_pool{}d", rank), true, rank};
   if (rank == 1) check_ranks(words, input);
   const auto kernel_size = expand(words, "kernel_size", options.kernel_size);
   const auto stride = options.stride.empty() ? kernel_size : expand(words, "stride", options.stride);
@@ -219,7 +217,7 @@ PoolShape check_max_pool(int rank, const Shape& input, DType dtype, const MaxPoo
 }
 
 PoolShape check_avg_pool(int rank, const Shape& input, DType dtype, const AvgPoolOptions& options) {
-  const Words words{"avg_pool" + text(rank) + "d", false, rank};
+  const Words words{formatted("avg_pool{}d", rank), false, rank};
   if (rank == 1) check_ranks(words, input);
   const auto kernel_size = expand(words, "kernel_size", options.kernel_size);
   const auto stride = options.stride.empty() ? kernel_size : expand(words, "stride", options.stride);
@@ -269,7 +267,7 @@ Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indi
         grad_output.shape(), indices.shape());
   }
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "grad_output", input_shape, "the input");
-  pool_checks::check_floating(grad_output.dtype(), "max_pool" + text(std::max(rank, 2)) + "d_backward");
+  pool_checks::check_floating(grad_output.dtype(), formatted("max_pool{}d_backward", std::max(rank, 2)));
   Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
   bool valid = true;
   with_floating(grad_output.dtype(), [&](auto type) {

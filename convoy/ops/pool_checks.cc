@@ -23,8 +23,8 @@ Shape with_height(Shape shape, int rank) {
 }
 
 std::string sizes(int64_t channels, const shape::Spatial& spatial, int rank) {
-  std::string line = "(" + text(channels);
-  for (size_t a = rank == 3 ? 0 : 1; a < 3; ++a) line += "x" + text(spatial[a]);
+  std::string line = formatted("({}", channels);
+  for (size_t a = rank == 3 ? 0 : 1; a < 3; ++a) line += formatted("x{}", spatial[a]);
   return line + ")";
 }
 

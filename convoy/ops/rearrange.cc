@@ -24,8 +24,6 @@ using shape::Checked;
 // The square of an int64_t.
 __extension__ using Wide = unsigned __int128;
 
-std::string text(std::integral auto value) { return std::to_string(value); }
-
 std::string wide_text(Wide value) {
   std::string digits;
   do {
@@ -46,12 +44,10 @@ std::vector<int64_t> expand(const char* what, const IntList& list) {
 }
 
 // "(3, 4)" for one value of each axis.
-std::string pair(const UnfoldShape& s, int64_t Axis::*value) {
-  return "(" + text(s.axes[1].*value) + ", " + text(s.axes[2].*value) + ")";
-}
+std::string pair(const UnfoldShape& s, int64_t Axis::*value) { return formatted("({}, {})", s.axes[1].*value, s.axes[2].*value); }
 
 std::string per_axis(const UnfoldShape& s, const char* name, int64_t Axis::*value) {
-  return std::string(name) + "_height: " + text(s.axes[1].*value) + " " + name + "_width: " + text(s.axes[2].*value);
+  return formatted("{}_height: {} {}_width: {}", name, s.axes[1].*value, name, s.axes[2].*value);
 }
 
 void check_above_zero(const UnfoldShape& s, const char* what, const char* name, int64_t Axis::*value) {
@@ -102,7 +98,7 @@ UnfoldShape check_unfold(const Shape& input, const UnfoldOptions& options) {
   check_padding(s);
   check_above_zero(s, "stride", "stride", &Axis::stride);
   const auto dim = static_cast<int>(input.size());
-  const std::string fix = "unfold expects (N, C, H, W) or (C, H, W), only the batch may be empty; got " + to_string(input);
+  const std::string fix = formatted("unfold expects (N, C, H, W) or (C, H, W), only the batch may be empty; got {}", input);
   if (dim == 0) raise<Error>("Dimension specified as 1 but tensor has no dimensions\n{}", fix);
   if (dim < 3) {
     raise<Error>("Dimension out of range (expected to be in range of [{}, {}], but got {})\n{}", -dim, dim - 1, dim, fix);
@@ -157,7 +153,7 @@ UnfoldShape check_fold(const Shape& input, const std::vector<int64_t>& output_si
         "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)={} and "
         "kernel_size={}.\n"
         "the rows are C times the kernel's {} taps",
-        rows, pair(s, &Axis::kernel_size), taps.ok() ? text(taps.value()) : std::string("too many"));
+        rows, pair(s, &Axis::kernel_size), taps.ok() ? std::to_string(taps.value()) : std::string("too many"));
   }
   s.batch = dim == 3 ? input[0] : 1;
   s.channels = rows / taps.value();
@@ -176,9 +172,9 @@ UnfoldShape check_fold(const Shape& input, const std::vector<int64_t>& output_si
     }
   }
   s.output = counted.output;
-  const std::string given = "Given output_size=(" + text(output_size[0]) + ", " + text(output_size[1]) +
-                            "), kernel_size=" + pair(s, &Axis::kernel_size) + ", dilation=" + pair(s, &Axis::dilation) +
-                            ", padding=" + pair(s, &Axis::pad_begin) + ", stride=" + pair(s, &Axis::stride) + ", ";
+  const std::string given =
+      formatted("Given output_size=({}, {}), kernel_size={}, dilation={}, padding={}, stride={}, ", output_size[0], output_size[1],
+                pair(s, &Axis::kernel_size), pair(s, &Axis::dilation), pair(s, &Axis::pad_begin), pair(s, &Axis::stride));
   const Checked blocks = Checked(s.output[1]) * s.output[2];
   if (!blocks.ok()) refuse_overflow("number of blocks");
   if (blocks.value() != columns) {

@@ -16,7 +16,7 @@ namespace {
 void check_weight(const Tensor& weight, const char* what) {
   if (!weight.defined() || weight.dim() < 2) {
     refuse(std::string(what) + " has no weight of the shape (out, in, *kernel)",
-           weight.defined() ? "its shape is " + to_string(weight.shape()) : "it is undefined");
+           weight.defined() ? formatted("its shape is {}", weight.shape()) : "it is undefined");
   }
 }
 
@@ -30,8 +30,8 @@ void check_affine(const ChannelAffine& affine, int64_t channels) {
       affine.shift.shape() == Shape{channels}) {
     return;
   }
-  refuse("batch normalisation of " + (affine.scale.defined() ? to_string(affine.scale.shape()) : std::string("undefined")) +
-             " channels meets a layer with " + std::to_string(channels),
+  refuse(formatted("batch normalisation of {} channels meets a layer with {}",
+                   affine.scale.defined() ? to_string(affine.scale.shape()) : std::string("undefined"), channels),
          "num_features must be the layer's channels on that side");
 }
 
@@ -41,7 +41,7 @@ Tensor doubles(const Tensor& t) { return t.dtype() == DType::kFloat64 ? t.clone(
 Tensor bias_of(const ConvParameters& conv, int64_t channels) {
   if (!conv.bias.defined()) return Tensor::zeros({channels}, DType::kFloat64);
   if (conv.bias.shape() != Shape{channels}) {
-    refuse("bias of size " + to_string(conv.bias.shape()) + " for " + std::to_string(channels) + " output channels",
+    refuse(formatted("bias of size {} for {} output channels", conv.bias.shape(), channels),
            "a bias has one element per output channel");
   }
   return doubles(conv.bias);
@@ -95,13 +95,13 @@ void check_branches(const std::vector<ConvParameters>& branches, size_t first_ax
         std::equal(a.begin() + static_cast<ptrdiff_t>(first_axis), a.end(), b.begin() + static_cast<ptrdiff_t>(first_axis))) {
       continue;
     }
-    refuse("branches with weights of size " + to_string(a) + " and " + to_string(b), "place_kernel() gives them one kernel size");
+    refuse(formatted("branches with weights of size {} and {}", a, b), "place_kernel() gives them one kernel size");
   }
 }
 
 void check_pointwise(const Tensor& weight) {
   if (taps_of(weight) == 1) return;
-  refuse("a kernel of size " + to_string(kernel_of(weight)) + " where 1 is needed",
+  refuse(formatted("a kernel of size {} where 1 is needed", kernel_of(weight)),
          "only a 1x1 convolution can be merged on this side");
 }
 
@@ -111,9 +111,9 @@ void check_middle(const ConvParameters& first, const ConvParameters& second, int
   check_groups(first.weight.size(0), groups, "out_channels of the first convolution");
   check_groups(second.weight.size(0), groups, "out_channels of the second convolution");
   if (second.weight.size(1) * groups == first.weight.size(0)) return;
-  refuse("the first convolution has " + std::to_string(first.weight.size(0)) + " output channels, the second " +
-             std::to_string(second.weight.size(1) * groups) + " input channels",
-         "both must have the same groups, here " + std::to_string(groups));
+  refuse(formatted("the first convolution has {} output channels, the second {} input channels", first.weight.size(0),
+                   second.weight.size(1) * groups),
+         formatted("both must have the same groups, here {}", groups));
 }
 
 }  // namespace
@@ -128,8 +128,7 @@ ChannelAffine batch_norm_affine(const Tensor& running_mean, const Tensor& runnin
   const Shape shape{running_mean.numel()};
   for (const Tensor& t : {running_mean, running_var, weight, bias}) {
     if (t.defined() && t.shape() != shape)
-      refuse("batch normalisation with values of size " + to_string(t.shape()) + " and " + to_string(shape),
-             "one value per channel");
+      refuse(formatted("batch normalisation with values of size {} and {}", t.shape(), shape), "one value per channel");
   }
   ChannelAffine affine{Tensor::empty(shape, DType::kFloat64), Tensor::empty(shape, DType::kFloat64)};
   for (int64_t c = 0; c < shape[0]; ++c) {
@@ -337,12 +336,12 @@ ConvParameters merge_before_pointwise(const ConvParameters& first, const ConvPar
 Tensor place_kernel(const Tensor& weight, const std::vector<int64_t>& kernel_size, std::vector<int64_t> first_tap) {
   check_weight(weight, "the layer");
   const Shape narrow = kernel_of(weight);
-  const std::string fix = "a kernel of size " + to_string(narrow) + " goes into one of the same number of axes that is not smaller";
-  if (kernel_size.size() != narrow.size()) refuse("kernel_size has " + std::to_string(kernel_size.size()) + " axes", fix);
+  const std::string fix = formatted("a kernel of size {} goes into one of the same number of axes that is not smaller", narrow);
+  if (kernel_size.size() != narrow.size()) refuse(formatted("kernel_size has {} axes", kernel_size.size()), fix);
   if (first_tap.empty()) first_tap = centre(kernel_size, narrow);
   bool fits = first_tap.size() == narrow.size();
   for (size_t a = 0; fits && a < narrow.size(); ++a) fits = first_tap[a] >= 0 && first_tap[a] <= kernel_size[a] - narrow[a];
-  if (!fits) refuse("no place for it in a kernel of size " + to_string(kernel_size) + " at tap " + to_string(first_tap), fix);
+  if (!fits) refuse(formatted("no place for it in a kernel of size {} at tap {}", kernel_size, first_tap), fix);
   Shape shape{weight.size(0), weight.size(1)};
   shape.insert(shape.end(), kernel_size.begin(), kernel_size.end());
   Tensor placed = Tensor::zeros(shape, DType::kFloat64);
@@ -373,7 +372,7 @@ Tensor identity_weight(int64_t channels, const std::vector<int64_t>& kernel_size
     fits = at[a] >= 0 && at[a] < kernel_size[a];
     tap = tap * kernel_size[a] + at[a];
   }
-  if (!fits) refuse("a kernel of size " + to_string(kernel_size) + " has no tap " + to_string(at), "taps count from 0");
+  if (!fits) refuse(formatted("a kernel of size {} has no tap {}", kernel_size, at), "taps count from 0");
   return own_channel_weight(channels, kernel_size, groups, 1.0, tap);
 }
 

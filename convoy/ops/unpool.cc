@@ -14,7 +14,6 @@ namespace convoy::ops {
 
 namespace {
 
-using pool_checks::text;
 using shape::Checked;
 
 int64_t exact(Checked size) {
@@ -25,8 +24,8 @@ int64_t exact(Checked size) {
 // PyTorch prints a Python tuple: "(7,)", "(7, 8)".
 std::string tuple(const std::vector<int64_t>& values) {
   std::string line;
-  for (const int64_t v : values) line += (line.empty() ? "" : ", ") + text(v);
-  return "(" + line + (values.size() == 1 ? ",)" : ")");
+  for (const int64_t v : values) line += (line.empty() ? "" : ", ") + std::to_string(v);
+  return formatted("({}{}", line, values.size() == 1 ? ",)" : ")");
 }
 
 std::vector<int64_t> expand(int rank, const char* what, const IntList& list) {
@@ -62,8 +61,8 @@ std::vector<int64_t> unpooled_sizes(int rank, const Shape& input, const MaxPoolO
         "invalid output_size \"{}\" (dim {} must be between {} and {})\n"
         "{}",
         tuple(output_size), i, low, high,
-        high - low < 2 ? "a stride of " + text(stride[i]) + " leaves no size"
-                       : "strictly between: " + text(low + 1) + " to " + text(high - 1));
+        high - low < 2 ? formatted("a stride of {} leaves no size", stride[i])
+                       : formatted("strictly between: {} to {}", low + 1, high - 1));
   }
   return output_size;
 }
@@ -75,7 +74,7 @@ void check_unpool(int rank, const Tensor& input, const Tensor& indices) {
     if (rank == 1) shape.push_back(1);
     return shape;
   };
-  const std::string name = "max_unpooling" + text(seen_rank) + "d";
+  const std::string name = formatted("max_unpooling{}d", seen_rank);
   if (indices.dtype() != DType::kInt64) {
     raise<Error>(
         "elements in indices should be type int64{}\n"
@@ -128,11 +127,11 @@ Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const Ma
         shape);
   }
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "input", shape, "the output");
-  pool_checks::check_floating(input.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d");
+  pool_checks::check_floating(input.dtype(), formatted("max_unpool{}d", std::max(rank, 2)));
   if (planes.positions == 0) return Tensor::empty(shape, input.dtype());  // whatever the indices, as in PyTorch
   pool_checks::check_indices(planes, indices, [&](int64_t index) {
     std::string volume;
-    for (const int64_t n : sizes) volume += (volume.empty() ? "" : "x") + text(n);
+    for (const int64_t n : sizes) volume += (volume.empty() ? "" : "x") + std::to_string(n);
     raise<Error>(
         "Found an invalid max index: {} (output volumes are of size {}{}\n"
         "indices go from 0 to {} in this output: give the size of the pooled input as output_size",
@@ -149,7 +148,7 @@ Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const Ma
 Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& indices) {
   pool_checks::check_rank(rank);
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "indices", grad_output.shape(), "grad_output");
-  pool_checks::check_floating(grad_output.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d_backward");
+  pool_checks::check_floating(grad_output.dtype(), formatted("max_unpool{}d_backward", std::max(rank, 2)));
   if (planes.positions == 0) return Tensor::zeros(indices.shape(), grad_output.dtype());
   pool_checks::check_indices(planes, indices, [&](int64_t index) {
     raise<Error>(
@@ -188,7 +187,7 @@ void check_norm_type(double norm_type) {
 Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& kernel_size, const IntList& stride, bool ceil_mode) {
   pool_checks::check_rank(rank);
   check_norm_type(norm_type);
-  pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
+  pool_checks::check_floating(input.dtype(), formatted("avg_pool{}d", std::max(rank, 2)));
   Tensor powers = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
@@ -209,7 +208,7 @@ Tensor lp_pool_backward(int rank, const Tensor& grad_output, const Tensor& input
   if (grad_output.dtype() != input.dtype()) {
     raise<Error>("grad_output is {}, the input is {}\ngive both the same type", grad_output.dtype(), input.dtype());
   }
-  pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
+  pool_checks::check_floating(input.dtype(), formatted("avg_pool{}d", std::max(rank, 2)));
   const AvgPoolOptions options = average_of(kernel_size, stride, ceil_mode);
   Tensor powers = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto type) {

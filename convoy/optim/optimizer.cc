@@ -64,7 +64,7 @@ bool fits(const Tensor& tensor, const Tensor& parameter) {
   return tensor.shape() == parameter.shape() && tensor.dtype() == parameter.dtype();
 }
 
-std::string description(const Tensor& tensor) { return std::string(dtype_name(tensor.dtype())) + " " + to_string(tensor.shape()); }
+std::string description(const Tensor& tensor) { return formatted("{} {}", tensor.dtype(), tensor.shape()); }
 
 // Refuses a gradient or buffer that does not fit the parameter; an undefined one does.
 void require_fit(const Tensor& tensor, const Tensor& parameter, const char* what, size_t index) {
@@ -115,7 +115,7 @@ class StateReader {
 
   // A copy in the parameter's type.
   Tensor take_like(size_t index, const char* name, const Tensor& parameter) {
-    const std::string key = std::to_string(index) + "." + name;
+    const std::string key = formatted("{}.{}", index, name);
     const Tensor tensor = take(key);
     if (!tensor.defined()) return {};
     if (tensor.shape() != parameter.shape()) {
@@ -176,7 +176,7 @@ Optimizer::Optimizer(std::vector<Variable> parameters, double lr) : parameters_(
   }
   std::set<const void*> seen;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    const std::string which = "parameter " + std::to_string(i);
+    const std::string which = formatted("parameter {}", i);
     if (!parameters_[i].defined())
       raise<ValueError>("optimizer can only optimize Tensors, but one of the params is NoneType\n{} is undefined", which);
     if (!parameters_[i].is_leaf()) {
@@ -242,7 +242,7 @@ void SGD::step() {
 OptimizerState SGD::state() const {
   OptimizerState state = learning_rates(lr_, initial_lr_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (momentum_buffers_[i].defined()) state.emplace_back(std::to_string(i) + ".momentum_buffer", momentum_buffers_[i].clone());
+    if (momentum_buffers_[i].defined()) state.emplace_back(formatted("{}.momentum_buffer", i), momentum_buffers_[i].clone());
   }
   return state;
 }
@@ -307,7 +307,7 @@ OptimizerState Adam::state() const {
   OptimizerState state = learning_rates(lr_, initial_lr_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!moments_[i].exp_avg.defined()) continue;
-    const std::string prefix = std::to_string(i) + ".";
+    const std::string prefix = formatted("{}.", i);
     state.emplace_back(prefix + "step", Tensor::scalar(static_cast<double>(moments_[i].step), DType::kInt64));
     state.emplace_back(prefix + "exp_avg", moments_[i].exp_avg.clone());
     state.emplace_back(prefix + "exp_avg_sq", moments_[i].exp_avg_sq.clone());
@@ -323,7 +323,7 @@ void Adam::load_state(const OptimizerState& state) {
   std::vector<Moments> loaded(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& parameter = parameters_[i].data();
-    const std::optional<double> step = reader.take_number(std::to_string(i) + ".step");
+    const std::optional<double> step = reader.take_number(formatted("{}.step", i));
     loaded[i] = {.step = static_cast<int64_t>(step.value_or(0)),
                  .exp_avg = reader.take_like(i, "exp_avg", parameter),
                  .exp_avg_sq = reader.take_like(i, "exp_avg_sq", parameter),

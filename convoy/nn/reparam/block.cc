@@ -25,7 +25,7 @@ class KeptGenerator {
 }  // namespace
 
 ReparamBlock::ReparamBlock(const std::string& type, int rank, int least_rank, ConvLayerOptions convolution)
-    : type_(rank == 2 ? type : type + std::to_string(rank) + "d"), rank_(rank), convolution_(std::move(convolution)) {
+    : type_(rank == 2 ? type : formatted("{}{}d", type, rank)), rank_(rank), convolution_(std::move(convolution)) {
   if (rank < least_rank || rank > 3) {
     raise<ValueError>(
         "{} has {} to 3 spatial axes, not {}\n"

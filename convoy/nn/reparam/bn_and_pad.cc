@@ -29,8 +29,8 @@ std::string BNAndPad::unprinted() const {
     pairs += (pairs.empty() ? "" : ", ") + python_tuple({side.begin, side.end});
     equal = equal && side == shape::PadPair{padding_[0].begin, padding_[0].begin};
   }
-  if (equal) return "pad_pixels=" + std::to_string(padding_[0].begin);
-  return "pad_pixels=(" + pairs + (padding_.size() == 1 ? ",)" : ")");
+  if (equal) return formatted("pad_pixels={}", padding_[0].begin);
+  return formatted("pad_pixels=({}{}", pairs, padding_.size() == 1 ? ",)" : ")");
 }
 
 Variable BNAndPad::forward(const Variable& input) {
