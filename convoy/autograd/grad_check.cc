@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy {
 
@@ -98,22 +99,25 @@ std::string mismatch_text(size_t input, const Jacobian& analytical, const Jacobi
 
 GradCheckReport grad_check(const Function& function, const std::vector<Variable>& inputs, const GradCheckOptions& options) {
   if (std::none_of(inputs.begin(), inputs.end(), [](const Variable& input) { return input.requires_grad(); })) {
-    throw ValueError(
-        "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.",
+    raise<ValueError>(
+        "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.\n"
         "build the inputs to check with Variable(tensor, true)");
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].requires_grad() && inputs[i].dtype() != DType::kFloat64) {
-      throw ValueError("gradcheck needs float64 inputs, input " + std::to_string(i) + " is " + dtype_name(inputs[i].dtype()),
-                       "float32 differences are too coarse to check anything: convert the values with to(DType::kFloat64)");
+      raise<ValueError>(
+          "gradcheck needs float64 inputs, input {} is {}\n"
+          "float32 differences are too coarse to check anything: convert the values with to(DType::kFloat64)",
+          i, inputs[i].dtype());
     }
   }
 
   std::vector<Variable> leaves = copies(inputs);
   Variable output = function(leaves);
   if (!output.requires_grad()) {
-    throw ValueError("gradcheck expects the output to require gradient, but it does not",
-                     "compute it from the given inputs by recorded functions, outside any NoGradGuard");
+    raise<ValueError>(
+        "gradcheck expects the output to require gradient, but it does not\n"
+        "compute it from the given inputs by recorded functions, outside any NoGradGuard");
   }
   const Shape shape = output.shape();
   const int64_t rows = output.numel();
@@ -141,10 +145,9 @@ GradCheckReport grad_check(const Function& function, const std::vector<Variable>
       for (int64_t column = 0; column < analytical[i].columns; ++column) analytical[i].at(row, column) = gradients[i].at(column);
       if (!identical(gradients[i], again[i]) && report.text.empty()) {
         fail(
-            "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different "
-            "values. "
-            "The first difference is in the gradient of input " +
-            std::to_string(i) + " of output" + position(row, shape) + ".");
+            formatted("Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
+                      "different values. The first difference is in the gradient of input {} of output{}.",
+                      i, position(row, shape)));
       }
     }
   }
@@ -175,8 +178,8 @@ GradCheckReport grad_check(const Function& function, const std::vector<Variable>
     if (!inputs[i].requires_grad()) continue;
     for (int64_t column = 0; column < analytical[i].columns; ++column) {
       if (of_zeros[i].at(column) != 0) {
-        fail("backward not multiplied by grad_output: zeros give " + std::to_string(of_zeros[i].at(column)) + " for input " +
-             std::to_string(i) + position(column, inputs[i].shape()));
+        fail(formatted("backward not multiplied by grad_output: zeros give {} for input {}{}", of_zeros[i].at(column), i,
+                       position(column, inputs[i].shape())));
         break;
       }
       double sum = 0, scale = 0;
@@ -185,9 +188,10 @@ GradCheckReport grad_check(const Function& function, const std::vector<Variable>
         scale += std::fabs(dense.at(row) * analytical[i].at(row, column));
       }
       if (!(std::fabs(of_dense[i].at(column) - sum) <= options.atol + options.rtol * scale)) {
-        fail("backward of a dense gradient is not the sum of its rows: " + std::to_string(of_dense[i].at(column)) + " instead of " +
-             std::to_string(sum) + " for input " + std::to_string(i) + position(column, inputs[i].shape()) +
-             "; a rule that overwrites where it should add does this");
+        fail(
+            formatted("backward of a dense gradient is not the sum of its rows: {} instead of {} for input {}{}; a rule that "
+                      "overwrites where it should add does this",
+                      of_dense[i].at(column), sum, i, position(column, inputs[i].shape())));
         break;
       }
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/ops/elementwise.h"
 
 namespace convoy {
@@ -82,10 +83,10 @@ struct Node {
 
 namespace {
 
-std::string size_text(const Shape& shape) { return "torch.Size(" + to_string(shape) + ")"; }
+std::string size_text(const Shape& shape) { return formatted("torch.Size({})", shape); }
 
 [[noreturn]] void throw_undefined(const char* what) {
-  throw Error(std::string(what) + " is undefined", "give it a value first, for example Variable(Tensor::zeros({2, 3}), true)");
+  raise<Error>("{} is undefined\ngive it a value first, for example Variable(Tensor::zeros({2, 3}), true)", what);
 }
 
 [[noreturn]] void throw_freed() {
@@ -149,9 +150,10 @@ Graph reachable(const std::shared_ptr<Operation>& root) {
 void run(Operation& operation, const Tensor& grad_output, Gradients& gradients) {
   std::vector<Tensor> results = operation.backward(grad_output);
   if (results.size() != operation.inputs.size()) {
-    throw Error("function returned an incorrect number of gradients (expected " + std::to_string(operation.inputs.size()) +
-                    ", got " + std::to_string(results.size()) + ")",
-                "the backward function given to record() returns one gradient per input, an undefined Tensor where none is needed");
+    raise<Error>(
+        "function returned an incorrect number of gradients (expected {}, got {})\n"
+        "the backward function given to record() returns one gradient per input, an undefined Tensor where none is needed",
+        operation.inputs.size(), results.size());
   }
   for (size_t i = 0; i < results.size(); ++i) {
     const Edge& edge = operation.inputs[i];
@@ -159,9 +161,10 @@ void run(Operation& operation, const Tensor& grad_output, Gradients& gradients) 
     const Shape& shape = edge.leaf != nullptr ? edge.leaf->value.shape() : edge.operation->shape;
     const DType dtype = edge.leaf != nullptr ? edge.leaf->value.dtype() : edge.operation->dtype;
     if (results[i].shape() != shape) {
-      throw Error("Function returned an invalid gradient at index " + std::to_string(i) + " - got " +
-                      to_string(results[i].shape()) + " but expected shape compatible with " + to_string(shape),
-                  "a gradient has its input's shape; ops::sum_to() sums over axes that were broadcast");
+      raise<Error>(
+          "Function returned an invalid gradient at index {} - got {} but expected shape compatible with {}\n"
+          "a gradient has its input's shape; ops::sum_to() sums over axes that were broadcast",
+          i, results[i].shape(), shape);
     }
     const void* receiver = edge.leaf != nullptr ? static_cast<const void*>(edge.leaf.get()) : edge.operation.get();
     gradients.add(receiver, std::move(results[i]).to(dtype));
@@ -171,10 +174,10 @@ void run(Operation& operation, const Tensor& grad_output, Gradients& gradients) 
 void add_to_leaves(const std::vector<std::shared_ptr<Node>>& leaves, Gradients& gradients) {
   for (const auto& leaf : leaves) {
     if (leaf->grad.defined() && (leaf->grad.shape() != leaf->value.shape() || leaf->grad.dtype() != leaf->value.dtype())) {
-      throw Error("assigned grad has data of a different size", "the gradient is a " + std::string(dtype_name(leaf->grad.dtype())) +
-                                                                    " tensor of shape " + to_string(leaf->grad.shape()) +
-                                                                    ", the value a " + dtype_name(leaf->value.dtype()) +
-                                                                    " tensor of shape " + to_string(leaf->value.shape()));
+      raise<Error>(
+          "assigned grad has data of a different size\n"
+          "the gradient is a {} tensor of shape {}, the value a {} tensor of shape {}",
+          leaf->grad.dtype(), leaf->grad.shape(), leaf->value.dtype(), leaf->value.shape());
     }
   }
   for (const auto& leaf : leaves) {
@@ -224,8 +227,9 @@ Variable::Variable(Tensor value, bool requires_grad) {
   if (requires_grad && !value.defined()) autograd::throw_undefined("a Variable that requires a gradient");
   if (!value.defined()) return;
   if (requires_grad && !is_float_or_double(value.dtype())) {
-    throw Error("Only Tensors of floating point and complex dtype can require gradients",
-                "convert the int64 values first: to(DType::kFloat32)");
+    raise<Error>(
+        "Only Tensors of floating point and complex dtype can require gradients\n"
+        "convert the int64 values first: to(DType::kFloat32)");
   }
   node_ = std::make_shared<Node>();
   node_->value = std::move(value);
@@ -253,16 +257,18 @@ bool Variable::requires_grad() const { return node_ != nullptr && node_->require
 void Variable::set_requires_grad(bool requires_grad) {
   if (!defined()) autograd::throw_undefined("the Variable");
   if (!is_leaf()) {
-    throw Error(
-        std::string("you can only change requires_grad flags of leaf variables.") +
-            (requires_grad ? ""
-                           : " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
-                             "var_no_grad = var.detach()."),
-        "this value of shape " + to_string(shape()) + " was computed from one that requires a gradient");
+    raise<Error>(
+        "you can only change requires_grad flags of leaf variables.{}\n"
+        "this value of shape {} was computed from one that requires a gradient",
+        requires_grad ? ""
+                      : " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
+                        "var_no_grad = var.detach().",
+        shape());
   }
   if (requires_grad && !is_float_or_double(dtype())) {
-    throw Error("only Tensors of floating point dtype can require gradients",
-                "convert the int64 values first: to(DType::kFloat32)");
+    raise<Error>(
+        "only Tensors of floating point dtype can require gradients\n"
+        "convert the int64 values first: to(DType::kFloat32)");
   }
   node_->requires_grad = requires_grad;
 }
@@ -274,19 +280,21 @@ void Variable::backward() { backward(Tensor()); }
 void Variable::backward(const Tensor& grad_output, bool retain_graph) {
   if (!defined()) autograd::throw_undefined("the Variable that backward() was called on");
   if (grad_output.defined() && grad_output.shape() != shape()) {
-    throw Error("Mismatch in shape: grad_output[0] has a shape of " + autograd::size_text(grad_output.shape()) +
-                    " and output[0] has a shape of " + autograd::size_text(shape()) + ".",
-                "give backward() one number per output value: a tensor of shape " + to_string(shape()));
+    raise<Error>(
+        "Mismatch in shape: grad_output[0] has a shape of {} and output[0] has a shape of {}.\n"
+        "give backward() one number per output value: a tensor of shape {}",
+        autograd::size_text(grad_output.shape()), autograd::size_text(shape()), shape());
   }
   if (!grad_output.defined() && requires_grad() && numel() != 1) {
-    throw Error("grad can be implicitly created only for scalar outputs",
-                "the output has shape " + to_string(shape()) +
-                    ": reduce it with sum() or mean(), or give backward() a "
-                    "gradient of that shape");
+    raise<Error>(
+        "grad can be implicitly created only for scalar outputs\n"
+        "the output has shape {}: reduce it with sum() or mean(), or give backward() a gradient of that shape",
+        shape());
   }
   if (!requires_grad()) {
-    throw Error("element 0 of tensors does not require grad and does not have a grad_fn",
-                "build a leaf with Variable(tensor, true) and compute from it, outside any NoGradGuard");
+    raise<Error>(
+        "element 0 of tensors does not require grad and does not have a grad_fn\n"
+        "build a leaf with Variable(tensor, true) and compute from it, outside any NoGradGuard");
   }
   autograd::run_backward(node_, grad_output.defined() ? grad_output.to(dtype()) : Tensor::ones(shape(), dtype()), retain_graph);
 }

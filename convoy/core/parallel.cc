@@ -17,6 +17,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/keep_num_threads.h"
+#include "convoy/core/raise.h"
 
 namespace convoy {
 
@@ -255,9 +256,10 @@ KeepNumThreads::~KeepNumThreads() { kept_threads = before_; }
 
 void set_num_threads(int threads) {
   if (threads < 0 || threads > kMostThreads) {
-    throw ValueError(
-        "set_num_threads expects a positive integer",
-        "the thread count is " + std::to_string(threads) + ", use 1 to " + std::to_string(kMostThreads) + ", or 0 for the default");
+    raise<ValueError>(
+        "set_num_threads expects a positive integer\n"
+        "the thread count is {}, use 1 to {}, or 0 for the default",
+        threads, kMostThreads);
   }
   thread_setting() = threads == 0 ? default_threads() : threads;
 }

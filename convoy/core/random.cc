@@ -7,6 +7,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy {
 
@@ -122,7 +123,7 @@ double Generator::normal() {
 }
 
 int64_t Generator::below(int64_t n) {
-  if (n < 1) throw ValueError("below expects n >= 1, but got " + std::to_string(n), "below(n) draws from 0 to n - 1");
+  if (n < 1) raise<ValueError>("below expects n >= 1, but got {}\nbelow(n) draws from 0 to n - 1", n);
   return n > 0xffffffffLL ? static_cast<int64_t>(next64() % static_cast<uint64_t>(n))
                           : static_cast<int64_t>(next32() % static_cast<uint64_t>(n));
 }
@@ -142,7 +143,7 @@ void Generator::set_state(const std::vector<int64_t>& s) {
   const auto is_word = [](int64_t w) { return w >= 0 && w <= 0xffffffffLL; };
   const bool legal = s.size() == kWords + 4 && s[kWords] >= 0 && s[kWords] <= kWords &&
                      (s[kWords + 2] == 0 || s[kWords + 2] == 1) && std::all_of(s.begin(), s.begin() + kWords, is_word);
-  if (!legal) throw ValueError("the generator state does not have the form that state() gives", "it should be 628 integers");
+  if (!legal) raise<ValueError>("the generator state does not have the form that state() gives\nit should be 628 integers");
   for (size_t i = 0; i < kWords; ++i) words_[i] = static_cast<uint32_t>(s[i]);
   index_ = static_cast<int>(s[kWords]);
   seed_ = static_cast<uint64_t>(s[kWords + 1]);
@@ -159,8 +160,10 @@ void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
 
 void uniform_(Tensor& tensor, double low, double high, Generator* generator) {
   if (!(low <= high)) {
-    throw Error("uniform_ expects to return a [from, to) range, but found from=" + number(low) + " > to=" + number(high),
-                "swap the two");
+    raise<Error>(
+        "uniform_ expects to return a [from, to) range, but found from={} > to={}\n"
+        "swap the two",
+        number(low), number(high));
   }
   Generator& g = chosen(generator);
   if (tensor.dtype() == DType::kFloat64) {
@@ -174,7 +177,7 @@ void uniform_(Tensor& tensor, double low, double high, Generator* generator) {
 }
 
 void normal_(Tensor& tensor, double mean, double std, Generator* generator) {
-  if (!(std >= 0)) throw Error("normal expects std >= 0.0, but found std " + number(std), "0 gives the mean alone");
+  if (!(std >= 0)) raise<Error>("normal expects std >= 0.0, but found std {}\n0 gives the mean alone", number(std));
   Generator& g = chosen(generator);
   if (tensor.dtype() == DType::kFloat64) {
     fill_normal(tensor.data<double>(), tensor.numel(), mean, std, g);

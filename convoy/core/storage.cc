@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 #if defined(__has_feature)  // clang's way of saying it
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
@@ -158,9 +159,10 @@ void charge(const Account& account, int64_t bytes) {
     const int64_t before = one.used.load();
     // Only the thread that owns the budget adds to it; others may give back.
     if (bytes <= one.limit && before <= one.limit - bytes) continue;
-    throw Error(std::to_string(bytes) + " bytes more than the " + std::to_string(before) +
-                    " in use would pass the memory budget of " + std::to_string(one.limit),
-                "raise the memory budget, or use smaller inputs");
+    raise<Error>(
+        "{} bytes more than the {} in use would pass the memory budget of {}\n"
+        "raise the memory budget, or use smaller inputs",
+        bytes, before, one.limit);
   }
   for (const Account* at = &account; *at != nullptr; at = &(*at)->outer) {
     MemoryBudget::Account& one = **at;
@@ -170,8 +172,10 @@ void charge(const Account& account, int64_t bytes) {
 
 std::shared_ptr<void> allocate_block(uint64_t bytes, bool for_reuse) {
   const auto fail = [bytes] {
-    throw OutOfMemory("not enough memory: tried to allocate " + std::to_string(bytes) + " bytes",
-                      "use smaller sizes, fewer at a time, or a smaller batch");
+    raise<OutOfMemory>(
+        "not enough memory: tried to allocate {} bytes\n"
+        "use smaller sizes, fewer at a time, or a smaller batch",
+        bytes);
   };
   if (bytes > (SIZE_MAX >> 2)) fail();
   const size_t size = block_bytes(static_cast<size_t>(bytes));

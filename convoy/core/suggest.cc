@@ -4,6 +4,8 @@
 #include <cctype>
 #include <vector>
 
+#include "convoy/core/formatted.h"
+
 namespace convoy {
 
 namespace {
@@ -64,7 +66,7 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
   const std::string best = suggestion(word, candidates);
-  return best.empty() ? best : "; did you mean '" + best + "'?";
+  return best.empty() ? best : formatted("; did you mean '{}'?", best);
 }
 
 }  // namespace convoy

@@ -5,6 +5,7 @@
 
 #include "convoy/core/convert.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/storage.h"
 #include "convoy/shape/checked.h"
 
@@ -13,7 +14,7 @@ namespace convoy {
 namespace {
 
 [[noreturn]] void refuse_undefined() {
-  throw Error("the tensor is undefined", "give it values first, for example Tensor::zeros({2, 3})");
+  raise<Error>("the tensor is undefined\ngive it values first, for example Tensor::zeros({2, 3})");
 }
 
 }  // namespace
@@ -32,15 +33,13 @@ int64_t numel(const Shape& shape) {
   shape::Checked bytes(16);
   for (const int64_t n : shape) {
     if (n < 0) {
-      throw Error("Trying to create tensor with negative dimension " + std::to_string(n) + ": " + to_string(shape),
-                  "every size must be 0 or more");
+      raise<Error>("Trying to create tensor with negative dimension {}: {}\nevery size must be 0 or more", n, shape);
     }
     count = count * n;
     bytes = bytes * std::max<int64_t>(n, 1);
   }
   if (!count.ok() || !bytes.ok()) {
-    throw Error("numel: integer multiplication overflow",
-                "the shape " + to_string(shape) + " has more elements than 64 bits can count");
+    raise<Error>("numel: integer multiplication overflow\nthe shape {} has more elements than 64 bits can count", shape);
   }
   return count.value();
 }
@@ -92,8 +91,7 @@ template <class T>
 Tensor Tensor::from(const std::vector<T>& values, Shape shape) {
   Tensor t = empty(std::move(shape), dtype_of<T>::value);
   if (t.numel() != static_cast<int64_t>(values.size())) {
-    throw Error("shape '" + to_string(t.shape()) + "' is invalid for input of size " + std::to_string(values.size()),
-                "give " + std::to_string(t.numel()) + " values");
+    raise<Error>("shape '{}' is invalid for input of size {}\ngive {} values", t.shape(), values.size(), t.numel());
   }
   if (!values.empty()) std::memcpy(t.data_, values.data(), t.nbytes());
   return t;
@@ -119,13 +117,13 @@ Tensor Tensor::scalar(double value, DType dtype) { return full({}, value, dtype)
 
 int64_t Tensor::size(int64_t axis) const {
   if (shape_.empty())
-    throw Error("Dimension specified as " + std::to_string(axis) + " but tensor has no dimensions",
-                "a tensor without axes has one value: item()");
+    raise<Error>("Dimension specified as {} but tensor has no dimensions\na tensor without axes has one value: item()", axis);
   const int64_t at = axis < 0 ? axis + dim() : axis;
   if (at < 0 || at >= dim()) {
-    throw Error("Dimension out of range (expected to be in range of [" + std::to_string(-dim()) + ", " + std::to_string(dim() - 1) +
-                    "], but got " + std::to_string(axis) + ")",
-                "axes count from 0, or from -1 at the end");
+    raise<Error>(
+        "Dimension out of range (expected to be in range of [{}, {}], but got {})\n"
+        "axes count from 0, or from -1 at the end",
+        -dim(), dim() - 1, axis);
   }
   return shape_[static_cast<size_t>(at)];
 }
@@ -138,9 +136,10 @@ template <class T>
 const T* Tensor::data() const {
   if (!defined()) refuse_undefined();
   if (dtype_ != dtype_of<T>::value) {
-    throw Error(
-        std::string("expected scalar type ") + scalar_type_name(dtype_of<T>::value) + " but found " + scalar_type_name(dtype_),
-        std::string("convert it with to(DType), it holds ") + dtype_name(dtype_));
+    raise<Error>(
+        "expected scalar type {} but found {}\n"
+        "convert it with to(DType), it holds {}",
+        scalar_type_name(dtype_of<T>::value), scalar_type_name(dtype_), dtype_);
   }
   return static_cast<const T*>(data_);
 }
@@ -164,15 +163,17 @@ CONVOY_DATA(bool);
 
 double Tensor::item() const {
   if (numel_ != 1) {
-    throw ValueError("only one element tensors can be converted to Python scalars", "this tensor has shape " + to_string(shape_));
+    raise<ValueError>("only one element tensors can be converted to Python scalars\nthis tensor has shape {}", shape_);
   }
   return at(0);
 }
 
 double Tensor::at(int64_t i) const {
   if (i < 0 || i >= numel_) {
-    throw Error("index " + std::to_string(i) + " is out of bounds for a tensor with " + std::to_string(numel_) + " elements",
-                numel_ > 0 ? "elements count from 0 to " + std::to_string(numel_ - 1) : "the tensor is empty");
+    raise<Error>(
+        "index {} is out of bounds for a tensor with {} elements\n"
+        "{}",
+        i, numel_, numel_ > 0 ? formatted("elements count from 0 to {}", numel_ - 1) : "the tensor is empty");
   }
   return with_dtype(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
 }
@@ -192,27 +193,27 @@ template std::vector<int32_t> Tensor::to_vector() const;
 Tensor Tensor::reshape(Shape shape) const {
   const Shape asked = shape;
   const auto refuse = [&] {
-    throw Error("shape '" + to_string(asked) + "' is invalid for input of size " + std::to_string(numel_),
-                "the tensor has shape " + to_string(shape_));
+    raise<Error>("shape '{}' is invalid for input of size {}\nthe tensor has shape {}", asked, numel_, shape_);
   };
   int64_t known = 1;
   int64_t* free_size = nullptr;
   for (int64_t& n : shape) {
     if (n == -1) {
-      if (free_size != nullptr) throw Error("only one dimension can be inferred", "the shape asked for is " + to_string(asked));
+      if (free_size != nullptr) raise<Error>("only one dimension can be inferred\nthe shape asked for is {}", asked);
       free_size = &n;
     } else if (n < 0) {
-      throw Error("invalid shape dimension " + std::to_string(n),
-                  "sizes are 0 or more; one may be -1, which stands for what is left");
+      raise<Error>("invalid shape dimension {}\nsizes are 0 or more; one may be -1, which stands for what is left", n);
     } else if (__builtin_mul_overflow(known, n, &known)) {
       refuse();
     }
   }
   if (free_size != nullptr) {
     if (known == 0) {
-      throw Error("cannot reshape tensor of " + std::to_string(numel_) + " elements into shape " + to_string(asked) +
-                      " because the unspecified dimension size -1 can be any value and is ambiguous",
-                  "give the size in place of -1");
+      raise<Error>(
+          "cannot reshape tensor of {} elements into shape {} because the unspecified dimension size -1 can be any value and is "
+          "ambiguous\n"
+          "give the size in place of -1",
+          numel_, asked);
     }
     if (numel_ % known != 0) refuse();
     *free_size = numel_ / known;
@@ -225,11 +226,12 @@ Tensor Tensor::reshape(Shape shape) const {
 }
 
 Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  if (dim() == 0) throw Error("slice() cannot be applied to a 0-dim tensor.", "give it an axis first: reshape({1})");
+  if (dim() == 0) raise<Error>("slice() cannot be applied to a 0-dim tensor.\ngive it an axis first: reshape({1})");
   if (begin < 0 || end < begin || end > shape_[0]) {
-    throw Error("slice [" + std::to_string(begin) + ", " + std::to_string(end) + ") is out of range for a first axis of size " +
-                    std::to_string(shape_[0]),
-                "0 <= begin <= end <= " + std::to_string(shape_[0]) + " works");
+    raise<Error>(
+        "slice [{}, {}) is out of range for a first axis of size {}\n"
+        "0 <= begin <= end <= {} works",
+        begin, end, shape_[0], shape_[0]);
   }
   Tensor t = *this;
   const int64_t stride = shape_[0] == 0 ? 0 : numel_ / shape_[0];
@@ -240,11 +242,12 @@ Tensor Tensor::slice(int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::select(int64_t i) const {
-  if (dim() == 0) throw Error("select() cannot be applied to a 0-dim tensor.", "a tensor without axes has one value: item()");
+  if (dim() == 0) raise<Error>("select() cannot be applied to a 0-dim tensor.\na tensor without axes has one value: item()");
   if (i < 0 || i >= shape_[0]) {
-    throw Error(
-        "select(): index " + std::to_string(i) + " out of range for tensor of size " + to_string(shape_) + " at dimension 0",
-        shape_[0] > 0 ? "0 to " + std::to_string(shape_[0] - 1) + " work" : "the axis is empty");
+    raise<Error>(
+        "select(): index {} out of range for tensor of size {} at dimension 0\n"
+        "{}",
+        i, shape_, shape_[0] > 0 ? formatted("0 to {} work", shape_[0] - 1) : "the axis is empty");
   }
   Tensor t = slice(i, i + 1);
   t.shape_.erase(t.shape_.begin());
@@ -267,9 +270,10 @@ Tensor Tensor::to(DType dtype) const {
 
 void Tensor::copy_(const Tensor& source) {
   if (source.shape_ != shape_ || source.dtype_ != dtype_) {
-    throw Error("cannot copy a " + std::string(dtype_name(source.dtype_)) + " tensor of shape " + to_string(source.shape_) +
-                    " into a " + dtype_name(dtype_) + " tensor of shape " + to_string(shape_),
-                "convert with to(dtype) and reshape(shape), or make a new tensor with clone()");
+    raise<Error>(
+        "cannot copy a {} tensor of shape {} into a {} tensor of shape {}\n"
+        "convert with to(dtype) and reshape(shape), or make a new tensor with clone()",
+        source.dtype_, source.shape_, dtype_, shape_);
   }
   if (numel_ > 0) std::memmove(data_, source.data_, nbytes());
 }

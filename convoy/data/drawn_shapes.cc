@@ -10,6 +10,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 #include "convoy/data/dataset.h"
 #include "convoy/data/seed.h"
@@ -190,13 +191,13 @@ Dataset draw_set(int64_t count, int64_t size, uint64_t seed) {
 
 Split drawn_shapes(const ShapesOptions& options) {
   if (options.train < 0 || options.test < 0) {
-    throw ValueError("drawn_shapes expects counts from 0, but got train=" + std::to_string(options.train) +
-                         " and test=" + std::to_string(options.test),
-                     "0 leaves a part empty");
+    raise<ValueError>(
+        "drawn_shapes expects counts from 0, but got train={} and test={}\n"
+        "0 leaves a part empty",
+        options.train, options.test);
   }
   if (options.image_size < 8 || options.image_size > 1024) {
-    throw ValueError("drawn_shapes expects image_size from 8 to 1024, but got " + std::to_string(options.image_size),
-                     "28 is usual");
+    raise<ValueError>("drawn_shapes expects image_size from 8 to 1024, but got {}\n28 is usual", options.image_size);
   }
   return {draw_set(options.train, options.image_size, stream_seed(options.seed, 0)),
           draw_set(options.test, options.image_size, stream_seed(options.seed, 1))};

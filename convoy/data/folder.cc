@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::data {
 
@@ -15,9 +16,11 @@ void check_folder(const std::string& folder) {
   const fs::file_status status = fs::status(folder, failed);
   if (fs::is_directory(status)) return;
   if (!fs::exists(status))
-    throw FileError((folder.empty() ? "\"\"" : folder) + ": no such folder",
-                    "check the path; it is taken from the folder the program runs in");
-  throw FileError(folder + ": is not a folder", "give the folder that holds the files");
+    raise<FileError>(
+        "{}: no such folder\n"
+        "check the path; it is taken from the folder the program runs in",
+        folder.empty() ? "\"\"" : folder);
+  raise<FileError>("{}: is not a folder\ngive the folder that holds the files", folder);
 }
 
 std::vector<std::string> list_folder(const std::string& folder) {
@@ -27,7 +30,7 @@ std::vector<std::string> list_folder(const std::string& folder) {
     std::string name = at->path().filename().string();
     if (name[0] != '.') names.push_back(std::move(name));
   }
-  if (failed) throw FileError(folder + ": cannot read: " + failed.message(), "check the folder's permissions");
+  if (failed) raise<FileError>("{}: cannot read: {}\ncheck the folder's permissions", folder, failed.message());
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/gzip.h"
 #include "convoy/shape/checked.h"
 
@@ -43,18 +44,19 @@ class Bytes {
 
 IdxArray read_idx(const io::ByteSource& source, int axes) {
   const std::string& path = source.name();
-  const auto fail = [&](const std::string& reason, const std::string& fix = {}) { throw FileError(path + ": " + reason, fix); };
+  const auto fail = [&](const std::string& reason, const std::string& fix = {}) {
+    raise<FileError>("{}: {}\n{}", path, reason, fix);
+  };
   Bytes bytes(source);
   uint8_t magic[4] = {};
   if (bytes.read(magic, sizeof magic) < sizeof magic || magic[0] != 0 || magic[1] != 0) {
     fail("is not an IDX file", "MNIST's files begin with 0, 0, 8 and the number of dimensions");
   }
   if (magic[2] != kUnsignedByte) {
-    fail("has values of IDX type " + std::to_string(magic[2]), "unsigned bytes (type 8) can be read");
+    fail(formatted("has values of IDX type {}", magic[2]), "unsigned bytes (type 8) can be read");
   }
   if (magic[3] != axes) {
-    fail("has " + std::to_string(magic[3]) + " dimensions, but should have " + std::to_string(axes),
-         "images have 3, labels have 1");
+    fail(formatted("has {} dimensions, but should have {}", magic[3], axes), "images have 3, labels have 1");
   }
   IdxArray array;
   shape::Checked count = 1;
@@ -67,18 +69,16 @@ IdxArray read_idx(const io::ByteSource& source, int axes) {
     count = count * value;
   }
   if (!count.ok() || static_cast<uint64_t>(count.value()) > bytes.most()) {
-    fail("truncated: dimensions " + to_string(array.shape) + " are more than " + std::to_string(source.size()) + " bytes can hold");
+    fail(formatted("truncated: dimensions {} are more than {} bytes can hold", array.shape, source.size()));
   }
   array.values.resize(static_cast<size_t>(count.value()));
   const size_t got = bytes.read(array.values.data(), array.values.size());
   if (got < array.values.size()) {
-    fail("truncated: dimensions " + to_string(array.shape) + " need " + std::to_string(array.values.size()) +
-         " values, but there are " + std::to_string(got));
+    fail(formatted("truncated: dimensions {} need {} values, but there are {}", array.shape, array.values.size(), got));
   }
   uint8_t more = 0;
   if (bytes.read(&more, 1) != 0) {
-    fail("too long: dimensions " + to_string(array.shape) + " need " + std::to_string(array.values.size()) +
-         " values, but there are more");
+    fail(formatted("too long: dimensions {} need {} values, but there are more", array.shape, array.values.size()));
   }
   return array;
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/data/dataset.h"
 #include "convoy/data/folder.h"
 #include "convoy/data/idx.h"
@@ -26,10 +27,11 @@ std::string find_file(const std::string& folder, const std::string& stem, const 
       }
     }
   }
-  throw FileError(folder + ": the file " + stem + "-" + ending + " is missing",
-                  "it holds " + io::listed(list_folder(folder)) +
-                      "; train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte are "
-                      "needed, each also as .gz");
+  raise<FileError>(
+      "{}: the file {}-{} is missing\n"
+      "it holds {}; train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte are "
+      "needed, each also as .gz",
+      folder, stem, ending, io::listed(list_folder(folder)));
 }
 
 Dataset read_set(const std::string& folder, const std::string& prefix) {
@@ -39,13 +41,16 @@ Dataset read_set(const std::string& folder, const std::string& prefix) {
   const IdxArray labels = read_idx(io::ByteSource::open(label_path), 1);
   const int64_t count = images.shape[0], height = images.shape[1], width = images.shape[2];
   if (labels.shape[0] != count) {
-    throw FileError(label_path + ": has " + std::to_string(labels.shape[0]) + " labels for the " + std::to_string(count) +
-                        " images of " + image_path,
-                    "the two files must come from one data set");
+    raise<FileError>(
+        "{}: has {} labels for the {} images of {}\n"
+        "the two files must come from one data set",
+        label_path, labels.shape[0], count, image_path);
   }
   if (count == 0 || height == 0 || width == 0)
-    throw FileError(image_path + ": has no images: dimensions " + to_string(images.shape),
-                    "the file should hold (count, height, width) with sizes above 0");
+    raise<FileError>(
+        "{}: has no images: dimensions {}\n"
+        "the file should hold (count, height, width) with sizes above 0",
+        image_path, images.shape);
 
   Dataset set;
   set.images = Tensor::empty({count, 1, height, width});
@@ -63,9 +68,10 @@ Split idx_folder(const std::string& folder) {
   Split split{read_set(folder, "train"), read_set(folder, "t10k")};
   const Shape &train = split.train.images.shape(), &test = split.test.images.shape();
   if (train[2] != test[2] || train[3] != test[3]) {
-    throw FileError(folder + ": the images to train on are " + std::to_string(train[2]) + " x " + std::to_string(train[3]) +
-                        ", those to test on " + std::to_string(test[2]) + " x " + std::to_string(test[3]),
-                    "both parts must have images of one size");
+    raise<FileError>(
+        "{}: the images to train on are {} x {}, those to test on {} x {}\n"
+        "both parts must have images of one size",
+        folder, train[2], train[3], test[2], test[3]);
   }
   int64_t largest = 0;
   for (const Dataset* set : {&split.train, &split.test}) {

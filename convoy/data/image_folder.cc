@@ -8,6 +8,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/data/dataset.h"
 #include "convoy/data/folder.h"
 #include "convoy/data/resize.h"
@@ -41,12 +42,14 @@ std::vector<std::string> class_folders(const std::string& folder) {
   const std::vector<std::string> names = list_folder(folder);
   std::vector<std::string> classes;
   for (const std::string& name : names) {
-    if (is_folder(folder + "/" + name)) classes.push_back(name);
+    if (is_folder(formatted("{}/{}", folder, name))) classes.push_back(name);
   }
   if (classes.size() < 2) {
-    throw FileError(folder + (classes.empty() ? ": has no class folders" : ": has only one class folder, " + io::quote(classes[0])),
-                    "it holds " + io::listed(names) + "; put the images of each class into a folder of its own, for example " +
-                        folder + "/cat/1.png");
+    raise<FileError>(
+        "{}{}\n"
+        "it holds {}; put the images of each class into a folder of its own, for example {}/cat/1.png",
+        folder, classes.empty() ? ": has no class folders" : ": has only one class folder, " + io::quote(classes[0]),
+        io::listed(names), folder);
   }
   return classes;
 }
@@ -55,9 +58,9 @@ std::vector<Picture> pictures_of(const std::string& folder, int64_t label) {
   const std::vector<std::string> names = list_folder(folder);
   std::vector<Picture> pictures;
   for (const std::string& name : names) {
-    if (is_picture(name)) pictures.push_back({folder + "/" + name, label});
+    if (is_picture(name)) pictures.push_back({formatted("{}/{}", folder, name), label});
   }
-  if (pictures.empty()) throw FileError(folder + ": has no PNG or JPEG files", "it holds " + io::listed(names));
+  if (pictures.empty()) raise<FileError>("{}: has no PNG or JPEG files\nit holds {}", folder, io::listed(names));
   return pictures;
 }
 
@@ -105,37 +108,43 @@ Dataset joined(const std::vector<Picture>& pictures, std::vector<Tensor> images,
 
 Split image_folder(const std::string& folder, int64_t image_size, int channels) {
   if (image_size < 0 || image_size > kLargestSide) {
-    throw ValueError("image_folder expects image_size from 1 to " + std::to_string(kLargestSide) +
-                         ", or 0 for that of the first image, but got " + std::to_string(image_size),
-                     "28 or 224, for example");
+    raise<ValueError>(
+        "image_folder expects image_size from 1 to {}, or 0 for that of the first image, but got {}\n"
+        "28 or 224, for example",
+        kLargestSide, image_size);
   }
   if (channels != 0 && channels != 1 && channels != 3) {
-    throw ValueError(
-        "image_folder expects channels 1 (grey), 3 (RGB) or 0 (what the images have), but got " + std::to_string(channels),
-        "0 takes what the first image has");
+    raise<ValueError>(
+        "image_folder expects channels 1 (grey), 3 (RGB) or 0 (what the images have), but got {}\n"
+        "0 takes what the first image has",
+        channels);
   }
   check_folder(folder);
   const bool has_train = is_folder(folder + "/train");
   const std::string train_folder = has_train ? folder + "/train" : folder;
   std::string test_folder;
   for (const char* name : {"test", "val", "valid", "validation"}) {
-    if (has_train && test_folder.empty() && is_folder(folder + "/" + name)) test_folder = folder + "/" + name;
+    if (has_train && test_folder.empty() && is_folder(formatted("{}/{}", folder, name)))
+      test_folder = formatted("{}/{}", folder, name);
   }
 
   const std::vector<std::string> classes = class_folders(train_folder);
   std::vector<Picture> train, test;
   for (size_t label = 0; label < classes.size(); ++label) {
-    const std::vector<Picture> pictures = pictures_of(train_folder + "/" + classes[label], static_cast<int64_t>(label));
+    const std::vector<Picture> pictures =
+        pictures_of(formatted("{}/{}", train_folder, classes[label]), static_cast<int64_t>(label));
     for (size_t i = 0; i < pictures.size(); ++i) (test_folder.empty() && i % 5 == 4 ? test : train).push_back(pictures[i]);
   }
   if (!test_folder.empty()) {
     for (const std::string& name : class_folders(test_folder)) {
       const auto at = std::find(classes.begin(), classes.end(), name);
       if (at == classes.end()) {
-        throw FileError(test_folder + ": has the class " + io::quote(name) + ", which " + train_folder + " does not have",
-                        "the classes there are " + io::listed(classes, 20));
+        raise<FileError>(
+            "{}: has the class {}, which {} does not have\n"
+            "the classes there are {}",
+            test_folder, io::quote(name), train_folder, io::listed(classes, 20));
       }
-      const std::vector<Picture> pictures = pictures_of(test_folder + "/" + name, at - classes.begin());
+      const std::vector<Picture> pictures = pictures_of(formatted("{}/{}", test_folder, name), at - classes.begin());
       test.insert(test.end(), pictures.begin(), pictures.end());
     }
   }
@@ -146,9 +155,10 @@ Split image_folder(const std::string& folder, int64_t image_size, int channels) 
     height = first.size(1);
     width = first.size(2);
     if (height > kLargestSide || width > kLargestSide) {
-      throw FileError(train.front().path + ": the first image is " + std::to_string(width) + " x " + std::to_string(height) +
-                          " pixels, more than a data set should have",
-                      "choose the image size, for example 224");
+      raise<FileError>(
+          "{}: the first image is {} x {} pixels, more than a data set should have\n"
+          "choose the image size, for example 224",
+          train.front().path, width, height);
     }
   }
   std::vector<Tensor> train_images = read_pictures(train, height, width, channels);

@@ -5,6 +5,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 #include "convoy/data/dataset.h"
 #include "convoy/data/seed.h"
@@ -14,16 +15,17 @@ namespace convoy::data {
 Loader::Loader(Dataset dataset, int64_t batch_size, bool shuffle, uint64_t seed, bool drop_last)
     : dataset_(std::move(dataset)), batch_size_(batch_size), shuffle_(shuffle), drop_last_(drop_last), seed_(seed) {
   if (batch_size_ < 1)
-    throw ValueError("batch_size should be a positive integer value, but got batch_size=" + std::to_string(batch_size_),
-                     "32, for example");
+    raise<ValueError>("batch_size should be a positive integer value, but got batch_size={}\n32, for example", batch_size_);
   const Tensor &images = dataset_.images, &labels = dataset_.labels;
-  if (!images.defined() || !labels.defined()) throw ValueError("the data set has no images or no labels", "give it both");
+  if (!images.defined() || !labels.defined()) raise<ValueError>("the data set has no images or no labels\ngive it both");
   if (images.dim() < 1 || labels.dim() != 1 || images.size(0) != labels.size(0)) {
-    throw ValueError("Size mismatch between tensors: images " + to_string(images.shape()) + ", labels " + to_string(labels.shape()),
-                     "the data set needs one label for each image");
+    raise<ValueError>(
+        "Size mismatch between tensors: images {}, labels {}\n"
+        "the data set needs one label for each image",
+        images.shape(), labels.shape());
   }
   if (labels.dtype() != DType::kInt64)
-    throw ValueError(std::string("labels should be int64, but are ") + dtype_name(labels.dtype()), "labels.to(DType::kInt64)");
+    raise<ValueError>("labels should be int64, but are {}\nlabels.to(DType::kInt64)", labels.dtype());
   start_epoch(0);
 }
 
@@ -33,7 +35,7 @@ int64_t Loader::batches() const {
 }
 
 void Loader::start_epoch(int64_t epoch) {
-  if (epoch < 0) throw ValueError("epochs count from 0, but got " + std::to_string(epoch), "the first epoch is 0");
+  if (epoch < 0) raise<ValueError>("epochs count from 0, but got {}\nthe first epoch is 0", epoch);
   if (!shuffle_) return;
   Generator g(stream_seed(seed_, static_cast<uint64_t>(epoch)));
   order_ = randperm(dataset_.size(), &g).to_vector<int64_t>();
@@ -41,8 +43,7 @@ void Loader::start_epoch(int64_t epoch) {
 
 Batch Loader::batch(int64_t index) const {
   if (index < 0 || index >= batches()) {
-    throw ValueError("batch " + std::to_string(index) + " does not exist",
-                     "an epoch has " + std::to_string(batches()) + " batches, counted from 0");
+    raise<ValueError>("batch {} does not exist\nan epoch has {} batches, counted from 0", index, batches());
   }
   const int64_t begin = index * batch_size_;
   const int64_t count = std::min(batch_size_, dataset_.size() - begin);

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/data/dataset.h"
 #include "convoy/io/file.h"
 
@@ -16,8 +17,8 @@ Split open_dataset(const std::string& text) {
   std::error_code ignored;
   std::string fix = "the forms are shapes, idx:DIR (MNIST's files) and folder:DIR (a folder of images for each class)";
   if (std::filesystem::is_directory(text, ignored))
-    fix = "for a folder of images for each class: folder:" + text + "; for MNIST's files: idx:" + text;
-  throw ValueError("unknown data set " + io::quote(text), fix);
+    fix = formatted("for a folder of images for each class: folder:{}; for MNIST's files: idx:{}", text, text);
+  raise<ValueError>("unknown data set {}\n{}", io::quote(text), fix);
 }
 
 }  // namespace convoy::data

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/windows.h"
 
 namespace convoy::graph {
@@ -100,13 +101,14 @@ void Comparison::run(const Values& inputs) {
   const Values wanted = watched_.run(inputs), given = rewritten_.run(inputs);
   for (const std::string& name : outputs_) {
     const auto other = given.find(name);
-    if (other == given.end()) throw Error("the other graph has no output '" + name + "'", "both must be forms of one network");
+    if (other == given.end()) raise<Error>("the other graph has no output '{}'\nboth must be forms of one network", name);
     if (!wanted.at(name).is_tensor() || !other->second.is_tensor()) continue;
     const Tensor a = wanted.at(name).tensor().to(DType::kFloat64), b = other->second.tensor().to(DType::kFloat64);
     if (a.shape() != b.shape()) {
-      throw ShapeMismatch(
-          "output '" + name + "' is " + to_string(a.shape()) + " in one graph, " + to_string(b.shape()) + " in the other",
-          "its strides or padding differ");
+      raise<ShapeMismatch>(
+          "output '{}' is {} in one graph, {} in the other\n"
+          "its strides or padding differ",
+          name, a.shape(), b.shape());
     }
     exact_ = exact_ && wanted.at(name).tensor().dtype() == DType::kFloat64;
     for (int64_t i = 0; i < a.numel(); ++i) {
@@ -141,7 +143,7 @@ Tensor run_nodes(const Graph& graph, const std::vector<const Node*>& nodes, Valu
     for (const ValueId id : node->inputs) {
       if (id == kNoValue || ids.count(id) > 0) continue;
       const Tensor* constant = graph.constant(id);
-      if (constant == nullptr) throw Error("it reads values that others compute", "the graphs' outputs must do");
+      if (constant == nullptr) raise<Error>("it reads values that others compute\nthe graphs' outputs must do");
       const bool number = is_float_or_double(constant->dtype());
       ids.emplace(id, part.add_constant(part.unused_name("c"), number ? constant->to(input.dtype()) : *constant));
     }
@@ -184,9 +186,10 @@ void Comparison::compare_layer(Layer& layer, const Tensor& input, const Tensor& 
   };
   const Tensor given = rewritten(input);
   if (given.shape() != wanted.shape()) {
-    throw ShapeMismatch(
-        layer.found.layer + " makes " + to_string(given.shape()) + ", the layers in its place " + to_string(wanted.shape()),
-        "its stride, padding or dilation differs");
+    raise<ShapeMismatch>(
+        "{} makes {}, the layers in its place {}\n"
+        "its stride, padding or dilation differs",
+        layer.found.layer, given.shape(), wanted.shape());
   }
   const std::vector<bool> border = border_of(layer.node, *after_.constant(layer.node.inputs[1]), input.shape(), given.shape());
   const auto positions = static_cast<int64_t>(border.size());

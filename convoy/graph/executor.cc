@@ -8,6 +8,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/keep_num_threads.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
@@ -21,7 +22,7 @@ namespace {
 
 std::string names_of(const Graph& graph, const std::vector<ValueId>& ids) {
   std::string text;
-  for (const ValueId id : ids) text += (text.empty() ? "'" : ", '") + graph.value(id).name + "'";
+  for (const ValueId id : ids) text += formatted("{}{}'", text.empty() ? "'" : ", '", graph.value(id).name);
   return text.empty() ? "none" : text;
 }
 
@@ -43,15 +44,15 @@ void check_input(const ValueInfo& info, const Value& value) {
   const Type& type = info.type;
   if (type.kind == Type::Kind::kTensor && !type.dtype && !type.dims) return;  // the file does not say what it is
   if (type.optional && !value.present()) return;
-  const auto wrong = [&] { return "input '" + info.name + "' is " + kind_of(value) + ", the model takes " + to_string(type); };
+  const auto wrong = [&] { return formatted("input '{}' is {}, the model takes {}", info.name, kind_of(value), type); };
   const bool right_kind = type.kind == Type::Kind::kTensor    ? value.is_tensor()
                           : type.kind == Type::Kind::kStrings ? value.strings() != nullptr
                                                               : value.sequence() != nullptr;
-  if (!right_kind) throw Error(wrong(), "give it a value of that kind");
+  if (!right_kind) raise<Error>("{}\ngive it a value of that kind", wrong());
   if (type.kind != Type::Kind::kTensor) return;
-  if (type.dtype && *type.dtype != value.tensor().dtype()) throw Error(wrong(), "Tensor::to converts it");
+  if (type.dtype && *type.dtype != value.tensor().dtype()) raise<Error>("{}\nTensor::to converts it", wrong());
   if (type.dims && !fits(*type.dims, value.tensor().shape()))
-    throw ShapeMismatch(wrong(), "sizes given as numbers must be met, named ones may be any");
+    raise<ShapeMismatch>("{}\nsizes given as numbers must be met, named ones may be any", wrong());
 }
 
 }  // namespace
@@ -70,13 +71,14 @@ Tensor Call::take(size_t i) {
 std::vector<int64_t> Call::numbers(size_t i) const {
   const Tensor& input = tensor(i);
   if (!input.defined() || input.dim() > 1 || is_floating(input.dtype())) {
-    throw Error("input " + std::to_string(i) + " must be a list of integers",
-                input.defined() ? "it is " + to_string(Type::of(input)) : "it is left out");
+    raise<Error>(
+        "input {} must be a list of integers\n"
+        "{}",
+        i, input.defined() ? formatted("it is {}", Type::of(input)) : "it is left out");
   }
   constexpr int64_t kMostNumbers = 4096;  // far above any rank, or number of parts
   if (input.numel() > kMostNumbers) {
-    throw Error("input " + std::to_string(i) + " has " + std::to_string(input.numel()) + " numbers",
-                "up to " + std::to_string(kMostNumbers) + " are taken");
+    raise<Error>("input {} has {} numbers\nup to {} are taken", i, input.numel(), kMostNumbers);
   }
   return input.to(DType::kInt64).to_vector<int64_t>();
 }
@@ -100,8 +102,10 @@ Executor::Executor(Graph graph, const ExecutorOptions& options) : options_(optio
     const Node& node = graph_->nodes[i];
     const Operator* op = find_operator(node.op);
     if (op == nullptr)
-      throw Error(describe(*graph_, node) + ": there is no operator of this name",
-                  "passes and files may use the operators of graph/operator.h");
+      raise<Error>(
+          "{}: there is no operator of this name\n"
+          "passes and files may use the operators of graph/operator.h",
+          describe(*graph_, node));
     operators_.push_back(op);
     for (const ValueId id : node.inputs) {
       if (id != kNoValue) last[static_cast<size_t>(id)] = static_cast<int32_t>(i);
@@ -126,7 +130,7 @@ void Executor::check_inputs(const Values& inputs, std::vector<Value>& values) co
   for (const auto& [name, value] : inputs) {
     const bool known = std::any_of(graph_->inputs.begin(), graph_->inputs.end(),
                                    [&, &key = name](ValueId id) { return graph_->value(id).name == key; });
-    if (!known) throw Error("the model has no input '" + name + "'", "its inputs: " + names_of(*graph_, graph_->inputs));
+    if (!known) raise<Error>("the model has no input '{}'\nits inputs: {}", name, names_of(*graph_, graph_->inputs));
   }
   std::unordered_map<std::string, int64_t> symbols;
   for (const ValueId id : graph_->inputs) {
@@ -134,7 +138,7 @@ void Executor::check_inputs(const Values& inputs, std::vector<Value>& values) co
     const auto found = inputs.find(info.name);
     if (found == inputs.end()) {
       if (info.constant.defined()) continue;  // a default
-      throw Error("input '" + info.name + "' is missing", "it is " + to_string(info.type));
+      raise<Error>("input '{}' is missing\nit is {}", info.name, info.type);
     }
     values[static_cast<size_t>(id)] = found->second;
     check_input(info, found->second);
@@ -145,9 +149,10 @@ void Executor::check_inputs(const Values& inputs, std::vector<Value>& values) co
       if (dim.known() || dim.symbol.empty()) continue;
       const auto [at, fresh] = symbols.emplace(dim.symbol.text(), tensor.shape()[i]);
       if (!fresh && at->second != tensor.shape()[i]) {
-        throw ShapeMismatch("input '" + info.name + "' has " + std::to_string(tensor.shape()[i]) + " for " + dim.symbol.text() +
-                                ", another input " + std::to_string(at->second),
-                            "sizes of one name must be equal");
+        raise<ShapeMismatch>(
+            "input '{}' has {} for {}, another input {}\n"
+            "sizes of one name must be equal",
+            info.name, tensor.shape()[i], dim.symbol.text(), at->second);
       }
     }
   }
@@ -201,9 +206,10 @@ std::shared_ptr<const Schedule> Executor::checked_schedule(const std::vector<Typ
   if (planned == nullptr) return nullptr;
   const int64_t bytes = planned->memory().peak_bytes;
   if (bytes > options_.memory_budget) {
-    throw Error("a run with these inputs needs " + std::to_string(bytes) + " bytes, the memory budget is " +
-                    std::to_string(options_.memory_budget),
-                "use smaller inputs or a larger budget");
+    raise<Error>(
+        "a run with these inputs needs {} bytes, the memory budget is {}\n"
+        "use smaller inputs or a larger budget",
+        bytes, options_.memory_budget);
   }
   return schedule(input_types, true);
 }
@@ -296,7 +302,7 @@ Values Executor::run(const Values& inputs, const Observer& observer) const {
       for (size_t k = 0; k < node.outputs.size(); ++k) {
         const ValueId id = node.outputs[k];
         if (id == kNoValue || std::find(released_[i].begin(), released_[i].end(), id) != released_[i].end()) continue;
-        if (k >= results.size()) throw Error("output " + std::to_string(k) + " is not computed", "leave it out of the model");
+        if (k >= results.size()) raise<Error>("output {} is not computed\nleave it out of the model", k);
         values[static_cast<size_t>(id)] = std::move(results[k]);
       }
     });

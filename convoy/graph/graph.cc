@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "convoy/core/formatted.h"
+
 namespace convoy::graph {
 
 const std::string& Symbol::text() const {
@@ -37,10 +39,10 @@ std::optional<Shape> Type::shape() const {
 }
 
 std::string to_string(const Type& type) {
-  if (type.kind == Type::Kind::kStrings) return type.dims ? "string " + to_string(*type.dims) : "string";
+  if (type.kind == Type::Kind::kStrings) return type.dims ? formatted("string {}", *type.dims) : "string";
   if (type.kind == Type::Kind::kSequence) return "sequence";
   const std::string word = type.dtype ? dtype_name(*type.dtype) : "?";
-  return type.dims ? word + " " + to_string(*type.dims) : word;
+  return type.dims ? formatted("{} {}", word, *type.dims) : word;
 }
 
 int64_t Attributes::integer(std::string_view name, int64_t otherwise) const {
@@ -83,7 +85,7 @@ std::string Graph::unused_name(std::string_view stem) const {
   std::unordered_set<std::string_view> taken;
   for (const ValueInfo& info : values) taken.insert(info.name);
   std::string candidate(stem);
-  for (int64_t i = 1; taken.count(candidate) != 0; ++i) candidate = std::string(stem) + "_" + std::to_string(i);
+  for (int64_t i = 1; taken.count(candidate) != 0; ++i) candidate = formatted("{}_{}", stem, i);
   return candidate;
 }
 
@@ -152,10 +154,10 @@ std::string describe(const Graph& graph, const Node& node) {
   std::string name = node.name;
   if (name.empty()) {
     for (const ValueId id : node.outputs) {
-      if (id != kNoValue) return "the node (" + node.op + ") that makes '" + graph.value(id).name + "'";
+      if (id != kNoValue) return formatted("the node ({}) that makes '{}'", node.op, graph.value(id).name);
     }
   }
-  return "node '" + name + "' (" + node.op + ")";
+  return formatted("node '{}' ({})", name, node.op);
 }
 
 }  // namespace convoy::graph

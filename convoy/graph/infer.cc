@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/node_error.h"
 #include "convoy/graph/operator.h"
 
@@ -70,8 +71,7 @@ std::optional<std::vector<int64_t>> Inference::numbers(size_t i) const {
 
 void Inference::set(size_t output, Type type) {
   if (type.dims && type.dims->size() > kMostAxes) {
-    throw ShapeMismatch("the result would have " + std::to_string(type.dims->size()) + " axes",
-                        "tensors have up to " + std::to_string(kMostAxes));
+    raise<ShapeMismatch>("the result would have {} axes\ntensors have up to {}", type.dims->size(), kMostAxes);
   }
   const ValueId id = node_.output(output);
   if (id != kNoValue) types_[static_cast<size_t>(id)] = merged(std::move(type), graph_.value(id).type);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/shape/checked.h"
 
 namespace convoy::graph {
@@ -20,8 +21,10 @@ std::optional<Dims> broadcast(const std::optional<Dims>& a, const std::optional<
     if (x.size == 1) {
       out = y;
     } else if (x.known() && y.known()) {
-      throw ShapeMismatch("shapes " + to_string(*a) + " and " + to_string(*b) + " cannot be broadcast together",
-                          "sizes must be equal or 1, counted from the last axis");
+      raise<ShapeMismatch>(
+          "shapes {} and {} cannot be broadcast together\n"
+          "sizes must be equal or 1, counted from the last axis",
+          *a, *b);
     } else if (y.known()) {
       out = y;  // what is unknown must be 1 or this
     } else if (!x.known()) {
@@ -33,9 +36,7 @@ std::optional<Dims> broadcast(const std::optional<Dims>& a, const std::optional<
 
 int64_t axis_in(int64_t axis, int64_t rank, const char* what) {
   if (axis < -rank || axis >= rank) {
-    throw Error(std::string(what) + " " + std::to_string(axis) + " is outside [" + std::to_string(-rank) + ", " +
-                    std::to_string(rank - 1) + "]",
-                "the input has " + std::to_string(rank) + " axes");
+    raise<Error>("{} {} is outside [{}, {}]\nthe input has {} axes", what, axis, -rank, rank - 1, rank);
   }
   return axis < 0 ? axis + rank : axis;
 }
@@ -79,9 +80,11 @@ void need_rank(const Inference& inference, size_t i, int64_t least, int64_t most
   if (!inference.dims(i)) return;
   const auto rank = static_cast<int64_t>(inference.dims(i)->size());
   if (rank >= least && rank <= most) return;
-  throw ShapeMismatch("input " + std::to_string(i) + " has " + std::to_string(rank) + " axes: " + to_string(*inference.dims(i)),
-                      least == most ? "it must have " + std::to_string(least)
-                                    : "it must have " + std::to_string(least) + " to " + std::to_string(most));
+  raise<ShapeMismatch>(
+      "input {} has {} axes: {}\n"
+      "{}",
+      i, rank, *inference.dims(i),
+      least == most ? formatted("it must have {}", least) : formatted("it must have {} to {}", least, most));
 }
 
 }  // namespace convoy::graph

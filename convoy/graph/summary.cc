@@ -4,6 +4,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/formatted.h"
 #include "convoy/graph/fused.h"
 #include "convoy/graph/windows.h"
 #include "convoy/shape/receptive_field.h"
@@ -162,7 +163,7 @@ class Summary : Sizes {
     };
     if (not_one(stride)) result += " /" + text(stride, ',');
     if (not_one(dilation)) result += " d" + text(dilation, ',');
-    if (groups > 1) result += " g" + std::to_string(groups);
+    if (groups > 1) result += formatted(" g{}", groups);
     return result;
   }
 
@@ -225,8 +226,8 @@ class Summary : Sizes {
     }
     if (axes) result.kernel = kernel_text(*axes, convolution ? node.attributes.integer("group", 1) : 1);
     if (axes && expands) {
-      result.kernel = kernel_text(before.value_or(std::vector<shape::Axis>(axes->size(), shape::Axis{})), 1) + " " + result.kernel +
-                      (projects ? " 1x1" : "");
+      result.kernel = formatted("{} {}{}", kernel_text(before.value_or(std::vector<shape::Axis>(axes->size(), shape::Axis{})), 1),
+                                result.kernel, projects ? " 1x1" : "");
     }
     if (axes && pools) {
       const shape::PoolShape windows = windows_of_two();

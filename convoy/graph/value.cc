@@ -1,6 +1,7 @@
 #include "convoy/graph/value.h"
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::graph {
 
@@ -9,9 +10,10 @@ Value::Value(Sequence sequence) : held_(std::make_shared<const Sequence>(std::mo
 const Tensor& Value::tensor() const {
   const Tensor* tensor = std::get_if<Tensor>(&held_);
   if (tensor == nullptr) {
-    throw Error(
-        strings() != nullptr ? "a tensor of text stands where numbers are needed" : "a sequence stands where a tensor is needed",
-        "only operators on text or sequences take these");
+    raise<Error>(
+        "{}\n"
+        "only operators on text or sequences take these",
+        strings() != nullptr ? "a tensor of text stands where numbers are needed" : "a sequence stands where a tensor is needed");
   }
   return *tensor;
 }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::graph {
 namespace {
@@ -79,8 +80,9 @@ void Weights::give_up(ValueId id) { originals_[static_cast<size_t>(id)] = Tensor
 
 void Weights::reload() {
   if (reload_ == nullptr) {
-    throw Error("the network's weights are only there in the order of the kernels that its planned runs use",
-                "load it with ModelOptions::keep_weights");
+    raise<Error>(
+        "the network's weights are only there in the order of the kernels that its planned runs use\n"
+        "load it with ModelOptions::keep_weights");
   }
   Graph graph = reload_();
   bool same = graph.values.size() == taken_.size();
@@ -90,7 +92,7 @@ void Weights::reload() {
     if (same) originals_[i] = std::move(graph.values[i].constant);
   }
   if (!same)
-    throw Error("the network is another one than it was when it was loaded", "load it again, or with ModelOptions::keep_weights");
+    raise<Error>("the network is another one than it was when it was loaded\nload it again, or with ModelOptions::keep_weights");
   reloaded_ = true;
 }
 

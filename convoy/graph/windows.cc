@@ -3,6 +3,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::graph {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 std::string text(const std::vector<int64_t>& numbers) {
   std::string list;
   for (const int64_t number : numbers) list += (list.empty() ? "" : ", ") + std::to_string(number);
-  return "[" + list + "]";
+  return formatted("[{}]", list);
 }
 
 // One number per axis, or `otherwise` for all; each at least `least`.
@@ -18,13 +19,11 @@ std::vector<int64_t> per_axis(const Attributes& attributes, const char* name, si
   std::vector<int64_t> numbers = attributes.integers(name);
   if (numbers.empty()) numbers.assign(rank, otherwise);
   if (numbers.size() != rank) {
-    throw Error("attribute '" + std::string(name) + "' is " + text(numbers),
-                "it must have one number for each of the " + std::to_string(rank) + " spatial axes");
+    raise<Error>("attribute '{}' is {}\nit must have one number for each of the {} spatial axes", name, text(numbers), rank);
   }
   for (const int64_t number : numbers) {
     if (number < least) {
-      throw Error("attribute '" + std::string(name) + "' is " + text(numbers),
-                  "its numbers must be " + std::to_string(least) + " or more");
+      raise<Error>("attribute '{}' is {}\nits numbers must be {} or more", name, text(numbers), least);
     }
   }
   return numbers;
@@ -38,26 +37,24 @@ std::optional<std::vector<shape::Axis>> windows(const Attributes& attributes, co
   std::vector<int64_t> kernel_shape = attributes.integers("kernel_shape");
   if (kernel_shape.empty()) kernel_shape = kernel;
   if (kernel_shape.size() != rank) {
-    throw Error("attribute 'kernel_shape' is " + text(kernel_shape),
-                "it must have one size for each of the " + std::to_string(rank) + " spatial axes");
+    raise<Error>("attribute 'kernel_shape' is {}\nit must have one size for each of the {} spatial axes", text(kernel_shape), rank);
   }
   for (const int64_t size : kernel_shape) {
-    if (size < 1) throw Error("attribute 'kernel_shape' is " + text(kernel_shape), "its sizes must be 1 or more");
+    if (size < 1) raise<Error>("attribute 'kernel_shape' is {}\nits sizes must be 1 or more", text(kernel_shape));
   }
   const std::vector<int64_t> strides = per_axis(attributes, "strides", rank, 1, 1),
                              dilations = per_axis(attributes, "dilations", rank, 1, 1);
   const std::vector<int64_t> pads = attributes.integers("pads");
   if (!pads.empty() && pads.size() != 2 * rank) {
-    throw Error("attribute 'pads' is " + text(pads),
-                "it must have " + std::to_string(2 * rank) + " numbers: the begins, then the ends");
+    raise<Error>("attribute 'pads' is {}\nit must have {} numbers: the begins, then the ends", text(pads), 2 * rank);
   }
   for (const int64_t pad : pads) {
-    if (pad < 0) throw Error("attribute 'pads' is " + text(pads), "padding of convolution and pooling is 0 or more");
+    if (pad < 0) raise<Error>("attribute 'pads' is {}\npadding of convolution and pooling is 0 or more", text(pads));
   }
   const std::string auto_pad = attributes.text("auto_pad", "NOTSET");
   const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
   if (!same && auto_pad != "NOTSET" && auto_pad != "VALID" && !auto_pad.empty()) {
-    throw Error("attribute 'auto_pad' is '" + auto_pad + "'", "use NOTSET, SAME_UPPER, SAME_LOWER or VALID");
+    raise<Error>("attribute 'auto_pad' is '{}'\nuse NOTSET, SAME_UPPER, SAME_LOWER or VALID", auto_pad);
   }
   std::vector<shape::Axis> axes(rank);
   for (size_t i = 0; i < rank; ++i) {
@@ -66,7 +63,7 @@ std::optional<std::vector<shape::Axis>> windows(const Attributes& attributes, co
       if (sizes[i] < 0) return std::nullopt;
       const shape::Result<shape::PadPair> pad =
           shape::same_padding_tf(sizes[i], kernel_shape[i], strides[i], dilations[i], auto_pad == "SAME_LOWER");
-      if (!pad) throw Error("auto_pad " + auto_pad + ": " + std::string(shape::reason(pad.error().code)), "use smaller sizes");
+      if (!pad) raise<Error>("auto_pad {}: {}\nuse smaller sizes", auto_pad, shape::reason(pad.error().code));
       axes[i].pad_begin = pad->begin;
       axes[i].pad_end = pad->end;
     } else if (!pads.empty() && auto_pad != "VALID") {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/suggest.h"
 #include "convoy/io/text.h"
 
@@ -38,22 +39,22 @@ bool is_folder(const std::string& path) {
 // What a folder offers in place of a missing file: of the names with the same ending the one like it, or all.
 std::string alternatives(const std::string& path) {
   const std::string folder = folder_of(path);
-  if (!is_folder(folder)) return "the folder " + folder + " does not exist";
+  if (!is_folder(folder)) return formatted("the folder {} does not exist", folder);
   std::error_code failed;
   std::vector<std::string> names;
   for (fs::directory_iterator at(folder, failed), end; !failed && at != end && names.size() < 10000; at.increment(failed)) {
     if (at->path().extension() == fs::path(path).extension()) names.push_back(at->path().filename().string());
   }
   std::sort(names.begin(), names.end());
-  if (names.empty()) return "the folder " + folder + " has no such file";
+  if (names.empty()) return formatted("the folder {} has no such file", folder);
   std::vector<std::string> stems;
   for (const std::string& name : names) stems.push_back(fs::path(name).stem().string());
   const std::string nearest = suggestion(fs::path(path).stem().string(), stems);
   if (!nearest.empty()) {
     const std::string name = nearest + fs::path(path).extension().string();
-    return "did you mean " + (fs::path(path).parent_path() / name).string() + "?";
+    return formatted("did you mean {}?", (fs::path(path).parent_path() / name).string());
   }
-  return "the folder " + folder + " holds " + listed(names);
+  return formatted("the folder {} holds {}", folder, listed(names));
 }
 
 std::string system_text(int code) {
@@ -95,37 +96,38 @@ std::string listed(const std::vector<std::string>& names, size_t limit) {
   std::string out;
   const size_t shown = std::min(limit, names.size());
   for (size_t i = 0; i < shown; ++i) out += (i > 0 ? ", " : "") + names[i];
-  if (shown < names.size()) out += " and " + std::to_string(names.size() - shown) + " more";
+  if (shown < names.size()) out += formatted(" and {} more", names.size() - shown);
   return out;
 }
 
 ByteSource ByteSource::open(const std::string& path) {
-  if (path.empty()) throw FileError("cannot read: the file name is empty", "give a file name");
+  if (path.empty()) raise<FileError>("cannot read: the file name is empty\ngive a file name");
   ByteSource source;
   source.name_ = path;
   source.file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (source.file_ < 0) {
     const int code = errno;
-    if (code == ENOENT) throw FileError(path + ": no such file", alternatives(path));
-    throw FileError(path + ": cannot read: " + system_text(code),
-                    "check the path; it is taken from the folder the program runs in");
+    if (code == ENOENT) raise<FileError>("{}: no such file\n{}", path, alternatives(path));
+    raise<FileError>(
+        "{}: cannot read: {}\n"
+        "check the path; it is taken from the folder the program runs in",
+        path, system_text(code));
   }
   struct stat status {};
   if (::fstat(source.file_, &status) != 0)
-    throw FileError(path + ": cannot read: " + system_text(errno), "check the path and its permissions");
-  if (S_ISDIR(status.st_mode)) throw FileError(path + ": is a folder, not a file", "give a file inside it");
+    raise<FileError>("{}: cannot read: {}\ncheck the path and its permissions", path, system_text(errno));
+  if (S_ISDIR(status.st_mode)) raise<FileError>("{}: is a folder, not a file\ngive a file inside it", path);
   if (S_ISREG(status.st_mode)) {
     source.size_ = static_cast<uint64_t>(status.st_size);
     return source;
   }
   constexpr size_t kBlock = size_t{1} << 16;
   for (size_t used = 0;;) {
-    if (used >= kPipeLimit)
-      throw FileError(path + ": gives more than " + std::to_string(kPipeLimit) + " bytes", "use a regular file");
+    if (used >= kPipeLimit) raise<FileError>("{}: gives more than {} bytes\nuse a regular file", path, kPipeLimit);
     source.buffer_.resize(used + kBlock);
     const ssize_t got = ::read(source.file_, source.buffer_.data() + used, kBlock);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw FileError(path + ": cannot read: " + system_text(errno), "check the path and its permissions");
+    if (got < 0) raise<FileError>("{}: cannot read: {}\ncheck the path and its permissions", path, system_text(errno));
     used += static_cast<size_t>(got);
     if (got == 0) {
       source.buffer_.resize(used);
@@ -158,9 +160,10 @@ ByteSource::ByteSource(ByteSource&& other) noexcept
 
 void ByteSource::read(uint64_t offset, void* to, size_t count) const {
   if (offset > size_ || count > size_ - offset) {
-    throw FileError(name_ + ": ends after " + std::to_string(size_) + " bytes, but bytes " + std::to_string(offset) + " to " +
-                        std::to_string(offset + count) + " are needed",
-                    "the file was cut short: copy or write it again");
+    raise<FileError>(
+        "{}: ends after {} bytes, but bytes {} to {} are needed\n"
+        "the file was cut short: copy or write it again",
+        name_, size_, offset, offset + count);
   }
   if (count == 0) return;
   if (bytes_ != nullptr) {
@@ -171,8 +174,8 @@ void ByteSource::read(uint64_t offset, void* to, size_t count) const {
   while (count > 0) {
     const ssize_t got = ::pread(file_, at, std::min(count, kLargestTransfer), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw FileError(name_ + ": cannot read: " + system_text(errno), "check the disk, and read it again");
-    if (got == 0) throw FileError(name_ + ": became shorter while it was read", "read it when nobody writes to it");
+    if (got < 0) raise<FileError>("{}: cannot read: {}\ncheck the disk, and read it again", name_, system_text(errno));
+    if (got == 0) raise<FileError>("{}: became shorter while it was read\nread it when nobody writes to it", name_);
     at += got;
     offset += static_cast<uint64_t>(got);
     count -= static_cast<size_t>(got);
@@ -181,8 +184,7 @@ void ByteSource::read(uint64_t offset, void* to, size_t count) const {
 
 std::vector<uint8_t> ByteSource::read_all(uint64_t limit) const {
   if (size_ > limit) {
-    throw FileError(name_ + ": has " + std::to_string(size_) + " bytes, more than the limit of " + std::to_string(limit),
-                    "a smaller file works");
+    raise<FileError>("{}: has {} bytes, more than the limit of {}\na smaller file works", name_, size_, limit);
   }
   std::vector<uint8_t> bytes(static_cast<size_t>(size_));
   read(0, bytes.data(), bytes.size());
@@ -191,15 +193,15 @@ std::vector<uint8_t> ByteSource::read_all(uint64_t limit) const {
 
 OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
   const std::string start = path_ + ": cannot write: ";
-  if (path_.empty()) throw FileError("cannot write: the file name is empty", "give a file name");
+  if (path_.empty()) raise<FileError>("cannot write: the file name is empty\ngive a file name");
   struct stat status {};
   const bool exists = ::stat(path_.c_str(), &status) == 0;
-  if (exists && S_ISDIR(status.st_mode)) throw FileError(start + "it is a folder", "add a file name");
+  if (exists && S_ISDIR(status.st_mode)) raise<FileError>("{}it is a folder\nadd a file name", start);
   if (exists && ::access(path_.c_str(), W_OK) != 0)
-    throw FileError(start + system_text(errno), "check that the folder exists and may be written to");
+    raise<FileError>("{}{}\ncheck that the folder exists and may be written to", start, system_text(errno));
   if (exists && !S_ISREG(status.st_mode)) {
     file_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file_ < 0) throw FileError(start + system_text(errno), "check that the folder exists and may be written to");
+    if (file_ < 0) raise<FileError>("{}{}\ncheck that the folder exists and may be written to", start, system_text(errno));
     return;
   }
   std::error_code failed;
@@ -208,18 +210,17 @@ OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
     if (!failed) target_ = followed.string();
   }
   const std::string folder = folder_of(target_);
-  if (!is_folder(folder))
-    throw FileError(start + "the folder " + folder + " does not exist", "create it first: mkdir -p " + folder);
-  if (fs::path(target_).filename().empty()) throw FileError(start + "it names a folder", "add a file name");
+  if (!is_folder(folder)) raise<FileError>("{}the folder {} does not exist\ncreate it first: mkdir -p {}", start, folder, folder);
+  if (fs::path(target_).filename().empty()) raise<FileError>("{}it names a folder\nadd a file name", start);
 
   static std::atomic<unsigned> count{0};
   do {
-    temporary_ = folder + "/.convoy-" + std::to_string(::getpid()) + "-" + std::to_string(count++) + ".tmp";
+    temporary_ = formatted("{}/.convoy-{}-{}.tmp", folder, ::getpid(), count++);
     file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (file_ < 0 && errno == EEXIST);
   if (file_ < 0) {
     const int code = errno;
-    throw FileError(start + system_text(code) + " (in the folder " + folder + ")", "choose a folder that you may write to");
+    raise<FileError>("{}{} (in the folder {})\nchoose a folder that you may write to", start, system_text(code), folder);
   }
   if (exists) static_cast<void>(::fchmod(file_, status.st_mode & 07777));  // a replaced file keeps its permissions where possible
 }
@@ -235,8 +236,10 @@ void OutputFile::write(const void* bytes, size_t count) {
     const ssize_t done = ::write(file_, at, std::min(count, kLargestTransfer));
     if (done < 0 && errno == EINTR) continue;
     if (done < 0)
-      throw FileError(path_ + ": cannot write: " + system_text(errno),
-                      "check that the disk has room; the file that was there before is untouched");
+      raise<FileError>(
+          "{}: cannot write: {}\n"
+          "check that the disk has room; the file that was there before is untouched",
+          path_, system_text(errno));
     at += done;
     count -= static_cast<size_t>(done);
   }
@@ -244,8 +247,10 @@ void OutputFile::write(const void* bytes, size_t count) {
 
 void OutputFile::commit() {
   const auto fail = [&] {
-    throw FileError(path_ + ": cannot write: " + system_text(errno),
-                    "check that the disk has room; the file that was there before is untouched");
+    raise<FileError>(
+        "{}: cannot write: {}\n"
+        "check that the disk has room; the file that was there before is untouched",
+        path_, system_text(errno));
   };
   // Without fsync a crash of the machine soon after the rename could leave an empty file in place of the old one.
   if (!temporary_.empty() && ::fsync(file_) != 0) fail();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::io {
 
@@ -33,7 +34,7 @@ size_t GzipReader::read(void* to, size_t count) {
   while (done < count && !s.done) {
     if (s.stream.avail_in == 0) {
       const uint64_t left = s.source.size() - s.offset;
-      if (left == 0) throw FileError(path + ": truncated: the compressed bytes end too early", "copy or download it again");
+      if (left == 0) raise<FileError>("{}: truncated: the compressed bytes end too early\ncopy or download it again", path);
       const auto take = static_cast<size_t>(std::min<uint64_t>(left, s.block.size()));
       s.source.read(s.offset, s.block.data(), take);
       s.offset += take;
@@ -48,9 +49,10 @@ size_t GzipReader::read(void* to, size_t count) {
     if (status == Z_STREAM_END) {
       s.done = true;
     } else if (status != Z_OK && status != Z_BUF_ERROR) {
-      throw FileError(
-          path + ": the compressed bytes are broken" + (s.stream.msg != nullptr ? std::string(": ") + s.stream.msg : std::string()),
-          "copy or download it again");
+      raise<FileError>(
+          "{}: the compressed bytes are broken{}\n"
+          "copy or download it again",
+          path, s.stream.msg != nullptr ? std::string(": ") + s.stream.msg : std::string());
     }
   }
   return done;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/io/image_codec.h"
 
@@ -49,8 +50,7 @@ Tensor with_channels(const Tensor& image, int channels) {
 
 void check_channels(int channels) {
   if (channels != 0 && channels != 1 && channels != 3) {
-    throw ValueError("read_image expects channels 0, 1 or 3, but got " + std::to_string(channels),
-                     "1 is grey, 3 is RGB, 0 is what the file has");
+    raise<ValueError>("read_image expects channels 0, 1 or 3, but got {}\n1 is grey, 3 is RGB, 0 is what the file has", channels);
   }
 }
 
@@ -58,8 +58,7 @@ void check_channels(int channels) {
 
 void check_image_size(const ImageBytes& file, uint64_t width, uint64_t height) {
   if (width == 0 || height == 0 || width > kPixelLimit / height) {
-    throw FileError(file.name + ": the image is " + std::to_string(width) + " x " + std::to_string(height) + " pixels",
-                    "from 1 to " + std::to_string(kPixelLimit) + " pixels can be read");
+    raise<FileError>("{}: the image is {} x {} pixels\nfrom 1 to {} pixels can be read", file.name, width, height, kPixelLimit);
   }
 }
 
@@ -70,9 +69,12 @@ Tensor decode_image(const void* bytes, size_t size, const std::string& name, int
   if (size > 0) std::memcpy(start.data(), bytes, std::min(size, start.size()));
   if (start.compare(0, 8, "\x89PNG\r\n\x1a\n") == 0) return with_channels(decode_png(file), channels);
   if (start.compare(0, 3, "\xff\xd8\xff") == 0) return with_channels(decode_jpeg(file), channels);
-  if (size == 0) throw FileError(name + ": is empty", "give a PNG or JPEG file");
+  if (size == 0) raise<FileError>("{}: is empty\ngive a PNG or JPEG file", name);
   const std::string kind = other_kind(start);
-  throw FileError(name + ": is neither PNG nor JPEG", kind.empty() ? "" : "it seems to be " + kind + ": convert it to PNG first");
+  raise<FileError>(
+      "{}: is neither PNG nor JPEG\n"
+      "{}",
+      name, kind.empty() ? "" : formatted("it seems to be {}: convert it to PNG first", kind));
 }
 
 Tensor read_image(const std::string& path, int channels) {
@@ -86,16 +88,14 @@ void write_png(const std::string& path, const Tensor& image) {
   const bool legal =
       image.defined() && image.dim() == 3 && (image.size(0) == 1 || image.size(0) == 3) && image.dtype() == DType::kFloat32;
   if (!legal) {
-    throw ValueError(
-        "write_png expects a float32 image of shape (1 or 3, height, width), but got " +
-            (image.defined() ? std::string(dtype_name(image.dtype())) + " " + to_string(image.shape()) : "an undefined tensor"),
-        "image.to(DType::kFloat32), with values from 0 to 1, one image at a time: batch.select(0)");
+    raise<ValueError>(
+        "write_png expects a float32 image of shape (1 or 3, height, width), but got {}\n"
+        "image.to(DType::kFloat32), with values from 0 to 1, one image at a time: batch.select(0)",
+        image.defined() ? formatted("{} {}", image.dtype(), image.shape()) : "an undefined tensor");
   }
   for (const int64_t side : {image.size(1), image.size(2)}) {
     if (side < 1 || side > kLongestSide) {
-      throw ValueError(
-          "write_png expects sides from 1 to " + std::to_string(kLongestSide) + " pixels, but got " + to_string(image.shape()),
-          "crop or resize it");
+      raise<ValueError>("write_png expects sides from 1 to {} pixels, but got {}\ncrop or resize it", kLongestSide, image.shape());
     }
   }
   const std::vector<uint8_t> bytes = encode_png(image, path);

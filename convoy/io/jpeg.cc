@@ -5,6 +5,7 @@
 // clang-format on
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/image_codec.h"
 
 namespace convoy::io {
@@ -86,7 +87,7 @@ void cmyk_to_rgb(uint8_t* row, int64_t width, bool inverted) {
 }
 
 [[noreturn]] void fail(const ImageBytes& file, const JpegReader& reader) {
-  throw FileError(file.name + ": broken JPEG: " + reader.message, "open it in an image program and save it again");
+  raise<FileError>("{}: broken JPEG: {}\nopen it in an image program and save it again", file.name, reader.message);
 }
 
 }  // namespace
@@ -98,17 +99,18 @@ Tensor decode_jpeg(const ImageBytes& file) {
   check_image_size(file, info.image_width, info.image_height);
   // The library decodes nothing into an image without end where arithmetic coding is used; hardly anything writes it.
   if (info.arith_code != FALSE)
-    throw FileError(file.name + ": is a JPEG with arithmetic coding", "save it with Huffman coding, as is usual");
+    raise<FileError>("{}: is a JPEG with arithmetic coding\nsave it with Huffman coding, as is usual", file.name);
   // A block of 8 x 8 values takes a bit at least: what claims more pixels is broken, and is refused before memory is asked for.
   const uint64_t pixels = uint64_t{info.image_width} * info.image_height;
   if (pixels / (64 * 8) > file.size) {
-    throw FileError(file.name + ": broken JPEG: " + std::to_string(file.size) + " bytes cannot hold " +
-                        std::to_string(info.image_width) + " x " + std::to_string(info.image_height) + " pixels",
-                    "open it in an image program and save it again");
+    raise<FileError>(
+        "{}: broken JPEG: {} bytes cannot hold {} x {} pixels\n"
+        "open it in an image program and save it again",
+        file.name, file.size, info.image_width, info.image_height);
   }
   const int components = info.num_components;
   if (components != 1 && components != 3 && components != 4) {
-    throw FileError(file.name + ": the JPEG has " + std::to_string(components) + " components", "1, 3 and 4 can be read");
+    raise<FileError>("{}: the JPEG has {} components\n1, 3 and 4 can be read", file.name, components);
   }
   info.out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/elements.h"
 #include "convoy/io/file.h"
 #include "convoy/io/npy_format.h"
@@ -38,7 +39,7 @@ class HeaderReader {
     while (!accept('}')) {
       const std::string key = quoted_text();
       expect(':');
-      if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail("has " + quote(key) + " twice");
+      if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail(formatted("has {} twice", quote(key)));
       seen.push_back(key);
       if (key == "descr") {
         header.type = type();
@@ -55,7 +56,7 @@ class HeaderReader {
       }
     }
     for (const char* key : {"descr", "fortran_order", "shape"}) {
-      if (std::find(seen.begin(), seen.end(), key) == seen.end()) fail(std::string("has no '") + key + "'");
+      if (std::find(seen.begin(), seen.end(), key) == seen.end()) fail(formatted("has no '{}'", key));
     }
     skip_space();
     if (at_ != text_.size()) fail("goes on after its end");
@@ -64,7 +65,7 @@ class HeaderReader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw FileError(path_ + ": the npy header " + what, "numpy.save writes files that can be read");
+    raise<FileError>("{}: the npy header {}\nnumpy.save writes files that can be read", path_, what);
   }
 
   void skip_space() {
@@ -77,14 +78,14 @@ class HeaderReader {
     return true;
   }
   void expect(char c) {
-    if (!accept(c)) fail(std::string("should have '") + c + "' at character " + std::to_string(at_));
+    if (!accept(c)) fail(formatted("should have '{}' at character {}", c, at_));
   }
   std::string quoted_text() {
     skip_space();
     const char mark = at_ < text_.size() ? text_[at_] : '\0';
-    if (mark != '\'' && mark != '"') fail("should have text in quotes at character " + std::to_string(at_));
+    if (mark != '\'' && mark != '"') fail(formatted("should have text in quotes at character {}", at_));
     const size_t end = text_.find(mark, at_ + 1);
-    if (end == std::string_view::npos) fail("has a text without end at character " + std::to_string(at_));
+    if (end == std::string_view::npos) fail(formatted("has a text without end at character {}", at_));
     const std::string text(text_.substr(at_ + 1, end - at_ - 1));
     at_ = end + 1;
     return text;
@@ -92,7 +93,7 @@ class HeaderReader {
   std::string type() {
     skip_space();
     if (at_ < text_.size() && text_[at_] == '[') {
-      throw FileError(path_ + ": is an array of records, which cannot be read", "save each field as an array of its own");
+      raise<FileError>("{}: is an array of records, which cannot be read\nsave each field as an array of its own", path_);
     }
     return quoted_text();
   }
@@ -104,13 +105,13 @@ class HeaderReader {
         return word == "True";
       }
     }
-    fail("should have True or False at character " + std::to_string(at_));
+    fail(formatted("should have True or False at character {}", at_));
   }
   Shape sizes() {
     Shape shape;
     expect('(');
     while (!accept(')')) {
-      if (shape.size() == kMostAxes) fail("has a shape of more than " + std::to_string(kMostAxes) + " axes");
+      if (shape.size() == kMostAxes) fail(formatted("has a shape of more than {} axes", kMostAxes));
       shape.push_back(size());
       accept('L');  // as Python 2 wrote long numbers
       if (!accept(',')) {
@@ -125,8 +126,8 @@ class HeaderReader {
     const size_t begin = at_;
     shape::Checked value = 0;
     while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') value = value * 10 + (text_[at_++] - '0');
-    if (at_ == begin) fail("should have a size from 0 at character " + std::to_string(at_));
-    if (!value.ok()) fail("has the size " + quote(text_.substr(begin, at_ - begin)) + ", which is too large");
+    if (at_ == begin) fail(formatted("should have a size from 0 at character {}", at_));
+    if (!value.ok()) fail(formatted("has the size {}, which is too large", quote(text_.substr(begin, at_ - begin))));
     return value.value();
   }
 
@@ -156,8 +157,10 @@ Type element_type(const std::string& path, const std::string& text) {
   for (const TypeName& row : kTypeNames) {
     if (row.name == name) return {row.dtype, order == '>'};
   }
-  throw FileError(path + ": has the type " + quote(text) + ", which cannot be read",
-                  "float16, float32, float64, bool, int8 to int64 and uint8 to uint64 can: in NumPy, array.astype(\"float32\")");
+  raise<FileError>(
+      "{}: has the type {}, which cannot be read\n"
+      "float16, float32, float64, bool, int8 to int64 and uint8 to uint64 can: in NumPy, array.astype(\"float32\")",
+      path, quote(text));
 }
 
 // Values in the order of the reversed shape to row-major order.
@@ -189,25 +192,28 @@ Tensor read_npy_source(const ByteSource& source) {
   std::array<uint8_t, 12> start{};
   source.read(0, start.data(), static_cast<size_t>(std::min<uint64_t>(source.size(), start.size())));
   if (std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0)
-    throw FileError(path + ": is not an npy file",
-                    "numpy.save writes them; npz, safetensors and image files have functions of their own");
+    raise<FileError>(
+        "{}: is not an npy file\n"
+        "numpy.save writes them; npz, safetensors and image files have functions of their own",
+        path);
   const int major = start[6];
   if (major < 1 || major > 3 || start[7] != 0) {
-    throw FileError(path + ": has npy version " + std::to_string(major) + "." + std::to_string(start[7]),
-                    "1.0, 2.0 and 3.0 can be read");
+    raise<FileError>("{}: has npy version {}.{}\n1.0, 2.0 and 3.0 can be read", path, major, start[7]);
   }
   const uint64_t text_begin = major == 1 ? 10 : 12;
   uint32_t length = start[8] | static_cast<uint32_t>(start[9]) << 8;
   if (major > 1) length |= static_cast<uint32_t>(start[10]) << 16 | static_cast<uint32_t>(start[11]) << 24;
   if (source.size() < text_begin || length > source.size() - text_begin) {
-    throw FileError(path + ": truncated: the npy header should take " + std::to_string(length) + " bytes, but the file has only " +
-                        std::to_string(source.size()),
-                    "copy or write it again");
+    raise<FileError>(
+        "{}: truncated: the npy header should take {} bytes, but the file has only {}\n"
+        "copy or write it again",
+        path, length, source.size());
   }
   if (length > kHeaderLimit) {
-    throw FileError(path + ": the npy header takes " + std::to_string(length) + " bytes, more than the limit of " +
-                        std::to_string(kHeaderLimit),
-                    "numpy.save writes shorter headers");
+    raise<FileError>(
+        "{}: the npy header takes {} bytes, more than the limit of {}\n"
+        "numpy.save writes shorter headers",
+        path, length, kHeaderLimit);
   }
   std::string text(length, '\0');
   source.read(text_begin, text.data(), text.size());
@@ -220,16 +226,18 @@ Tensor read_npy_source(const ByteSource& source) {
     span = span * std::max<int64_t>(n, 1);
   }
   if (!span.ok())
-    throw FileError(path + ": the shape " + to_string(header.shape) + " has more elements than 64 bits can count",
-                    "the header is damaged: write the file again");
+    raise<FileError>(
+        "{}: the shape {} has more elements than 64 bits can count\n"
+        "the header is damaged: write the file again",
+        path, header.shape);
   const uint64_t needed = static_cast<uint64_t>(count.value()) * element_size(type.dtype);
   const uint64_t values_begin = text_begin + length;
   const uint64_t has = source.size() - values_begin;
   if (needed != has) {
-    throw FileError(path + (needed > has ? ": truncated" : ": too long") + ": shape " + to_string(header.shape) + " of type " +
-                        quote(header.type) + " needs " + std::to_string(needed) + " bytes, but " + std::to_string(has) +
-                        " follow the header",
-                    "copy or write it again");
+    raise<FileError>(
+        "{}{}: shape {} of type {} needs {} bytes, but {} follow the header\n"
+        "copy or write it again",
+        path, needed > has ? ": truncated" : ": too long", header.shape, quote(header.type), needed, has);
   }
 
   Shape stored = header.shape;
@@ -270,7 +278,7 @@ Tensor parse_npy(const void* bytes, size_t size, const std::string& name) {
 }
 
 void write_npy(const std::string& path, const Tensor& tensor) {
-  if (!tensor.defined()) throw ValueError(path + ": cannot write an undefined tensor", "give it values first");
+  if (!tensor.defined()) raise<ValueError>("{}: cannot write an undefined tensor\ngive it values first", path);
   if (tensor.dtype() == DType::kBFloat16) return write_npy(path, tensor.to(DType::kFloat32));
   const std::string header = npy_header(tensor);
   OutputFile file(path);

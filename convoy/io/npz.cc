@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/io/npy.h"
 #include "convoy/io/npy_format.h"
@@ -57,7 +58,7 @@ class ZipReader {
     if (directory.offset > source_.size() || directory.size > source_.size() - directory.offset) {
       fail("the zip directory lies outside of the file");
     }
-    if (directory.size > kDirectoryLimit) fail("the zip directory takes " + std::to_string(directory.size) + " bytes");
+    if (directory.size > kDirectoryLimit) fail(formatted("the zip directory takes {} bytes", directory.size));
     if (directory.entries > directory.size / kCentralBytes) fail("the zip directory is too short for its entries");
     std::vector<uint8_t> bytes(static_cast<size_t>(directory.size));
     source_.read(directory.offset, bytes.data(), bytes.size());
@@ -97,7 +98,7 @@ class ZipReader {
 
  private:
   [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
-    throw FileError(path_ + ": " + reason, fix);
+    raise<FileError>("{}: {}\n{}", path_, reason, fix);
   }
 
   Directory find_directory() {
@@ -148,11 +149,11 @@ class ZipReader {
     const std::string shown = "entry " + quote(e.name);
     if ((e.flags & kEncryptedFlag) != 0) fail(shown + " is encrypted");
     if (e.method != kStored && e.method != kDeflated) {
-      fail(shown + " is packed by method " + std::to_string(e.method), "stored (0) and deflated (8) entries can be read");
+      fail(formatted("{} is packed by method {}", shown, e.method), "stored (0) and deflated (8) entries can be read");
     }
     if (e.method == kStored && e.packed != e.size) fail(shown + " is stored, but its two sizes differ");
     // Deflate shrinks by 1032 at most.
-    if (e.size / 1032 > e.packed) fail(shown + ": " + std::to_string(e.packed) + " bytes cannot hold " + std::to_string(e.size));
+    if (e.size / 1032 > e.packed) fail(formatted("{}: {} bytes cannot hold {}", shown, e.packed, e.size));
     return e;
   }
 
@@ -162,11 +163,11 @@ class ZipReader {
                                  e.header == kIn64 ? &e.header : nullptr};
     while (length >= 4) {
       const size_t kind = get<uint16_t>(extra), field = get<uint16_t>(extra + 2);
-      if (field > length - 4) fail("entry " + quote(e.name) + ": the extra field is broken");
+      if (field > length - 4) fail(formatted("entry {}: the extra field is broken", quote(e.name)));
       size_t at = 0;
       for (uint64_t* value : missing) {
         if (kind != 1 || value == nullptr) continue;
-        if (field - at < 8) fail("entry " + quote(e.name) + ": the zip64 field is broken");
+        if (field - at < 8) fail(formatted("entry {}: the zip64 field is broken", quote(e.name)));
         *value = get<uint64_t>(extra + 4 + at);
         at += 8;
       }
@@ -187,7 +188,7 @@ class ZipReader {
     if (name + extra > room || e.packed > room - name - extra) fail(shown + " lies outside of the file");
     std::string here(name, '\0');
     source_.read(e.header + kLocalBytes, here.data(), here.size());
-    if (here != e.name) fail(shown + " is called " + quote(here) + " where it begins");
+    if (here != e.name) fail(formatted("{} is called {} where it begins", shown, quote(here)));
     e.begin = e.header + kLocalBytes + name + extra;
   }
 
@@ -198,7 +199,7 @@ class ZipReader {
     std::sort(sorted.begin(), sorted.end(), [](const Entry* a, const Entry* b) { return a->header < b->header; });
     for (size_t i = 1; i < sorted.size(); ++i) {
       if (sorted[i]->header < sorted[i - 1]->begin + sorted[i - 1]->packed) {
-        fail("entries " + quote(sorted[i - 1]->name) + " and " + quote(sorted[i]->name) + " overlap");
+        fail(formatted("entries {} and {} overlap", quote(sorted[i - 1]->name), quote(sorted[i]->name)));
       }
     }
   }
@@ -237,14 +238,14 @@ std::vector<std::pair<std::string, Tensor>> read(const ByteSource& source) {
   const std::vector<Entry> entries = zip.entries();
   for (const Entry& e : entries) {
     if (e.name.size() < kEnding.size() || e.name.substr(e.name.size() - kEnding.size()) != kEnding) {
-      throw FileError(source.name() + ": entry " + quote(e.name) + " is not an array", "the names in an npz archive end with .npy");
+      raise<FileError>("{}: entry {} is not an array\nthe names in an npz archive end with .npy", source.name(), quote(e.name));
     }
   }
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const Entry& e : entries) {
     const std::vector<uint8_t> bytes = zip.unpack(e);
     tensors.emplace_back(e.name.substr(0, e.name.size() - kEnding.size()),
-                         parse_npy(bytes.data(), bytes.size(), source.name() + ": entry " + quote(e.name)));
+                         parse_npy(bytes.data(), bytes.size(), formatted("{}: entry {}", source.name(), quote(e.name))));
   }
   return tensors;
 }
@@ -275,17 +276,16 @@ void write_npz(const std::string& path, const std::vector<std::pair<std::string,
     return write_npz(path, widened);
   }
   for (const auto& [name, tensor] : tensors) {
-    if (!names.insert(name).second) throw ValueError(path + ": two arrays have the name " + quote(name), "give each its own name");
-    if (!tensor.defined())
-      throw ValueError(path + ": array " + quote(name) + " is undefined", "leave it out, or give it values first");
-    if (name.size() > 60000)
-      throw ValueError(path + ": the name " + quote(name) + " is too long", "names may have up to 65535 bytes");
+    if (!names.insert(name).second) raise<ValueError>("{}: two arrays have the name {}\ngive each its own name", path, quote(name));
+    if (!tensor.defined()) raise<ValueError>("{}: array {} is undefined\nleave it out, or give it values first", path, quote(name));
+    if (name.size() > 60000) raise<ValueError>("{}: the name {} is too long\nnames may have up to 65535 bytes", path, quote(name));
     total += kLocalBytes + kCentralBytes + 2 * (name.size() + kEnding.size()) + npy_header(tensor).size() + tensor.nbytes();
   }
   if (total >= kIn64 || tensors.size() >= 0xffff) {
-    throw ValueError(path + ": " + std::to_string(tensors.size()) + " arrays of " + std::to_string(total) +
-                         " bytes together do not fit an npz file",
-                     "65534 arrays and 4 GiB do; a safetensors file has no such limit");
+    raise<ValueError>(
+        "{}: {} arrays of {} bytes together do not fit an npz file\n"
+        "65534 arrays and 4 GiB do; a safetensors file has no such limit",
+        path, tensors.size(), total);
   }
 
   OutputFile file(path);

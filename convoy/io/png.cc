@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/image_codec.h"
 
 namespace convoy::io {
@@ -90,8 +91,10 @@ void set_transformations(PngReader& reader) {
 }
 
 [[noreturn]] void fail(const ImageBytes& file, const Png& state) {
-  throw FileError(file.name + ": broken PNG: " + (state.message[0] != '\0' ? state.message : "not enough memory"),
-                  "open it in an image program and save it again");
+  raise<FileError>(
+      "{}: broken PNG: {}\n"
+      "open it in an image program and save it again",
+      file.name, state.message[0] != '\0' ? state.message : "not enough memory");
 }
 
 }  // namespace
@@ -104,9 +107,10 @@ Tensor decode_png(const ImageBytes& file) {
   // Deflate shrinks by 1032 at most: what claims more is broken, and is refused before memory is asked for.
   const uint64_t unpacked = (png_get_rowbytes(reader.png, reader.info) + 1) * static_cast<uint64_t>(height);
   if (unpacked / 1032 > file.size) {
-    throw FileError(file.name + ": broken PNG: " + std::to_string(file.size) + " bytes cannot hold " + std::to_string(width) +
-                        " x " + std::to_string(height) + " pixels",
-                    "open it in an image program and save it again");
+    raise<FileError>(
+        "{}: broken PNG: {} bytes cannot hold {} x {} pixels\n"
+        "open it in an image program and save it again",
+        file.name, file.size, width, height);
   }
   if (!guarded(reader.jump, [&] { set_transformations(reader); })) fail(file, reader);
 
@@ -115,7 +119,7 @@ Tensor decode_png(const ImageBytes& file) {
   const bool interlaced = png_get_interlace_type(reader.png, reader.info) != PNG_INTERLACE_NONE;
   const size_t row_bytes = png_get_rowbytes(reader.png, reader.info);
   if ((channels != 1 && channels != 3) || row_bytes != static_cast<size_t>(width * channels) * (deep ? 2 : 1)) {
-    throw FileError(file.name + ": broken PNG: its rows have an unknown form", "open it in an image program and save it again");
+    raise<FileError>("{}: broken PNG: its rows have an unknown form\nopen it in an image program and save it again", file.name);
   }
   Tensor image = Tensor::empty({channels, height, width});
   std::vector<uint16_t> buffer((row_bytes + 1) / 2 *
@@ -172,8 +176,10 @@ std::vector<uint8_t> encode_png(const Tensor& image, const std::string& name) {
     png_write_end(writer.png, nullptr);
   };
   if (!guarded(writer.jump, write_all)) {
-    throw FileError(name + ": cannot write: " + (writer.message[0] != '\0' ? writer.message : "not enough memory"),
-                    "check that the folder exists and the disk has room");
+    raise<FileError>(
+        "{}: cannot write: {}\n"
+        "check that the folder exists and the disk has room",
+        name, writer.message[0] != '\0' ? writer.message : "not enough memory");
   }
   return std::move(writer.bytes);
 }

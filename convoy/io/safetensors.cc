@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/utf8.h"
 #include "convoy/io/elements.h"
 #include "convoy/io/file.h"
@@ -87,7 +88,7 @@ class HeaderReader : public nlohmann::json_sax<json> {
     if (place_ == Place::kShape || place_ == Place::kOffsets) {
       std::vector<uint64_t>& list = place_ == Place::kShape ? *entries.back().shape : *entries.back().offsets;
       if (place_ == Place::kShape && list.size() == kMostAxes) {
-        fail(tensor() + " has more than " + std::to_string(kMostAxes) + " axes");
+        fail(formatted("{} has more than {} axes", tensor(), kMostAxes));
       }
       if (place_ == Place::kOffsets && list.size() == 2) fail(tensor() + ": data_offsets should be 2 numbers, but has more");
       list.push_back(value);
@@ -105,7 +106,8 @@ class HeaderReader : public nlohmann::json_sax<json> {
       for (const TypeName& row : kTypeNames) {
         if (value == row.name) entries.back().dtype = row.dtype;
       }
-      if (!entries.back().dtype) fail(tensor() + " has the unknown dtype " + quote(value), "known are " + known_types());
+      if (!entries.back().dtype)
+        fail(formatted("{} has the unknown dtype {}", tensor(), quote(value)), "known are " + known_types());
       return true;
     }
     return scalar(quote(value));
@@ -169,27 +171,27 @@ class HeaderReader : public nlohmann::json_sax<json> {
     if (place_ == Place::kRoot && !names_.insert(key_).second) {
       fail(key_ == kMetadataKey ? "the header has __metadata__ twice" : "two tensors have the name " + quote(key_));
     }
-    if (place_ == Place::kMetadata && metadata.count(key_) > 0) fail("__metadata__ has the key " + quote(key_) + " twice");
+    if (place_ == Place::kMetadata && metadata.count(key_) > 0) fail(formatted("__metadata__ has the key {} twice", quote(key_)));
     if (place_ == Place::kEntry) {
       if (std::find(keys_in_entry_.begin(), keys_in_entry_.end(), key_) != keys_in_entry_.end()) {
-        fail(tensor() + " has the key " + quote(key_) + " twice");
+        fail(formatted("{} has the key {} twice", tensor(), quote(key_)));
       }
-      if (keys_in_entry_.size() == kMostAxes) fail(tensor() + " has more than " + std::to_string(kMostAxes) + " keys");
+      if (keys_in_entry_.size() == kMostAxes) fail(formatted("{} has more than {} keys", tensor(), kMostAxes));
       keys_in_entry_.push_back(key_);
     }
     return true;
   }
 
   bool parse_error(size_t position, const std::string& token, const json::exception&) override {
-    fail("the header is not valid JSON at byte " + std::to_string(kLengthBytes + position) +
-         (token.empty() ? "" : ", near " + quote(token)));
+    fail(formatted("the header is not valid JSON at byte {}{}", kLengthBytes + position,
+                   token.empty() ? "" : ", near " + quote(token)));
   }
 
  private:
   enum class Place : uint8_t { kStart, kRoot, kMetadata, kEntry, kShape, kOffsets };
 
   [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
-    throw FileError(path_ + ": " + reason, fix);
+    raise<FileError>("{}: {}\n{}", path_, reason, fix);
   }
 
   std::string tensor() const { return "tensor " + quote(entries.back().name); }
@@ -201,25 +203,25 @@ class HeaderReader : public nlohmann::json_sax<json> {
       case Place::kStart:
         fail("the header is not a JSON object");
       case Place::kRoot:
-        fail(quote(key_) + " should be an object, but is " + shown);
+        fail(formatted("{} should be an object, but is {}", quote(key_), shown));
       case Place::kMetadata:
-        fail("__metadata__ should hold text, but " + quote(key_) + " is " + shown);
+        fail(formatted("__metadata__ should hold text, but {} is {}", quote(key_), shown));
       case Place::kShape:
-        fail(tensor() + ": a size in shape should be a whole number from 0, but is " + shown);
+        fail(formatted("{}: a size in shape should be a whole number from 0, but is {}", tensor(), shown));
       case Place::kOffsets:
-        fail(tensor() + ": data_offsets should be whole numbers from 0, but one is " + shown);
+        fail(formatted("{}: data_offsets should be whole numbers from 0, but one is {}", tensor(), shown));
       case Place::kEntry:
         break;
     }
     if (key_ == "dtype" || key_ == "shape" || key_ == "data_offsets") {
-      fail(tensor() + ": " + key_ + " should be " + (key_ == "dtype" ? "text" : "a list of numbers") + ", but is " + shown);
+      fail(formatted("{}: {} should be {}, but is {}", tensor(), key_, key_ == "dtype" ? "text" : "a list of numbers", shown));
     }
     return true;
   }
 
   bool start_nested(const std::string& kind) {
     if (skipping_ == 0) scalar(kind);
-    if (++skipping_ > kDeepest) fail("the header is nested deeper than " + std::to_string(kDeepest) + " levels");
+    if (++skipping_ > kDeepest) fail(formatted("the header is nested deeper than {} levels", kDeepest));
     return true;
   }
 
@@ -234,19 +236,21 @@ class HeaderReader : public nlohmann::json_sax<json> {
 // Checks one entry by itself: complete, and as many bytes as its shape and type need.
 void check_entry(const std::string& path, Entry& entry, uint64_t buffer) {
   const auto fail = [&](const std::string& reason) {
-    throw FileError(path + ": tensor " + quote(entry.name) + reason,
-                    "the file is damaged or was made by a broken writer: write it again");
+    raise<FileError>(
+        "{}: tensor {}{}\n"
+        "the file is damaged or was made by a broken writer: write it again",
+        path, quote(entry.name), reason);
   };
   if (!entry.dtype) fail(" has no dtype");
   if (!entry.shape) fail(" has no shape");
   if (!entry.offsets) fail(" has no data_offsets");
-  if (entry.offsets->size() != 2) fail(": data_offsets should be 2 numbers, but has " + std::to_string(entry.offsets->size()));
+  if (entry.offsets->size() != 2) fail(formatted(": data_offsets should be 2 numbers, but has {}", entry.offsets->size()));
   entry.begin = (*entry.offsets)[0];
   entry.end = (*entry.offsets)[1];
-  const std::string offsets = "data_offsets [" + std::to_string(entry.begin) + ", " + std::to_string(entry.end) + "]";
-  if (entry.begin > entry.end) fail(": " + offsets + " are reversed");
+  const std::string offsets = formatted("data_offsets [{}, {}]", entry.begin, entry.end);
+  if (entry.begin > entry.end) fail(formatted(": {} are reversed", offsets));
   if (entry.end > buffer) {
-    fail(": " + offsets + " reach beyond the end of the file, whose values take " + std::to_string(buffer) + " bytes");
+    fail(formatted(": {} reach beyond the end of the file, whose values take {} bytes", offsets, buffer));
   }
   std::string shape = "[";
   shape::Checked count = 1, span = 16;  // span: what Tensor can address, a size of 0 counted as 1
@@ -257,11 +261,11 @@ void check_entry(const std::string& path, Entry& entry, uint64_t buffer) {
     span = span * std::max<int64_t>(size, 1);
   }
   shape += "]";
-  if (!count.ok() || !span.ok()) fail(": the shape " + shape + " has more elements than 64 bits can count");
+  if (!count.ok() || !span.ok()) fail(formatted(": the shape {} has more elements than 64 bits can count", shape));
   const auto needed = static_cast<uint64_t>(count.value()) * element_size(*entry.dtype);
   if (needed != entry.end - entry.begin) {
-    fail(": shape " + shape + " of " + name_of(*entry.dtype) + " needs " + std::to_string(needed) + " bytes, but " + offsets +
-         " give " + std::to_string(entry.end - entry.begin));
+    fail(formatted(": shape {} of {} needs {} bytes, but {} give {}", shape, name_of(*entry.dtype), needed, offsets,
+                   entry.end - entry.begin));
   }
 }
 
@@ -276,23 +280,25 @@ void check_tiling(const std::string& path, const std::vector<Entry>& entries, ui
   const Entry* before = nullptr;
   for (const Entry* entry : sorted) {
     if (entry->begin < at) {
-      throw FileError(path + ": tensors " + quote(before->name) + " and " + quote(entry->name) +
-                          " overlap: the first ends at byte " + std::to_string(at) + ", the second begins at " +
-                          std::to_string(entry->begin),
-                      "the file is damaged or was made by a broken writer: write it again");
+      raise<FileError>(
+          "{}: tensors {} and {} overlap: the first ends at byte {}, the second begins at {}\n"
+          "the file is damaged or was made by a broken writer: write it again",
+          path, quote(before->name), quote(entry->name), at, entry->begin);
     }
     if (entry->begin > at) {
-      throw FileError(path + ": bytes " + std::to_string(at) + " to " + std::to_string(entry->begin) + " before tensor " +
-                          quote(entry->name) + " belong to no tensor",
-                      "the file is damaged or was made by a broken writer: write it again");
+      raise<FileError>(
+          "{}: bytes {} to {} before tensor {} belong to no tensor\n"
+          "the file is damaged or was made by a broken writer: write it again",
+          path, at, entry->begin, quote(entry->name));
     }
     at = entry->end;
     before = entry;
   }
   if (at != buffer) {
-    throw FileError(
-        path + ": the tensors end at byte " + std::to_string(at) + ", but the values take " + std::to_string(buffer) + " bytes",
-        "the file is damaged or was made by a broken writer: write it again");
+    raise<FileError>(
+        "{}: the tensors end at byte {}, but the values take {} bytes\n"
+        "the file is damaged or was made by a broken writer: write it again",
+        path, at, buffer);
   }
 }
 
@@ -311,30 +317,29 @@ std::string guess(const ByteSource& source) {
 
 SafeTensors read(const ByteSource& source) {
   const std::string& path = source.name();
-  const auto fail = [&](const std::string& reason, const std::string& fix = {}) { throw FileError(path + ": " + reason, fix); };
+  const auto fail = [&](const std::string& reason, const std::string& fix = {}) {
+    raise<FileError>("{}: {}\n{}", path, reason, fix);
+  };
   if (source.size() < kLengthBytes) {
-    fail("too short for a safetensors file: it has " + std::to_string(source.size()) +
-         " bytes, and the header's length alone takes 8");
+    fail(formatted("too short for a safetensors file: it has {} bytes, and the header's length alone takes 8", source.size()));
   }
   uint64_t length = 0;
   source.read(0, &length, kLengthBytes);
   if (length > kHeaderLimit) {
-    fail("the header's length is " + std::to_string(length) + " bytes, more than the limit of " + std::to_string(kHeaderLimit),
-         guess(source));
+    fail(formatted("the header's length is {} bytes, more than the limit of {}", length, kHeaderLimit), guess(source));
   }
   if (length > source.size() - kLengthBytes) {
-    fail("truncated: the header should take " + std::to_string(length) + " bytes, but only " +
-             std::to_string(source.size() - kLengthBytes) + " follow",
+    fail(formatted("truncated: the header should take {} bytes, but only {} follow", length, source.size() - kLengthBytes),
          guess(source));
   }
   std::string header(static_cast<size_t>(length), '\0');
   source.read(kLengthBytes, header.data(), header.size());
   if (header.empty() || header[0] != '{') fail("the header does not start with '{'", guess(source));
-  if (const auto bad = first_bad_utf8(header)) fail("the header is not UTF-8: see byte " + std::to_string(kLengthBytes + *bad));
+  if (const auto bad = first_bad_utf8(header)) fail(formatted("the header is not UTF-8: see byte {}", kLengthBytes + *bad));
 
   // The JSON reader takes a zero byte for the end of the text, and would not see what stands behind it.
   if (const size_t zero = header.find('\0'); zero != std::string::npos) {
-    fail("the header is not valid JSON at byte " + std::to_string(kLengthBytes + zero) + ", which is zero");
+    fail(formatted("the header is not valid JSON at byte {}, which is zero", kLengthBytes + zero));
   }
 
   HeaderReader reader(path);
@@ -357,7 +362,7 @@ SafeTensors read(const ByteSource& source) {
 
 std::string json_text(const std::string& path, const std::string& text) {
   if (first_bad_utf8(text))
-    throw ValueError(path + ": cannot write the name " + quote(text) + ", which is not UTF-8", "give it a name in UTF-8");
+    raise<ValueError>("{}: cannot write the name {}, which is not UTF-8\ngive it a name in UTF-8", path, quote(text));
   return json(text).dump();
 }
 
@@ -380,10 +385,14 @@ void write_safetensors(const std::string& path, const SafeTensors& contents) {
   std::unordered_set<std::string> names = {kMetadataKey};
   for (const auto& [name, tensor] : contents.tensors) {
     if (name == kMetadataKey)
-      throw ValueError(path + ": a tensor cannot have the name __metadata__", "the format keeps it for itself");
-    if (!names.insert(name).second) throw ValueError(path + ": two tensors have the name " + quote(name), "give each its own name");
+      raise<ValueError>("{}: a tensor cannot have the name __metadata__\nthe format keeps it for itself", path);
+    if (!names.insert(name).second)
+      raise<ValueError>(
+          "{}: two tensors have the name {}\n"
+          "give each its own name",
+          path, quote(name));
     if (!tensor.defined())
-      throw ValueError(path + ": tensor " + quote(name) + " is undefined", "leave it out, or give it values first");
+      raise<ValueError>("{}: tensor {} is undefined\nleave it out, or give it values first", path, quote(name));
   }
 
   const size_t count = contents.tensors.size();
@@ -404,25 +413,26 @@ void write_safetensors(const std::string& path, const SafeTensors& contents) {
     header += "\"__metadata__\":{";
     const char* separator = "";
     for (const auto& [key, value] : contents.metadata) {
-      header += separator + json_text(path, key) + ":" + json_text(path, value);
+      header += formatted("{}{}:{}", separator, json_text(path, key), json_text(path, value));
       separator = ",";
     }
     header += "}";
   }
   for (size_t i = 0; i < count; ++i) {
     const auto& [name, tensor] = contents.tensors[i];
-    header +=
-        (header.size() > 1 ? "," : "") + json_text(path, name) + ":{\"dtype\":\"" + name_of(tensor.dtype()) + "\",\"shape\":[";
+    header += formatted("{}{}:{\"dtype\":\"{}\",\"shape\":[", header.size() > 1 ? "," : "", json_text(path, name),
+                        name_of(tensor.dtype()));
     for (int64_t axis = 0; axis < tensor.dim(); ++axis) header += (axis > 0 ? "," : "") + std::to_string(tensor.size(axis));
-    header += "],\"data_offsets\":[" + std::to_string(begin[i]) + "," + std::to_string(begin[i] + tensor.nbytes()) + "]}";
+    header += formatted("],\"data_offsets\":[{},{}]}", begin[i], begin[i] + tensor.nbytes());
   }
   header += "}";
   header.resize((header.size() + 7) / 8 * 8, ' ');  // so that the values start aligned
   const uint64_t length = header.size();
   if (length > kHeaderLimit) {
-    throw ValueError(path + ": the header would take " + std::to_string(length) + " bytes, more than the limit of " +
-                         std::to_string(kHeaderLimit),
-                     "write fewer tensors a file, or shorter names");
+    raise<ValueError>(
+        "{}: the header would take {} bytes, more than the limit of {}\n"
+        "write fewer tensors a file, or shorter names",
+        path, length, kHeaderLimit);
   }
 
   OutputFile file(path);

@@ -1,6 +1,7 @@
 // What stands in for png.cc, jpeg.cc, npz.cc and gzip.cc in a build without libpng, libjpeg and zlib (CONVOY_CODECS=OFF,
 // WebAssembly).
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/gzip.h"
 #include "convoy/io/image_codec.h"
 #include "convoy/io/npy.h"
@@ -10,7 +11,7 @@ namespace convoy::io {
 namespace {
 
 [[noreturn]] void refuse(const std::string& name, const char* files, const char* fix) {
-  throw FileError(name + ": this build of Convoy has no " + files + " files", fix);
+  raise<FileError>("{}: this build of Convoy has no {} files\n{}", name, files, fix);
 }
 
 constexpr const char* kNpy = "npy and safetensors files work: numpy.save";

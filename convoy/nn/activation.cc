@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -26,7 +27,7 @@ Variable PlainActivation::forward(const Variable& input) { return activation(kin
 
 GELU::GELU(GELUOptions options) : options_(std::move(options)) {
   if (options_.approximate != "none" && options_.approximate != "tanh") {
-    throw ValueError("approximate argument must be either none or tanh.", "approximate is '" + options_.approximate + "'");
+    raise<ValueError>("approximate argument must be either none or tanh.\napproximate is '{}'", options_.approximate);
   }
 }
 
@@ -37,30 +38,33 @@ Variable GELU::forward(const Variable& input) {
 }
 
 std::string LeakyReLU::extra_repr() const {
-  return "negative_slope=" + python_text(options_.negative_slope) + inplace_text(options_.inplace);
+  return formatted("negative_slope={}{}", python_text(options_.negative_slope), inplace_text(options_.inplace));
 }
 
 Variable LeakyReLU::forward(const Variable& input) { return leaky_relu(input, options_.negative_slope); }
 
-std::string ELU::extra_repr() const { return "alpha=" + python_text(options_.alpha) + inplace_text(options_.inplace); }
+std::string ELU::extra_repr() const { return formatted("alpha={}{}", python_text(options_.alpha), inplace_text(options_.inplace)); }
 
 Variable ELU::forward(const Variable& input) { return elu(input, options_.alpha); }
 
 std::string Softplus::extra_repr() const {
-  return "beta=" + python_text(options_.beta) + ", threshold=" + python_text(options_.threshold);
+  return formatted("beta={}, threshold={}", python_text(options_.beta), python_text(options_.threshold));
 }
 
 Variable Softplus::forward(const Variable& input) { return softplus(input, options_.beta, options_.threshold); }
 
 Hardtanh::Hardtanh(HardtanhOptions options) : options_(options) {
   if (!(options_.max_val.value() > options_.min_val.value())) {
-    throw ValueError("Hardtanh needs min_val < max_val",
-                     "min_val is " + python_text(options_.min_val) + ", max_val is " + python_text(options_.max_val));
+    raise<ValueError>(
+        "Hardtanh needs min_val < max_val\n"
+        "min_val is {}, max_val is {}",
+        python_text(options_.min_val), python_text(options_.max_val));
   }
 }
 
 std::string Hardtanh::extra_repr() const {
-  return "min_val=" + python_text(options_.min_val) + ", max_val=" + python_text(options_.max_val) + inplace_text(options_.inplace);
+  return formatted("min_val={}, max_val={}{}", python_text(options_.min_val), python_text(options_.max_val),
+                   inplace_text(options_.inplace));
 }
 
 Variable Hardtanh::forward(const Variable& input) { return hardtanh(input, options_.min_val, options_.max_val); }

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 #include "convoy/io/safetensors.h"
 #include "convoy/nn/error_context.h"
@@ -35,8 +36,7 @@ LoadReport load_values(const io::SafeTensors& file, const std::string& path, Mod
 void save_checkpoint(const std::string& path, const Module& module, const TrainingState& training) {
   io::SafeTensors file;
   for (auto& [name, value] : module.state_dict()) {
-    if (begins(name, kTraining))
-      throw ValueError("the name " + name + " is kept for the state of the training", "rename the layer");
+    if (begins(name, kTraining)) raise<ValueError>("the name {} is kept for the state of the training\nrename the layer", name);
     file.tensors.emplace_back(name, value);
   }
   for (const auto& [name, value] : training.optimizer) file.tensors.emplace_back(std::string(kOptimizer) + name, value);
@@ -57,8 +57,10 @@ std::shared_ptr<Module> load_network(const std::string& path) {
   const io::SafeTensors file = io::read_safetensors(path);
   const auto text = file.metadata.find(kNetwork);
   if (text == file.metadata.end()) {
-    throw FileError(path + ": the file does not say which network its values belong to",
-                    "write the printed form of the network (in Python: print(model)) to a text file and build it from that");
+    raise<FileError>(
+        "{}: the file does not say which network its values belong to\n"
+        "write the printed form of the network (in Python: print(model)) to a text file and build it from that",
+        path);
   }
   const Generator before = default_generator();
   std::shared_ptr<Module> module;
@@ -71,7 +73,7 @@ std::shared_ptr<Module> load_network(const std::string& path) {
     module = parse(text->second, limits);
   } catch (const Error& e) {
     default_generator() = before;
-    throw FileError(path + ": " + e.reason(), e.fix());
+    raise<FileError>("{}: {}\n{}", path, e.reason(), e.fix());
   }
   default_generator() = before;
   load_values(file, path, *module, true);

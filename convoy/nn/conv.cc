@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/nn/init.h"
 
 namespace convoy::nn {
@@ -24,7 +25,7 @@ bool any_below(const std::vector<int64_t>& values, int64_t limit) {
 }
 
 std::string divisors_fix(const char* what, int64_t channels, int64_t groups) {
-  std::string text = std::string(what) + " is " + std::to_string(channels) + ", groups is " + std::to_string(groups);
+  std::string text = formatted("{} is {}, groups is {}", what, channels, groups);
   if (channels <= 0) return text + ": use groups 1";
   text += ": use groups ";
   std::vector<int64_t> divisors;
@@ -51,67 +52,78 @@ struct ConvCheck {
     require(in_channels != kRequired, type, "in_channels");
     require(out_channels != kRequired, type, "out_channels");
     require(!kernel_size.empty(), type, "kernel_size");
-    if (groups <= 0)
-      throw ValueError("groups must be a positive integer", "groups is " + std::to_string(groups) + ": 1 connects all channels");
+    if (groups <= 0) raise<ValueError>("groups must be a positive integer\ngroups is {}: 1 connects all channels", groups);
     if (in_channels % groups != 0) {
-      throw ValueError("in_channels must be divisible by groups", divisors_fix("in_channels", in_channels, groups));
+      raise<ValueError>("in_channels must be divisible by groups\n{}", divisors_fix("in_channels", in_channels, groups));
     }
     if (out_channels % groups != 0) {
-      throw ValueError("out_channels must be divisible by groups", divisors_fix("out_channels", out_channels, groups));
+      raise<ValueError>("out_channels must be divisible by groups\n{}", divisors_fix("out_channels", out_channels, groups));
     }
     if (!padding.named()) return;
     if (transposed) {
-      throw ValueError("padding='" + padding.name() + "' is not supported for " + type,
-                       "the padding of a transposed convolution removes rows: give a number, or an output_size to forward");
+      raise<ValueError>(
+          "padding='{}' is not supported for {}\n"
+          "the padding of a transposed convolution removes rows: give a number, or an output_size to forward",
+          padding.name(), type);
     }
     if (padding.name() != "same" && padding.name() != "valid") {
-      throw ValueError("Invalid padding string '" + padding.name() + "', should be one of {'same', 'valid'}",
-                       "or give a number, one number per axis, or begin/end pairs");
+      raise<ValueError>(
+          "Invalid padding string '{}', should be one of {'same', 'valid'}\n"
+          "or give a number, one number per axis, or begin/end pairs",
+          padding.name());
     }
     if (padding.name() == "same" && !all_equal(stride.values(), 1)) {
-      throw ValueError("padding='same' is not supported for strided convolutions",
-                       "stride is " + list_text(stride.values()) + ": use stride 1, or give the padding as numbers");
+      raise<ValueError>(
+          "padding='same' is not supported for strided convolutions\n"
+          "stride is {}: use stride 1, or give the padding as numbers",
+          list_text(stride.values()));
     }
   }
 
   void list(const IntList& values, const char* name) const {
     const size_t n = values.values().size();
     if (n == static_cast<size_t>(rank) || n == 1) return;
-    throw Error("expected " + std::string(name) + " to be a single integer value or a list of " + std::to_string(rank) +
-                    " values to match the convolution dimensions, but got " + name + "=" + list_text(values.values()),
-                type + " has " + std::to_string(rank) + (rank == 1 ? " spatial axis" : " spatial axes"));
+    raise<Error>(
+        "expected {} to be a single integer value or a list of {} values to match the convolution dimensions, but got {}={}\n"
+        "{} has {}{}",
+        name, rank, name, list_text(values.values()), type, rank, rank == 1 ? " spatial axis" : " spatial axes");
   }
 
   void sizes() const {
     if (kernel_size.values().size() != static_cast<size_t>(rank) && !kernel_size.single()) {
-      throw Error("expected kernel_size to be a single integer value or a list of " + std::to_string(rank) +
-                      " values to match the convolution dimensions, but got kernel_size=" + list_text(kernel_size.values()),
-                  "Conv1d, Conv2d and Conv3d differ in the number of spatial axes");
+      raise<Error>(
+          "expected kernel_size to be a single integer value or a list of {} values to match the convolution dimensions, but got "
+          "kernel_size={}\n"
+          "Conv1d, Conv2d and Conv3d differ in the number of spatial axes",
+          rank, list_text(kernel_size.values()));
     }
     list(stride, "stride");
     if (!padding.named() && !padding.paired()) list(padding.values(), "padding");
     if (padding.paired() && padding.pairs().size() != static_cast<size_t>(rank)) {
-      throw Error("expected padding to be a single integer value or a list of " + std::to_string(rank) +
-                      " values to match the convolution dimensions, but got " + std::to_string(padding.pairs().size()) +
-                      " begin/end pairs",
-                  "give one pair per spatial axis");
+      raise<Error>(
+          "expected padding to be a single integer value or a list of {} values to match the convolution dimensions, but got {} "
+          "begin/end pairs\n"
+          "give one pair per spatial axis",
+          rank, padding.pairs().size());
     }
     list(dilation, "dilation");
     check_dimensions(weight_shape(), type);
     const bool negative_pair = std::any_of(padding.pairs().begin(), padding.pairs().end(),
                                            [](const shape::PadPair& p) { return p.begin < 0 || p.end < 0; });
     if (negative_pair || (!padding.named() && !padding.paired() && any_below(padding.values().values(), 0))) {
-      throw Error("negative padding is not supported", "use 0 or more; narrow() cuts rows off");
+      raise<Error>("negative padding is not supported\nuse 0 or more; narrow() cuts rows off");
     }
   }
 
   void positive() const {
     if (any_below(stride.values(), 1)) {
-      throw Error("non-positive stride is not supported", "stride is " + list_text(stride.values()) + ": use 1 or more");
+      raise<Error>("non-positive stride is not supported\nstride is {}: use 1 or more", list_text(stride.values()));
     }
     if (any_below(dilation.values(), 1)) {
-      throw Error("dilation should be greater than zero, but got " + list_text(dilation.expand(rank)),
-                  "dilation 1 means neighbouring positions");
+      raise<Error>(
+          "dilation should be greater than zero, but got {}\n"
+          "dilation 1 means neighbouring positions",
+          list_text(dilation.expand(rank)));
     }
     const std::vector<int64_t> kernel = kernel_size.expand(rank);
     if (any_below(kernel, 1)) {
@@ -120,14 +132,15 @@ struct ConvCheck {
                                                  ? std::vector<const char*>{"kernel_height", "kernel_width"}
                                                  : std::vector<const char*>{"kernel_depth", "kernel_height", "kernel_width"};
       std::string text = "kernel size should be greater than zero, but got";
-      for (size_t i = 0; i < kernel.size(); ++i) text += " " + std::string(names[i]) + ": " + std::to_string(kernel[i]);
-      throw Error(text, "a kernel of size 1 looks at one position");
+      for (size_t i = 0; i < kernel.size(); ++i) text += formatted(" {}: {}", names[i], kernel[i]);
+      raise<Error>("{}\na kernel of size 1 looks at one position", text);
     }
     const int64_t first = weight_shape()[0];
     if (first < groups) {
-      throw Error("Given groups=" + std::to_string(groups) + ", expected weight to be at least " + std::to_string(groups) +
-                      " at dimension 0, but got weight of size " + to_string(weight_shape()) + " instead",
-                  type + " needs at least one channel per group");
+      raise<Error>(
+          "Given groups={}, expected weight to be at least {} at dimension 0, but got weight of size {} instead\n"
+          "{} needs at least one channel per group",
+          groups, groups, weight_shape(), type);
     }
   }
 
@@ -144,7 +157,7 @@ std::string padding_text(const Padding& padding, int rank) {
   if (padding.paired()) {
     std::string text;
     for (const shape::PadPair& p : padding.pairs()) text += (text.empty() ? "" : ", ") + python_tuple({p.begin, p.end});
-    return ", padding=(" + text + (padding.pairs().size() == 1 ? ",)" : ")");
+    return formatted(", padding=({}{}", text, padding.pairs().size() == 1 ? ",)" : ")");
   }
   const std::vector<int64_t> values = stored(padding.values(), rank);
   return all_equal(values, 0) ? "" : ", padding=" + python_tuple(values);
@@ -168,11 +181,11 @@ Conv::Conv(int rank, ConvLayerOptions options) : rank_(rank), options_(std::move
 
 std::string Conv::extra_repr() const {
   const ConvLayerOptions& o = options_;
-  std::string text = std::to_string(o.in_channels) + ", " + std::to_string(o.out_channels) +
-                     ", kernel_size=" + python_tuple(stored(o.kernel_size, rank_)) +
-                     ", stride=" + python_tuple(stored(o.stride, rank_)) + padding_text(o.padding, rank_);
+  std::string text =
+      formatted("{}, {}, kernel_size={}, stride={}{}", o.in_channels, o.out_channels, python_tuple(stored(o.kernel_size, rank_)),
+                python_tuple(stored(o.stride, rank_)), padding_text(o.padding, rank_));
   if (const std::vector<int64_t> d = stored(o.dilation, rank_); !all_equal(d, 1)) text += ", dilation=" + python_tuple(d);
-  if (o.groups != 1) text += ", groups=" + std::to_string(o.groups);
+  if (o.groups != 1) text += formatted(", groups={}", o.groups);
   if (!bias().defined()) text += ", bias=False";
   if (o.padding_mode != PaddingMode::kZeros) text += std::string(", padding_mode=") + padding_mode_name(o.padding_mode);
   return text;
@@ -189,20 +202,26 @@ ConvTranspose::ConvTranspose(int rank, ConvTransposeLayerOptions options) : rank
   const ConvTransposeLayerOptions& o = options_;
   const std::string name = ranked("ConvTranspose", rank);
   if (o.padding_mode != PaddingMode::kZeros) {
-    throw ValueError("Only \"zeros\" padding mode is supported for " + name,
-                     std::string("padding_mode is ") + padding_mode_name(o.padding_mode) + ": pad the output of the layer instead");
+    raise<ValueError>(
+        "Only \"zeros\" padding mode is supported for {}\n"
+        "padding_mode is {}: pad the output of the layer instead",
+        name, padding_mode_name(o.padding_mode));
   }
   const ConvCheck check{name, rank, o.in_channels, o.out_channels, o.groups, o.kernel_size, o.stride, o.dilation, o.padding, true};
   check.groups_and_padding();
   if (o.padding.paired()) {
-    throw ValueError("begin/end pairs are not supported for the padding of " + name,
-                     "give one number per axis, and narrow() the output");
+    raise<ValueError>(
+        "begin/end pairs are not supported for the padding of {}\n"
+        "give one number per axis, and narrow() the output",
+        name);
   }
   check.sizes();
   check.list(o.output_padding, "output_padding");
   if (any_below(o.output_padding.values(), 0)) {
-    throw Error("negative output_padding is not supported",
-                "output_padding is " + list_text(o.output_padding.values()) + ": use 0 or more, padding removes rows");
+    raise<Error>(
+        "negative output_padding is not supported\n"
+        "output_padding is {}: use 0 or more, padding removes rows",
+        list_text(o.output_padding.values()));
   }
   check.positive();
   const std::vector<int64_t> out = o.output_padding.expand(rank), stride = o.stride.expand(rank),
@@ -215,12 +234,14 @@ ConvTranspose::ConvTranspose(int rank, ConvTransposeLayerOptions options) : rank
     const auto named = [&](const char* what, std::vector<int64_t> values, int64_t unused) {
       if (rank == 1) values.insert(values.begin(), unused);
       std::string text;
-      for (size_t a = 0; a < axes.size(); ++a) text += " " + (what + axes[a]) + ": " + std::to_string(values[a]);
+      for (size_t a = 0; a < axes.size(); ++a) text += formatted(" {}: {}", what + axes[a], values[a]);
       return text;
     };
-    throw Error("output padding must be smaller than either stride or dilation, but got" + named("output_padding_", out, 0) +
-                    named("stride_", stride, 1) + named("dilation_", dilation, 1),
-                "output_padding can be at most " + std::to_string(std::max(stride[i], dilation[i]) - 1) + " here");
+    raise<Error>(
+        "output padding must be smaller than either stride or dilation, but got{}{}{}\n"
+        "output_padding can be at most {} here",
+        named("output_padding_", out, 0), named("stride_", stride, 1), named("dilation_", dilation, 1),
+        std::max(stride[i], dilation[i]) - 1);
   }
   Tensor weight = Tensor::empty(check.weight_shape());
   Tensor bias = o.bias ? Tensor::empty({o.out_channels}) : Tensor();
@@ -231,13 +252,13 @@ ConvTranspose::ConvTranspose(int rank, ConvTransposeLayerOptions options) : rank
 
 std::string ConvTranspose::extra_repr() const {
   const ConvTransposeLayerOptions& o = options_;
-  std::string text = std::to_string(o.in_channels) + ", " + std::to_string(o.out_channels) +
-                     ", kernel_size=" + python_tuple(stored(o.kernel_size, rank_)) +
-                     ", stride=" + python_tuple(stored(o.stride, rank_)) + padding_text(o.padding, rank_);
+  std::string text =
+      formatted("{}, {}, kernel_size={}, stride={}{}", o.in_channels, o.out_channels, python_tuple(stored(o.kernel_size, rank_)),
+                python_tuple(stored(o.stride, rank_)), padding_text(o.padding, rank_));
   if (const std::vector<int64_t> d = stored(o.dilation, rank_); !all_equal(d, 1)) text += ", dilation=" + python_tuple(d);
   if (const std::vector<int64_t> p = stored(o.output_padding, rank_); !all_equal(p, 0))
     text += ", output_padding=" + python_tuple(p);
-  if (o.groups != 1) text += ", groups=" + std::to_string(o.groups);
+  if (o.groups != 1) text += formatted(", groups={}", o.groups);
   if (!bias().defined()) text += ", bias=False";
   return text;
 }

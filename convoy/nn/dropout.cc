@@ -2,6 +2,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 
 namespace convoy::nn {
@@ -10,16 +11,20 @@ Dropout::Dropout(const char* type, DropoutOptions options, bool whole_channels)
     : type_(type), options_(options), whole_channels_(whole_channels) {
   const double p = options_.p;
   if (!(p >= 0 && p <= 1)) {
-    throw ValueError("dropout probability has to be between 0 and 1, but got " + python_text(options_.p),
-                     "0.5 drops half of the values");
+    raise<ValueError>(
+        "dropout probability has to be between 0 and 1, but got {}\n"
+        "0.5 drops half of the values",
+        python_text(options_.p));
   }
 }
 
-std::string Dropout::extra_repr() const { return "p=" + python_text(options_.p) + ", inplace=" + python_bool(options_.inplace); }
+std::string Dropout::extra_repr() const {
+  return formatted("p={}, inplace={}", python_text(options_.p), python_bool(options_.inplace));
+}
 
 Variable Dropout::forward(const Variable& input) {
   if (whole_channels_ && input.dim() < 2) {
-    throw Error("Feature dropout requires at least 2 dimensions in the input", "the input has shape " + to_string(input.shape()));
+    raise<Error>("Feature dropout requires at least 2 dimensions in the input\nthe input has shape {}", input.shape());
   }
   const double keep = 1 - options_.p.value();
   if (!is_training() || keep == 1 || input.numel() == 0) return input;

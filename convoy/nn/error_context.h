@@ -5,6 +5,8 @@
 
 #include "convoy/core/error.h"
 
+#include "convoy/core/raise.h"
+
 namespace convoy::nn {
 
 /// Runs body(); an error keeps its class and reason, and its fix is followed by the line where(error), unless that is empty.
@@ -19,13 +21,13 @@ auto with_context(Body&& body, Where&& where) {
   } catch (const FileError&) {
     throw;
   } catch (const ShapeMismatch& e) {
-    throw ShapeMismatch(e.reason(), fix(e));
+    raise<ShapeMismatch>("{}\n{}", e.reason(), fix(e));
   } catch (const ValueError& e) {
-    throw ValueError(e.reason(), fix(e));
+    raise<ValueError>("{}\n{}", e.reason(), fix(e));
   } catch (const OutOfMemory& e) {
-    throw OutOfMemory(e.reason(), fix(e));
+    raise<OutOfMemory>("{}\n{}", e.reason(), fix(e));
   } catch (const Error& e) {
-    throw Error(e.reason(), fix(e));
+    raise<Error>("{}\n{}", e.reason(), fix(e));
   }
 }
 

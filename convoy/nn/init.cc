@@ -5,6 +5,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn::init {
 
@@ -19,9 +20,10 @@ double chosen_fan(const Tensor& tensor, FanMode mode) {
 
 Fan fan(const Tensor& weight) {
   if (weight.dim() < 2) {
-    throw ValueError(
-        "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions",
-        "the tensor has shape " + to_string(weight.shape()) + "; a bias or a scale wants uniform_, constant_, zeros_ or ones_");
+    raise<ValueError>(
+        "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions\n"
+        "the tensor has shape {}; a bias or a scale wants uniform_, constant_, zeros_ or ones_",
+        weight.shape());
   }
   int64_t positions = 1;
   for (int64_t axis = 2; axis < weight.dim(); ++axis) positions *= weight.size(axis);
@@ -41,8 +43,10 @@ double gain(std::string_view nonlinearity, std::optional<double> a) {
     return std::sqrt(2.0 / (1 + slope * slope));
   }
   if (nonlinearity == "selu") return 3.0 / 4;
-  throw ValueError("Unsupported nonlinearity " + std::string(nonlinearity),
-                   "known are linear, conv1d to conv3d, conv_transpose1d to 3d, sigmoid, tanh, relu, leaky_relu and selu");
+  raise<ValueError>(
+      "Unsupported nonlinearity {}\n"
+      "known are linear, conv1d to conv3d, conv_transpose1d to 3d, sigmoid, tanh, relu, leaky_relu and selu",
+      nonlinearity);
 }
 
 Tensor uniform_(Tensor tensor, double a, double b, Generator* generator) {

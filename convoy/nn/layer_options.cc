@@ -1,6 +1,7 @@
 #include "convoy/nn/layer_options.h"
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -14,15 +15,19 @@ std::string python_text(const OutputSize& size) {
 
 void require(bool given, const std::string& type, const char* option) {
   if (given) return;
-  throw ValueError(type + ".__init__() missing 1 required positional argument: '" + option + "'",
-                   std::string("give it: nn::") + type + "({..., ." + option + " = ...})");
+  raise<ValueError>(
+      "{}.__init__() missing 1 required positional argument: '{}'\n"
+      "give it: nn::{}({..., .{} = ...})",
+      type, option, type, option);
 }
 
 void check_dimensions(const Shape& shape, const std::string& type) {
   for (const int64_t n : shape) {
     if (n < 0) {
-      throw Error("Trying to create tensor with negative dimension " + std::to_string(n) + ": " + to_string(shape),
-                  "the sizes of " + type + " count channels, features and positions: use 0 or more");
+      raise<Error>(
+          "Trying to create tensor with negative dimension {}: {}\n"
+          "the sizes of {} count channels, features and positions: use 0 or more",
+          n, shape, type);
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/nn/init.h"
 #include "convoy/shape/checked.h"
 
@@ -22,15 +23,13 @@ Linear::Linear(LinearOptions options) : options_(options) {
 }
 
 std::string Linear::extra_repr() const {
-  return "in_features=" + std::to_string(options_.in_features) + ", out_features=" + std::to_string(options_.out_features) +
-         ", bias=" + python_bool(bias().defined());
+  return formatted("in_features={}, out_features={}, bias={}", options_.in_features, options_.out_features,
+                   python_bool(bias().defined()));
 }
 
 Variable Linear::forward(const Variable& input) { return linear(input, weight(), bias()); }
 
-std::string Flatten::extra_repr() const {
-  return "start_dim=" + std::to_string(options_.start_dim) + ", end_dim=" + std::to_string(options_.end_dim);
-}
+std::string Flatten::extra_repr() const { return formatted("start_dim={}, end_dim={}", options_.start_dim, options_.end_dim); }
 
 Variable Flatten::forward(const Variable& input) { return flatten(input, options_.start_dim, options_.end_dim); }
 
@@ -40,16 +39,17 @@ Unflatten::Unflatten(UnflattenOptions options) : options_(std::move(options)) {
 }
 
 std::string Unflatten::extra_repr() const {
-  return "dim=" + std::to_string(options_.dim) + ", unflattened_size=" + python_tuple(options_.unflattened_size);
+  return formatted("dim={}, unflattened_size={}", options_.dim, python_tuple(options_.unflattened_size));
 }
 
 Variable Unflatten::forward(const Variable& input) {
   const int64_t rank = input.dim();
   const int64_t dim = options_.dim < 0 ? options_.dim + rank : options_.dim;
   if (dim < 0 || dim >= rank) {
-    throw Error("Dimension out of range (expected to be in range of [" + std::to_string(-rank) + ", " + std::to_string(rank - 1) +
-                    "], but got " + std::to_string(options_.dim) + ")",
-                "the input has " + std::to_string(rank) + " axes: " + to_string(input.shape()));
+    raise<Error>(
+        "Dimension out of range (expected to be in range of [{}, {}], but got {})\n"
+        "the input has {} axes: {}",
+        -rank, rank - 1, options_.dim, rank, input.shape());
   }
   const int64_t size = input.size(dim);
   shape::Checked known(1);
@@ -65,9 +65,10 @@ Variable Unflatten::forward(const Variable& input) {
   const bool fits = known.ok() && !negative &&
                     (unknown == 0 ? known.value() == size : unknown == 1 && known.value() > 0 && size % known.value() == 0);
   if (!fits) {
-    throw Error("unflatten: Provided sizes " + to_string(options_.unflattened_size) + " don't multiply up to the size of dim " +
-                    std::to_string(dim) + " (" + std::to_string(size) + ") in the input tensor",
-                "choose sizes whose product is " + std::to_string(size) + "; one of them may be -1");
+    raise<Error>(
+        "unflatten: Provided sizes {} don't multiply up to the size of dim {} ({}) in the input tensor\n"
+        "choose sizes whose product is {}; one of them may be -1",
+        options_.unflattened_size, dim, size, size);
   }
   Shape shape = input.shape();
   const auto at = shape.erase(shape.begin() + dim);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/suggest.h"
 #include "convoy/nn/parse.h"
 
@@ -70,7 +71,7 @@ std::shared_ptr<Module> make_model(std::string_view name) {
     names.emplace_back(model.name);
     list += (list.empty() ? "" : ", ") + names.back();
   }
-  throw ValueError("there is no model '" + std::string(name) + "'" + did_you_mean(name, names), "known models: " + list);
+  raise<ValueError>("there is no model '{}'{}\nknown models: {}", name, did_you_mean(name, names), list);
 }
 
 }  // namespace convoy::nn

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/nn/activation.h"
 #include "convoy/nn/error_context.h"
@@ -40,10 +41,12 @@ std::string quoted_list(const std::vector<std::string>& keys) {
 bool starts_with(const std::string& text, const std::string& prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
 
 void check_name(const std::string& kind, const std::string& name) {
-  if (name.empty()) throw ValueError(kind + " name can't be empty string \"\"", "give it one, such as \"conv1\"");
+  if (name.empty()) raise<ValueError>("{} name can't be empty string \"\"\ngive it one, such as \"conv1\"", kind);
   if (name.find('.') != std::string::npos)
-    throw ValueError(kind + " name can't contain \".\", got: " + name,
-                     "a dot separates a module from what is inside it: put it inside another Sequential, or use _");
+    raise<ValueError>(
+        "{} name can't contain \".\", got: {}\n"
+        "a dot separates a module from what is inside it: put it inside another Sequential, or use _",
+        kind, name);
 }
 
 thread_local ForwardHook* innermost_hook = nullptr;
@@ -72,8 +75,8 @@ std::string Module::printed(bool complete) const {
   std::string extra = extra_repr();
   if (complete && !unprinted().empty()) extra += (extra.empty() ? "" : ", ") + unprinted();
   if (!extra.empty()) lines = lines_of(extra);
-  if (lines.size() == 1 && children().empty()) return type() + "(" + lines[0] + ")";
-  for (const auto& [name, child] : children()) lines.push_back("(" + name + "): " + indented(child->printed(complete)));
+  if (lines.size() == 1 && children().empty()) return formatted("{}({})", type(), lines[0]);
+  for (const auto& [name, child] : children()) lines.push_back(formatted("({}): {}", name, indented(child->printed(complete))));
   std::string text = type() + "(";
   for (const std::string& line : lines) text += "\n  " + line;
   return text + (lines.empty() ? ")" : "\n)");
@@ -86,7 +89,7 @@ std::vector<std::pair<std::string, Variable>> Module::named_parameters() const {
     for (const auto& [name, parameter] : module.state_->parameters) {
       if (parameter.defined() && seen.insert(parameter.node().get()).second) found.emplace_back(prefix + name, parameter);
     }
-    for (const auto& [name, child] : module.children()) self(self, *child, prefix + name + ".");
+    for (const auto& [name, child] : module.children()) self(self, *child, formatted("{}{}.", prefix, name));
   };
   visit(visit, *this, "");
   return found;
@@ -105,7 +108,7 @@ std::vector<std::pair<std::string, Tensor>> Module::named_buffers() const {
     for (const auto& [name, value] : module.state_->buffers) {
       if (value.defined() && seen.insert(&value).second) found.emplace_back(prefix + name, value);
     }
-    for (const auto& [name, child] : module.children()) self(self, *child, prefix + name + ".");
+    for (const auto& [name, child] : module.children()) self(self, *child, formatted("{}{}.", prefix, name));
   };
   visit(visit, *this, "");
   return found;
@@ -120,7 +123,7 @@ StateDict Module::state_dict() const {
     for (const auto& [name, value] : module.state_->buffers) {
       if (value.defined()) state.emplace_back(prefix + name, value);
     }
-    for (const auto& [name, child] : module.children()) self(self, *child, prefix + name + ".");
+    for (const auto& [name, child] : module.children()) self(self, *child, formatted("{}{}.", prefix, name));
   };
   visit(visit, *this, "");
   return state;
@@ -151,9 +154,10 @@ void Module::collect_load(const StateDict& state, const std::string& prefix, Loa
     Tensor value = entry->second;
     if (target.dim() == 0 && value.dim() == 1 && value.numel() > 0) value = value.select(0);
     if (value.shape() != target.shape()) {
-      loading.errors.push_back("size mismatch for " + prefix + name + ": copying a param with shape torch.Size(" +
-                               to_string(value.shape()) + ") from checkpoint, the shape in current model is torch.Size(" +
-                               to_string(target.shape()) + ").");
+      loading.errors.push_back(
+          formatted("size mismatch for {}{}: copying a param with shape torch.Size({}) from checkpoint, the shape in current model "
+                    "is torch.Size({}).",
+                    prefix, name, value.shape(), target.shape()));
       return;
     }
     loading.copies.emplace_back(target, value);
@@ -167,7 +171,7 @@ void Module::collect_load(const StateDict& state, const std::string& prefix, Loa
     if (own.count(key) > 0 && names.count(rest.substr(0, rest.find('.'))) == 0) loading.report.unexpected_keys.push_back(key);
   }
   for (const auto& [name, child] : children()) {
-    const std::string child_prefix = prefix + name + ".";
+    const std::string child_prefix = formatted("{}{}.", prefix, name);
     StateDict below;
     for (const auto& entry : state) {
       if (starts_with(entry.first, child_prefix)) below.push_back(entry);
@@ -181,16 +185,20 @@ LoadReport Module::load_state_dict(const StateDict& state, bool strict) {
   collect_load(state, "", loading);
   const LoadReport& report = loading.report;
   if (strict && !report.unexpected_keys.empty()) {
-    loading.errors.insert(loading.errors.begin(), "Unexpected key(s) in state_dict: " + quoted_list(report.unexpected_keys) + ". ");
+    loading.errors.insert(loading.errors.begin(),
+                          formatted("Unexpected key(s) in state_dict: {}. ", quoted_list(report.unexpected_keys)));
   }
   if (strict && !report.missing_keys.empty()) {
-    loading.errors.insert(loading.errors.begin(), "Missing key(s) in state_dict: " + quoted_list(report.missing_keys) + ". ");
+    loading.errors.insert(loading.errors.begin(),
+                          formatted("Missing key(s) in state_dict: {}. ", quoted_list(report.missing_keys)));
   }
   if (!loading.errors.empty()) {
-    std::string text = "Error(s) in loading state_dict for " + type() + ":";
+    std::string text = formatted("Error(s) in loading state_dict for {}:", type());
     for (const std::string& error : loading.errors) text += "\n\t" + error;
-    throw Error(text,
-                "the values must come from a network with the same layers, names and sizes as this one: compare the printed forms");
+    raise<Error>(
+        "{}\n"
+        "the values must come from a network with the same layers, names and sizes as this one: compare the printed forms",
+        text);
   }
   for (auto& [to, from] : loading.copies) from = from.to(to.dtype());  // may run out of memory, so before anything is written
   for (auto& [to, from] : loading.copies) to.copy_(from);
@@ -208,9 +216,10 @@ void Module::zero_grad() {
 
 void Module::to(DType dtype) {
   if (!is_float_or_double(dtype)) {
-    throw ValueError(
-        std::string("nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.") + dtype_name(dtype),
-        "use float32 or float64");
+    raise<ValueError>(
+        "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.{}\n"
+        "use float32 or float64",
+        dtype);
   }
   for (auto& [name, parameter] : state_->parameters) {
     if (!parameter.defined()) continue;
@@ -237,7 +246,7 @@ Tensor& Module::register_buffer(std::string name, Tensor value) {
 void Module::register_child(std::string name, std::shared_ptr<Module> child) {
   check_name("module", name);
   const bool taken = std::any_of(children().begin(), children().end(), [&](const auto& entry) { return entry.first == name; });
-  if (taken) throw ValueError("attribute '" + name + "' already exists", "give each layer of a module its own name");
+  if (taken) raise<ValueError>("attribute '{}' already exists\ngive each layer of a module its own name", name);
   state_->children.emplace_back(std::move(name), std::move(child));
 }
 
@@ -268,7 +277,7 @@ Variable Sequential::forward(const Variable& input) {
     value = with_context([&] { return clamp ? norm->forward_then(value, clamp) : (*child.second)(value); },
                          [&](const Error&) {
                            const std::string text = child.second->repr();
-                           return "in layer (" + child.first + "): " + text.substr(0, text.find('\n'));
+                           return formatted("in layer ({}): {}", child.first, text.substr(0, text.find('\n')));
                          });
     if (clamp) ++i;
   }
@@ -281,8 +290,7 @@ void Sequential::add(std::string name, std::shared_ptr<Module> layer) { register
 
 Module& Sequential::operator[](size_t i) const {
   if (i >= size()) {
-    throw ValueError("index " + std::to_string(i) + " is out of range",
-                     "this Sequential has " + std::to_string(size()) + " layers");
+    raise<ValueError>("index {} is out of range\nthis Sequential has {} layers", i, size());
   }
   return *children()[i].second;
 }

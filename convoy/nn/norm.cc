@@ -2,6 +2,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -12,16 +13,17 @@ Tensor zeros_if(bool wanted, const Shape& shape) { return wanted ? Tensor::zeros
 
 void check_rank(const Variable& input, int64_t first, int64_t second, const std::string& type) {
   if (input.dim() == first || input.dim() == second) return;
-  const std::string accepted =
-      first == second ? std::to_string(first) + "D" : std::to_string(first) + "D or " + std::to_string(second) + "D";
-  throw ValueError("expected " + accepted + " input (got " + std::to_string(input.dim()) + "D input)",
-                   type + " got " + to_string(input.shape()) + "; the sizes are (batch, channels, then the spatial axes)");
+  const std::string accepted = first == second ? formatted("{}D", first) : formatted("{}D or {}D", first, second);
+  raise<ValueError>(
+      "expected {} input (got {}D input)\n"
+      "{} got {}; the sizes are (batch, channels, then the spatial axes)",
+      accepted, input.dim(), type, input.shape());
 }
 
 template <class Options>
 std::string norm_repr(const Options& o) {
-  return std::to_string(o.num_features) + ", eps=" + python_text(o.eps) + ", momentum=" + python_text(o.momentum) +
-         ", affine=" + python_bool(o.affine) + ", track_running_stats=" + python_bool(o.track_running_stats);
+  return formatted("{}, eps={}, momentum={}, affine={}, track_running_stats={}", o.num_features, python_text(o.eps),
+                   python_text(o.momentum), python_bool(o.affine), python_bool(o.track_running_stats));
 }
 
 // A dictionary without version comes from PyTorch before 0.4.1 or from a file format that keeps no versions.
@@ -75,8 +77,10 @@ InstanceNorm::InstanceNorm(int rank, InstanceNormLayerOptions options) : rank_(r
   check_dimensions(shape, type());
   const bool tracked = options_.track_running_stats;
   if (tracked && !options_.momentum) {
-    throw ValueError("instance_norm(): argument 'momentum' (position 7) must be float, not NoneType",
-                     "running statistics of an " + type() + " need a momentum, for example 0.1");
+    raise<ValueError>(
+        "instance_norm(): argument 'momentum' (position 7) must be float, not NoneType\n"
+        "running statistics of an {} need a momentum, for example 0.1",
+        type());
   }
   register_parameter("weight", ones_if(options_.affine, shape));
   register_parameter("bias", zeros_if(options_.affine, shape));
@@ -97,9 +101,10 @@ Variable InstanceNorm::forward(const Variable& input) {
   const int64_t samples = input.size(0), channels = input.size(1), features = options_.num_features;
   const bool tracked = options_.track_running_stats;
   if (channels != features && (tracked || options_.affine)) {
-    throw Error(std::string(tracked ? "running_mean" : "weight") + " should contain " + std::to_string(samples * channels) +
-                    " elements not " + std::to_string(samples * features),
-                "the input has " + std::to_string(channels) + " channels, num_features is " + std::to_string(features));
+    raise<Error>(
+        "{} should contain {} elements not {}\n"
+        "the input has {} channels, num_features is {}",
+        tracked ? "running_mean" : "weight", samples * channels, samples * features, channels, features);
   }
   if (tracked && !is_training()) {
     return batch_norm(input, running_mean(), running_var(), weight(), bias(),
@@ -133,26 +138,25 @@ void InstanceNorm::adapt_state(const std::string& prefix, std::map<std::string, 
   }
   std::string names;
   for (const char* name : {"running_mean", "running_var"}) {
-    if (own.erase(prefix + name) > 0) names += (names.empty() ? "\"" : " and \"") + prefix + name + "\"";
+    if (own.erase(prefix + name) > 0) names += formatted("{}{}{}\"", names.empty() ? "\"" : " and \"", prefix, name);
   }
   if (names.empty()) return;
   errors.push_back(
-      "Unexpected running stats buffer(s) " + names + " for " + type() +
-      " with track_running_stats=False. If state_dict is a checkpoint saved before 0.4.0, this may be expected because " + type() +
-      " does not track running stats by default since 0.4.0. Please remove these keys from state_dict. If the running stats are "
-      "actually needed, instead set track_running_stats=True in " +
-      type() + " to enable them. See the documentation of " + type() + " for details.");
+      formatted("Unexpected running stats buffer(s) {} for {} with track_running_stats=False. If state_dict is a checkpoint saved "
+                "before 0.4.0, this may be expected because {} does not track running stats by default since 0.4.0. Please remove "
+                "these keys from state_dict. If the running stats are actually needed, instead set track_running_stats=True in {} "
+                "to enable them. See the documentation of {} for details.",
+                names, type(), type(), type(), type()));
 }
 
 GroupNorm::GroupNorm(GroupNormOptions options) : options_(options) {
   require(options_.num_groups != kRequired, type(), "num_groups");
   require(options_.num_channels != kRequired, type(), "num_channels");
   const int64_t groups = options_.num_groups, channels = options_.num_channels;
-  const std::string numbers = "num_channels is " + std::to_string(channels) + ", num_groups is " + std::to_string(groups);
+  const std::string numbers = formatted("num_channels is {}, num_groups is {}", channels, groups);
   if (groups <= 0)
-    throw Error("Expected num groups to be greater than 0, got " + std::to_string(groups),
-                numbers + ": 1 normalises all channels together");
-  if (channels % groups != 0) throw ValueError("num_channels must be divisible by num_groups", numbers);
+    raise<Error>("Expected num groups to be greater than 0, got {}\n{}: 1 normalises all channels together", groups, numbers);
+  if (channels % groups != 0) raise<ValueError>("num_channels must be divisible by num_groups\n{}", numbers);
   const Shape shape = {channels};
   check_dimensions(shape, type());
   register_parameter("weight", ones_if(options_.affine, shape));
@@ -160,8 +164,8 @@ GroupNorm::GroupNorm(GroupNormOptions options) : options_(options) {
 }
 
 std::string GroupNorm::extra_repr() const {
-  return std::to_string(options_.num_groups) + ", " + std::to_string(options_.num_channels) + ", eps=" + python_text(options_.eps) +
-         ", affine=" + python_bool(options_.affine);
+  return formatted("{}, {}, eps={}, affine={}", options_.num_groups, options_.num_channels, python_text(options_.eps),
+                   python_bool(options_.affine));
 }
 
 Variable GroupNorm::forward(const Variable& input) {
@@ -171,9 +175,9 @@ Variable GroupNorm::forward(const Variable& input) {
 LayerNorm::LayerNorm(LayerNormOptions options) : options_(std::move(options)) {
   const Shape& shape = options_.normalized_shape.values();
   if (shape.empty()) {
-    throw Error(
+    raise<Error>(
         "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalized_shape = "
-        "[]",
+        "[]\n"
         "give the sizes of the input's last axes, or one number for the last axis");
   }
   check_dimensions(shape, type());
@@ -182,8 +186,8 @@ LayerNorm::LayerNorm(LayerNormOptions options) : options_(std::move(options)) {
 }
 
 std::string LayerNorm::extra_repr() const {
-  return python_tuple(options_.normalized_shape.values()) + ", eps=" + python_text(options_.eps) +
-         ", elementwise_affine=" + python_bool(options_.elementwise_affine);
+  return formatted("{}, eps={}, elementwise_affine={}", python_tuple(options_.normalized_shape.values()), python_text(options_.eps),
+                   python_bool(options_.elementwise_affine));
 }
 
 Variable LayerNorm::forward(const Variable& input) {

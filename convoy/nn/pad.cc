@@ -2,6 +2,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -14,14 +15,14 @@ Pad::Pad(std::string type, int rank, PadMode mode, const IntList& padding, Numbe
   const char* order = rank == 1   ? "(left, right)"
                       : rank == 2 ? "(left, right, top, bottom)"
                                   : "(left, right, top, bottom, front, back)";
-  const std::string fix = type_ + " takes one number or " + order + ", but got " + python_tuple(padding_);
-  if (padding_.size() % 2 != 0) throw Error("Padding length must be divisible by 2", fix);
-  throw ValueError("padding should have " + std::to_string(sides) + " values, but got " + std::to_string(padding_.size()), fix);
+  const std::string fix = formatted("{} takes one number or {}, but got {}", type_, order, python_tuple(padding_));
+  if (padding_.size() % 2 != 0) raise<Error>("Padding length must be divisible by 2\n{}", fix);
+  raise<ValueError>("padding should have {} values, but got {}\n{}", sides, padding_.size(), fix);
 }
 
 std::string Pad::extra_repr() const {
   if (!prints_value_) return python_tuple(padding_);
-  return "padding=" + python_tuple(padding_) + ", value=" + python_text(value_);
+  return formatted("padding={}, value={}", python_tuple(padding_), python_text(value_));
 }
 
 Variable Pad::forward(const Variable& input) { return pad(input, padding_, mode_, value_); }

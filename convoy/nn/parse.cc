@@ -1,6 +1,7 @@
 #include "convoy/nn/parse.h"
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 #include "convoy/core/suggest.h"
 #include "convoy/io/file.h"
@@ -17,19 +18,24 @@ constexpr const char* kNormActivation = "Conv2dNormActivation";  // torchvision'
 
 const LayerRow& row_of(const PrintedModule& module) {
   if (const LayerRow* row = find_layer(module.type)) return *row;
-  const std::string where = to_string(module.at) + ": ";
+  const std::string where = formatted("{}: ", module.at);
   if (!module.children.empty()) {
-    throw ValueError(where + io::quote(module.type) +
-                         " is not a layer that Convoy knows, and its printed form does not say how its layers are connected",
-                     module.type == "ModuleList"
-                         ? "if they are applied in the order printed, write Sequential instead of ModuleList"
-                         : "a class around all layers is taken as a sequence; inside a network only Sequential, the blocks and "
-                           "torchvision's BasicBlock, Bottleneck and InvertedResidual hold layers");
+    raise<ValueError>(
+        "{}{} is not a layer that Convoy knows, and its printed form does not say how its layers are connected\n"
+        "{}",
+        where, io::quote(module.type),
+        module.type == "ModuleList"
+            ? "if they are applied in the order printed, write Sequential instead of ModuleList"
+            : "a class around all layers is taken as a sequence; inside a network only Sequential, the blocks and "
+              "torchvision's BasicBlock, Bottleneck and InvertedResidual hold layers");
   }
   const std::vector<std::string> types = layer_types();
   std::string list;
   for (const std::string& type : types) list += (list.empty() ? "" : ", ") + type;
-  throw ValueError(where + "unknown layer " + io::quote(module.type) + did_you_mean(module.type, types), "known layers: " + list);
+  raise<ValueError>(
+      "{}unknown layer {}{}\n"
+      "known layers: {}",
+      where, io::quote(module.type), did_you_mean(module.type, types), list);
 }
 
 // A class of nn/vision_models.h with the layers that it has there.
@@ -62,8 +68,10 @@ PrintedModule as_call(const PrintedModule& module, const LayerRow& row) {
 // Refuses a printed block whose layers are not those that the block with these options has: it would compute something else.
 void check_layers(const PrintedModule& given, const PrintedModule& made, const std::string& block) {
   const auto refuse = [&](const PrintedModule& at, const std::string& found, const std::string& wanted) {
-    throw ValueError(to_string(at.at) + ": a layer of " + block + " is " + found + ", but should be " + wanted,
-                     "a " + block + " is built from its first convolution: a block of another form needs a class of its own");
+    raise<ValueError>(
+        "{}: a layer of {} is {}, but should be {}\n"
+        "a {} is built from its first convolution: a block of another form needs a class of its own",
+        at.at, block, found, wanted, block);
   };
   if (given.type != made.type) refuse(given, io::quote(given.type), made.type);
   if (!given.children.empty() || !made.children.empty()) {
@@ -73,7 +81,7 @@ void check_layers(const PrintedModule& given, const PrintedModule& made, const s
       return text;
     };
     if (given.children.size() != made.children.size() || names(given) != names(made))
-      refuse(given, given.type + " with " + io::quote(names(given)), made.type + " with " + names(made));
+      refuse(given, formatted("{} with {}", given.type, io::quote(names(given))), formatted("{} with {}", made.type, names(made)));
     for (size_t i = 0; i < given.children.size(); ++i) check_layers(given.children[i].module, made.children[i].module, block);
     return;
   }
@@ -82,8 +90,8 @@ void check_layers(const PrintedModule& given, const PrintedModule& made, const s
     if (row != nullptr) return row->build(PrintedOptions(module, *row))->repr();
     std::string text;
     for (const PrintedModule::Option& option : module.options)
-      text += (text.empty() ? "" : ", ") + option.name + "=" + option.value.text;
-    return module.type + "(" + text + ")";
+      text += formatted("{}{}={}", text.empty() ? "" : ", ", option.name, option.value.text);
+    return formatted("{}({})", module.type, text);
   };
   if (printed(given) != printed(made)) refuse(given, io::quote(printed(given)), printed(made));
 }
@@ -93,18 +101,20 @@ shape::Checked count_values(const PrintedModule& module, bool outermost) {
   shape::Checked count(0);
   if (is_sequence(module, outermost) || is_composed(module)) {
     if (!module.options.empty()) {
-      throw ValueError(to_string(module.options[0].at) + ": " + module.type + " holds layers, but got " +
-                           io::quote(module.options[0].value.text),
-                       "for example (0): ReLU()");
+      raise<ValueError>(
+          "{}: {} holds layers, but got {}\n"
+          "for example (0): ReLU()",
+          module.options[0].at, module.type, io::quote(module.options[0].value.text));
     }
     for (const PrintedChild& child : module.children) count = count + count_values(child.module, holds_sequences(module));
     return count;
   }
   const LayerRow& row = row_of(module);
   if (!module.children.empty() && row.options_of_layers == nullptr) {
-    throw ValueError(to_string(module.children[0].module.at) + ": " + module.type + " holds no layers, but got " +
-                         io::quote(module.children[0].module.type),
-                     std::string("only Sequential holds layers; is the ')' of ") + module.type + " missing?");
+    raise<ValueError>(
+        "{}: {} holds no layers, but got {}\n"
+        "only Sequential holds layers; is the ')' of {} missing?",
+        module.children[0].module.at, module.type, io::quote(module.children[0].module.type), module.type);
   }
   const PrintedModule call = as_call(module, row);
   const PrintedOptions options(call, row);
@@ -115,7 +125,7 @@ shape::Checked count_values(const PrintedModule& module, bool outermost) {
 
 // The place of a layer that its constructor refuses; refusals of the text name theirs themselves.
 std::string where(const Error& e, const PrintedModule& module) {
-  return e.reason().rfind("line ", 0) == 0 ? "" : "at " + to_string(module.at) + ": " + module.type;
+  return e.reason().rfind("line ", 0) == 0 ? "" : formatted("at {}: {}", module.at, module.type);
 }
 
 std::shared_ptr<Module> build(const PrintedModule& module, bool outermost) {
@@ -160,9 +170,10 @@ std::shared_ptr<Module> parse(std::string_view text, const ParseLimits& limits) 
   const PrintedModule module = parse_syntax(text, limits);
   const shape::Checked values = count_values(module, true);
   if (!values.ok() || values.value() > limits.parameters) {
-    throw ValueError("the network has " + (values.ok() ? std::to_string(values.value()) : "more than 2^63") +
-                         " parameters, more than " + std::to_string(limits.parameters),
-                     "raise ParseLimits::parameters if that is intended; a weights file holds the values of its network");
+    raise<ValueError>(
+        "the network has {} parameters, more than {}\n"
+        "raise ParseLimits::parameters if that is intended; a weights file holds the values of its network",
+        values.ok() ? std::to_string(values.value()) : "more than 2^63", limits.parameters);
   }
   return build(module, true);
 }
@@ -172,7 +183,7 @@ std::shared_ptr<Module> parse_file(const std::string& path, const ParseLimits& l
   try {
     return parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, limits);
   } catch (const Error& e) {
-    throw FileError(path + ": " + e.reason(), e.fix());
+    raise<FileError>("{}: {}\n{}", path, e.reason(), e.fix());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/io/text.h"
 
@@ -61,7 +62,7 @@ class Parser {
   }
 
   [[noreturn]] void refuse(const std::string& what, const std::string& fix = {}) const {
-    throw ValueError(to_string(position()) + ": " + what, fix);
+    raise<ValueError>("{}: {}\n{}", position(), what, fix);
   }
 
   std::string found() const {
@@ -89,7 +90,7 @@ class Parser {
     while (!done() && is_name(peek())) ++at_;
     if (at_ - begin > kLongestName) {
       at_ = begin;
-      refuse("a name of more than " + std::to_string(kLongestName) + " characters");
+      refuse(formatted("a name of more than {} characters", kLongestName));
     }
     return std::string(text_.substr(begin, at_ - begin));
   }
@@ -104,7 +105,7 @@ class Parser {
     if (colon >= text_.size() || text_[colon] != ':') return std::nullopt;
     std::string key(text_.substr(at_ + 1, end - at_ - 1));
     if (key.empty() || key.size() > kLongestName || key.find('.') != std::string::npos || !io::is_shown(key)) {
-      refuse("the name " + io::quote(key) + " of a layer is empty, too long or contains a dot or what is not shown",
+      refuse(formatted("the name {} of a layer is empty, too long or contains a dot or what is not shown", io::quote(key)),
              "names are like 0 or conv1");
     }
     at_ = colon + 1;
@@ -112,8 +113,8 @@ class Parser {
   }
 
   PrintedModule parse_module(int depth) {
-    if (depth > limits_.nesting) refuse("layers are nested more than " + std::to_string(limits_.nesting) + " deep");
-    if (++layers_ > limits_.layers) refuse("there are more than " + std::to_string(limits_.layers) + " layers");
+    if (depth > limits_.nesting) refuse(formatted("layers are nested more than {} deep", limits_.nesting));
+    if (++layers_ > limits_.layers) refuse(formatted("there are more than {} layers", limits_.layers));
     if (!is_name_start(peek()))
       refuse("expected the name of a layer, but found " + found(), "for example Conv2d(1, 8, kernel_size=(3, 3))");
     PrintedModule module;
@@ -124,21 +125,21 @@ class Parser {
     }
     skip();
     if (peek() != '(') {
-      refuse("expected '(' after " + io::quote(module.type) + ", but found " + found(),
-             "a layer without options is written " + module.type + "()");
+      refuse(formatted("expected '(' after {}, but found {}", io::quote(module.type), found()),
+             formatted("a layer without options is written {}()", module.type));
     }
     ++at_;
     while (true) {
       skip();
-      if (done()) refuse("the ')' of " + module.type + " is missing", module.type + " starts at " + to_string(module.at));
+      if (done()) refuse(formatted("the ')' of {} is missing", module.type), formatted("{} starts at {}", module.type, module.at));
       if (peek() == ')') break;
-      if (module.options.size() > kMostValues) refuse("more than " + std::to_string(kMostValues) + " options in " + module.type);
+      if (module.options.size() > kMostValues) refuse(formatted("more than {} options in {}", kMostValues, module.type));
       parse_item(module, depth);
       skip();
       if (peek() == ',') {
         ++at_;
       } else if (!done() && peek() != ')' && !starts_line()) {
-        refuse("expected ',' or ')' in " + module.type + ", but found " + found());
+        refuse(formatted("expected ',' or ')' in {}, but found {}", module.type, found()));
       }
     }
     ++at_;
@@ -216,20 +217,20 @@ class Parser {
   }
 
   void parse_tuple(OptionValue& value, int depth) {
-    if (depth > kTupleNesting) refuse("parentheses are nested more than " + std::to_string(kTupleNesting) + " deep");
+    if (depth > kTupleNesting) refuse(formatted("parentheses are nested more than {} deep", kTupleNesting));
     value.kind = OptionValue::Kind::kTuple;
     const char close = peek() == '(' ? ')' : ']';
     ++at_;
     while (true) {
       skip();
       if (peek() == close) break;
-      if (value.items.size() == kMostValues) refuse("more than " + std::to_string(kMostValues) + " values in parentheses");
+      if (value.items.size() == kMostValues) refuse(formatted("more than {} values in parentheses", kMostValues));
       value.items.push_back(parse_value(depth + 1));
       skip();
       if (peek() == ',')
         ++at_;
       else if (peek() != close)
-        refuse(std::string("expected ',' or '") + close + "', but found " + found());
+        refuse(formatted("expected ',' or '{}', but found {}", close, found()));
     }
     ++at_;
   }
@@ -237,7 +238,7 @@ class Parser {
   void parse_quoted(OptionValue& value) {
     const char quote = peek();
     const size_t end = text_.find_first_of(quote == '"' ? "\"\n" : "'\n", at_ + 1);
-    if (end == std::string_view::npos || text_[end] != quote) refuse(std::string("the closing ") + quote + " is missing");
+    if (end == std::string_view::npos || text_[end] != quote) refuse(formatted("the closing {} is missing", quote));
     value.kind = OptionValue::Kind::kWord;
     value.text = std::string(text_.substr(at_ + 1, end - at_ - 1));
     at_ = end + 1;
@@ -268,7 +269,7 @@ class Parser {
     const char *first = token.data(), *last = token.data() + token.size();
     const auto refuse_token = [&](const std::string& why) {
       at_ = begin;
-      refuse(io::quote(token) + " " + why);
+      refuse(formatted("{} {}", io::quote(token), why));
     };
     const std::from_chars_result whole = std::from_chars(first, last, value.integer);
     if (whole.ec == std::errc() && whole.ptr == last) {
@@ -293,12 +294,14 @@ class Parser {
 
 }  // namespace
 
-std::string to_string(const Position& at) { return "line " + std::to_string(at.line) + ", column " + std::to_string(at.column); }
+std::string to_string(const Position& at) { return formatted("line {}, column {}", at.line, at.column); }
 
 PrintedModule parse_syntax(std::string_view text, const ParseLimits& limits) {
   if (text.size() > limits.bytes) {
-    throw ValueError("the text has " + std::to_string(text.size()) + " bytes, more than " + std::to_string(limits.bytes),
-                     "a printed form is a few kilobytes long; values go into a safetensors file");
+    raise<ValueError>(
+        "the text has {} bytes, more than {}\n"
+        "a printed form is a few kilobytes long; values go into a safetensors file",
+        text.size(), limits.bytes);
   }
   return Parser(text, limits).whole();
 }

@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -15,15 +16,14 @@ struct PoolCheck {
   std::string function;  // "max_pool2d"
   int rank;
 
-  [[noreturn]] void refuse(const std::string& reason, const std::string& fix) const { throw Error(reason, fix); }
+  [[noreturn]] void refuse(const std::string& reason, const std::string& fix) const { raise<Error>("{}\n{}", reason, fix); }
 
   void list(const IntList& values, const char* name) const {
     const size_t n = values.values().size();
     if (n == static_cast<size_t>(rank) || n == 1) return;
-    const std::string fix = type + " has " + std::to_string(rank) + (rank == 1 ? " spatial axis" : " spatial axes");
+    const std::string fix = formatted("{} has {}{}", type, rank, rank == 1 ? " spatial axis" : " spatial axes");
     if (rank == 1) {
-      refuse(function + "() " + name + " must be an int, list of ints or tuple of ints of size 1 but got size " + std::to_string(n),
-             fix);
+      refuse(formatted("{}() {} must be an int, list of ints or tuple of ints of size 1 but got size {}", function, name, n), fix);
     }
     const std::string option = name;
     const bool max = function.substr(0, 3) == "max";
@@ -31,8 +31,8 @@ struct PoolCheck {
     if (max && option == "padding") must = " must be either be ";
     if (option == "dilation") must = " must be either ";
     if (!max && option == "kernel_size" && rank == 3) must = " must be ";
-    refuse(function + ": " + name + must + (option == "stride" ? "omitted, " : "") + "a single int, or a tuple of " +
-               (rank == 2 ? "two" : "three") + " ints",
+    refuse(formatted("{}: {}{}{}a single int, or a tuple of {} ints", function, name, must, option == "stride" ? "omitted, " : "",
+                     rank == 2 ? "two" : "three"),
            fix);
   }
 
@@ -46,7 +46,7 @@ struct PoolCheck {
     const std::vector<int64_t> expanded = values.expand(rank);
     std::string text;
     for (size_t i = 0; i < expanded.size(); ++i) {
-      text += std::string(i > 0 ? " " : "") + prefix + axes[i + 3 - expanded.size()] + ": " + std::to_string(expanded[i]);
+      text += formatted("{}{}{}: {}", i > 0 ? " " : "", prefix, axes[i + 3 - expanded.size()], expanded[i]);
     }
     return text;
   }
@@ -72,11 +72,10 @@ struct PoolCheck {
     }
     const std::vector<int64_t> k = kernel_size.expand(rank), p = padding.expand(rank);
     for (size_t i = 0; i < k.size(); ++i) {
-      if (p[i] < 0) refuse("pad must be non-negative, but got pad: " + std::to_string(p[i]), "use 0 or more");
+      if (p[i] < 0) refuse(formatted("pad must be non-negative, but got pad: {}", p[i]), "use 0 or more");
       if (p[i] > k[i] / 2) {
-        refuse("pad should be at most half of kernel size, but got pad=" + std::to_string(p[i]) +
-                   " and kernel_size=" + std::to_string(k[i]),
-               "the largest padding for a kernel of " + std::to_string(k[i]) + " is " + std::to_string(k[i] / 2));
+        refuse(formatted("pad should be at most half of kernel size, but got pad={} and kernel_size={}", p[i], k[i]),
+               formatted("the largest padding for a kernel of {} is {}", k[i], k[i] / 2));
       }
     }
   }
@@ -94,9 +93,9 @@ MaxPool::MaxPool(int rank, MaxPoolOptions options) : rank_(rank), options_(std::
 
 std::string MaxPool::extra_repr() const {
   const MaxPoolOptions& o = options_;
-  return "kernel_size=" + python_text(o.kernel_size) + ", stride=" + python_text(o.stride.empty() ? o.kernel_size : o.stride) +
-         ", padding=" + python_text(o.padding) + ", dilation=" + python_text(o.dilation) +
-         ", ceil_mode=" + python_bool(o.ceil_mode);
+  return formatted("kernel_size={}, stride={}, padding={}, dilation={}, ceil_mode={}", python_text(o.kernel_size),
+                   python_text(o.stride.empty() ? o.kernel_size : o.stride), python_text(o.padding), python_text(o.dilation),
+                   python_bool(o.ceil_mode));
 }
 
 Variable MaxPool::forward(const Variable& input) { return max_pool(rank_, input, options_); }
@@ -109,17 +108,18 @@ AvgPool::AvgPool(int rank, AvgPoolOptions options) : rank_(rank), options_(std::
   const AvgPoolOptions& o = options_;
   PoolCheck{type(), ranked("avg_pool", rank), rank}.window(o.kernel_size, o.stride, o.padding, 1);
   if (rank == 1 && o.divisor_override) {
-    throw ValueError("AvgPool1d.__init__() got an unexpected keyword argument 'divisor_override'",
-                     "AvgPool2d and AvgPool3d have it");
+    raise<ValueError>(
+        "AvgPool1d.__init__() got an unexpected keyword argument 'divisor_override'\n"
+        "AvgPool2d and AvgPool3d have it");
   }
   if (o.divisor_override == 0)
-    throw Error("divisor must be not zero", "leave divisor_override out to divide by the size of the window");
+    raise<Error>("divisor must be not zero\nleave divisor_override out to divide by the size of the window");
 }
 
 std::string AvgPool::extra_repr() const {
   const AvgPoolOptions& o = options_;
-  return "kernel_size=" + tuple_text(o.kernel_size, rank_) +
-         ", stride=" + tuple_text(o.stride.empty() ? o.kernel_size : o.stride, rank_) + ", padding=" + tuple_text(o.padding, rank_);
+  return formatted("kernel_size={}, stride={}, padding={}", tuple_text(o.kernel_size, rank_),
+                   tuple_text(o.stride.empty() ? o.kernel_size : o.stride, rank_), tuple_text(o.padding, rank_));
 }
 
 std::string AvgPool::unprinted() const {
@@ -127,7 +127,7 @@ std::string AvgPool::unprinted() const {
   std::string text;
   if (o.ceil_mode) text += ", ceil_mode=True";
   if (!o.count_include_pad) text += ", count_include_pad=False";
-  if (o.divisor_override) text += ", divisor_override=" + std::to_string(*o.divisor_override);
+  if (o.divisor_override) text += formatted(", divisor_override={}", *o.divisor_override);
   return text.empty() ? text : text.substr(2);
 }
 
@@ -137,13 +137,13 @@ LPPool::LPPool(int rank, LPPoolOptions options) : rank_(rank), options_(std::mov
   const LPPoolOptions& o = options_;
   PoolCheck{type(), ranked("avg_pool", rank), rank}.window(o.kernel_size, o.stride, 0, 1);
   if (o.norm_type.value() == 0)
-    throw ValueError("norm_type must be non-zero", type() + " takes the norm_type-th root: 1 sums, 2 is the Euclidean norm");
+    raise<ValueError>("norm_type must be non-zero\n{} takes the norm_type-th root: 1 sums, 2 is the Euclidean norm", type());
 }
 
 std::string LPPool::extra_repr() const {
   const LPPoolOptions& o = options_;
-  return "norm_type=" + python_text(o.norm_type) + ", kernel_size=" + python_text(o.kernel_size) +
-         ", stride=" + (o.stride.empty() ? "None" : python_text(o.stride)) + ", ceil_mode=" + python_bool(o.ceil_mode);
+  return formatted("norm_type={}, kernel_size={}, stride={}, ceil_mode={}", python_text(o.norm_type), python_text(o.kernel_size),
+                   o.stride.empty() ? "None" : python_text(o.stride), python_bool(o.ceil_mode));
 }
 
 Variable LPPool::forward(const Variable& input) {
@@ -158,11 +158,12 @@ AdaptivePool::AdaptivePool(bool maximum, int rank, AdaptivePoolOptions options)
   const size_t n = size.sizes().size();
   if (n != static_cast<size_t>(rank) && !size.single()) {
     const std::string fix =
-        type() + " takes one number, or " + std::to_string(rank) + (rank == 1 ? " in a list" : ", one per spatial axis");
-    if (rank == 1) throw Error(function + "() argument 'output_size' should contain one int (got " + std::to_string(n) + ")", fix);
-    throw Error(
-        function + (maximum ? "(): internal error: output_size.size() must be " : ": output_size must be ") + std::to_string(rank),
-        fix);
+        formatted("{} takes one number, or {}{}", type(), rank, rank == 1 ? " in a list" : ", one per spatial axis");
+    if (rank == 1) raise<Error>("{}() argument 'output_size' should contain one int (got {})\n{}", function, n, fix);
+    raise<Error>(
+        "{}{}{}\n"
+        "{}",
+        function, maximum ? "(): internal error: output_size.size() must be " : ": output_size must be ", rank, fix);
   }
   for (const std::optional<int64_t>& s : size.sizes()) {
     if (!s || *s >= 0) continue;
@@ -171,8 +172,10 @@ AdaptivePool::AdaptivePool(bool maximum, int rank, AdaptivePoolOptions options)
       const std::optional<int64_t>& v = size.sizes()[size.single() ? 0 : static_cast<size_t>(axis)];
       list += (axis > 0 ? ", " : "") + (v ? std::to_string(*v) : "None");
     }
-    throw Error(function + ": elements of output_size must be greater than or equal to 0 but received {" + list + "}",
-                "None (std::nullopt) keeps the input's size");
+    raise<Error>(
+        "{}: elements of output_size must be greater than or equal to 0 but received {{}}\n"
+        "None (std::nullopt) keeps the input's size",
+        function, list);
   }
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "convoy/core/formatted.h"
+
 namespace convoy::nn {
 
 std::string python_text(double value) {
@@ -23,11 +25,11 @@ std::string python_text(double value) {
   }
   std::string plain;
   if (exponent < 0) {
-    plain = "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
+    plain = formatted("0.{}{}", std::string(static_cast<size_t>(-exponent - 1), '0'), digits);
   } else {
     const size_t whole = static_cast<size_t>(exponent) + 1;
     if (digits.size() < whole) digits.append(whole - digits.size(), '0');
-    plain = digits.substr(0, whole) + "." + (digits.size() > whole ? digits.substr(whole) : "0");
+    plain = formatted("{}.{}", digits.substr(0, whole), digits.size() > whole ? digits.substr(whole) : "0");
   }
   return negative ? "-" + plain : plain;
 }
@@ -50,6 +52,6 @@ std::string python_text(const IntList& values) {
   return values.single() ? std::to_string(values.values()[0]) : python_tuple(values.values());
 }
 
-std::string ranked(const char* name, int rank) { return name + std::to_string(rank) + "d"; }
+std::string ranked(const char* name, int rank) { return formatted("{}{}d", name, rank); }
 
 }  // namespace convoy::nn

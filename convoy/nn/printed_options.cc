@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/suggest.h"
 #include "convoy/io/file.h"
 
@@ -24,14 +25,15 @@ PrintedOptions::PrintedOptions(const PrintedModule& module, const LayerRow& row)
   size_t next = 0;
   bool named = false;
   for (const PrintedModule::Option& option : module.options) {
-    const std::string where = nn::to_string(option.at) + ": " + module.type;
+    const std::string where = formatted("{}: {}", nn::to_string(option.at), module.type);
     if (option.name.empty()) {
       if (named)
-        throw ValueError(where + ": a value without a name follows one with a name", "name this one too: " + option_names(row));
+        raise<ValueError>("{}: a value without a name follows one with a name\nname this one too: {}", where, option_names(row));
       if (next == row.options.size()) {
-        throw ValueError(where + " takes at most " + std::to_string(row.options.size()) +
-                             " options, but got another one: " + io::quote(option.value.text),
-                         "its options are: " + option_names(row));
+        raise<ValueError>(
+            "{} takes at most {} options, but got another one: {}\n"
+            "its options are: {}",
+            where, row.options.size(), io::quote(option.value.text), option_names(row));
       }
       values_.emplace_back(row.options[next++], &option.value);
       continue;
@@ -40,17 +42,20 @@ PrintedOptions::PrintedOptions(const PrintedModule& module, const LayerRow& row)
     const auto known = std::find_if(row.options.begin(), row.options.end(), [&](const char* name) { return option.name == name; });
     if (known == row.options.end()) {
       const std::vector<std::string> names(row.options.begin(), row.options.end());
-      throw ValueError(where + " has no option " + io::quote(option.name) + did_you_mean(option.name, names),
-                       "its options are: " + option_names(row));
+      raise<ValueError>(
+          "{} has no option {}{}\n"
+          "its options are: {}",
+          where, io::quote(option.name), did_you_mean(option.name, names), option_names(row));
     }
-    if (find(*known) != nullptr) throw ValueError(where + " got " + io::quote(option.name) + " twice", "leave one of them out");
+    if (find(*known) != nullptr) raise<ValueError>("{} got {} twice\nleave one of them out", where, io::quote(option.name));
     values_.emplace_back(*known, &option.value);
   }
   for (size_t i = 0; i < row.required; ++i) {
     if (find(row.options[i]) != nullptr) continue;
-    throw ValueError(nn::to_string(module.at) + ": " + module.type + ".__init__() missing 1 required positional argument: '" +
-                         row.options[i] + "'",
-                     "its options are: " + option_names(row));
+    raise<ValueError>(
+        "{}: {}.__init__() missing 1 required positional argument: '{}'\n"
+        "its options are: {}",
+        nn::to_string(module.at), module.type, row.options[i], option_names(row));
   }
 }
 
@@ -62,8 +67,10 @@ const OptionValue* PrintedOptions::find(const char* name) const {
 }
 
 void PrintedOptions::refuse(const char* name, const OptionValue& value, const std::string& accepted) const {
-  throw ValueError(nn::to_string(value.at) + ": " + module_.type + ": " + name + " is " + io::quote(value.text),
-                   std::string(name) + " takes " + accepted);
+  raise<ValueError>(
+      "{}: {}: {} is {}\n"
+      "{} takes {}",
+      nn::to_string(value.at), module_.type, name, io::quote(value.text), name, accepted);
 }
 
 int64_t PrintedOptions::integer_of(const char* name, const OptionValue& value, const char* accepted) const {

@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -13,7 +14,7 @@ std::string scale_text(const ScaleFactor& factor) {
   if (factor.single()) return python_text(factor.values()[0]);
   std::string text;
   for (const double f : factor.values()) text += (text.empty() ? "" : ", ") + python_text(f);
-  return "(" + text + (factor.values().size() == 1 ? ",)" : ")");
+  return formatted("({}{}", text, factor.values().size() == 1 ? ",)" : ")");
 }
 
 std::vector<int64_t> spatial_sizes(const Variable& input) {
@@ -25,8 +26,10 @@ std::vector<int64_t> spatial_sizes(const Variable& input) {
 PixelShuffle::PixelShuffle(PixelShuffleOptions options) : options_(options) {
   require(options_.upscale_factor != kRequired, type(), "upscale_factor");
   if (options_.upscale_factor <= 0) {
-    throw Error("pixel_shuffle expects a positive upscale_factor, but got " + std::to_string(options_.upscale_factor),
-                "2 turns (4 C, H, W) into (C, 2 H, 2 W)");
+    raise<Error>(
+        "pixel_shuffle expects a positive upscale_factor, but got {}\n"
+        "2 turns (4 C, H, W) into (C, 2 H, 2 W)",
+        options_.upscale_factor);
   }
 }
 
@@ -35,8 +38,10 @@ Variable PixelShuffle::forward(const Variable& input) { return pixel_shuffle(inp
 PixelUnshuffle::PixelUnshuffle(PixelUnshuffleOptions options) : options_(options) {
   require(options_.downscale_factor != kRequired, type(), "downscale_factor");
   if (options_.downscale_factor <= 0) {
-    throw Error("pixel_unshuffle expects a positive downscale_factor, but got " + std::to_string(options_.downscale_factor),
-                "2 turns (C, 2 H, 2 W) into (4 C, H, W)");
+    raise<Error>(
+        "pixel_unshuffle expects a positive downscale_factor, but got {}\n"
+        "2 turns (C, 2 H, 2 W) into (4 C, H, W)",
+        options_.downscale_factor);
   }
 }
 
@@ -46,28 +51,28 @@ Upsample::Upsample(const char* type, UpsampleOptions options, bool chooses_mode)
     : type_(type), options_(std::move(options)), chooses_mode_(chooses_mode) {
   const UpsampleOptions& o = options_;
   if (!o.size.empty() && !o.scale_factor.empty())
-    throw ValueError("only one of size or scale_factor should be defined", "leave one of them out");
+    raise<ValueError>("only one of size or scale_factor should be defined\nleave one of them out");
   if (o.size.empty() && o.scale_factor.empty()) {
-    throw ValueError("either size or scale_factor should be defined", "scale_factor 2 doubles every spatial axis");
+    raise<ValueError>("either size or scale_factor should be defined\nscale_factor 2 doubles every spatial axis");
   }
   if (o.mode == InterpolateMode::kNearest && o.align_corners) {
-    throw ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear",
-                     "the mode is nearest: leave align_corners out");
+    raise<ValueError>(
+        "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear\n"
+        "the mode is nearest: leave align_corners out");
   }
   for (const int64_t n : o.size.values()) {
-    if (n <= 0)
-      throw Error("Input and output sizes should be greater than 0, but got output size " + std::to_string(n), "use 1 or more");
+    if (n <= 0) raise<Error>("Input and output sizes should be greater than 0, but got output size {}\nuse 1 or more", n);
   }
   for (const double f : o.scale_factor.values()) {
     if (!(f > 0) || std::isinf(f))
-      throw ValueError("scale_factor should be greater than 0, but got " + python_text(f), "2.0 doubles every spatial axis");
+      raise<ValueError>("scale_factor should be greater than 0, but got {}\n2.0 doubles every spatial axis", python_text(f));
   }
 }
 
 std::string Upsample::extra_repr() const {
   const std::string what =
       options_.scale_factor.empty() ? "size=" + python_text(options_.size) : "scale_factor=" + scale_text(options_.scale_factor);
-  return what + ", mode=" + interpolate_mode_name(options_.mode);
+  return formatted("{}, mode={}", what, interpolate_mode_name(options_.mode));
 }
 
 std::string Upsample::unprinted() const {
@@ -79,10 +84,11 @@ Variable Upsample::forward(const Variable& input) {
   const std::vector<int64_t> sizes = spatial_sizes(input);
   // What ops would print as lists is printed as it was given here.
   const auto refuse = [&](const std::string& what, const std::string& given, const std::string& format) {
-    throw ValueError(
-        "Input and " + what + " must have the same number of spatial dimensions, but got input with spatial dimensions of " +
-            to_string(sizes) + " and " + given + ". Please provide input tensor in (N, C, d1, d2, ...,dK) format and " + format,
-        "the input has " + std::to_string(sizes.size()) + " spatial axes");
+    raise<ValueError>(
+        "Input and {} must have the same number of spatial dimensions, but got input with spatial dimensions of {} and {}. Please "
+        "provide input tensor in (N, C, d1, d2, ...,dK) format and {}\n"
+        "the input has {} spatial axes",
+        what, sizes, given, format, sizes.size());
   };
   InterpolateOptions options{
       .mode = o.mode, .align_corners = o.align_corners.value_or(false), .scale_factor = o.scale_factor.values()};

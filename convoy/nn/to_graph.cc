@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/infer.h"
 #include "convoy/nn/activation.h"
 #include "convoy/nn/conv.h"
@@ -35,7 +36,7 @@ class Builder {
   Builder(const Shape& input_shape, DType dtype) : dtype_(dtype) {
     Dims dims = graph::dims_of(input_shape);
     for (size_t i = 0; i < dims.size(); ++i) {
-      if (!dims[i].known()) dims[i] = {-1, i == 0 ? "N" : "size_" + std::to_string(i)};
+      if (!dims[i].known()) dims[i] = {-1, i == 0 ? "N" : formatted("size_{}", i)};
     }
     graph_.name = "net";
     graph_.inputs.push_back(graph_.add_value("x", {Type::Kind::kTensor, dtype, std::move(dims)}));
@@ -54,23 +55,23 @@ class Builder {
 
  private:
   [[noreturn]] void refuse(const Module& layer, const std::string& reason, const std::string& fix) const {
-    throw Error("layer '" + name_ + "' (" + layer.type() + "): " + reason, fix);
+    raise<Error>("layer '{}' ({}): {}\n{}", name_, layer.type(), reason, fix);
   }
 
   // ---- nodes ----
 
   ValueId node(const char* op, std::vector<ValueId> inputs, Attributes attributes = {}) {
     while (!inputs.empty() && inputs.back() == graph::kNoValue) inputs.pop_back();
-    const ValueId output = graph_.add_value(unique(name_.empty() ? op : name_ + "/" + op));
+    const ValueId output = graph_.add_value(unique(name_.empty() ? op : formatted("{}/{}", name_, op)));
     graph_.nodes.push_back({op, graph_.value(output).name, std::move(inputs), {output}, std::move(attributes)});
     inferring_->add(graph_.nodes.back());
     return output;
   }
 
-  std::string unique(const std::string& stem) { return stem + (used_[stem]++ == 0 ? "" : "_" + std::to_string(used_[stem] - 1)); }
+  std::string unique(const std::string& stem) { return stem + (used_[stem]++ == 0 ? "" : formatted("_{}", used_[stem] - 1)); }
 
   ValueId constant(const std::string& what, Tensor tensor) {
-    return graph_.add_constant(unique(name_.empty() ? what : name_ + "." + what), std::move(tensor));
+    return graph_.add_constant(unique(name_.empty() ? what : formatted("{}.{}", name_, what)), std::move(tensor));
   }
   ValueId constant(const std::string& what, const std::vector<int64_t>& numbers) {
     return constant(what, Tensor::from(numbers, {static_cast<int64_t>(numbers.size())}));
@@ -88,7 +89,7 @@ class Builder {
   int64_t rank(ValueId id) { return static_cast<int64_t>(dims(id).size()); }
   int64_t known(const Module& layer, ValueId id, size_t axis) {
     const graph::Dim& dim = dims(id).at(axis);
-    if (!dim.known()) refuse(layer, "it must know size " + std::to_string(axis) + " of its input", "give that size in input_shape");
+    if (!dim.known()) refuse(layer, formatted("it must know size {} of its input", axis), "give that size in input_shape");
     return dim.size;
   }
 
@@ -102,7 +103,7 @@ class Builder {
 
   ValueId apply(Module& layer, ValueId x, const std::string& name) {
     const std::string outer = name_;
-    if (!name.empty()) name_ = outer.empty() ? name : outer + "." + name;
+    if (!name.empty()) name_ = outer.empty() ? name : formatted("{}.{}", outer, name);
     const ValueId y = convert(layer, x);
     name_ = outer;
     return y;
@@ -112,7 +113,7 @@ class Builder {
     for (const auto& [name, layer] : parent.children()) {
       if (name == child) return apply(*layer, x, name);
     }
-    refuse(parent, std::string("it has no layer '") + child + "'", "");
+    refuse(parent, formatted("it has no layer '{}'", child), "");
   }
 
   ValueId convert(Module& layer, ValueId x) {
@@ -385,7 +386,7 @@ class Builder {
       const int64_t in = known(layer, x, dims(x).size() - sizes.size() + i);
       if (*sizes[i] < 1 || in % *sizes[i] != 0) {
         refuse(layer, "ONNX has no windows of different sizes",
-               "the " + std::to_string(in) + " positions must be a multiple of the output's " + std::to_string(*sizes[i]));
+               formatted("the {} positions must be a multiple of the output's {}", in, *sizes[i]));
       }
       kernel.push_back(in / *sizes[i]);
     }
@@ -415,8 +416,7 @@ class Builder {
 
   int64_t wrapped(const Module& layer, int64_t dim, int64_t n) const {
     if (dim < -n || dim >= n)
-      refuse(layer, "dimension " + std::to_string(dim) + " is outside its input's " + std::to_string(n),
-             "count from 0, or from the end with -1");
+      refuse(layer, formatted("dimension {} is outside its input's {}", dim, n), "count from 0, or from the end with -1");
     return dim < 0 ? dim + n : dim;
   }
 
@@ -435,10 +435,10 @@ class Builder {
   // (C, H r, W r) -> (C r^2, H, W), the place inside a block counting fastest.
   ValueId pixel_unshuffle(PixelUnshuffle& layer, ValueId x) {
     const int64_t r = layer.options().downscale_factor, n = rank(x);
-    if (n != 4) refuse(layer, "its input has " + std::to_string(n) + " axes", "use (N, C, H, W)");
+    if (n != 4) refuse(layer, formatted("its input has {} axes", n), "use (N, C, H, W)");
     const int64_t c = known(layer, x, 1), h = known(layer, x, 2), w = known(layer, x, 3);
     if (h % r != 0 || w % r != 0)
-      refuse(layer, "its factor does not divide the input's size", "use a multiple of " + std::to_string(r));
+      refuse(layer, "its factor does not divide the input's size", formatted("use a multiple of {}", r));
     const ValueId blocks = node("Reshape", {x, constant("shape", std::vector<int64_t>{0, c, h / r, r, w / r, r})});
     const ValueId sorted = node("Transpose", {blocks}, with({{"perm", std::vector<int64_t>{0, 1, 3, 5, 2, 4}}}));
     return node("Reshape", {sorted, constant("shape", std::vector<int64_t>{0, c * r * r, h / r, w / r})});

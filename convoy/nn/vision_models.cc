@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/suggest.h"
 #include "convoy/nn/activation.h"
 #include "convoy/nn/conv.h"
@@ -127,7 +128,7 @@ ResNet::ResNet(bool bottleneck, std::array<int64_t, 4> blocks, int64_t num_class
       layers->add(block(bottleneck, in, channels, i == 0 && stage > 0 ? 2 : 1));
       in = channels * (bottleneck ? Bottleneck::kExpansion : BasicBlock::kExpansion);
     }
-    register_child("layer" + std::to_string(stage + 1), std::move(layers));
+    register_child(formatted("layer{}", stage + 1), std::move(layers));
   }
   register_child("avgpool", AdaptiveAvgPool2d({.output_size = {1, 1}}));
   register_child("fc", Linear({.in_features = in, .out_features = num_classes}));
@@ -262,8 +263,7 @@ std::shared_ptr<Module> make_vision_model(std::string_view name, int64_t num_cla
   if (name == "mobilenet_v2") return std::make_shared<MobileNetV2>(mobilenet_v2(num_classes));
   std::string list;
   for (const std::string& known : vision_model_names()) list += (list.empty() ? "" : ", ") + known;
-  throw ValueError("there is no model '" + std::string(name) + "'" + did_you_mean(name, vision_model_names()),
-                   "known models: " + list);
+  raise<ValueError>("there is no model '{}'{}\nknown models: {}", name, did_you_mean(name, vision_model_names()), list);
 }
 
 namespace {
@@ -312,8 +312,10 @@ std::shared_ptr<Module> make_vision_module(std::string_view type, const Module::
   for (const auto& [name, child] : children) names.push_back(name);
   const VisionClass* found = find_class(type, names);
   if (found != nullptr) return found->make(children);
-  throw ValueError("there is no '" + std::string(type) + "' with these layers",
-                   "known are BasicBlock, Bottleneck, ResNet, VGG, InvertedResidual, MobileNetV2 and RepVGG");
+  raise<ValueError>(
+      "there is no '{}' with these layers\n"
+      "known are BasicBlock, Bottleneck, ResNet, VGG, InvertedResidual, MobileNetV2 and RepVGG",
+      type);
 }
 
 }  // namespace convoy::nn

@@ -1,6 +1,8 @@
 // Arithmetic with the broadcasting of every version, activations, comparisons, choices.
 #include "convoy/onnx/import.h"
 
+#include "convoy/core/formatted.h"
+
 namespace convoy::onnx {
 namespace {
 
@@ -11,9 +13,8 @@ void convert_arithmetic(Importing& importing) {
     const int64_t rank = importing.rank(0), at = *axis < 0 && *axis >= -rank ? *axis + rank : *axis;
     const int64_t behind = at < 0 || at > rank ? -1 : rank - at - importing.rank(1);
     if (behind < 0) {
-      importing.refuse("attribute 'axis' is " + std::to_string(*axis), "the second input's " + std::to_string(importing.rank(1)) +
-                                                                           " axes must fit into the first's " +
-                                                                           std::to_string(rank) + " from there");
+      importing.refuse(formatted("attribute 'axis' is {}", *axis),
+                       formatted("the second input's {} axes must fit into the first's {} from there", importing.rank(1), rank));
     }
     std::vector<int64_t> axes;
     for (int64_t i = 0; i < behind; ++i) axes.push_back(-1 - i);

@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 
 namespace convoy::onnx {
 namespace {
 
 [[noreturn]] void refuse(const std::string& location, const std::string& reason, const std::string& fix) {
-  throw Error("external data " + io::quote(location) + " " + reason, fix);
+  raise<Error>("external data {} {}\n{}", io::quote(location), reason, fix);
 }
 
 std::vector<std::string> components(const std::string& location) {
@@ -77,9 +78,7 @@ ExternalData::~ExternalData() {
 
 void ExternalData::check(uint64_t offset, uint64_t length) const {
   if (length <= size_ && offset <= size_ - length) return;
-  refuse(location_,
-         "has " + std::to_string(size_) + " bytes; " + std::to_string(length) + " from offset " + std::to_string(offset) +
-             " are asked for",
+  refuse(location_, formatted("has {} bytes; {} from offset {} are asked for", size_, length, offset),
          "was the file copied whole?");
 }
 
@@ -99,7 +98,7 @@ uint64_t external_number(const std::string& text, const char* key, uint64_t othe
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value > static_cast<uint64_t>(INT64_MAX)) {
-    throw Error(std::string("external data has ") + key + " " + io::quote(text), "it must be a number of bytes, 0 or more");
+    raise<Error>("external data has {} {}\nit must be a number of bytes, 0 or more", key, io::quote(text));
   }
   return value;
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::onnx {
 namespace {
@@ -22,14 +23,14 @@ constexpr int kModelLevel = 0, kGraphLevel = 1, kTensorLevel = 2;
 
 FileBytes::FileBytes(const std::string& path, int64_t limit) : file_(io::ByteSource::open(path)) {
   if (file_.size() > static_cast<uint64_t>(limit)) {
-    throw FileError(path + ": the file has " + std::to_string(file_.size()) + " bytes", "the limit is Limits::file_bytes");
+    raise<FileError>("{}: the file has {} bytes\nthe limit is Limits::file_bytes", path, file_.size());
   }
   size_ = static_cast<size_t>(file_.size());
   // Pages that nobody touches cost nothing.
   reserved_ = std::max<size_t>(size_, 1);
   void* const memory = ::mmap(nullptr, reserved_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    throw OutOfMemory("not enough memory: tried to allocate " + std::to_string(size_) + " bytes", "close other programs");
+    raise<OutOfMemory>("not enough memory: tried to allocate {} bytes\nclose other programs", size_);
   }
   bytes_ = static_cast<char*>(memory);
   try {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "convoy/core/formatted.h"
 #include "convoy/graph/rules.h"
 #include "convoy/onnx/import.h"
 
@@ -19,7 +20,7 @@ ValueId find_value(Importing& importing, const std::string& name) {
   for (size_t i = 0; i < graph.values.size(); ++i) {
     if (graph.values[i].name == name) return static_cast<ValueId>(i);
   }
-  importing.refuse("attribute names " + name + ", which is not defined before", "name values of the graph");
+  importing.refuse(formatted("attribute names {}, which is not defined before", name), "name values of the graph");
 }
 
 // What each input of a node receives of its output's gradient.
@@ -37,7 +38,7 @@ std::vector<ValueId> pulled_back(Importing& importing, const Node& node, ValueId
   }
   if (node.op == "Exp") return {insert("Mul", {gradient, node.outputs[0]})};
   if (node.op == "Log") return {insert("Div", {gradient, x[0]})};
-  importing.refuse("the derivative of " + node.op + " is not supported",
+  importing.refuse(formatted("the derivative of {} is not supported", node.op),
                    "Gradient goes through Add, Sub, Mul, Div, Neg, Sum, Exp, Log and Identity");
 }
 
@@ -47,13 +48,12 @@ void convert_gradient(Importing& importing) {
   std::vector<std::string> names = *xs;
   if (zs != nullptr) names.insert(names.end(), zs->begin(), zs->end());
   if (names.size() != importing.node.inputs.size() || xs->size() != importing.node.outputs.size()) {
-    importing.refuse("it has " + std::to_string(importing.node.inputs.size()) + " inputs and " +
-                         std::to_string(importing.node.outputs.size()) + " outputs",
+    importing.refuse(formatted("it has {} inputs and {} outputs", importing.node.inputs.size(), importing.node.outputs.size()),
                      "it needs an input for each name in xs and zs, and an output for each in xs");
   }
   for (size_t i = 0; i < names.size(); ++i) {
     if (find_value(importing, names[i]) != importing.node.inputs[i]) {
-      importing.refuse("input " + std::to_string(i) + " is not '" + names[i] + "'",
+      importing.refuse(formatted("input {} is not '{}'", i, names[i]),
                        "derivatives at other values than the graph's are not supported");
     }
   }
@@ -72,7 +72,7 @@ void convert_gradient(Importing& importing) {
     for (size_t i = 0; i < parts.size(); ++i) {
       if (node.inputs[i] == kNoValue) continue;
       if (!graph::certainly_equal(importing.type_of(node.inputs[i]).dims, importing.type_of(node.outputs[0]).dims)) {
-        importing.refuse("the derivative goes through " + node.op + " of different shapes", "broadcast with Expand first");
+        importing.refuse(formatted("the derivative goes through {} of different shapes", node.op), "broadcast with Expand first");
       }
       ValueId& sum = gradients.emplace(node.inputs[i], kNoValue).first->second;
       sum = sum == kNoValue ? parts[i] : importing.insert("Add", {sum, parts[i]});

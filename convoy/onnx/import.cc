@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/onnx/tensor_proto.h"
 
 namespace convoy::onnx {
@@ -19,7 +20,7 @@ const graph::Type& Importing::type(size_t input) {
 int64_t Importing::rank(size_t input) {
   const graph::Type& known = type(input);
   if (!known.dims) {
-    refuse("opset " + std::to_string(opset_) + "'s form needs the rank of input " + std::to_string(input) + ", which is not known",
+    refuse(formatted("opset {}'s form needs the rank of input {}, which is not known", opset_, input),
            "export with shapes, or with opset 13 or later");
   }
   return static_cast<int64_t>(known.dims->size());
@@ -32,7 +33,7 @@ DType Importing::dtype(size_t input, DType otherwise) {
 
 ValueId Importing::constant(std::string_view stem, Tensor tensor) {
   // Values that no file names need no names of their own; messages and printed graphs show these.
-  return graph_.add_constant(std::string(stem) + "#" + std::to_string(graph_.values.size()), std::move(tensor));
+  return graph_.add_constant(formatted("{}#{}", stem, graph_.values.size()), std::move(tensor));
 }
 
 ValueId Importing::constant(std::string_view stem, const std::vector<int64_t>& numbers) {
@@ -45,7 +46,7 @@ void Importing::insert_as(std::string_view op, std::vector<ValueId> inputs, Valu
 }
 
 ValueId Importing::insert(std::string_view op, std::vector<ValueId> inputs, graph::Attributes attributes) {
-  const ValueId output = graph_.add_value(std::string(op) + "#" + std::to_string(graph_.values.size()));
+  const ValueId output = graph_.add_value(formatted("{}#{}", op, graph_.values.size()));
   insert_as(op, std::move(inputs), output, std::move(attributes));
   return output;
 }
@@ -67,7 +68,7 @@ void Importing::drop(std::initializer_list<const char*> names) {
 }
 
 void Importing::refuse(const std::string& reason, const std::string& fix) const {
-  throw Error(describe(graph_, node) + ": " + reason, fix);
+  raise<Error>("{}: {}\n{}", describe(graph_, node), reason, fix);
 }
 
 namespace {

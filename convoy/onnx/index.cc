@@ -1,4 +1,5 @@
 // Slices, padding, gathering. What were attributes are inputs now.
+#include "convoy/core/formatted.h"
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/tensor_proto.h"
 
@@ -13,7 +14,7 @@ void convert_slice(Importing& importing) {
   importing.attribute_to_input("ends", 2);
   importing.attribute_to_input("axes", 3);
   if (importing.node.inputs.size() < 3)
-    importing.refuse("it has " + std::to_string(importing.node.inputs.size()) + " inputs", "it needs data, starts and ends");
+    importing.refuse(formatted("it has {} inputs", importing.node.inputs.size()), "it needs data, starts and ends");
 }
 
 void convert_pad(Importing& importing) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/io/text.h"
 
@@ -22,15 +23,15 @@ constexpr size_t kShownName = 120;  // of longer names messages show the beginni
 
 std::string called(const NodeView& node) {
   const std::string op(node.op.substr(0, kShownName));
-  if (!node.name.empty()) return "node '" + std::string(node.name.substr(0, kShownName)) + "' (" + op + ")";
+  if (!node.name.empty()) return formatted("node '{}' ({})", node.name.substr(0, kShownName), op);
   for (const std::string_view output : node.outputs) {
-    if (!output.empty()) return "the node (" + op + ") that makes " + quote(output);
+    if (!output.empty()) return formatted("the node ({}) that makes {}", op, quote(output));
   }
-  return "a node (" + op + ") without a name";
+  return formatted("a node ({}) without a name", op);
 }
 
 std::string function_key(std::string_view domain, std::string_view name, std::string_view overload) {
-  return std::string(domain) + ":" + std::string(name) + (overload.empty() ? "" : ":" + std::string(overload));
+  return formatted("{}:{}{}", domain, name, overload.empty() ? "" : ":" + std::string(overload));
 }
 
 const char* attribute_type_words(char type) {
@@ -61,15 +62,20 @@ const char* attribute_type_words(char type) {
 Messages::Messages(const Source& source, const Limits& limits, const std::string& folder)
     : source_(source), limits_(limits), tensors_{source_, limits, folder} {}
 
-void Messages::fail(const std::string& reason, const std::string& fix) const { throw FileError(source_.name + ": " + reason, fix); }
+void Messages::fail(const std::string& reason, const std::string& fix) const {
+  raise<FileError>(
+      "{}: {}\n"
+      "{}",
+      source_.name, reason, fix);
+}
 
 std::string_view Messages::checked_name(std::string_view name, const char* what) const {
   if (static_cast<int64_t>(name.size()) > limits_.name_bytes) {
-    fail(std::string("the name of ") + what + " has " + std::to_string(name.size()) + " bytes: " + quote(name),
-         "names may have up to " + std::to_string(limits_.name_bytes) + " bytes");
+    fail(formatted("the name of {} has {} bytes: {}", what, name.size(), quote(name)),
+         formatted("names may have up to {} bytes", limits_.name_bytes));
   }
   if (!io::is_shown(name)) {
-    fail(std::string("the name of ") + what + " has control characters: " + quote(name),
+    fail(formatted("the name of {} has control characters: {}", what, quote(name)),
          "use printable UTF-8, without characters that are invisible or turn the direction of writing");
   }
   return name;
@@ -104,7 +110,7 @@ ModelView Messages::read_model() const {
   }
   if (!has_graph) fail("not an ONNX model: it holds no graph", "an ONNX file is a protobuf message (onnx.ModelProto) with a graph");
   if (ir_version < 1 || ir_version > 1000) {
-    fail("ir_version is " + std::to_string(ir_version), "ONNX files say 3 to 13: is this a file of another kind?");
+    fail(formatted("ir_version is {}", ir_version), "ONNX files say 3 to 13: is this a file of another kind?");
   }
   // Before IR version 3 files could leave the opset out; it is 1 then.
   model.opsets = read_opsets(imports, "opset_import");
@@ -114,7 +120,7 @@ ModelView Messages::read_model() const {
     FunctionView view = read_function(message, model.opsets);
     const std::string key = function_key(view.domain, view.name, view.overload);
     if (!model.functions.emplace(key, std::move(view)).second)
-      fail("the function " + quote(key) + " is defined twice", "give functions different names");
+      fail(formatted("the function {} is defined twice", quote(key)), "give functions different names");
   }
   model.graph = read_graph(graph_message);
   return model;
@@ -132,7 +138,7 @@ Opsets Messages::read_opsets(const std::vector<std::string_view>& messages, cons
     }
     if (domain == "ai.onnx") domain = {};
     if (!opsets.emplace(domain, version).second)
-      fail(std::string(what) + " names the domain " + quote(domain) + " twice", "one version per domain");
+      fail(formatted("{} names the domain {} twice", what, quote(domain)), "one version per domain");
   }
   return opsets;
 }
@@ -141,7 +147,7 @@ void Messages::check_opset(const Opsets& opsets) const {
   const auto found = opsets.find("");
   if (found == opsets.end()) return;  // only functions or other domains: nodes of ONNX are refused where they stand
   if (found->second < kLeastOpset || found->second > kMostOpset) {
-    fail("opset_import is " + std::to_string(found->second),
+    fail(formatted("opset_import is {}", found->second),
          "Convoy reads opsets 1 to 25: export with one of them, or convert with onnx.version_converter");
   }
 }
@@ -149,7 +155,7 @@ void Messages::check_opset(const Opsets& opsets) const {
 void Messages::check_counts(const GraphView& graph) const {
   const auto check = [&](size_t count, int64_t limit, const char* what) {
     if (static_cast<int64_t>(count) > limit)
-      fail("the model has more than " + std::to_string(limit) + " " + what, std::string("the limit is Limits::") + what);
+      fail(formatted("the model has more than {} {}", limit, what), std::string("the limit is Limits::") + what);
   };
   check(graph.nodes.size(), limits_.nodes, "nodes");
   check(graph.initializers.size() + graph.sparse_initializers.size(), limits_.initializers, "initializers");
@@ -261,13 +267,12 @@ NodeView Messages::read_node(std::string_view message) const {
   }
   if (node.domain == "ai.onnx") node.domain = {};
   if (static_cast<int64_t>(std::max(node.inputs.size(), node.outputs.size())) > limits_.inputs_per_node) {
-    fail(called(node) + " has " + std::to_string(node.inputs.size()) + " inputs and " + std::to_string(node.outputs.size()) +
-             " outputs",
-         "up to " + std::to_string(limits_.inputs_per_node) + " each are allowed");
+    fail(formatted("{} has {} inputs and {} outputs", called(node), node.inputs.size(), node.outputs.size()),
+         formatted("up to {} each are allowed", limits_.inputs_per_node));
   }
   if (static_cast<int64_t>(node.attributes.size()) > limits_.attributes_per_node) {
-    fail(called(node) + " has " + std::to_string(node.attributes.size()) + " attributes",
-         "up to " + std::to_string(limits_.attributes_per_node) + " are allowed");
+    fail(formatted("{} has {} attributes", called(node), node.attributes.size()),
+         formatted("up to {} are allowed", limits_.attributes_per_node));
   }
   return node;
 }
@@ -285,13 +290,12 @@ ValueView Messages::read_value_info(std::string_view message, const char* what) 
     }
   }
   if (value.name.empty()) fail(std::string(what) + " has no name", "every input and output needs one");
-  if (typed) value.type = read_type(type, std::string(what) + " " + quote(value.name), 0);
+  if (typed) value.type = read_type(type, formatted("{} {}", what, quote(value.name)), 0);
   return value;
 }
 
 graph::Type Messages::read_type(std::string_view message, const std::string& what, int64_t depth) const {
-  if (depth > limits_.nesting)
-    fail("the type of " + what + " is nested more than " + std::to_string(limits_.nesting) + " deep", "use tensors");
+  if (depth > limits_.nesting) fail(formatted("the type of {} is nested more than {} deep", what, limits_.nesting), "use tensors");
   Type type;
   Fields fields(source_, message);
   while (fields.next()) {
@@ -316,7 +320,8 @@ graph::Type Messages::read_type(std::string_view message, const std::string& wha
       case 5:
       case 7:
       case 8:
-        fail("the type of " + what + " is no tensor, sequence or optional", "maps, sparse and opaque values are not supported");
+        fail(formatted("the type of {} is no tensor, sequence or optional", what),
+             "maps, sparse and opaque values are not supported");
       default:
         break;
     }
@@ -334,7 +339,7 @@ graph::Type Messages::read_tensor_type(std::string_view message, const std::stri
       if (data_type == 8) {
         type.kind = Type::Kind::kStrings;
       } else if (!type.dtype) {
-        fail("the element type of " + what + " is " + onnx_type_name(data_type),
+        fail(formatted("the element type of {} is {}", what, onnx_type_name(data_type)),
              "types that can be read: FLOAT, DOUBLE, FLOAT16, BFLOAT16, INT8 to INT64, UINT8 to UINT64, BOOL, STRING");
       }
     } else if (fields.number() == 2) {
@@ -357,16 +362,15 @@ graph::Dims Messages::read_dims(std::string_view message, const std::string& wha
         if (dim.size < 0 || dim.size > limits_.dim) {
           // Some exporters write -1 for a size that may be any.
           if (dim.size == -1) continue;
-          fail("the shape of " + what + " has a size of " + std::to_string(dim.size),
-               "sizes are 0 to " + std::to_string(limits_.dim));
+          fail(formatted("the shape of {} has a size of {}", what, dim.size), formatted("sizes are 0 to {}", limits_.dim));
         }
       } else if (entries.number() == 2) {
         dim.symbol = std::string(checked_name(entries.bytes(), "a size"));
       }
     }
     if (static_cast<int64_t>(dims.size()) >= limits_.rank) {
-      fail("the shape of " + what + " has more than " + std::to_string(limits_.rank) + " sizes",
-           "tensors may have up to " + std::to_string(limits_.rank) + " axes");
+      fail(formatted("the shape of {} has more than {} sizes", what, limits_.rank),
+           formatted("tensors may have up to {} axes", limits_.rank));
     }
     dims.push_back(std::move(dim));
   }
@@ -375,8 +379,8 @@ graph::Dims Messages::read_dims(std::string_view message, const std::string& wha
 
 void Messages::check_entries(size_t entries, std::string_view name, const std::string& where) const {
   if (static_cast<int64_t>(entries) <= limits_.list_entries) return;
-  fail(where + ": attribute '" + std::string(name) + "' has too many entries",
-       "up to " + std::to_string(limits_.list_entries) + " numbers, or a sixteenth of that in text");
+  fail(formatted("{}: attribute '{}' has too many entries", where, name),
+       formatted("up to {} numbers, or a sixteenth of that in text", limits_.list_entries));
 }
 
 void Messages::spend(int64_t bytes) const {
@@ -422,14 +426,14 @@ AttributeView Messages::read_attribute(std::string_view message, const std::stri
         break;
       case 6:
       case 11:
-        fail(where + ": attribute '" + std::string(result.name) + "' holds a graph",
+        fail(formatted("{}: attribute '{}' holds a graph", where, result.name),
              "control flow (If, Loop, Scan) is not supported: export a model without it");
       case 7:
         keep('F');
         if (fields.field().type == Field::Type::kBytes) {
           std::string_view rest = fields.bytes();
           if (rest.size() % 4 != 0)
-            fail(where + ": attribute '" + std::string(result.name) + "' ends inside a number", "store whole floats");
+            fail(formatted("{}: attribute '{}' ends inside a number", where, result.name), "store whole floats");
           for (; !rest.empty(); rest.remove_prefix(4)) {
             float value = 0;
             std::copy_n(rest.data(), 4, reinterpret_cast<char*>(&value));
@@ -472,15 +476,14 @@ AttributeView Messages::read_attribute(std::string_view message, const std::stri
   }
   constexpr std::string_view kTypes = "?fistgFISTGpP";  // by AttributeProto.AttributeType: 1 FLOAT, 2 INT, ...
   if (type == 13 || type == 14) {
-    fail(where + ": attribute '" + std::string(result.name) + "' is a type", "types are not supported there: leave it out");
+    fail(formatted("{}: attribute '{}' is a type", where, result.name), "types are not supported there: leave it out");
   }
   if (type < 0 || type >= static_cast<int64_t>(kTypes.size())) {
-    fail(where + ": attribute '" + std::string(result.name) + "' has the type " + std::to_string(type),
-         "AttributeProto.AttributeType has 1 to 14");
+    fail(formatted("{}: attribute '{}' has the type {}", where, result.name, type), "AttributeProto.AttributeType has 1 to 14");
   }
   result.type = type == 0 ? seen : kTypes[static_cast<size_t>(type)];
   if (result.name.empty()) fail(where + ": an attribute has no name", "every attribute needs one");
-  const std::string what = where + ": attribute '" + std::string(result.name) + "'";
+  const std::string what = formatted("{}: attribute '{}'", where, result.name);
   switch (result.type) {
     case 'i':
       result.value = integer;
@@ -491,8 +494,8 @@ AttributeView Messages::read_attribute(std::string_view message, const std::stri
     case 's':
       // Messages repeat it.
       if (static_cast<int64_t>(text.size()) > limits_.name_bytes || !io::is_shown(text)) {
-        fail(what + " is " + quote(text),
-             "texts may have up to " + std::to_string(limits_.name_bytes) + " bytes of printable UTF-8");
+        fail(formatted("{} is {}", what, quote(text)),
+             formatted("texts may have up to {} bytes of printable UTF-8", limits_.name_bytes));
       }
       result.value = std::string(text);
       break;
@@ -517,7 +520,7 @@ AttributeView Messages::read_attribute(std::string_view message, const std::stri
       break;
     default:
       if (result.refers_to.empty())
-        fail(what + " is " + attribute_type_words(result.type),
+        fail(formatted("{} is {}", what, attribute_type_words(result.type)),
              "attributes that Convoy reads are numbers, strings, tensors and lists of these");
   }
   return result;

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/storage.h"
 
 namespace convoy {
@@ -44,7 +45,7 @@ std::vector<graph::PassResult> rewrite(graph::Graph& graph, const ModelOptions& 
     throw;  // a wrong option
   } catch (const Error& e) {
     if (name.empty()) throw;
-    throw FileError(name + ": " + e.reason(), e.fix());
+    raise<FileError>("{}: {}\n{}", name, e.reason(), e.fix());
   }
 }
 
@@ -114,8 +115,10 @@ std::map<std::string, Tensor> Model::run(const std::map<std::string, Tensor>& in
   std::map<std::string, Tensor> outputs;
   for (const auto& [name, value] : run_values(values)) {
     if (value.present() && !value.is_tensor()) {
-      throw Error("output '" + name + "' is " + (value.strings() != nullptr ? "text" : "a sequence"),
-                  "Model::run_values gives text and sequences");
+      raise<Error>(
+          "output '{}' is {}\n"
+          "Model::run_values gives text and sequences",
+          name, value.strings() != nullptr ? "text" : "a sequence");
     }
     outputs.emplace(name, value.tensor());
   }
@@ -128,9 +131,9 @@ int64_t Model::peak_bytes(const std::map<std::string, Shape>& shapes) const {
   for (const auto& [name, shape] : shapes) {
     const bool known = std::any_of(graph().inputs.begin(), graph().inputs.end(),
                                    [&, &name = name](graph::ValueId id) { return graph().value(id).name == name; });
-    if (!known) throw Error("the model has no input '" + name + "'", "Model::inputs lists those that it has");
+    if (!known) raise<Error>("the model has no input '{}'\nModel::inputs lists those that it has", name);
     if (std::any_of(shape.begin(), shape.end(), [](int64_t size) { return size < 0; }))
-      throw ShapeMismatch("input '" + name + "': a run cannot have the shape " + to_string(shape), "sizes are 0 or more");
+      raise<ShapeMismatch>("input '{}': a run cannot have the shape {}\nsizes are 0 or more", name, shape);
   }
   std::vector<graph::Type> types;
   for (const graph::ValueId id : graph().inputs) {

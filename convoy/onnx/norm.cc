@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/formatted.h"
 #include "convoy/onnx/import.h"
 
 namespace convoy::onnx {
@@ -31,9 +32,8 @@ void convert_group_norm(Importing& importing) {
   const graph::Type& input = importing.type(0);
   const int64_t groups = importing.attributes().integer("num_groups", 1);
   if (!input.dims || input.dims->size() < 2 || !(*input.dims)[1].known() || groups < 1 || (*input.dims)[1].size % groups != 0) {
-    importing.refuse(
-        "opset " + std::to_string(importing.opset()) + "'s form needs a known number of channels that num_groups divides",
-        "export with opset 21 or later");
+    importing.refuse(formatted("opset {}'s form needs a known number of channels that num_groups divides", importing.opset()),
+                     "export with opset 21 or later");
   }
   const int64_t channels = (*input.dims)[1].size;
   for (size_t i = 1; i <= 2; ++i) {

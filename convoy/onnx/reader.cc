@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/io/file.h"
@@ -48,10 +49,10 @@ class Reader {
       throw;
     } catch (const ShapeMismatch& e) {
       keep_partial();
-      throw ShapeMismatch(source_.name + ": " + e.reason(), e.fix());
+      raise<ShapeMismatch>("{}: {}\n{}", source_.name, e.reason(), e.fix());
     } catch (const Error& e) {
       keep_partial();
-      throw FileError(source_.name + ": " + e.reason(), e.fix());
+      raise<FileError>("{}: {}\n{}", source_.name, e.reason(), e.fix());
     }
   }
 
@@ -83,11 +84,11 @@ class Reader {
     for (const std::string_view message : node.attributes) {
       AttributeView attribute = messages_.read_attribute(message, where);
       if (!seen.insert(attribute.name).second)
-        fail(where + ": attribute '" + std::string(attribute.name) + "' is given twice", "give each attribute once");
+        fail(formatted("{}: attribute '{}' is given twice", where, attribute.name), "give each attribute once");
       if (!attribute.refers_to.empty()) {
         if (bound == nullptr) {
-          fail(where + ": attribute '" + std::string(attribute.name) + "' refers to " + io::quote(attribute.refers_to) +
-                   " outside a function",
+          fail(formatted("{}: attribute '{}' refers to {} outside a function", where, attribute.name,
+                         io::quote(attribute.refers_to)),
                "give it a value");
         }
         const auto found = bound->all().find(attribute.refers_to);
@@ -130,11 +131,11 @@ class Reader {
         names.emplace_back(name);
         return false;
       });
-      fail(where + ": unknown attribute " + io::quote(attribute.name) + did_you_mean(attribute.name, names),
+      fail(formatted("{}: unknown attribute {}{}", where, io::quote(attribute.name), did_you_mean(attribute.name, names)),
            names.empty() ? "it takes none" : "it takes " + io::listed(names, 20));
     }
     if (expected != attribute.type) {
-      fail(where + ": attribute '" + std::string(attribute.name) + "' is " + attribute_type_words(attribute.type),
+      fail(formatted("{}: attribute '{}' is {}", where, attribute.name, attribute_type_words(attribute.type)),
            std::string("it must be ") + attribute_type_words(expected));
     }
   }
@@ -142,7 +143,7 @@ class Reader {
   void check_required(const OnnxOperator& row, const Attributes& attributes, const std::string& where) const {
     any_attribute(row, [&](std::string_view name, char type, bool required) {
       if (required && !attributes.has(name))
-        fail(where + ": attribute '" + std::string(name) + "' is missing", std::string("it must be ") + attribute_type_words(type));
+        fail(formatted("{}: attribute '{}' is missing", where, name), std::string("it must be ") + attribute_type_words(type));
       return false;
     });
   }
@@ -168,11 +169,12 @@ class Reader {
   void add_initializer(Scope& scope, NamedValue named) {
     messages_.checked_name(named.name, "an initializer");
     if (named.name.empty()) fail("an initializer has no name", "every initializer needs one");
-    if (!named.value.is_tensor()) fail("initializer " + io::quote(named.name) + " holds text", "only numbers are supported here");
+    if (!named.value.is_tensor())
+      fail(formatted("initializer {} holds text", io::quote(named.name)), "only numbers are supported here");
     const ValueId id = graph_.add_constant(named.name, named.value.tensor());
     names_.push_back(std::make_unique<std::string>(named.name));
     if (!scope.emplace(*names_.back(), id).second)
-      fail("duplicate definition of " + io::quote(named.name) + ": two initializers", "give them different names");
+      fail(formatted("duplicate definition of {}: two initializers", io::quote(named.name)), "give them different names");
   }
 
   void add_initializers(Scope& scope) {
@@ -202,7 +204,7 @@ class Reader {
     for (const std::string_view message : model_.graph.inputs) {
       ValueView info = messages_.read_value_info(message, "input");
       if (!seen.insert(info.name).second)
-        fail("duplicate definition of " + io::quote(info.name) + ": two inputs", "give them different names");
+        fail(formatted("duplicate definition of {}: two inputs", io::quote(info.name)), "give them different names");
       // Up to IR version 3 every initializer is listed as an input too; such an input is a constant here.
       const auto found = scope.find(info.name);
       if (found != scope.end()) {
@@ -223,8 +225,7 @@ class Reader {
         fits = !(*info.type.dims)[i].known() || (*info.type.dims)[i].size == tensor.shape()[i];
     }
     if (!fits) {
-      fail("initializer " + io::quote(info.name) + " is " + to_string(Type::of(tensor)) + ", the input of that name " +
-               to_string(info.type),
+      fail(formatted("initializer {} is {}, the input of that name {}", io::quote(info.name), Type::of(tensor), info.type),
            "both must be the same");
     }
   }
@@ -241,7 +242,8 @@ class Reader {
     std::unordered_set<std::string_view> seen;
     for (const std::string_view message : model_.graph.outputs) {
       const ValueView info = messages_.read_value_info(message, "output");
-      if (!seen.insert(info.name).second) fail("output " + io::quote(info.name) + " is listed twice", "list each output once");
+      if (!seen.insert(info.name).second)
+        fail(formatted("output {} is listed twice", io::quote(info.name)), "list each output once");
       const auto found = scope.find(info.name);
       ValueId id = found->second;
       // A constant or an input that is an output too needs a value of its own, with the output's name.
@@ -259,8 +261,7 @@ class Reader {
   // The file's word on an output where inference found something else.
   void check_output(const ValueView& info, const Type& inferred) const {
     if (info.type.dtype && inferred.dtype && inferred.kind == info.type.kind && *info.type.dtype != *inferred.dtype) {
-      fail("output " + io::quote(info.name) + " is " + to_string(inferred) + ", the file says " + to_string(info.type),
-           "correct the output's type");
+      fail(formatted("output {} is {}, the file says {}", io::quote(info.name), inferred, info.type), "correct the output's type");
     }
   }
 
@@ -273,7 +274,7 @@ class Reader {
         if (output.empty()) continue;
         messages_.checked_name(output, "a value");
         if (scope.find(output) != scope.end() || !makers.emplace(output, i).second) {
-          fail(within + "duplicate definition of " + io::quote(output) + ": " + called(nodes[i]) + " makes it again",
+          fail(formatted("{}duplicate definition of {}: {} makes it again", within, io::quote(output), called(nodes[i])),
                "every value has one origin: an input, an initializer or one node");
         }
       }
@@ -285,7 +286,7 @@ class Reader {
         if (input.empty() || scope.find(input) != scope.end()) continue;
         const auto maker = makers.find(input);
         if (maker == makers.end()) {
-          fail(within + called(nodes[i]) + " input " + io::quote(input) + " is not defined" + near(input, makers, scope),
+          fail(formatted("{}{} input {} is not defined{}", within, called(nodes[i]), io::quote(input), near(input, makers, scope)),
                "an input must be an input of the graph, an initializer or an output of another node");
         }
         readers[maker->second].push_back(i);
@@ -346,14 +347,14 @@ class Reader {
     size_t shown = 0;
     for (auto node = path.rbegin(); node != path.rend() && shown < 6; ++node, ++shown) names += " -> " + called(nodes[*node]);
     if (path.size() > shown) names += " -> ...";
-    fail(within + "the graph goes in a ring: " + names, "a value must not depend on itself");
+    fail(formatted("{}the graph goes in a ring: {}", within, names), "a value must not depend on itself");
   }
 
   void add_nodes(const std::vector<std::string_view>& messages, Scope& scope, const Opsets& opsets, const Attributes* bound,
                  const std::string& within) {
     count_ += static_cast<int64_t>(messages.size());
     if (count_ > options_.limits.nodes) {
-      fail("the model has more than " + std::to_string(options_.limits.nodes) + " nodes", "the limit is Limits::nodes");
+      fail(formatted("the model has more than {} nodes", options_.limits.nodes), "the limit is Limits::nodes");
     }
     std::vector<NodeView> nodes;
     nodes.reserve(messages.size());
@@ -363,7 +364,7 @@ class Reader {
     }
     for (const NodeView& node : nodes) outputs_ += static_cast<int64_t>(node.outputs.size());
     if (outputs_ > options_.limits.node_outputs) {
-      fail("the nodes of the model have more than " + std::to_string(options_.limits.node_outputs) + " outputs",
+      fail(formatted("the nodes of the model have more than {} outputs", options_.limits.node_outputs),
            "the limit is Limits::node_outputs");
     }
     const std::vector<size_t> order = sorted(nodes, scope, within);
@@ -383,7 +384,7 @@ class Reader {
     }
     for (const std::string_view name : names) {
       if (missing.find(name) != missing.end() && scope.find(name) == scope.end())
-        fail("output " + io::quote(name) + " is not defined: no node makes it", "name an output of a node");
+        fail(formatted("output {} is not defined: no node makes it", io::quote(name)), "name an output of a node");
     }
   }
 
@@ -394,7 +395,7 @@ class Reader {
     if (function != model_.functions.end()) return add_function(function->second, node, scope, bound);
 
     if (!node.domain.empty() && node.domain != kTrainingDomain) {
-      fail(where + ": the domain " + io::quote(node.domain) + " is not supported",
+      fail(formatted("{}: the domain {} is not supported", where, io::quote(node.domain)),
            "Convoy reads ONNX's own operators (domain '') and functions that the model defines");
     }
     const auto opset = opsets.find("");
@@ -406,22 +407,21 @@ class Reader {
            "export a model without it: by tracing, or with the condition and the number of steps fixed");
     }
     if (row == nullptr) {
-      fail(where + ": Convoy has no operator " + io::quote(node.op) + did_you_mean(node.op, onnx_operator_names()),
+      fail(formatted("{}: Convoy has no operator {}{}", where, io::quote(node.op), did_you_mean(node.op, onnx_operator_names())),
            "docs/onnx.md lists those that it reads");
     }
     const auto inputs = static_cast<int64_t>(node.inputs.size()), outputs = static_cast<int64_t>(node.outputs.size());
     bool missing = inputs < row->least_inputs;
     for (int16_t i = 0; i < row->least_inputs && i < inputs; ++i) missing = missing || node.inputs[static_cast<size_t>(i)].empty();
     if (missing || (row->most_inputs >= 0 && inputs > row->most_inputs)) {
-      fail(where + " has " + std::to_string(inputs) + " inputs" +
-               (missing && inputs >= row->least_inputs ? ", one of them left out" : ""),
-           "it takes " + std::to_string(row->least_inputs) +
-               (row->most_inputs < 0                    ? " or more"
-                : row->most_inputs == row->least_inputs ? ""
-                                                        : " to " + std::to_string(row->most_inputs)));
+      fail(formatted("{} has {} inputs{}", where, inputs, missing && inputs >= row->least_inputs ? ", one of them left out" : ""),
+           formatted("it takes {}{}", row->least_inputs,
+                     row->most_inputs < 0                    ? " or more"
+                     : row->most_inputs == row->least_inputs ? ""
+                                                             : formatted(" to {}", row->most_inputs)));
     }
     if (outputs > row->most_outputs && row->most_outputs >= 0) {
-      fail(where + " has " + std::to_string(outputs) + " outputs", "it makes up to " + std::to_string(row->most_outputs));
+      fail(formatted("{} has {} outputs", where, outputs), formatted("it makes up to {}", row->most_outputs));
     }
 
     Importing importing(graph_, *inferring_, opset == opsets.end() ? kMostOpset : opset->second);
@@ -441,13 +441,13 @@ class Reader {
     // Each looks through the graph.
     constexpr int64_t kMostGradients = 256;
     if (node.domain == kTrainingDomain && ++gradients_ > kMostGradients)
-      fail("the model has more than " + std::to_string(kMostGradients) + " nodes of training", "derive fewer values");
+      fail(formatted("the model has more than {} nodes of training", kMostGradients), "derive fewer values");
     if (row->convert != nullptr) row->convert(importing);
     graph_.nodes.push_back(std::move(importing.node));
     inferring_->add(graph_.nodes.back());
     // Newer forms may need several nodes for one, derivatives many.
     if (static_cast<int64_t>(graph_.nodes.size()) > options_.limits.nodes) {
-      fail("the model needs more than " + std::to_string(options_.limits.nodes) + " nodes", "the limit is Limits::nodes");
+      fail(formatted("the model needs more than {} nodes", options_.limits.nodes), "the limit is Limits::nodes");
     }
   }
 
@@ -468,21 +468,19 @@ class Reader {
     if (again != calls_.end()) {
       std::string cycle;
       for (auto call = again; call != calls_.end(); ++call) cycle += *call + " -> ";
-      fail("function cycle: " + cycle + key, "a function must not call itself");
+      fail(formatted("function cycle: {}{}", cycle, key), "a function must not call itself");
     }
     if (static_cast<int64_t>(calls_.size()) >= options_.limits.nesting) {
-      fail("functions call functions more than " + std::to_string(options_.limits.nesting) + " deep",
-           "the limit is Limits::nesting");
+      fail(formatted("functions call functions more than {} deep", options_.limits.nesting), "the limit is Limits::nesting");
     }
     const std::string where = called(node);
     if (node.inputs.size() > function.inputs.size() || node.outputs.size() > function.outputs.size()) {
-      fail(
-          where + " has " + std::to_string(node.inputs.size()) + " inputs and " + std::to_string(node.outputs.size()) + " outputs",
-          "the function takes " + std::to_string(function.inputs.size()) + " and makes " + std::to_string(function.outputs.size()));
+      fail(formatted("{} has {} inputs and {} outputs", where, node.inputs.size(), node.outputs.size()),
+           formatted("the function takes {} and makes {}", function.inputs.size(), function.outputs.size()));
     }
     Attributes given = read_attributes(node, where, bound, nullptr);
     for (const std::string_view message : function.attribute_defaults) {
-      AttributeView attribute = messages_.read_attribute(message, "function '" + key + "'");
+      AttributeView attribute = messages_.read_attribute(message, formatted("function '{}'", key));
       if (!given.has(attribute.name)) given.set(std::string(attribute.name), std::move(attribute.value));
     }
     // A call of few bytes may leave out many inputs.
@@ -492,19 +490,19 @@ class Reader {
     for (size_t i = 0; i < function.inputs.size(); ++i) {
       const bool present = i < node.inputs.size() && !node.inputs[i].empty();
       if (!inner.emplace(function.inputs[i], present ? scope.at(node.inputs[i]) : kNoValue).second) {
-        fail("function '" + key + "' has two inputs " + io::quote(function.inputs[i]), "give them different names");
+        fail(formatted("function '{}' has two inputs {}", key, io::quote(function.inputs[i])), "give them different names");
       }
     }
     messages_.check_opset(function.opsets);
     const auto first = static_cast<ValueId>(graph_.values.size());
     calls_.push_back(key);
-    add_nodes(function.nodes, inner, function.opsets, &given, "function '" + key + "': ");
+    add_nodes(function.nodes, inner, function.opsets, &given, formatted("function '{}': ", key));
     calls_.pop_back();
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i].empty()) continue;
       const auto found = inner.find(function.outputs[i]);
       if (found == inner.end() || found->second == kNoValue) {
-        fail("function '" + key + "': output " + io::quote(function.outputs[i]) + " is not defined",
+        fail(formatted("function '{}': output {} is not defined", key, io::quote(function.outputs[i])),
              "a node of the function must make it");
       }
       scope.emplace(node.outputs[i], found->second);
@@ -540,7 +538,7 @@ graph::Graph read(const std::string& path, const ReadOptions& options) {
 namespace {
 
 graph::Value read_value_message(const TensorSource& tensors, std::string_view message, ValueKind kind, int depth) {
-  if (depth > 16) throw FileError(tensors.source.name + ": values are nested more than 16 deep", "use tensors");
+  if (depth > 16) raise<FileError>("{}: values are nested more than 16 deep\nuse tensors", tensors.source.name);
   if (kind == ValueKind::kTensor) return read_tensor_proto(tensors, message, "the tensor").value;
   graph::Sequence entries;
   Fields fields(tensors.source, message);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/formatted.h"
 #include "convoy/onnx/import.h"
 
 namespace convoy::onnx {
@@ -58,7 +59,7 @@ void convert_resize(Importing& importing) {
     const std::string rounding = importing.attributes().text("nearest_mode", "round_prefer_floor");
     if (mode != "nearest" || (rounding != "floor" && rounding != "round_prefer_floor")) {
       importing.refuse(
-          "coordinate_transformation_mode 'tf_half_pixel_for_nn' with mode '" + mode + "' and nearest_mode '" + rounding + "'",
+          formatted("coordinate_transformation_mode 'tf_half_pixel_for_nn' with mode '{}' and nearest_mode '{}'", mode, rounding),
           "it is read with mode nearest, rounding with floor or round_prefer_floor; half_pixel goes with all");
     }
     importing.attributes().set("coordinate_transformation_mode", std::string("half_pixel"));

@@ -1,5 +1,6 @@
 // What changes a tensor's shape or type. Axes and sizes that were attributes are inputs now.
 #include "convoy/core/error.h"
+#include "convoy/core/formatted.h"
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/tensor_proto.h"
 
@@ -26,7 +27,7 @@ void convert_plain(Importing& importing) { importing.drop({"saturate", "round_mo
 void convert_constant(Importing& importing) {
   graph::Attributes& attributes = importing.attributes();
   if (attributes.all().size() != 1) {
-    importing.refuse("it has " + std::to_string(attributes.all().size()) + " attributes",
+    importing.refuse(formatted("it has {} attributes", attributes.all().size()),
                      "a constant has one: value, value_float, value_floats, value_int or value_ints");
   }
   Tensor tensor;

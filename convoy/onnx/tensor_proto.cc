@@ -11,6 +11,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/storage.h"
 #include "convoy/io/file.h"
 #include "convoy/onnx/external_data.h"
@@ -101,7 +102,7 @@ class TensorReader {
 
  private:
   [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
-    throw FileError(source_.source.name + ": " + what_ + ": " + reason, fix);
+    raise<FileError>("{}: {}: {}\n{}", source_.source.name, what_, reason, fix);
   }
 
   void parse(std::string_view message) {
@@ -157,14 +158,13 @@ class TensorReader {
   }
 
   void add_dim(int64_t size) {
-    if (size < 0) fail("dims has a negative size: " + std::to_string(size), "sizes are 0 or more");
+    if (size < 0) fail(formatted("dims has a negative size: {}", size), "sizes are 0 or more");
     if (size > source_.limits.dim) {
-      fail("dims has a size of " + std::to_string(size),
-           "sizes of more than " + std::to_string(source_.limits.dim) + " are refused");
+      fail(formatted("dims has a size of {}", size), formatted("sizes of more than {} are refused", source_.limits.dim));
     }
     if (static_cast<int64_t>(parts_.dims.size()) >= source_.limits.rank) {
-      fail("dims has more than " + std::to_string(source_.limits.rank) + " sizes",
-           "tensors may have up to " + std::to_string(source_.limits.rank) + " axes");
+      fail(formatted("dims has more than {} sizes", source_.limits.rank),
+           formatted("tensors may have up to {} axes", source_.limits.rank));
     }
     parts_.dims.push_back(size);
   }
@@ -193,7 +193,7 @@ class TensorReader {
     shape::Checked bytes(static_cast<int64_t>(size_of_one));
     for (const int64_t size : parts_.dims) bytes = bytes * size;
     if (!bytes.ok() || bytes.value() > source_.limits.tensor_bytes) {
-      fail("dims " + to_string(parts_.dims) + " need more than " + std::to_string(source_.limits.tensor_bytes) + " bytes",
+      fail(formatted("dims {} need more than {} bytes", parts_.dims, source_.limits.tensor_bytes),
            "the limit is Limits::tensor_bytes");
     }
     return bytes.value() / static_cast<int64_t>(size_of_one);
@@ -202,8 +202,7 @@ class TensorReader {
   graph::Value read_strings() const {
     const int64_t count = checked_count(1);
     if (count != static_cast<int64_t>(parts_.strings.size())) {
-      fail("string_data has " + std::to_string(parts_.strings.size()) + " entries, dims " + to_string(parts_.dims) + " need " +
-               std::to_string(count),
+      fail(formatted("string_data has {} entries, dims {} need {}", parts_.strings.size(), parts_.dims, count),
            "store one string per element");
     }
     graph::Strings strings{parts_.dims, {}};
@@ -217,8 +216,7 @@ class TensorReader {
     const size_t bytes = static_cast<size_t>(count) * element_size(dtype);
     if (parts_.has_raw) {
       if (parts_.raw.size() != bytes) {
-        fail("raw_data has " + std::to_string(parts_.raw.size()) + " bytes, dims " + to_string(parts_.dims) + " of " +
-                 dtype_name(dtype) + " need " + std::to_string(bytes),
+        fail(formatted("raw_data has {} bytes, dims {} of {} need {}", parts_.raw.size(), parts_.dims, dtype, bytes),
              "store every element once, little-endian");
       }
       Tensor tensor = empty(dtype, bytes);
@@ -247,9 +245,8 @@ class TensorReader {
 
   void check_count(int64_t have, int64_t need, const char* field, DType dtype) const {
     if (have == need) return;
-    fail(std::string(field) + " has " + std::to_string(have) + " elements, dims " + to_string(parts_.dims) + " need " +
-             std::to_string(need),
-         std::string("values of ") + dtype_name(dtype) + " are stored in raw_data or " + field + ", every element once");
+    fail(formatted("{} has {} elements, dims {} need {}", field, have, parts_.dims, need),
+         formatted("values of {} are stored in raw_data or {}, every element once", dtype, field));
   }
 
   int64_t count_loose(uint32_t number) const {
@@ -344,8 +341,7 @@ class TensorReader {
       const uint64_t offset = external_number(entry("offset"), "offset", 0);
       const uint64_t length = external_number(entry("length"), "length", need);
       if (length != need) {
-        fail("length of its external data is " + std::to_string(length) + ", dims " + to_string(parts_.dims) + " of " +
-                 dtype_name(dtype) + " need " + std::to_string(need),
+        fail(formatted("length of its external data is {}, dims {} of {} need {}", length, parts_.dims, dtype, need),
              "store every element once, little-endian");
       }
       data.check(offset, length);
@@ -413,7 +409,7 @@ int64_t onnx_of_dtype(DType dtype) {
 
 std::string onnx_type_name(int64_t data_type) {
   if (data_type < 0 || data_type >= static_cast<int64_t>(std::size(kTypes)))
-    return std::to_string(data_type) + ", which is no type of ONNX";
+    return formatted("{}, which is no type of ONNX", data_type);
   return kTypes[data_type].name;
 }
 
@@ -437,29 +433,28 @@ NamedValue read_sparse_tensor_proto(const TensorSource& source, std::string_view
       }
     }
   }
-  const std::string where = source.source.name + ": " + what + ": ";
+  const std::string where = formatted("{}: {}: ", source.source.name, what);
   if (!values.value.is_tensor() || !indices.value.is_tensor() || indices.value.tensor().dtype() != DType::kInt64) {
-    throw FileError(where + "a sparse tensor without values or int64 indices", "store it dense");
+    raise<FileError>("{}a sparse tensor without values or int64 indices\nstore it dense", where);
   }
   const Tensor &entries = values.value.tensor(), &places = indices.value.tensor();
   shape::Checked bytes(static_cast<int64_t>(element_size(entries.dtype())));
   for (const int64_t size : dims) {
-    if (size < 0) throw FileError(where + "dims has a negative size: " + std::to_string(size), "sizes are 0 or more");
+    if (size < 0) raise<FileError>("{}dims has a negative size: {}\nsizes are 0 or more", where, size);
     bytes = bytes * size;
   }
   // What is stored in few bytes must not become many.
   constexpr int64_t kMostDense = int64_t{1} << 24;
   if (!bytes.ok() || bytes.value() > kMostDense || static_cast<int64_t>(dims.size()) > source.limits.rank) {
-    throw FileError(
-        where + "a sparse tensor of shape " + to_string(dims) + " would need more than " + std::to_string(kMostDense) + " bytes",
-        "store it dense");
+    raise<FileError>("{}a sparse tensor of shape {} would need more than {} bytes\nstore it dense", where, dims, kMostDense);
   }
   const auto rank = static_cast<int64_t>(dims.size());
   const bool linear = places.dim() == 1;
   if (entries.dim() != 1 || places.numel() != entries.numel() * (linear ? 1 : rank)) {
-    throw FileError(
-        where + "a sparse tensor has " + to_string(entries.shape()) + " values and " + to_string(places.shape()) + " indices",
-        "one index, or one per axis, for each value");
+    raise<FileError>(
+        "{}a sparse tensor has {} values and {} indices\n"
+        "one index, or one per axis, for each value",
+        where, entries.shape(), places.shape());
   }
   Tensor dense = Tensor::zeros(dims, entries.dtype());
   const size_t size = element_size(entries.dtype());
@@ -473,11 +468,12 @@ NamedValue read_sparse_tensor_proto(const TensorSource& source, std::string_view
       inside = inside && place >= 0 && place < n;
       if (inside) at = linear ? place : at * n + place;
     }
-    if (!inside)
-      throw FileError(where + "a sparse tensor has an index outside its shape " + to_string(dims), "indices count from 0");
+    if (!inside) raise<FileError>("{}a sparse tensor has an index outside its shape {}\nindices count from 0", where, dims);
     if (at <= before)
-      throw FileError(where + "the indices of a sparse tensor do not ascend",
-                      "list every entry once, in the order of the dense tensor");
+      raise<FileError>(
+          "{}the indices of a sparse tensor do not ascend\n"
+          "list every entry once, in the order of the dense tensor",
+          where);
     before = at;
     std::memcpy(static_cast<char*>(dense.raw_data()) + static_cast<size_t>(at) * size,
                 static_cast<const char*>(entries.raw_data()) + static_cast<size_t>(i) * size, size);

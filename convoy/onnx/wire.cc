@@ -5,14 +5,16 @@
 #include <protozero/pbf_reader.hpp>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/onnx/file_bytes.h"
 
 namespace convoy::onnx {
 
 void fail_damaged(const Source& source, const char* at) {
-  throw FileError(source.name + ": not an ONNX model: damaged or cut off at byte " + std::to_string(at - source.bytes.data()) +
-                      " of " + std::to_string(source.bytes.size()),
-                  "an ONNX file is a protobuf message (onnx.ModelProto): was it copied whole, and is it not a JSON or text form?");
+  raise<FileError>(
+      "{}: not an ONNX model: damaged or cut off at byte {} of {}\n"
+      "an ONNX file is a protobuf message (onnx.ModelProto): was it copied whole, and is it not a JSON or text form?",
+      source.name, at - source.bytes.data(), source.bytes.size());
 }
 
 void Source::copy(std::string_view part, void* to) const {
@@ -59,9 +61,10 @@ bool Fields::next() {
 }
 
 void Fields::wrong_type() const {
-  throw FileError(source_.name + ": not an ONNX model: field " + std::to_string(field_.number) + " before byte " +
-                      std::to_string(at_ - source_.bytes.data()) + " has another wire type than onnx.proto says",
-                  "is this a file of another kind?");
+  raise<FileError>(
+      "{}: not an ONNX model: field {} before byte {} has another wire type than onnx.proto says\n"
+      "is this a file of another kind?",
+      source_.name, field_.number, at_ - source_.bytes.data());
 }
 
 std::string_view Fields::bytes() const {

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/tensor_proto.h"
@@ -49,7 +50,7 @@ constexpr SinceAttribute kSinceAttribute[] = {{"AveragePool", "dilations", 19},
 // A name that no other has, like the one wanted.
 std::string unlike(std::unordered_set<std::string>& taken, const std::string& wanted) {
   std::string name = wanted;
-  for (int64_t k = 1; !taken.insert(name).second; ++k) name = wanted + "_" + std::to_string(k);
+  for (int64_t k = 1; !taken.insert(name).second; ++k) name = formatted("{}_{}", wanted, k);
   return name;
 }
 
@@ -80,7 +81,7 @@ class Writer {
 
  private:
   [[noreturn]] void refuse(const Node& node, const std::string& reason, const std::string& fix) const {
-    throw Error(describe(graph_, node) + ": " + reason, fix);
+    raise<Error>("{}: {}\n{}", describe(graph_, node), reason, fix);
   }
 
   // Names are unique in files. Inputs and outputs keep theirs.
@@ -100,7 +101,7 @@ class Writer {
 
   // A name for output i that nobody reads, made from the first one's.
   std::string spare_name(const Node& node, size_t i) const {
-    std::string spare = name(node.output(0)) + "_" + std::to_string(i);
+    std::string spare = formatted("{}_{}", name(node.output(0)), i);
     while (taken_.count(spare) > 0) spare += "_";
     return spare;
   }
@@ -184,9 +185,10 @@ class Writer {
     std::vector<ValueId> ids;
     for (size_t i = 0; i < used.size(); ++i) {
       if (used[i] != 0 && graph_.values[i].taken) {
-        throw Error(
-            "the values of '" + graph_.values[i].name + "' are no longer in the graph: a model has packed them for its kernels",
-            "write what onnx::read gives, or load with ModelOptions::keep_weights");
+        raise<Error>(
+            "the values of '{}' are no longer in the graph: a model has packed them for its kernels\n"
+            "write what onnx::read gives, or load with ModelOptions::keep_weights",
+            graph_.values[i].name);
       }
       if (used[i] != 0 && graph_.values[i].constant.defined()) ids.push_back(static_cast<ValueId>(i));
     }
@@ -267,8 +269,7 @@ class Writer {
     const Type& type = graph_.value(id).type;
     message.add_string(1, name(id));
     if (type.kind == Type::Kind::kSequence || type.optional || (type.kind == Type::Kind::kTensor && !type.dtype)) {
-      throw Error("value '" + name(id) + "' is " + to_string(type),
-                  "inputs and outputs that are written must be tensors of a known type");
+      raise<Error>("value '{}' is {}\ninputs and outputs that are written must be tensors of a known type", name(id), type);
     }
     pbf_writer holder(message, 2);
     pbf_writer tensor(holder, 1);
@@ -304,8 +305,10 @@ std::string write_bytes(const graph::Graph& graph) { return Writer(graph).write(
 void save(const graph::Graph& graph, const std::string& path) {
   const auto too_large = [&](size_t bytes) {
     if (bytes >= size_t{INT32_MAX}) {
-      throw FileError(path + ": the model would have " + std::to_string(bytes) + " bytes",
-                      "ONNX files have up to 2 GiB: store smaller numbers (float16)");
+      raise<FileError>(
+          "{}: the model would have {} bytes\n"
+          "ONNX files have up to 2 GiB: store smaller numbers (float16)",
+          path, bytes);
     }
   };
   size_t constants = 0;

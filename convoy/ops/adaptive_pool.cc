@@ -3,6 +3,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/ops/pool.h"
 #include "convoy/ops/pool_checks.h"
@@ -12,26 +13,27 @@ namespace convoy::ops {
 
 namespace {
 
-using pool_checks::text;
 using shape::AdaptivePoolShape;
 
 void check_ranks(bool max, int rank, const Shape& input, const AdaptiveSize& output_size) {
   const auto dim = static_cast<int>(input.size());
   const std::string kind = max ? "adaptive_max_pool" : "adaptive_avg_pool";
-  const std::string fix = kind + text(rank) + "d expects an input (N, C, *) or (C, *) with " + text(rank) +
-                          (rank == 1 ? " axis" : " axes") + " behind the channels, got " + to_string(input);
+  const std::string fix = formatted("{}{}d expects an input (N, C, *) or (C, *) with {}{} behind the channels, got {}", kind, rank,
+                                    rank, rank == 1 ? " axis" : " axes", input);
   if (rank > 1 && output_size.size() > 1 && output_size.size() >= input.size()) {
-    throw ValueError("Input dimension should be at least " + text(output_size.size() + 1), fix);
+    raise<ValueError>("Input dimension should be at least {}\n{}", output_size.size() + 1, fix);
   }
   if (dim == rank + 1 || dim == rank + 2) return;
   if (rank == 1) {
-    throw Error("Expected 2 to 3 dimensions, but got " + text(dim) +
-                    "-dimensional tensor for argument #1 'self' (while checking arguments for " + kind + "1d)",
-                fix);
+    raise<Error>(
+        "Expected 2 to 3 dimensions, but got {}-dimensional tensor for argument #1 'self' (while checking arguments for {}1d)\n"
+        "{}",
+        dim, kind, fix);
   }
-  throw Error(kind + text(rank) + "d(): Expected " + text(rank + 1) + "D or " + text(rank + 2) + "D tensor, but got" +
-                  (max ? ": " : " ") + to_string(input),
-              fix);
+  raise<Error>(
+      "{}{}d(): Expected {}D or {}D tensor, but got{}{}\n"
+      "{}",
+      kind, rank, rank + 1, rank + 2, max ? ": " : " ", input, fix);
 }
 
 // PyTorch's 1d forms are 2d ones of height 1, and say so.
@@ -43,22 +45,22 @@ void check_not_empty(bool max, int rank, const Shape& input) {
   const size_t first = (max || rank == 3) && batched ? 1 : seen.size() - static_cast<size_t>(seen_rank);
   for (size_t a = first; a < seen.size(); ++a) {
     if (seen[a] > 0) continue;
-    throw Error((max ? "adaptive_max_pool" : "adaptive_avg_pool") + text(seen_rank) +
-                    "d(): Expected input to have non-zero size for non-batch dimensions, but input has sizes " + to_string(seen) +
-                    " with dimension " + text(a) + " being empty",
-                "a pool needs something to look at: only the batch may be empty");
+    raise<Error>(
+        "{}{}d(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {} with dimension {} being "
+        "empty\n"
+        "a pool needs something to look at: only the batch may be empty",
+        max ? "adaptive_max_pool" : "adaptive_avg_pool", seen_rank, seen, a);
   }
 }
 
 // One size per spatial axis; nullopt is the input's own.
 std::vector<int64_t> expand(bool max, int rank, const Shape& input, const AdaptiveSize& output_size) {
-  const std::string fix = "give one size or " + text(rank) + ", got " + text(output_size.size());
+  const std::string fix = formatted("give one size or {}, got {}", rank, output_size.size());
   if (static_cast<int>(output_size.size()) != rank && output_size.size() != 1) {
-    const std::string name = (max ? "adaptive_max_pool" : "adaptive_avg_pool") + text(rank) + "d";
-    if (rank == 1)
-      throw Error(name + "() argument 'output_size' should contain one int (got " + text(output_size.size()) + ")", fix);
-    if (max) throw Error(name + "(): internal error: output_size.size() must be " + text(rank), fix);
-    throw Error(name + ": output_size must be " + text(rank), fix);
+    const std::string name = formatted("{}{}d", max ? "adaptive_max_pool" : "adaptive_avg_pool", rank);
+    if (rank == 1) raise<Error>("{}() argument 'output_size' should contain one int (got {})\n{}", name, output_size.size(), fix);
+    if (max) raise<Error>("{}(): internal error: output_size.size() must be {}\n{}", name, rank, fix);
+    raise<Error>("{}: output_size must be {}\n{}", name, rank, fix);
   }
   std::vector<int64_t> sizes;
   for (size_t i = 0; i < static_cast<size_t>(rank); ++i) {
@@ -86,9 +88,9 @@ AdaptivePoolShape check_shape(bool max, int rank, const Shape& input, const std:
   if (completed) return *completed;
   Shape output = input;
   std::copy(sizes.begin(), sizes.end(), output.end() - rank);
-  const std::string fix = "an output of shape " + to_string(output) + " cannot be counted in 64 bits";
-  if (max) throw Error("Storage size calculation overflowed with sizes=" + to_string(pool_checks::with_height(output, rank)), fix);
-  throw Error("numel: integer multiplication overflow", fix);
+  const std::string fix = formatted("an output of shape {} cannot be counted in 64 bits", output);
+  if (max) raise<Error>("Storage size calculation overflowed with sizes={}\n{}", pool_checks::with_height(output, rank), fix);
+  raise<Error>("numel: integer multiplication overflow\n{}", fix);
 }
 
 AdaptivePoolShape check_avg(int rank, const Shape& input, DType dtype, const AdaptiveSize& output_size) {
@@ -102,9 +104,11 @@ AdaptivePoolShape check_avg(int rank, const Shape& input, DType dtype, const Ada
   const std::vector<int64_t> sizes = expand(false, rank, input, wanted);
   if (any_negative(sizes)) {
     std::string list = rank == 1 ? "1" : "";
-    for (size_t i = 0; i < sizes.size(); ++i) list += (list.empty() ? "" : i == 2 ? "," : ", ") + text(sizes[i]);
-    throw Error("adaptive_avg_pool2d: elements of output_size must be greater than or equal to 0 but received {" + list + "}",
-                "an output_size is a number of windows, None keeps the input's size");
+    for (size_t i = 0; i < sizes.size(); ++i) list += (list.empty() ? "" : i == 2 ? "," : ", ") + std::to_string(sizes[i]);
+    raise<Error>(
+        "adaptive_avg_pool2d: elements of output_size must be greater than or equal to 0 but received {{}}\n"
+        "an output_size is a number of windows, None keeps the input's size",
+        list);
   }
   check_ranks(false, rank, input, output_size);
   check_not_empty(false, rank, input);
@@ -122,9 +126,10 @@ AdaptivePoolShape check_max(int rank, const Shape& input, DType dtype, const Ada
     Shape output = input;
     std::copy(sizes.begin(), sizes.end(), output.end() - rank);
     const int64_t negative = *std::find_if(sizes.begin(), sizes.end(), [](int64_t n) { return n < 0; });
-    throw Error("Trying to create tensor with negative dimension " + text(negative) + ": " +
-                    to_string(pool_checks::with_height(output, rank)),
-                "an output_size is a number of windows: 0 or more, None keeps the input's size");
+    raise<Error>(
+        "Trying to create tensor with negative dimension {}: {}\n"
+        "an output_size is a number of windows: 0 or more, None keeps the input's size",
+        negative, pool_checks::with_height(output, rank));
   }
   const AdaptivePoolShape s = check_shape(true, rank, input, sizes);
   pool_checks::check_floating(dtype, rank == 3 ? "adaptive_max_pool3d_cpu" : "adaptive_max_pool2d");
@@ -149,8 +154,10 @@ Tensor adaptive_avg_pool_backward(int rank, const Tensor& grad_output, const Sha
   check_ranks(false, rank, input_shape, {});
   const Shape& shape = grad_output.shape();
   if (shape.size() != input_shape.size() || !std::equal(shape.begin(), shape.end() - rank, input_shape.begin())) {
-    throw ShapeMismatch("grad_output has shape " + to_string(shape) + ", the input has shape " + to_string(input_shape),
-                        "both have the same axes in front of the " + text(rank) + " pooled ones");
+    raise<ShapeMismatch>(
+        "grad_output has shape {}, the input has shape {}\n"
+        "both have the same axes in front of the {} pooled ones",
+        shape, input_shape, rank);
   }
   const AdaptivePoolShape s = check_avg(rank, input_shape, grad_output.dtype(), AdaptiveSize(shape.end() - rank, shape.end()));
   Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());

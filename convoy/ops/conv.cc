@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/conv_checks.h"
 #include "convoy/ops/pad.h"
@@ -21,9 +22,10 @@ using shape::ConvShape;
 void check_equal_types(const Tensor& input, const Tensor& weight) {
   if (!is_float_or_double(input.dtype())) refuse_type(input.dtype(), "slow_conv2d_cpu");
   if (weight.dtype() != input.dtype()) {
-    throw Error(std::string("expected scalar type ") + type_word(input.dtype()) + " but found " + type_word(weight.dtype()),
-                std::string("input and weight must have one type: the input is ") + dtype_name(input.dtype()) + ", the weight " +
-                    dtype_name(weight.dtype()));
+    raise<Error>(
+        "expected scalar type {} but found {}\n"
+        "input and weight must have one type: the input is {}, the weight {}",
+        type_word(input.dtype()), type_word(weight.dtype()), input.dtype(), weight.dtype());
   }
 }
 
@@ -76,14 +78,16 @@ ModePadding split_padding(int rank, const Tensor& input, const Tensor& weight, c
 
 void check_grad_output(const Tensor& grad_output, const Shape& expected, const Tensor& input) {
   if (grad_output.shape() != expected) {
-    throw ShapeMismatch(
-        "grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " + to_string(expected),
-        "grad_output has one value per output");
+    raise<ShapeMismatch>(
+        "grad_output has shape {}, but the output has shape {}\n"
+        "grad_output has one value per output",
+        grad_output.shape(), expected);
   }
   if (grad_output.dtype() != input.dtype()) {
-    throw Error(std::string("expected scalar type ") + scalar_type_name(input.dtype()) + " but found " +
-                    scalar_type_name(grad_output.dtype()),
-                "convert one of them with to(dtype)");
+    raise<Error>(
+        "expected scalar type {} but found {}\n"
+        "convert one of them with to(dtype)",
+        scalar_type_name(input.dtype()), scalar_type_name(grad_output.dtype()));
   }
 }
 

@@ -7,6 +7,7 @@
 #include "convoy/core/error.h"
 #include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/gemm/gemm.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/conv.h"
@@ -60,9 +61,10 @@ void sample_columns(const ConvShape& s, int64_t offset_groups, const T* input, c
 
 void check_shape(const Tensor& t, const char* name, const Shape& expected) {
   if (t.shape() == expected) return;
-  throw ShapeMismatch(
-      "deform_conv2d: " + std::string(name) + " has shape " + to_string(t.shape()) + ", expected " + to_string(expected),
-      "each output position has its own offsets and mask: one map per tap of the kernel and offset group");
+  raise<ShapeMismatch>(
+      "deform_conv2d: {} has shape {}, expected {}\n"
+      "each output position has its own offsets and mask: one map per tap of the kernel and offset group",
+      name, t.shape(), expected);
 }
 
 }  // namespace
@@ -75,16 +77,19 @@ Tensor deform_conv2d(const Tensor& input, const Tensor& offset, const Tensor& we
   check_floating(input, "deform_conv2d");
   for (const Tensor* t : {&offset, &weight, &bias, &mask}) check_type(*t, input.dtype());
   if (input.dim() != 4)
-    throw ShapeMismatch("deform_conv2d expects an input (N, C, H, W), but got " + to_string(input.shape()),
-                        "one image needs a batch axis: reshape({1, C, H, W})");
+    raise<ShapeMismatch>(
+        "deform_conv2d expects an input (N, C, H, W), but got {}\n"
+        "one image needs a batch axis: reshape({1, C, H, W})",
+        input.shape());
   const ConvShape s =
       conv_shape(2, input.shape(), weight.shape(),
                  {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups});
   const int64_t og = options.offset_groups, taps = s.axes[1].kernel_size * s.axes[2].kernel_size;
   if (og < 1 || s.in_channels % og != 0) {
-    throw ShapeMismatch("deform_conv2d: " + std::to_string(s.in_channels) + " channels cannot be shared by " + std::to_string(og) +
-                            " offset groups",
-                        "the channels must be a multiple of the offset groups");
+    raise<ShapeMismatch>(
+        "deform_conv2d: {} channels cannot be shared by {} offset groups\n"
+        "the channels must be a multiple of the offset groups",
+        s.in_channels, og);
   }
   check_shape(offset, "offset", {s.batch, 2 * og * taps, s.output[1], s.output[2]});
   if (mask.defined()) check_shape(mask, "mask", {s.batch, og * taps, s.output[1], s.output[2]});

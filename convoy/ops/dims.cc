@@ -4,15 +4,17 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::ops {
 
 int64_t wrap_dim(int64_t dim, int64_t rank) {
   const int64_t axes = std::max<int64_t>(rank, 1);
   if (dim < -axes || dim >= axes) {
-    throw Error("Dimension out of range (expected to be in range of [" + std::to_string(-axes) + ", " + std::to_string(axes - 1) +
-                    "], but got " + std::to_string(dim) + ")",
-                "the tensor has " + std::to_string(rank) + (rank == 1 ? " axis" : " axes"));
+    raise<Error>(
+        "Dimension out of range (expected to be in range of [{}, {}], but got {})\n"
+        "the tensor has {}{}",
+        -axes, axes - 1, dim, rank, rank == 1 ? " axis" : " axes");
   }
   return dim < 0 ? dim + axes : dim;
 }
@@ -29,8 +31,10 @@ std::vector<bool> reduced_axes(const Shape& shape, const std::vector<int64_t>& d
   for (const int64_t dim : dims) {
     const auto at = static_cast<size_t>(wrap_dim(dim, static_cast<int64_t>(shape.size())));
     if (reduced[at])
-      throw Error("dim " + std::to_string(at) + " appears multiple times in the list of dims",
-                  "name each axis once; " + std::to_string(at) + " and its negative form are the same axis");
+      raise<Error>(
+          "dim {} appears multiple times in the list of dims\n"
+          "name each axis once; {} and its negative form are the same axis",
+          at, at);
     reduced[at] = true;
   }
   return reduced;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/ops/index.h"
 #include "convoy/ops/linear.h"
 #include "convoy/ops/reduce.h"
@@ -22,7 +23,7 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 bool holds(const Labels& labels, int label) { return std::find(labels.begin(), labels.end(), label) != labels.end(); }
 
 [[noreturn]] void refuse(std::string_view equation, const std::string& reason, const std::string& fix) {
-  throw Error("einsum: the equation '" + std::string(equation) + "' " + reason, fix);
+  raise<Error>("einsum: the equation '{}' {}\n{}", equation, reason, fix);
 }
 
 // One side's letters, and where "..." stands among them.
@@ -165,12 +166,13 @@ EinsumLabels einsum_labels(std::string_view equation, const std::vector<int64_t>
     const size_t comma = inputs.find(',', from);
     const Term term = read_term(inputs.substr(from, comma - from), equation);
     if (operand >= ranks.size())
-      refuse(equation, "has more terms than operands, " + std::to_string(ranks.size()), "one term for each operand");
+      refuse(equation, formatted("has more terms than operands, {}", ranks.size()), "one term for each operand");
     const auto rank = static_cast<size_t>(ranks[operand]), named = term.letters.size();
     if (named > rank || (named < rank && !term.dots)) {
-      throw ShapeMismatch("einsum: term " + std::to_string(operand) + " of '" + std::string(equation) + "' names " +
-                              std::to_string(named) + " axes, the operand has " + std::to_string(rank),
-                          "'...' stands for axes without a name");
+      raise<ShapeMismatch>(
+          "einsum: term {} of '{}' names {} axes, the operand has {}\n"
+          "'...' stands for axes without a name",
+          operand, equation, named, rank);
     }
     Labels own = term.letters;
     const size_t dots = rank - named;
@@ -184,8 +186,7 @@ EinsumLabels einsum_labels(std::string_view equation, const std::vector<int64_t>
     from = comma + 1;
   }
   if (labels.operands.size() != ranks.size()) {
-    refuse(equation, "has " + std::to_string(labels.operands.size()) + " terms for " + std::to_string(ranks.size()) + " operands",
-           "one term for each operand");
+    refuse(equation, formatted("has {} terms for {} operands", labels.operands.size(), ranks.size()), "one term for each operand");
   }
   Labels hidden;
   for (size_t i = 0; i < most_dots; ++i) hidden.push_back(-static_cast<int>(most_dots - i));
@@ -200,9 +201,10 @@ EinsumLabels einsum_labels(std::string_view equation, const std::vector<int64_t>
   labels.output = term.letters;
   for (size_t i = 0; i < term.letters.size(); ++i) {
     const std::string letter(1, static_cast<char>(term.letters[i]));
-    if (uses.count(term.letters[i]) == 0) refuse(equation, "has '" + letter + "' in the output alone", "name axes of the operands");
+    if (uses.count(term.letters[i]) == 0)
+      refuse(equation, formatted("has '{}' in the output alone", letter), "name axes of the operands");
     if (std::count(term.letters.begin(), term.letters.end(), term.letters[i]) > 1)
-      refuse(equation, "has '" + letter + "' twice in the output", "name each axis once");
+      refuse(equation, formatted("has '{}' twice in the output", letter), "name each axis once");
   }
   if (term.dots) labels.output.insert(labels.output.begin() + static_cast<ptrdiff_t>(*term.dots), hidden.begin(), hidden.end());
   return labels;
@@ -219,9 +221,10 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
       int64_t& known = sizes.try_emplace(labels.operands[i][axis], size).first->second;
       if (known == 1) known = size;
       if (size != known && size != 1) {
-        throw ShapeMismatch("einsum: axes of one label in '" + std::string(equation) + "' have the sizes " + std::to_string(known) +
-                                " and " + std::to_string(size),
-                            "sizes must be equal, or 1");
+        raise<ShapeMismatch>(
+            "einsum: axes of one label in '{}' have the sizes {} and {}\n"
+            "sizes must be equal, or 1",
+            equation, known, size);
       }
     }
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/elementwise/activation.h"
 #include "convoy/kernels/elementwise/arithmetic.h"
 #include "convoy/ops/checks.h"
@@ -111,7 +112,7 @@ Tensor activation_backward(Activation kind, const Tensor& grad_output, const Ten
 
 Tensor activation_backward_from_output(Activation kind, const Tensor& grad_output, const Tensor& output) {
   if (kind != Activation::kSigmoid && kind != Activation::kTanh) {
-    throw ValueError("activation_backward_from_output takes sigmoid and tanh", "activation_backward takes the input of any");
+    raise<ValueError>("activation_backward_from_output takes sigmoid and tanh\nactivation_backward takes the input of any");
   }
   check_floating(output, kernel_name(kind));
   check_gradient(grad_output, output);
@@ -151,10 +152,10 @@ Shape broadcast_shape(const Shape& a, const Shape& b) {
     const int64_t an = back <= a.size() ? a[a.size() - back] : 1;
     const int64_t bn = back <= b.size() ? b[b.size() - back] : 1;
     if (an != bn && an != 1 && bn != 1) {
-      throw ShapeMismatch(
-          "The size of tensor a (" + std::to_string(an) + ") must match the size of tensor b (" + std::to_string(bn) +
-              ") at non-singleton dimension " + std::to_string(rank - back),
-          "the shapes are " + to_string(a) + " and " + to_string(b) + ": aligned at the last axis, sizes must be equal or 1");
+      raise<ShapeMismatch>(
+          "The size of tensor a ({}) must match the size of tensor b ({}) at non-singleton dimension {}\n"
+          "the shapes are {} and {}: aligned at the last axis, sizes must be equal or 1",
+          an, bn, rank - back, a, b);
     }
     shape[rank - back] = an == 1 ? bn : an;
   }
@@ -175,7 +176,7 @@ Tensor arithmetic(Arithmetic kind, const Tensor& a, const Tensor& b) {
     using T = decltype(zero);
     if (integer && divides(kind) && output.numel() > 0 &&
         std::find(b.data<T>(), b.data<T>() + b.numel(), T(0)) != b.data<T>() + b.numel()) {
-      throw Error("ZeroDivisionError", "the divisor has a 0 in it, and the quotient of integers by it has no value");
+      raise<Error>("ZeroDivisionError\nthe divisor has a 0 in it, and the quotient of integers by it has no value");
     }
     kernels::arithmetic(kind, loop, left.data<T>(), right.data<T>(), output.data<T>());
   });
@@ -190,14 +191,18 @@ Tensor sum_to(const Tensor& gradient, const Shape& shape) {
     const int64_t size = gradient.shape()[static_cast<size_t>(axis)];
     const int64_t wanted = axis < extra ? 1 : shape[static_cast<size_t>(axis - extra)];
     if (extra < 0 || (wanted != size && wanted != 1)) {
-      throw ShapeMismatch("size {" + to_string(shape) + "} is not expandable to size {" + to_string(gradient.shape()) + "}.",
-                          "trailing sizes must be equal, or 1 in the smaller shape");
+      raise<ShapeMismatch>(
+          "size {{}} is not expandable to size {{}}.\n"
+          "trailing sizes must be equal, or 1 in the smaller shape",
+          shape, gradient.shape());
     }
     if (axis < extra || wanted != size) dims.push_back(axis);
   }
   if (extra < 0)
-    throw ShapeMismatch("size {" + to_string(shape) + "} is not expandable to size {" + to_string(gradient.shape()) + "}.",
-                        "trailing sizes must be equal, or 1 in the smaller shape");
+    raise<ShapeMismatch>(
+        "size {{}} is not expandable to size {{}}.\n"
+        "trailing sizes must be equal, or 1 in the smaller shape",
+        shape, gradient.shape());
   return (dims.empty() ? gradient : sum(gradient, dims, true)).reshape(shape);
 }
 
@@ -226,9 +231,10 @@ void add_(Tensor& target, const Tensor& values, double scale) {
   if (target.shape() != values.shape()) {
     const Shape shape = broadcast_shape(target.shape(), values.shape());
     if (shape != target.shape()) {
-      throw ShapeMismatch(
-          "output with shape " + to_string(target.shape()) + " doesn't match the broadcast shape " + to_string(shape),
-          "the values have shape " + to_string(values.shape()));
+      raise<ShapeMismatch>(
+          "output with shape {} doesn't match the broadcast shape {}\n"
+          "the values have shape {}",
+          target.shape(), shape, values.shape());
     }
     return add_(target, expand(values, shape), scale);
   }

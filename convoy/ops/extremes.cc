@@ -5,6 +5,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/reduce/extremes.h"
 #include "convoy/kernels/reduce/sum.h"
 #include "convoy/ops/checks.h"
@@ -164,8 +165,7 @@ Tensor arg_largest(const Tensor& input, int64_t dim, bool keepdim, bool select_l
   const int64_t at = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), at);
   if (view.n == 0) {
-    throw Error(std::string(name) + "(): Expected reduction dim " + std::to_string(at) + " to have non-zero size.",
-                "the shape is " + to_string(input.shape()));
+    raise<Error>("{}(): Expected reduction dim {} to have non-zero size.\nthe shape is {}", name, at, input.shape());
   }
   Shape shape = input.shape();
   if (!shape.empty() && keepdim) shape[static_cast<size_t>(at)] = 1;

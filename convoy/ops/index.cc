@@ -9,6 +9,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/elementwise/arithmetic_reference.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/dims.h"
@@ -20,22 +21,21 @@ namespace {
 
 constexpr int64_t kGrain = 16384;  // values per task
 
-std::string text(int64_t value) { return std::to_string(value); }
-
 // The indices as int64.
 Tensor check_index(const Tensor& index, const char* function) {
   check_defined(index, function, "index");
   if (index.dtype() != DType::kInt64 && index.dtype() != DType::kInt32) {
-    throw Error(std::string(function) + "(): Expected dtype int64 for index",
-                std::string("indices are int64 or int32, these are ") + dtype_name(index.dtype()));
+    raise<Error>("{}(): Expected dtype int64 for index\nindices are int64 or int32, these are {}", function, index.dtype());
   }
   return index.to(DType::kInt64);
 }
 
 int64_t wrapped(int64_t index, int64_t n, int64_t dim) {
   if (index < -n || index >= n) {
-    throw Error("index " + text(index) + " is out of bounds for dimension " + text(dim) + " with size " + text(n),
-                n == 0 ? "the axis is empty" : "indices can be " + text(-n) + " to " + text(n - 1));
+    raise<Error>(
+        "index {} is out of bounds for dimension {} with size {}\n"
+        "{}",
+        index, dim, n, n == 0 ? "the axis is empty" : formatted("indices can be {} to {}", -n, n - 1));
   }
   return index < 0 ? index + n : index;
 }
@@ -86,15 +86,17 @@ Tensor combine(const char* function, ScatterReduction reduction, const Tensor& c
 // gather and scatter: the element of the large tensor that each element of the index names.
 std::vector<int64_t> element_offsets(const char* function, const Shape& large, int64_t dim, const Tensor& index) {
   if (index.dim() != static_cast<int64_t>(large.size())) {
-    throw ShapeMismatch("Index tensor must have the same number of dimensions as input tensor",
-                        "the index has shape " + to_string(index.shape()) + ", the input " + to_string(large));
+    raise<ShapeMismatch>(
+        "Index tensor must have the same number of dimensions as input tensor\n"
+        "the index has shape {}, the input {}",
+        index.shape(), large);
   }
   for (size_t axis = 0; axis < large.size(); ++axis) {
     if (static_cast<int64_t>(axis) == dim || index.shape()[axis] <= large[axis]) continue;
-    throw ShapeMismatch("Size does not match at dimension " + text(static_cast<int64_t>(axis)) + " expected index " +
-                            to_string(index.shape()) + " to be smaller than self " + to_string(large) + " apart from dimension " +
-                            text(dim),
-                        std::string(function) + " needs a place for every index");
+    raise<ShapeMismatch>(
+        "Size does not match at dimension {} expected index {} to be smaller than self {} apart from dimension {}\n"
+        "{} needs a place for every index",
+        static_cast<int64_t>(axis), index.shape(), large, dim, function);
   }
   std::vector<int64_t> offsets(static_cast<size_t>(index.numel()));
   const std::vector<int64_t> strides = dense_strides(large);
@@ -124,19 +126,20 @@ struct Runs {
 
 Runs named_runs(const char* function, const Shape& large, const Tensor& indices, int64_t batch_dims) {
   if (indices.dim() < 1)
-    throw ShapeMismatch(std::string(function) + ": the indices must have at least one axis",
-                        "indices.reshape({1}) makes one index a list");
+    raise<ShapeMismatch>("{}: the indices must have at least one axis\nindices.reshape({1}) makes one index a list", function);
   if (batch_dims < 0 || batch_dims >= indices.dim() || batch_dims > static_cast<int64_t>(large.size())) {
-    throw ValueError(std::string(function) + ": batch_dims is " + text(batch_dims) + ", but the indices have shape " +
-                         to_string(indices.shape()) + " and the input " + to_string(large),
-                     "batch_dims counts leading axes that both share with equal sizes");
+    raise<ValueError>(
+        "{}: batch_dims is {}, but the indices have shape {} and the input {}\n"
+        "batch_dims counts leading axes that both share with equal sizes",
+        function, batch_dims, indices.shape(), large);
   }
   const auto batch = static_cast<size_t>(batch_dims);
   const auto depth = static_cast<size_t>(indices.shape().back());
   if (!std::equal(large.begin(), large.begin() + batch_dims, indices.shape().begin()) || depth > large.size() - batch) {
-    throw ShapeMismatch(std::string(function) + ": the last axis of indices of shape " + to_string(indices.shape()) +
-                            " names more axes than an input of shape " + to_string(large) + " has",
-                        "batch_dims is " + text(batch_dims) + ": these axes must agree, and the indices name axes behind them");
+    raise<ShapeMismatch>(
+        "{}: the last axis of indices of shape {} names more axes than an input of shape {} has\n"
+        "batch_dims is {}: these axes must agree, and the indices name axes behind them",
+        function, indices.shape(), large, batch_dims);
   }
   Runs runs;
   runs.tail.assign(large.begin() + static_cast<std::ptrdiff_t>(batch + depth), large.end());
@@ -174,7 +177,7 @@ bool is_nan(T x) {
 Tensor take(const Tensor& input, const Tensor& given, int64_t dim) {
   check_defined(input, "take", "input");
   const Tensor indices = check_index(given, "take");
-  if (input.dim() == 0) throw Error("take(): the input needs at least one axis", "input.reshape({1}) makes one value a list");
+  if (input.dim() == 0) raise<Error>("take(): the input needs at least one axis\ninput.reshape({1}) makes one value a list");
   const int64_t axis = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), axis);
   std::vector<int64_t> rows(static_cast<size_t>(indices.numel()));
@@ -221,8 +224,10 @@ Tensor scatter(const Tensor& input, int64_t dim, const Tensor& given, const Tens
   const Tensor index = check_index(given, "scatter");
   const int64_t axis = wrap_dim(dim, input.dim());
   if (source.shape() != index.shape()) {
-    throw ShapeMismatch("Expected index " + to_string(index.shape()) + " to be no larger than src " + to_string(source.shape()),
-                        "index and src have one shape");
+    raise<ShapeMismatch>(
+        "Expected index {} to be no larger than src {}\n"
+        "index and src have one shape",
+        index.shape(), source.shape());
   }
   const std::vector<int64_t> offsets = element_offsets("scatter", input.shape(), axis, index);
   return combine("scatter_reduce", reduction, source, input, [&](auto* to, const auto* from) {
@@ -260,8 +265,10 @@ Tensor scatter_nd(const Tensor& input, const Tensor& given, const Tensor& update
   Shape expected(indices.shape().begin(), indices.shape().end() - 1);
   expected.insert(expected.end(), runs.tail.begin(), runs.tail.end());
   if (updates.shape() != expected) {
-    throw ShapeMismatch("scatter_nd: updates have shape " + to_string(updates.shape()) + ", expected " + to_string(expected),
-                        "the indices have shape " + to_string(indices.shape()) + ", the input " + to_string(input.shape()));
+    raise<ShapeMismatch>(
+        "scatter_nd: updates have shape {}, expected {}\n"
+        "the indices have shape {}, the input {}",
+        updates.shape(), expected, indices.shape(), input.shape());
   }
   return combine("scatter_reduce", reduction, updates, input, [&](auto* to, const auto* from) {
     for (const int64_t offset : runs.offsets) {
@@ -273,11 +280,9 @@ Tensor scatter_nd(const Tensor& input, const Tensor& given, const Tensor& update
 Tensor one_hot(const Tensor& given, int64_t depth, const Tensor& off_on, int64_t dim) {
   check_defined(given, "one_hot", "indices");
   check_defined(off_on, "one_hot", "values");
-  if (depth < 0)
-    throw ValueError("one_hot: the depth must be 0 or more, but is " + text(depth), "the depth is the number of classes");
+  if (depth < 0) raise<ValueError>("one_hot: the depth must be 0 or more, but is {}\nthe depth is the number of classes", depth);
   if (off_on.shape() != Shape{2}) {
-    throw ShapeMismatch("one_hot: values must hold two, for off and on, but have shape " + to_string(off_on.shape()),
-                        "{0, 1}, for example");
+    raise<ShapeMismatch>("one_hot: values must hold two, for off and on, but have shape {}\n{0, 1}, for example", off_on.shape());
   }
   const int64_t axis = wrap_dim(dim, given.dim() + 1);
   const Tensor indices = given.to(DType::kInt64);
@@ -322,7 +327,7 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
     check_defined(*t, "range", "start, end and step");
     check_type(*t, start.dtype());
     if (t->numel() != 1)
-      throw ShapeMismatch("range: start, end and step hold one value each, not " + to_string(t->shape()), "three numbers work");
+      raise<ShapeMismatch>("range: start, end and step hold one value each, not {}\nthree numbers work", t->shape());
   }
   const DType dtype = start.dtype(), wide = wide_type(dtype);
   if (dtype == DType::kBool || is_16_bit_float(dtype)) refuse_type(dtype, "arange_cpu");
@@ -331,7 +336,7 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
   with_wide(dtype, [&](auto zero) {
     using T = decltype(zero);
     const T first = start.data<T>()[0], last = end.data<T>()[0], by = step.data<T>()[0];
-    if (by == 0) throw Error("step must be nonzero", "1 counts up, -1 down");
+    if (by == 0) raise<Error>("step must be nonzero\n1 counts up, -1 down");
     int64_t count = 0;
     if constexpr (std::is_integral_v<T>) {
       // The distance fits 64 bits without sign, whatever the ends are.
@@ -341,13 +346,12 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
         const uint64_t distance = up ? b - a : a - b, stride = up ? s : 0 - s;
         const uint64_t n = (distance - 1) / stride + 1;
         if (n > static_cast<uint64_t>(INT64_MAX))
-          throw Error("numel: integer multiplication overflow", "a larger step gives fewer values");
+          raise<Error>("numel: integer multiplication overflow\na larger step gives fewer values");
         count = static_cast<int64_t>(n);
       }
     } else {
       const double n = std::ceil((static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(by));
-      if (!(n < 9e18))
-        throw Error("unsupported range: " + std::to_string(first) + " -> " + std::to_string(last), "finite numbers work");
+      if (!(n < 9e18)) raise<Error>("unsupported range: {} -> {}\nfinite numbers work", first, last);
       count = std::max<int64_t>(0, static_cast<int64_t>(std::max(n, 0.0)));
     }
     output = Tensor::empty({count}, dtype);
@@ -410,7 +414,7 @@ std::pair<Tensor, Tensor> topk(const Tensor& input, int64_t k, int64_t dim, bool
   const int64_t axis = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), axis);
   if (k < 0 || k > view.n) {
-    throw Error("selected index k out of range", "k is " + text(k) + ", the axis has " + text(view.n) + " values");
+    raise<Error>("selected index k out of range\nk is {}, the axis has {} values", k, view.n);
   }
   const DType dtype = input.dtype();
   if (dtype == DType::kBool) refuse_type(dtype, "topk_cpu");

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/resize/resize.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/rearrange.h"
@@ -30,14 +31,12 @@ InterpolateMode parse_interpolate_mode(std::string_view name) {
   for (const InterpolateMode mode : {InterpolateMode::kNearest, InterpolateMode::kBilinear, InterpolateMode::kBicubic}) {
     if (name == interpolate_mode_name(mode)) return mode;
   }
-  throw ValueError("mode '" + std::string(name) + "' is not supported", "known are nearest, bilinear and bicubic");
+  raise<ValueError>("mode '{}' is not supported\nknown are nearest, bilinear and bicubic", name);
 }
 
 namespace ops {
 
 namespace {
-
-std::string text(std::integral auto value) { return std::to_string(value); }
 
 // "[0.5, 3.0]": the shortest digits that read back as the same number, as Python prints them.
 std::string numbers(const std::vector<double>& values) {
@@ -52,7 +51,7 @@ std::string numbers(const std::vector<double>& values) {
     if (number.find_first_not_of("-0123456789") == std::string::npos) number += ".0";
     line += (line.empty() ? "" : ", ") + number;
   }
-  return "[" + line + "]";
+  return formatted("[{}]", line);
 }
 
 // "H: 5, W: 6"; PyTorch's 1d form says "W: 5".
@@ -60,7 +59,7 @@ std::string named_sizes(const Shape& sizes) {
   constexpr const char* kNames[] = {"D", "H", "W"};
   std::string line;
   for (size_t i = 0; i < sizes.size(); ++i)
-    line += (line.empty() ? "" : ", ") + (kNames[3 - sizes.size() + i] + (": " + text(sizes[i])));
+    line += (line.empty() ? "" : ", ") + (kNames[3 - sizes.size() + i] + (formatted(": {}", sizes[i])));
   return line;
 }
 
@@ -73,52 +72,58 @@ struct Sizes {
 int64_t scaled_size(int64_t n, double scale) {
   const double size = static_cast<double>(n) * scale;
   if (!(std::abs(size) < 9e18)) {
-    throw Error("Storage size calculation overflowed with sizes=[" + text(n) + "]",
-                "a scale_factor of " + numbers({scale}) + " does not give a size");
+    raise<Error>(
+        "Storage size calculation overflowed with sizes=[{}]\n"
+        "a scale_factor of {} does not give a size",
+        n, numbers({scale}));
   }
   return static_cast<int64_t>(size);
 }
 
 Sizes check(const Shape& input, DType dtype, const InterpolateOptions& options) {
   if (options.mode == InterpolateMode::kNearest && options.align_corners) {
-    throw ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear",
-                     "mode nearest has no corners to align: leave align_corners out");
+    raise<ValueError>(
+        "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear\n"
+        "mode nearest has no corners to align: leave align_corners out");
   }
   const size_t dim = input.size();
   Sizes sizes;
   if (dim > 2) sizes.input.assign(input.begin() + 2, input.end());
   const size_t rank = sizes.input.size();
   const bool has_channels = dim >= 2;
-  const std::string fix = "an input (N, C, *) of shape " + to_string(input) + " has " + text(rank) + " spatial axes";
+  const std::string fix = formatted("an input (N, C, *) of shape {} has {} spatial axes", input, rank);
   if (!options.size.empty() && !options.scale_factor.empty()) {
-    throw ValueError("only one of size or scale_factor should be defined", "give size, or scale_factor");
+    raise<ValueError>("only one of size or scale_factor should be defined\ngive size, or scale_factor");
   }
   if (options.size.empty() && options.scale_factor.empty()) {
-    throw ValueError("either size or scale_factor should be defined", fix);
+    raise<ValueError>("either size or scale_factor should be defined\n{}", fix);
   }
   if (!options.scale_factor.empty()) {
     if (options.scale_factor.size() != rank && options.scale_factor.size() != 1) {
-      throw ValueError(
-          "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of " +
-              to_string(sizes.input) + " and scale_factor of shape " + numbers(options.scale_factor) +
-              ". Please provide input tensor in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format.",
-          fix);
+      raise<ValueError>(
+          "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of {} and "
+          "scale_factor of shape {}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, "
+          "...,sK) format.\n"
+          "{}",
+          sizes.input, numbers(options.scale_factor), fix);
     }
   } else if (options.size.size() != rank || !has_channels) {
-    throw ValueError(
-        "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of " +
-            to_string(sizes.input) + " and output size of " + to_string(options.size) +
-            ". Please provide input tensor in (N, C, d1, d2, ...,dK) format and output size in (o1, o2, ...,oK) format.",
-        fix + ", size has " + text(options.size.size()));
+    raise<ValueError>(
+        "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of {} and output "
+        "size of {}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and output size in (o1, o2, ...,oK) format.\n"
+        "{}, size has {}",
+        sizes.input, options.size, fix, options.size.size());
   }
   const std::string name = interpolate_mode_name(options.mode);
   if (options.mode == InterpolateMode::kBilinear && (dim == 3 || dim == 5)) {
-    throw Error("Got " + text(dim) + "D input, but bilinear mode needs 4D input", fix + "; mode nearest takes 1 to 3");
+    raise<Error>("Got {}D input, but bilinear mode needs 4D input\n{}; mode nearest takes 1 to 3", dim, fix);
   }
   if (dim < 3 || dim > 5 || (options.mode == InterpolateMode::kBicubic && dim != 4)) {
-    throw Error("Input Error: Only 3D, 4D and 5D input Tensors supported (got " + text(dim) +
-                    "D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got " + name + ")",
-                fix + (options.mode == InterpolateMode::kNearest ? ": mode nearest takes 1 to 3" : ": this mode takes 2"));
+    raise<Error>(
+        "Input Error: Only 3D, 4D and 5D input Tensors supported (got {}D) for the modes: nearest | linear | bilinear | bicubic | "
+        "trilinear | area | nearest-exact (got {})\n"
+        "{}{}",
+        dim, name, fix, options.mode == InterpolateMode::kNearest ? ": mode nearest takes 1 to 3" : ": this mode takes 2");
   }
   sizes.output = options.size;
   for (size_t i = 0; i < rank && !options.scale_factor.empty(); ++i) {
@@ -126,20 +131,20 @@ Sizes check(const Shape& input, DType dtype, const InterpolateOptions& options) 
   }
   const auto any_below_one = [](const Shape& s) { return std::any_of(s.begin(), s.end(), [](int64_t n) { return n < 1; }); };
   if (any_below_one(sizes.input) || any_below_one(sizes.output)) {
-    throw Error("Input and output sizes should be greater than 0, but got input (" + named_sizes(sizes.input) + ")" +
-                    (rank == 1 ? " and" : "") + " output (" + named_sizes(sizes.output) + ")",
-                "use sizes of at least 1");
+    raise<Error>(
+        "Input and output sizes should be greater than 0, but got input ({}){} output ({})\n"
+        "use sizes of at least 1",
+        named_sizes(sizes.input), rank == 1 ? " and" : "", named_sizes(sizes.output));
   }
   if (input[1] == 0) {
-    throw Error("Non-empty " + text(dim) + "D data tensor expected but got a tensor with sizes " + to_string(input),
-                "only the batch may be empty");
+    raise<Error>("Non-empty {}D data tensor expected but got a tensor with sizes {}\nonly the batch may be empty", dim, input);
   }
   shape::Spatial spatial{1, 1, 1};
   std::copy(sizes.output.begin(), sizes.output.end(), spatial.end() - static_cast<std::ptrdiff_t>(rank));
   if (!shape::counts_fit(std::max<int64_t>(input[0], 1), input[1], spatial)) {
     Shape output{input[0], input[1]};
     output.insert(output.end(), sizes.output.begin(), sizes.output.end());
-    throw Error("Storage size calculation overflowed with sizes=" + to_string(output), "this output cannot be counted in 64 bits");
+    raise<Error>("Storage size calculation overflowed with sizes={}\nthis output cannot be counted in 64 bits", output);
   }
   if (!is_float_or_double(dtype)) {
     const char* kernel = options.mode == InterpolateMode::kNearest    ? "nearest"
@@ -200,8 +205,10 @@ Tensor interpolate_backward(const Tensor& grad_output, const Shape& input_shape,
   const Sizes sizes = check(input_shape, grad_output.dtype(), options);
   const Shape shape = output_shape(input_shape, sizes);
   if (grad_output.shape() != shape) {
-    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", the output has shape " + to_string(shape),
-                        "give a gradient of shape " + to_string(shape));
+    raise<ShapeMismatch>(
+        "grad_output has shape {}, the output has shape {}\n"
+        "give a gradient of shape {}",
+        grad_output.shape(), shape, shape);
   }
   Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
   if (grad_input.numel() == 0) return grad_input;

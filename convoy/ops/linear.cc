@@ -5,6 +5,7 @@
 #include "convoy/core/error.h"
 #include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/gemm/gemm.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/elementwise.h"
@@ -23,18 +24,19 @@ void run(const Gemm<float>& problem) {
 }
 void run(const Gemm<double>& problem) { kernels::gemm_reference(problem); }
 
-std::string times(int64_t a, int64_t b) { return std::to_string(a) + "x" + std::to_string(b); }
+std::string times(int64_t a, int64_t b) { return formatted("{}x{}", a, b); }
 
 void check_types(const Tensor& a, const Tensor& b) {
   for (const Tensor* t : {&a, &b}) {
     if (!t->defined())
-      throw Error("expected a tensor, but got an undefined one", "give it values first: Tensor::zeros, Tensor::from, randn");
+      raise<Error>("expected a tensor, but got an undefined one\ngive it values first: Tensor::zeros, Tensor::from, randn");
     check_floating(*t, "addmm_impl_cpu_");
   }
   if (a.dtype() != b.dtype()) {
-    throw Error(std::string("expected m1 and m2 to have the same dtype, but got: ") + scalar_type_name(a.dtype()) +
-                    " != " + scalar_type_name(b.dtype()),
-                "convert one of them with to()");
+    raise<Error>(
+        "expected m1 and m2 to have the same dtype, but got: {} != {}\n"
+        "convert one of them with to()",
+        scalar_type_name(a.dtype()), scalar_type_name(b.dtype()));
   }
 }
 
@@ -63,43 +65,47 @@ int64_t rows_of(const Tensor& input) {
 void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   check_types(input, weight);
   if (weight.dim() != 2) {
-    throw ShapeMismatch("linear expects a 2-dimensional weight, but got " + to_string(weight.shape()),
-                        "its shape is (out_features, in_features)");
+    raise<ShapeMismatch>(
+        "linear expects a 2-dimensional weight, but got {}\n"
+        "its shape is (out_features, in_features)",
+        weight.shape());
   }
   const int64_t in = weight.size(1), out = weight.size(0);
   if (input.dim() == 0) {
-    throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are 0D and 2D",
-                        "give the input an axis of " + std::to_string(in) + " features");
+    raise<ShapeMismatch>(
+        "both arguments to matmul need to be at least 1D, but they are 0D and 2D\n"
+        "give the input an axis of {} features",
+        in);
   }
   if (input.size(-1) != in) {
     const int64_t features = input.size(-1);
-    std::string fix = "the layer takes " + std::to_string(in) + " features, the input's last axis has " + std::to_string(features);
+    std::string fix = formatted("the layer takes {} features, the input's last axis has {}", in, features);
     if (input.dim() > 2) {
       int64_t flat = 1;
       for (size_t i = 1; i < input.shape().size(); ++i) flat *= input.shape()[i];
       if (flat == in)
         fix += ": flatten(input, 1) gives them";
       else
-        fix += "; flatten(input, 1) would give " + std::to_string(flat);
+        fix += formatted("; flatten(input, 1) would give {}", flat);
     } else {
-      fix += ": use in_features=" + std::to_string(features);
+      fix += formatted(": use in_features={}", features);
     }
     if (input.dim() == 1) {
-      throw ShapeMismatch("size mismatch, got " + std::to_string(out) + ", " + times(out, in) + "," + std::to_string(features),
-                          fix);
+      raise<ShapeMismatch>("size mismatch, got {}, {},{}\n{}", out, times(out, in), features, fix);
     }
-    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" +
-                            times(input.numel() / std::max<int64_t>(features, 1), features) + " and " + times(in, out) + ")",
-                        fix);
+    raise<ShapeMismatch>(
+        "mat1 and mat2 shapes cannot be multiplied ({} and {})\n"
+        "{}",
+        times(input.numel() / std::max<int64_t>(features, 1), features), times(in, out), fix);
   }
   if (bias.defined()) {
     check_types(input, bias);
     if (bias.shape() != Shape{out}) {
-      throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(out) + ") must match the existing size (" +
-                              (bias.dim() > 0 ? std::to_string(bias.shape().back()) : "1") +
-                              ") at non-singleton dimension 1.  Target sizes: " + to_string({rows_of(input), out}) +
-                              ".  Tensor sizes: " + to_string(bias.shape()),
-                          "the bias has shape [" + std::to_string(out) + "]");
+      raise<ShapeMismatch>(
+          "The expanded size of the tensor ({}) must match the existing size ({}) at non-singleton dimension 1.  Target sizes: {}. "
+          " Tensor sizes: {}\n"
+          "the bias has shape [{}]",
+          out, bias.dim() > 0 ? std::to_string(bias.shape().back()) : "1", Shape{rows_of(input), out}, bias.shape(), out);
     }
   }
 }
@@ -111,9 +117,10 @@ Shape broadcast_batch(const Tensor& a, const Tensor& b) {
   for (size_t i = 0; i < batch.size(); ++i) {
     const int64_t u = i < x.size() ? x[x.size() - 1 - i] : 1, v = i < y.size() ? y[y.size() - 1 - i] : 1;
     if (u != v && u != 1 && v != 1) {
-      throw ShapeMismatch("The size of tensor a (" + std::to_string(u) + ") must match the size of tensor b (" + std::to_string(v) +
-                              ") at non-singleton dimension " + std::to_string(batch.size() - 1 - i),
-                          "the shapes are " + to_string(a.shape()) + " and " + to_string(b.shape()));
+      raise<ShapeMismatch>(
+          "The size of tensor a ({}) must match the size of tensor b ({}) at non-singleton dimension {}\n"
+          "the shapes are {} and {}",
+          u, v, batch.size() - 1 - i, a.shape(), b.shape());
     }
     batch[batch.size() - 1 - i] = u == 1 ? v : u;
   }
@@ -127,13 +134,16 @@ Tensor batched_product(const Tensor& a, bool a_transposed, const Tensor& b, bool
   const Shape batch = broadcast_batch(a, b);
   if (k != k2) {
     if (a.dim() == 2 && b.dim() == 2) {
-      throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(m, k) + " and " + times(k2, n) + ")",
-                          "the columns of the first must be as many as the rows of the second");
+      raise<ShapeMismatch>(
+          "mat1 and mat2 shapes cannot be multiplied ({} and {})\n"
+          "the columns of the first must be as many as the rows of the second",
+          times(m, k), times(k2, n));
     }
     const int64_t count = numel(batch);
-    throw ShapeMismatch("Expected size for first two dimensions of batch2 tensor to be: [" + std::to_string(count) + ", " +
-                            std::to_string(k) + "] but got: [" + std::to_string(count) + ", " + std::to_string(k2) + "].",
-                        "the shapes are " + to_string(a.shape()) + " and " + to_string(b.shape()));
+    raise<ShapeMismatch>(
+        "Expected size for first two dimensions of batch2 tensor to be: [{}, {}] but got: [{}, {}].\n"
+        "the shapes are {} and {}",
+        count, k, count, k2, a.shape(), b.shape());
   }
   Shape shape = batch;
   shape.push_back(m);
@@ -168,9 +178,10 @@ DType computed_type(const Tensor& a, const Tensor& b, const char* function) {
 Tensor integer_product(const Tensor& a, const Tensor& b) {
   const int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1);
   if (k != b.size(-2)) {
-    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(m, k) + " and " + times(b.size(-2), n) + ")",
-                        "the columns of the first must be as many as the rows of the second: " + std::to_string(k) + " and " +
-                            std::to_string(b.size(-2)));
+    raise<ShapeMismatch>(
+        "mat1 and mat2 shapes cannot be multiplied ({} and {})\n"
+        "the columns of the first must be as many as the rows of the second: {} and {}",
+        times(m, k), times(b.size(-2), n), k, b.size(-2));
   }
   Shape a_shape = broadcast_batch(a, b), b_shape = a_shape;
   Shape shape = a_shape;
@@ -198,15 +209,17 @@ Tensor integer_product(const Tensor& a, const Tensor& b) {
 void check_matmul(const Tensor& a, const Tensor& b) {
   if (a.dtype() != DType::kInt64 || b.dtype() != DType::kInt64) check_types(a, b);
   if (a.dim() == 0 || b.dim() == 0) {
-    throw ShapeMismatch("both arguments to matmul need to be at least 1D, but they are " + std::to_string(a.dim()) + "D and " +
-                            std::to_string(b.dim()) + "D",
-                        "a product with one number is a * number");
+    raise<ShapeMismatch>(
+        "both arguments to matmul need to be at least 1D, but they are {}D and {}D\n"
+        "a product with one number is a * number",
+        a.dim(), b.dim());
   }
   if (a.dim() == 1 && b.dim() == 1 && a.numel() != b.numel()) {
-    throw ShapeMismatch("inconsistent tensor size, expected tensor [" + std::to_string(a.numel()) + "] and src [" +
-                            std::to_string(b.numel()) + "] to have the same number of elements, but got " +
-                            std::to_string(a.numel()) + " and " + std::to_string(b.numel()) + " elements respectively",
-                        "both vectors must have the same length");
+    raise<ShapeMismatch>(
+        "inconsistent tensor size, expected tensor [{}] and src [{}] to have the same number of elements, but got {} and {} "
+        "elements respectively\n"
+        "both vectors must have the same length",
+        a.numel(), b.numel(), a.numel(), b.numel());
   }
 }
 
@@ -234,9 +247,10 @@ LinearGradients linear_backward(const Tensor& grad_output, const Tensor& input, 
   Shape expected = input.shape();
   expected.back() = weight.size(0);
   if (grad_output.shape() != expected) {
-    throw ShapeMismatch(
-        "grad_output has shape " + to_string(grad_output.shape()) + ", but the output has shape " + to_string(expected),
-        "grad_output has one value per output");
+    raise<ShapeMismatch>(
+        "grad_output has shape {}, but the output has shape {}\n"
+        "grad_output has one value per output",
+        grad_output.shape(), expected);
   }
   check_types(grad_output, input);
   const int64_t in = weight.size(1), out = weight.size(0),
@@ -280,21 +294,23 @@ Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions
   }
   if (dtype != a.dtype()) return gemm(a.to(dtype), b.to(dtype), c.to(dtype), options).to(a.dtype());
   if (a.dim() != 2 || b.dim() != 2) {
-    throw ShapeMismatch(
-        "gemm: both matrices must have 2 axes, but have shapes " + to_string(a.shape()) + " and " + to_string(b.shape()),
-        "matmul takes batches of matrices");
+    raise<ShapeMismatch>(
+        "gemm: both matrices must have 2 axes, but have shapes {} and {}\n"
+        "matmul takes batches of matrices",
+        a.shape(), b.shape());
   }
   const int64_t m = a.size(options.transpose_a ? 1 : 0), k = a.size(options.transpose_a ? 0 : 1);
   const int64_t k2 = b.size(options.transpose_b ? 1 : 0), n = b.size(options.transpose_b ? 0 : 1);
   if (k != k2) {
-    throw ShapeMismatch("mat1 and mat2 shapes cannot be multiplied (" + times(m, k) + " and " + times(k2, n) + ")",
-                        "the columns of the first must be as many as the rows of the second");
+    raise<ShapeMismatch>(
+        "mat1 and mat2 shapes cannot be multiplied ({} and {})\n"
+        "the columns of the first must be as many as the rows of the second",
+        times(m, k), times(k2, n));
   }
   const bool plain = options.alpha == 1 && c.defined() && options.beta == 1;
   const bool bias = plain && c.numel() == n && (c.dim() == 1 || (c.dim() == 2 && c.size(0) == 1));
   if (c.defined() && broadcast_shape({m, n}, c.shape()) != Shape{m, n}) {
-    throw ShapeMismatch("gemm: c of shape " + to_string(c.shape()) + " does not broadcast to " + to_string({m, n}),
-                        "sizes of 1, m or n work there");
+    raise<ShapeMismatch>("gemm: c of shape {} does not broadcast to {}\nsizes of 1, m or n work there", c.shape(), Shape{m, n});
   }
   Tensor output = Tensor::empty({m, n}, dtype);
   with_floating(dtype, [&](auto zero) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/elementwise/pair_loss.h"
 #include "convoy/kernels/reduce/nll.h"
 #include "convoy/ops/checks.h"
@@ -30,41 +31,43 @@ kernels::NllLayout layout_of(const Tensor& input, const ClassLossOptions& option
 // nll_loss' checks of shapes and targets, in PyTorch's order.
 void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_index) {
   const int64_t rank = input.dim();
-  const std::string fix = "for an input of shape " + to_string(input.shape()) + " the target needs shape ";
-  if (rank < 1) throw ValueError("Expected 1 or more dimensions (got 0)", "the input is (C), (N, C) or (N, C, *)");
+  const std::string fix = formatted("for an input of shape {} the target needs shape ", input.shape());
+  if (rank < 1) raise<ValueError>("Expected 1 or more dimensions (got 0)\nthe input is (C), (N, C) or (N, C, *)");
   Shape wanted = input.shape();
   wanted.erase(wanted.begin() + (rank == 1 ? 0 : 1));
   const int64_t target_batch = target.dim() == 0 ? 0 : target.size(0);
   if (rank != 1 && (target.dim() == 0 || target_batch != input.size(0))) {
-    throw ValueError("Expected input batch_size (" + std::to_string(input.size(0)) + ") to match target batch_size (" +
-                         std::to_string(target_batch) + ").",
-                     fix + to_string(wanted));
+    raise<ValueError>(
+        "Expected input batch_size ({}) to match target batch_size ({}).\n"
+        "{}{}",
+        input.size(0), target_batch, fix, wanted);
   }
   if (target.shape() != wanted) {
     const std::string input_size = to_string(input.shape()), target_size = to_string(target.shape());
     if (rank <= 2) {
-      if (target.dim() > 1)
-        throw ShapeMismatch("0D or 1D target tensor expected, multi-target not supported", fix + to_string(wanted));
-      throw ShapeMismatch("size mismatch (got input: " + input_size + ", target: " + target_size + ")", fix + to_string(wanted));
+      if (target.dim() > 1) raise<ShapeMismatch>("0D or 1D target tensor expected, multi-target not supported\n{}{}", fix, wanted);
+      raise<ShapeMismatch>("size mismatch (got input: {}, target: {})\n{}{}", input_size, target_size, fix, wanted);
     }
     if (rank == 4 && target.dim() != 3) {
-      throw ShapeMismatch(
-          "only batches of spatial targets supported (3D tensors) but got targets of dimension: " + std::to_string(target.dim()),
-          fix + to_string(wanted));
+      raise<ShapeMismatch>(
+          "only batches of spatial targets supported (3D tensors) but got targets of dimension: {}\n"
+          "{}{}",
+          target.dim(), fix, wanted);
     }
-    if (rank == 4)
-      throw ShapeMismatch("size mismatch (got input: " + input_size + " , target: " + target_size, fix + to_string(wanted));
-    throw ShapeMismatch("Expected target size " + to_string(wanted) + ", got " + target_size, "one class number per position");
+    if (rank == 4) raise<ShapeMismatch>("size mismatch (got input: {} , target: {}\n{}{}", input_size, target_size, fix, wanted);
+    raise<ShapeMismatch>("Expected target size {}, got {}\none class number per position", wanted, target_size);
   }
   check_type(target, DType::kInt64);
   const int64_t classes = input.size(rank == 1 ? 0 : 1);
   const auto* t = target.data<int64_t>();
   for (int64_t i = 0; i < target.numel(); ++i) {
     if (t[i] != ignore_index && (t[i] < 0 || t[i] >= classes)) {
-      throw Error("Target " + std::to_string(t[i]) + " is out of bounds.",
-                  classes == 0
-                      ? std::string("the input has no classes")
-                      : "the input has " + std::to_string(classes) + " classes, numbered 0 to " + std::to_string(classes - 1));
+      raise<Error>(
+          "Target {} is out of bounds.\n"
+          "{}",
+          t[i],
+          classes == 0 ? std::string("the input has no classes")
+                       : formatted("the input has {} classes, numbered 0 to {}", classes, classes - 1));
     }
   }
 }
@@ -94,9 +97,10 @@ void check_loss_gradient(const Tensor& grad_output, Reduction reduction, const S
   check_type(grad_output, dtype);
   const bool fits = reduction == Reduction::kNone ? grad_output.shape() == unreduced : grad_output.numel() == 1;
   if (!fits) {
-    throw ShapeMismatch("grad_output has shape " + to_string(grad_output.shape()) + ", expected " +
-                            to_string(reduction == Reduction::kNone ? unreduced : Shape{}),
-                        "a gradient has the shape of the loss that it belongs to");
+    raise<ShapeMismatch>(
+        "grad_output has shape {}, expected {}\n"
+        "a gradient has the shape of the loss that it belongs to",
+        grad_output.shape(), reduction == Reduction::kNone ? unreduced : Shape{});
   }
 }
 
@@ -128,19 +132,21 @@ Tensor class_loss_backward(const Tensor& grad_output, const Tensor& input, const
 bool has_probabilities(const Tensor& input, const Tensor& target) {
   if (input.shape() != target.shape()) return false;
   if (!is_float_or_double(target.dtype())) {
-    throw Error(std::string("Expected floating point type for target with class probabilities, got ") + type_word(target.dtype()),
-                "class numbers have one axis less than the input's shape " + to_string(input.shape()));
+    raise<Error>(
+        "Expected floating point type for target with class probabilities, got {}\n"
+        "class numbers have one axis less than the input's shape {}",
+        type_word(target.dtype()), input.shape());
   }
   return input.dim() > 0;
 }
 
 void check_cross_entropy(const Tensor& input, const Tensor& target, const ClassLossOptions& options, bool probabilities) {
-  if (input.dim() < 1) throw ValueError("Expected 1 or more dimensions (got 0)", "the input is (C), (N, C) or (N, C, *)");
+  if (input.dim() < 1) raise<ValueError>("Expected 1 or more dimensions (got 0)\nthe input is (C), (N, C) or (N, C, *)");
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1)) {
     std::string value = std::to_string(options.label_smoothing);
     value.erase(value.find_last_not_of('0') + 1);
     if (value.back() == '.') value.pop_back();
-    throw Error("label_smoothing must be between 0.0 and 1.0. Got: " + value, "0.1 is usual");
+    raise<Error>("label_smoothing must be between 0.0 and 1.0. Got: {}\n0.1 is usual", value);
   }
   check_floating(input, "log_softmax_lastdim_kernel_impl");
   if (probabilities) {
@@ -224,13 +230,14 @@ struct Pair {
     check_defined(x, "loss", "input");
     check_defined(t, "loss", "target");
     if (kind == PairLoss::kBceWithLogits && x.shape() != t.shape()) {
-      throw ValueError("Target size (torch.Size(" + to_string(t.shape()) + ")) must be the same as input size (torch.Size(" +
-                           to_string(x.shape()) + "))",
-                       "one target between 0 and 1 per logit");
+      raise<ValueError>(
+          "Target size (torch.Size({})) must be the same as input size (torch.Size({}))\n"
+          "one target between 0 and 1 per logit",
+          t.shape(), x.shape());
     }
     const Shape shape = broadcast_shape(x.shape(), t.shape());
     if (kind == PairLoss::kSmoothL1 && beta < 0) {
-      throw Error("smooth_l1_loss does not support negative values for beta.", "beta 1 is usual; 0 makes it l1_loss");
+      raise<Error>("smooth_l1_loss does not support negative values for beta.\nbeta 1 is usual; 0 makes it l1_loss");
     }
     if (kind == PairLoss::kSmoothL1 && beta == 0) kind = PairLoss::kL1;
     check_floating(x, kind == PairLoss::kMse ? "mse_cpu" : kind == PairLoss::kSmoothL1 ? "smooth_l1_cpu" : "l1_loss");

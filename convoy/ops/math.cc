@@ -7,6 +7,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/elementwise/activation.h"
 #include "convoy/kernels/elementwise/select.h"
 #include "convoy/kernels/elementwise/unary.h"
@@ -54,8 +55,10 @@ void check_bound(const Tensor& bound, const Tensor& input, const char* name) {
   if (!bound.defined()) return;
   check_type(bound, input.dtype());
   if (bound.numel() == 1) return;
-  throw ShapeMismatch("clamp(): " + std::string(name) + " must hold one value, but has shape " + to_string(bound.shape()),
-                      "for a bound per value use arithmetic with kMinimum and kMaximum");
+  raise<ShapeMismatch>(
+      "clamp(): {} must hold one value, but has shape {}\n"
+      "for a bound per value use arithmetic with kMinimum and kMaximum",
+      name, bound.shape());
 }
 
 }  // namespace
@@ -145,9 +148,10 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   check_defined(a, "where", "input");
   check_defined(b, "where", "other");
   if (condition.dtype() != DType::kBool) {
-    throw Error(
-        "where expected condition to be a boolean tensor, but got a tensor with dtype " + std::string(type_word(condition.dtype())),
-        "convert it with to(DType::kBool)");
+    raise<Error>(
+        "where expected condition to be a boolean tensor, but got a tensor with dtype {}\n"
+        "convert it with to(DType::kBool)",
+        type_word(condition.dtype()));
   }
   check_type(b, a.dtype());
   Tensor output = Tensor::empty(broadcast_shape(condition.shape(), broadcast_shape(a.shape(), b.shape())), a.dtype());

@@ -9,6 +9,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/norm/batch_norm.h"
 #include "convoy/kernels/norm/norm.h"
 #include "convoy/kernels/reduce/sum.h"
@@ -98,7 +99,7 @@ struct Range {
   explicit Range(const std::optional<Activation>& activation) {
     if (!activation) return;
     if (*activation != Activation::kRelu && *activation != Activation::kRelu6) {
-      throw ValueError("batch_norm applies relu or relu6", "apply another activation to its output");
+      raise<ValueError>("batch_norm applies relu or relu6\napply another activation to its output");
     }
     low = 0;
     if (*activation == Activation::kRelu6) high = 6;
@@ -138,28 +139,32 @@ Tensor column_sums(const Tensor& rows_of_sums, int64_t rows, int64_t count) {
 void check_statistics(const Tensor& t, const char* name, int64_t count, DType dtype) {
   if (!t.defined()) return;
   if (t.numel() != count) {
-    throw ShapeMismatch(
-        std::string(name) + " should contain " + std::to_string(count) + " elements not " + std::to_string(t.numel()),
-        std::string("one per channel (axis 1 of the input): ") + name + " has shape " + to_string(t.shape()));
+    raise<ShapeMismatch>(
+        "{} should contain {} elements not {}\n"
+        "one per channel (axis 1 of the input): {} has shape {}",
+        name, count, t.numel(), name, t.shape());
   }
   if (t.dtype() != dtype) {
-    throw Error(std::string("mixed dtype (CPU): expect parameter to have scalar type of ") + type_word(dtype),
-                std::string(name) + " is " + dtype_name(t.dtype()) + ": convert it with to(DType)");
+    raise<Error>(
+        "mixed dtype (CPU): expect parameter to have scalar type of {}\n"
+        "{} is {}: convert it with to(DType)",
+        type_word(dtype), name, t.dtype());
   }
 }
 
 void check_forward_result(const NormResult& forward, int64_t count) {
   for (const Tensor* t : {&forward.mean, &forward.inv_std}) {
     if (!t->defined() || t->numel() != count) {
-      throw ShapeMismatch(std::string(t == &forward.mean ? "mean" : "inv_std") + " should contain " + std::to_string(count) +
-                              " elements not " + std::to_string(t->defined() ? t->numel() : 0),
-                          "pass the result of the forward call on the same input");
+      raise<ShapeMismatch>(
+          "{} should contain {} elements not {}\n"
+          "pass the result of the forward call on the same input",
+          t == &forward.mean ? "mean" : "inv_std", count, t->defined() ? t->numel() : 0);
     }
   }
 }
 
 [[noreturn]] void refuse_one_value(const std::string& what, const std::string& shape, const char* fix) {
-  throw ValueError("Expected more than 1 " + what + " when training, got input size " + shape, fix);
+  raise<ValueError>("Expected more than 1 {} when training, got input size {}\n{}", what, shape, fix);
 }
 
 // r = (1 - momentum) r + momentum * value(c) for all channels c.
@@ -195,10 +200,10 @@ bool in_one_sweep(const Channels& in, const Tensor& input) {
 
 void check_residual(const Tensor& residual, const Tensor& input) {
   if (!residual.defined() || (residual.shape() == input.shape() && residual.dtype() == input.dtype())) return;
-  throw ShapeMismatch("residual should be a " + std::string(dtype_name(input.dtype())) + " tensor of shape " +
-                          to_string(input.shape()) + ", but got a " + dtype_name(residual.dtype()) + " tensor of shape " +
-                          to_string(residual.shape()),
-                      "it is added to the normalised input: give it the input's shape and type");
+  raise<ShapeMismatch>(
+      "residual should be a {} tensor of shape {}, but got a {} tensor of shape {}\n"
+      "it is added to the normalised input: give it the input's shape and type",
+      input.dtype(), input.shape(), residual.dtype(), residual.shape());
 }
 
 // Groups of channels: what group_norm and instance_norm share.
@@ -288,21 +293,20 @@ NormResult batch_norm(const Tensor& input, Tensor running_mean, Tensor running_v
   const Range range(options.activation);
   const int64_t count = in.batch * in.length;
   if (options.training && count == 1) {
-    refuse_one_value("value per channel", "torch.Size(" + to_string(input.shape()) + ")",
+    refuse_one_value("value per channel", formatted("torch.Size({})", input.shape()),
                      "one value has no variance: use a larger batch, or eval mode with running statistics");
   }
   if (input.dim() < 2 && !running_mean.defined() && !running_var.defined()) {
-    throw ValueError("expected 2D or 3D input (got " + std::to_string(input.dim()) + "D input)",
-                     "channels are axis 1: (N, C) or (N, C, *)");
+    raise<ValueError>("expected 2D or 3D input (got {}D input)\nchannels are axis 1: (N, C) or (N, C, *)", input.dim());
   }
   check_floating(input, "batch_norm");
   check_statistics(running_mean, "running_mean", in.channels, input.dtype());
   if (!running_mean.defined() && !options.training) {
-    throw Error("running_mean must be defined in evaluation mode", "pass the running statistics, or set training");
+    raise<Error>("running_mean must be defined in evaluation mode\npass the running statistics, or set training");
   }
   check_statistics(running_var, "running_var", in.channels, input.dtype());
   if (!running_var.defined() && !options.training) {
-    throw Error("running_var must be defined in evaluation mode", "pass the running statistics, or set training");
+    raise<Error>("running_var must be defined in evaluation mode\npass the running statistics, or set training");
   }
   check_statistics(weight, "weight", in.channels, input.dtype());
   check_statistics(bias, "bias", in.channels, input.dtype());
@@ -389,7 +393,7 @@ NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input
   check_statistics(bias, "bias", in.channels, input.dtype());
   check_forward_result(forward, in.channels);
   if (clamped_sum && (!forward.output.defined() || forward.output.shape() != input.shape())) {
-    throw ShapeMismatch("the output of batch_norm is needed again", "pass the result of the forward call on the same input");
+    raise<ShapeMismatch>("the output of batch_norm is needed again\npass the result of the forward call on the same input");
   }
   if (options.training && in_one_sweep(in, input)) {
     const kernels::BatchNormShape layout{in.batch, in.channels, in.length};
@@ -432,8 +436,7 @@ NormGradients batch_norm_backward(const Tensor& grad_output, const Tensor& input
 }
 
 NormResult group_norm(const Tensor& input, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {
-  if (num_groups <= 0)
-    throw Error("Expected num groups to be greater than 0, got " + std::to_string(num_groups), "use a divisor of the channels");
+  if (num_groups <= 0) raise<Error>("Expected num groups to be greater than 0, got {}\nuse a divisor of the channels", num_groups);
   const int64_t channels = input.size(1);
   const Channels in(input);
   if (in.batch * channels / num_groups * in.length == 1) {
@@ -441,17 +444,19 @@ NormResult group_norm(const Tensor& input, int64_t num_groups, const Tensor& wei
                      "one value has no variance: use fewer groups or a larger input");
   }
   if (channels % num_groups != 0) {
-    throw ShapeMismatch("Expected number of channels in input to be divisible by num_groups, but got input of shape " +
-                            to_string(input.shape()) + " and num_groups=" + std::to_string(num_groups),
-                        "num_groups has to divide " + std::to_string(channels));
+    raise<ShapeMismatch>(
+        "Expected number of channels in input to be divisible by num_groups, but got input of shape {} and num_groups={}\n"
+        "num_groups has to divide {}",
+        input.shape(), num_groups, channels);
   }
   for (const Tensor* t : {&weight, &bias}) {
     if (t->defined() && t->shape() != Shape{channels}) {
       const char* name = t == &weight ? "weight" : "bias";
-      throw ShapeMismatch(std::string("Expected ") + name +
-                              " to be a vector of size equal to the number of channels in input, but got " + name + " of shape " +
-                              to_string(t->shape()) + " and input of shape " + to_string(input.shape()),
-                          std::string(name) + " needs the shape [" + std::to_string(channels) + "]");
+      raise<ShapeMismatch>(
+          "Expected {} to be a vector of size equal to the number of channels in input, but got {} of shape {} and input of shape "
+          "{}\n"
+          "{} needs the shape [{}]",
+          name, name, t->shape(), input.shape(), name, channels);
     }
   }
   check_floating(input, "GroupNormKernelImpl");
@@ -463,14 +468,15 @@ NormResult group_norm(const Tensor& input, int64_t num_groups, const Tensor& wei
 NormResult instance_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, double eps) {
   const Channels in(input);
   if (in.length == 1) {
-    refuse_one_value("spatial element", "torch.Size(" + to_string(input.shape()) + ")",
+    refuse_one_value("spatial element", formatted("torch.Size({})", input.shape()),
                      "one value has no variance: normalise before the last pooling, or use group_norm over several channels");
   }
   for (const Tensor* t : {&weight, &bias}) {
     if (t->defined() && t->numel() != in.channels) {
-      throw ShapeMismatch(std::string(t == &weight ? "weight" : "bias") + " should contain " +
-                              std::to_string(in.batch * in.channels) + " elements not " + std::to_string(in.batch * t->numel()),
-                          "one per channel: " + std::to_string(in.channels) + ", not " + std::to_string(t->numel()));
+      raise<ShapeMismatch>(
+          "{} should contain {} elements not {}\n"
+          "one per channel: {}, not {}",
+          t == &weight ? "weight" : "bias", in.batch * in.channels, in.batch * t->numel(), in.channels, t->numel());
     }
   }
   check_floating(input, "batch_norm");
@@ -486,9 +492,10 @@ NormGradients group_norm_backward(const Tensor& grad_output, const Tensor& input
   check_floating(input, "GroupNormBackward");
   check_gradient(grad_output, input);
   if (in.channels % num_groups != 0) {
-    throw ShapeMismatch("Expected number of channels in input to be divisible by num_groups, but got input of shape " +
-                            to_string(input.shape()) + " and num_groups=" + std::to_string(num_groups),
-                        "any divisor of the channels works, 1 (layer) and all (instance) among them");
+    raise<ShapeMismatch>(
+        "Expected number of channels in input to be divisible by num_groups, but got input of shape {} and num_groups={}\n"
+        "any divisor of the channels works, 1 (layer) and all (instance) among them",
+        input.shape(), num_groups);
   }
   check_statistics(weight, "weight", in.channels, input.dtype());
   check_forward_result(forward, in.batch * num_groups);
@@ -545,27 +552,29 @@ struct Rows {
 
   Rows(const Tensor& input, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias) {
     if (normalized_shape.empty()) {
-      throw Error(
+      raise<Error>(
           "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalized_shape "
-          "= []",
-          "name the sizes of the trailing axes to normalise over, for example the last: {" +
-              (input.dim() > 0 ? std::to_string(input.shape().back()) : std::string("C")) + "}");
+          "= []\n"
+          "name the sizes of the trailing axes to normalise over, for example the last: {{}}",
+          input.dim() > 0 ? std::to_string(input.shape().back()) : std::string("C"));
     }
     for (const Tensor* t : {&weight, &bias}) {
       if (t->defined() && t->shape() != normalized_shape) {
         const char* name = t == &weight ? "weight" : "bias";
-        throw ShapeMismatch(std::string("Expected ") + name + " to be of same shape as normalized_shape, but got " + name +
-                                " of shape " + to_string(t->shape()) + " and normalized_shape = " + to_string(normalized_shape),
-                            "one value for each normalised element");
+        raise<ShapeMismatch>(
+            "Expected {} to be of same shape as normalized_shape, but got {} of shape {} and normalized_shape = {}\n"
+            "one value for each normalised element",
+            name, name, t->shape(), normalized_shape);
       }
     }
     const Shape& shape = input.shape();
     if (shape.size() < normalized_shape.size() || !std::equal(normalized_shape.rbegin(), normalized_shape.rend(), shape.rbegin())) {
       std::string expected = "[*";
-      for (const int64_t n : normalized_shape) expected += ", " + std::to_string(n);
-      throw ShapeMismatch("Given normalized_shape=" + to_string(normalized_shape) + ", expected input with shape " + expected +
-                              "], but got input of size" + to_string(shape),
-                          "normalized_shape has to be the input's last sizes");
+      for (const int64_t n : normalized_shape) expected += formatted(", {}", n);
+      raise<ShapeMismatch>(
+          "Given normalized_shape={}, expected input with shape {}], but got input of size{}\n"
+          "normalized_shape has to be the input's last sizes",
+          normalized_shape, expected, shape);
     }
     const size_t leading = shape.size() - normalized_shape.size();
     for (size_t axis = 0; axis < shape.size(); ++axis) (axis < leading ? rows : length) *= shape[axis];

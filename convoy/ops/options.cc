@@ -1,6 +1,7 @@
 #include "convoy/ops/options.h"
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy {
 
@@ -22,9 +23,10 @@ PaddingMode parse_padding_mode(std::string_view name) {
   for (const PaddingMode mode : {PaddingMode::kZeros, PaddingMode::kReflect, PaddingMode::kReplicate, PaddingMode::kCircular}) {
     if (name == padding_mode_name(mode)) return mode;
   }
-  throw ValueError(
-      "padding_mode must be one of {'zeros', 'reflect', 'replicate', 'circular'}, but got padding_mode='" + std::string(name) + "'",
-      "PyTorch's names are zeros, reflect, replicate and circular");
+  raise<ValueError>(
+      "padding_mode must be one of {'zeros', 'reflect', 'replicate', 'circular'}, but got padding_mode='{}'\n"
+      "PyTorch's names are zeros, reflect, replicate and circular",
+      name);
 }
 
 }  // namespace convoy

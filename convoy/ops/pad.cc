@@ -6,6 +6,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/pad/pad.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/slice.h"
@@ -46,7 +47,7 @@ PadMode parse_pad_mode(std::string_view name) {
   for (const PadMode mode : {PadMode::kConstant, PadMode::kReflect, PadMode::kReplicate, PadMode::kCircular}) {
     if (name == pad_mode_name(mode)) return mode;
   }
-  throw Error("Unrecognised padding mode " + std::string(name), "the modes are constant, reflect, replicate and circular");
+  raise<Error>("Unrecognised padding mode {}\nthe modes are constant, reflect, replicate and circular", name);
 }
 
 namespace ops {
@@ -56,12 +57,10 @@ namespace {
 using shape::Checked;
 using shape::PadPair;
 
-std::string text(std::integral auto value) { return std::to_string(value); }
-
 // "height 4 takes at most 3": sizes are named from the end, as people say them.
 std::string axis_name(int64_t axes_behind) {
   constexpr const char* kNames[] = {"width", "height", "depth"};
-  return axes_behind < 3 ? kNames[axes_behind] : "axis -" + text(axes_behind + 1);
+  return axes_behind < 3 ? kNames[axes_behind] : formatted("axis -{}", axes_behind + 1);
 }
 
 // What is padded: the begin and end of every axis of the tensor, outermost first, and the output's shape.
@@ -75,8 +74,10 @@ int64_t padded_size(int64_t n, PadPair pad) {
   const Checked size = Checked(n) + pad.begin + pad.end;
   const Checked positions = size - pad.begin;
   if (!size.ok() || !positions.ok()) {
-    throw Error("numel: integer multiplication overflow",
-                "the padded size " + text(n) + " + " + text(pad.begin) + " + " + text(pad.end) + " does not fit 64 bits");
+    raise<Error>(
+        "numel: integer multiplication overflow\n"
+        "the padded size {} + {} + {} does not fit 64 bits",
+        n, pad.begin, pad.end);
   }
   return size.value();
 }
@@ -87,31 +88,32 @@ void check_constant(const Shape& shape, const Plan& plan, size_t padded_axes) {
   for (size_t a = 0; a < shape.size(); ++a) {
     const auto [begin, end] = plan.pads[a];
     crops_only = crops_only && begin <= 0 && end <= 0;
-    const std::string fix = axis_name(static_cast<int64_t>(shape.size() - 1 - a)) + " is " + text(shape[a]) +
-                            ": negative padding may crop at most that much (got " + text(begin) + " and " + text(end) + ")";
+    const std::string fix = formatted("{} is {}: negative padding may crop at most that much (got {} and {})",
+                                      axis_name(static_cast<int64_t>(shape.size() - 1 - a)), shape[a], begin, end);
     int64_t size = shape[a];
     if (begin < 0) {
       if (begin < -size) {
         const int64_t limit = std::max<int64_t>(size, 1);
-        throw Error("Dimension out of range (expected to be in range of [" + text(-limit) + ", " + text(limit - 1) + "], but got " +
-                        (begin == INT64_MIN ? "9223372036854775808" : text(-begin)) + ")",
-                    fix);
+        raise<Error>(
+            "Dimension out of range (expected to be in range of [{}, {}], but got {})\n"
+            "{}",
+            -limit, limit - 1, begin == INT64_MIN ? "9223372036854775808" : std::to_string(-begin), fix);
       }
       size += begin;
     }
     if (end < 0 && end < -size) {
-      throw Error("start (0) + length (" + text((Checked(size) + end).value()) + ") exceeds dimension size (" + text(size) + ").",
-                  fix);
+      raise<Error>("start (0) + length ({}) exceeds dimension size ({}).\n{}", (Checked(size) + end).value(), size, fix);
     }
   }
   if (crops_only) return;
   for (size_t a = shape.size() - padded_axes; a < shape.size(); ++a) {
     const auto [begin, end] = plan.pads[a];
     if (plan.output[a] > 0) continue;
-    throw Error("The input size " + text(shape[a]) + ", plus negative padding " + text(begin) + " and " + text(end) +
-                    " resulted in a negative output size, which is invalid. Check dimension " + text(a) + " of your input.",
-                "the " + axis_name(static_cast<int64_t>(shape.size() - 1 - a)) + " would be " + text(plan.output[a]) +
-                    ": where another axis grows, every axis must keep at least 1");
+    raise<Error>(
+        "The input size {}, plus negative padding {} and {} resulted in a negative output size, which is invalid. Check dimension "
+        "{} of your input.\n"
+        "the {} would be {}: where another axis grows, every axis must keep at least 1",
+        shape[a], begin, end, a, axis_name(static_cast<int64_t>(shape.size() - 1 - a)), plan.output[a]);
   }
 }
 
@@ -123,16 +125,14 @@ void check_dims(PadMode mode, const Shape& shape, DType dtype, int rank) {
   bool valid = true;
   for (size_t a = batched ? 1 : 0; a < shape.size(); ++a) valid = valid && (shape[a] != 0 || (a == 0 && channels_may_be_empty));
   if (valid) return;
-  const std::string ranks = text(rank + 1) + "D or " + text(rank + 2) + "D (batch mode) tensor ";
-  const std::string fix = "only the batch may be empty, this input is " + to_string(shape);
+  const std::string ranks = formatted("{}D or {}D (batch mode) tensor ", rank + 1, rank + 2);
+  const std::string fix = formatted("only the batch may be empty, this input is {}", shape);
   if (mode == PadMode::kReflect && rank < 3) {
     std::string sizes;
-    for (const int64_t n : shape) sizes += (sizes.empty() ? "" : ",") + text(n);
-    throw Error(ranks + "expected for input, but got: [ torch." + type_word(dtype) + "Tensor{" + sizes + "} ]", fix);
+    for (const int64_t n : shape) sizes += (sizes.empty() ? "" : ",") + std::to_string(n);
+    raise<Error>("{}expected for input, but got: [ torch.{}Tensor{{}} ]\n{}", ranks, type_word(dtype), sizes, fix);
   }
-  throw Error(
-      "Expected " + ranks + "with possibly 0 batch size and other non-zero dimensions for input, but got: " + to_string(shape),
-      fix);
+  raise<Error>("Expected {}with possibly 0 batch size and other non-zero dimensions for input, but got: {}\n{}", ranks, shape, fix);
 }
 
 // Reflection does not repeat the border, so it has only n - 1 positions to give.
@@ -140,12 +140,12 @@ void check_reflection(const Shape& shape, const std::vector<PadPair>& pads, int 
   for (int back = 0; back < rank; ++back) {
     const size_t a = shape.size() - 1 - static_cast<size_t>(back);
     if (pads[a].begin < shape[a] && pads[a].end < shape[a]) continue;
-    throw Error("Argument #" + text(4 + 2 * back) +
-                    ": Padding size should be less than the corresponding input dimension, but got: padding (" +
-                    text(pads[a].begin) + ", " + text(pads[a].end) + ") at dimension " + text(a) + " of input " +
-                    (rank == 2 ? text(shape.size()) : to_string(shape)),
-                "reflection leaves out the border: " + axis_name(back) + " " + text(shape[a]) + " takes at most " +
-                    text(shape[a] - 1) + " per side; circular takes " + text(shape[a]) + ", replicate any number");
+    raise<Error>(
+        "Argument #{}: Padding size should be less than the corresponding input dimension, but got: padding ({}, {}) at dimension "
+        "{} of input {}\n"
+        "reflection leaves out the border: {} {} takes at most {} per side; circular takes {}, replicate any number",
+        4 + 2 * back, pads[a].begin, pads[a].end, a, rank == 2 ? std::to_string(shape.size()) : to_string(shape), axis_name(back),
+        shape[a], shape[a] - 1, shape[a]);
   }
 }
 
@@ -155,22 +155,22 @@ void check_output(PadMode mode, const Shape& shape, const Shape& output, int ran
   bool some = false;
   for (size_t a = first; a < shape.size(); ++a) some = some || output[a] >= 1;
   if (some) return;
-  const std::string w = text(shape.back()), ow = text(output.back());
+  const std::string w = std::to_string(shape.back()), ow = std::to_string(output.back());
   std::string reason;
   if (rank == 1) {
-    reason = (mode == PadMode::kReflect ? "2input (W: " + w + ")is" : "input (W: " + w + ") is") +
-             " too small. Calculated output W: " + ow;
+    reason = formatted("{} too small. Calculated output W: {}",
+                       mode == PadMode::kReflect ? formatted("2input (W: {})is", w) : formatted("input (W: {}) is", w), ow);
   } else {
-    const std::string h = text(shape[shape.size() - 2]), oh = text(output[shape.size() - 2]);
+    const std::string h = std::to_string(shape[shape.size() - 2]), oh = std::to_string(output[shape.size() - 2]);
     if (rank == 2) {
-      reason = "input (H: " + h + ", W: " + w + (mode == PadMode::kReflect ? ")is" : " ) is") +
-               " too small. Calculated output H: " + oh + " W: " + ow;
+      reason = formatted("input (H: {}, W: {}{} too small. Calculated output H: {} W: {}", h, w,
+                         mode == PadMode::kReflect ? ")is" : " ) is", oh, ow);
     } else {
-      reason = "input (D: " + text(shape[first]) + " H: " + h + ", W: " + w +
-               ") is too small. Calculated output D: " + text(output[first]) + " H: " + oh + " W: " + ow;
+      reason = formatted("input (D: {} H: {}, W: {}) is too small. Calculated output D: {} H: {} W: {}", shape[first], h, w,
+                         output[first], oh, ow);
     }
   }
-  throw Error(reason, "the negative padding crops everything: keep at least 1");
+  raise<Error>("{}\nthe negative padding crops everything: keep at least 1", reason);
 }
 
 void check_circular(const Shape& shape, const Plan& plan, int rank) {
@@ -178,15 +178,17 @@ void check_circular(const Shape& shape, const Plan& plan, int rank) {
     const auto [begin, end] = plan.pads[a];
     const std::string name = axis_name(static_cast<int64_t>(shape.size() - 1 - a));
     if (begin > shape[a] || end > shape[a]) {
-      throw Error(
-          "Padding value causes wrapping around more than once.",
-          name + " " + text(shape[a]) + " takes at most " + text(shape[a]) + " per side, got " + text(begin) + " and " + text(end));
+      raise<Error>(
+          "Padding value causes wrapping around more than once.\n"
+          "{} {} takes at most {} per side, got {} and {}",
+          name, shape[a], shape[a], begin, end);
     }
     const int64_t cropped = shape[a] + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
     if (plan.output[a] < 0 || (plan.output[a] > 0 && cropped <= 0)) {
-      throw Error(
-          "Negative padding value is resulting in an empty dimension",
-          name + " " + text(shape[a]) + " with padding " + text(begin) + " and " + text(end) + " has nothing left to repeat");
+      raise<Error>(
+          "Negative padding value is resulting in an empty dimension\n"
+          "{} {} with padding {} and {} has nothing left to repeat",
+          name, shape[a], begin, end);
     }
   }
 }
@@ -196,30 +198,28 @@ Plan make_plan(const Shape& shape, DType dtype, const std::vector<int64_t>& padd
   const auto dim = static_cast<int64_t>(shape.size());
   const auto entries = static_cast<int64_t>(padding.size());
   if (entries % 2 != 0) {
-    throw Error("Padding length must be divisible by 2",
-                "padding lists begin and end of each axis, last axis first: (left, right, top, bottom); got " + text(entries) +
-                    (entries == 1 ? " number" : " numbers"));
+    raise<Error>(
+        "Padding length must be divisible by 2\n"
+        "padding lists begin and end of each axis, last axis first: (left, right, top, bottom); got {}{}",
+        entries, entries == 1 ? " number" : " numbers");
   }
   if (entries > 2 * dim) {
-    throw Error("Padding length too large",
-                "an input of " + text(dim) + " axes takes at most " + text(2 * dim) + " numbers, got " + text(entries));
+    raise<Error>("Padding length too large\nan input of {} axes takes at most {} numbers, got {}", dim, 2 * dim, entries);
   }
   if (mode != PadMode::kConstant && value != 0) {
-    throw Error("Padding mode \"" + std::string(pad_mode_name(mode)) + "\" doesn't take in value argument",
-                "leave value out, or use mode constant");
+    raise<Error>("Padding mode \"{}\" doesn't take in value argument\nleave value out, or use mode constant", pad_mode_name(mode));
   }
   const int rank = static_cast<int>(entries / 2);
   if (mode != PadMode::kConstant && (rank < 1 || rank > 3 || (dim != rank + 1 && dim != rank + 2))) {
-    std::string fix =
-        "mode " + std::string(pad_mode_name(mode)) + " pads the spatial axes of (N, C, *) or (C, *), * being 1 to 3 axes: ";
+    std::string fix = formatted("mode {} pads the spatial axes of (N, C, *) or (C, *), * being 1 to 3 axes: ", pad_mode_name(mode));
     if (dim < 2 || dim > 5) {
-      fix += "an input of " + text(dim) + (dim == 1 ? " axis" : " axes") + " is neither; mode constant pads any axis";
+      fix += formatted("an input of {}{} is neither; mode constant pads any axis", dim, dim == 1 ? " axis" : " axes");
     } else {
       const int64_t most = std::min<int64_t>(dim - 1, 3), least = std::max<int64_t>(dim - 2, 1);
-      fix += "an input of " + text(dim) + " axes takes " + text(2 * most) + (least == most ? "" : " or " + text(2 * least)) +
-             " numbers, got " + text(entries);
+      fix += formatted("an input of {} axes takes {}{} numbers, got {}", dim, 2 * most,
+                       least == most ? "" : formatted(" or {}", 2 * least), entries);
     }
-    throw Error("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now", fix);
+    raise<Error>("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now\n{}", fix);
   }
   Plan plan{std::vector<PadPair>(shape.size()), shape};
   for (size_t i = 0; i < padding.size() / 2; ++i) plan.pads[shape.size() - 1 - i] = {padding[2 * i], padding[2 * i + 1]};
@@ -250,8 +250,8 @@ Plan make_plan(const Shape& shape, DType dtype, const std::vector<int64_t>& padd
       break;
   }
   if (mode != PadMode::kConstant && mode != PadMode::kCircular && !is_float_or_double(dtype)) {
-    refuse_type(dtype, (mode == PadMode::kReflect ? "reflection_pad" : "replication_pad") + text(rank) + "d" +
-                           (mode == PadMode::kReflect && rank < 3 ? "" : "_cpu"));
+    refuse_type(dtype, formatted("{}{}d{}", mode == PadMode::kReflect ? "reflection_pad" : "replication_pad", rank,
+                                 mode == PadMode::kReflect && rank < 3 ? "" : "_cpu"));
   }
   return plan;
 }
@@ -304,8 +304,7 @@ KernelAxes kernel_axes(const Shape& shape, const Plan& plan, PadMode mode) {
     }
   }
   if (axes.size() > kernels::kMaxPadAxes) {
-    throw Error("pad supports tensors of up to " + text(kernels::kMaxPadAxes - 1) + " padded axes",
-                "this one has " + text(shape.size()) + " axes");
+    raise<Error>("pad supports tensors of up to {} padded axes\nthis one has {} axes", kernels::kMaxPadAxes - 1, shape.size());
   }
   result.sources.resize(axes.size());
   for (size_t a = 1; a < axes.size(); ++a) {
@@ -356,13 +355,14 @@ Tensor pad(const Tensor& input, const std::vector<int64_t>& padding, PadMode mod
 Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, PadMode mode, const Tensor& value) {
   check_defined(input, "pad", "input");
   if (pads.size() != input.shape().size()) {
-    throw ShapeMismatch("pad: " + text(pads.size()) + " pairs for an input of " + text(input.dim()) + " axes",
-                        "give one pair per axis, of zeros where an axis stays");
+    raise<ShapeMismatch>(
+        "pad: {} pairs for an input of {} axes\n"
+        "give one pair per axis, of zeros where an axis stays",
+        pads.size(), input.dim());
   }
   if (value.defined()) {
     check_type(value, input.dtype());
-    if (value.numel() != 1)
-      throw ShapeMismatch("pad: the value must be one, but has shape " + to_string(value.shape()), "0, for example");
+    if (value.numel() != 1) raise<ShapeMismatch>("pad: the value must be one, but has shape {}\n0, for example", value.shape());
   }
   Plan plan{pads, input.shape()};
   std::vector<AxisSlice> crops;
@@ -370,9 +370,10 @@ Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, Pa
     const int64_t n = input.shape()[a];
     const shape::Checked left = shape::Checked(n) + std::min<int64_t>(pads[a].begin, 0) + std::min<int64_t>(pads[a].end, 0);
     if (!left.ok() || left.value() < 0) {
-      throw ShapeMismatch("pad: axis " + text(a) + " of size " + text(n) + " cannot be cropped by " + text(pads[a].begin) +
-                              " and " + text(pads[a].end),
-                          "crop less than the axis has");
+      raise<ShapeMismatch>(
+          "pad: axis {} of size {} cannot be cropped by {} and {}\n"
+          "crop less than the axis has",
+          a, n, pads[a].begin, pads[a].end);
     }
     plan.pads[a] = {std::max<int64_t>(pads[a].begin, 0), std::max<int64_t>(pads[a].end, 0)};
     if (left.value() != n) {
@@ -380,11 +381,10 @@ Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, Pa
       crops.push_back({static_cast<int64_t>(a), first, first + left.value(), 1});
     }
     const shape::Checked size = left + plan.pads[a].begin + plan.pads[a].end;
-    if (!size.ok()) throw Error("numel: integer multiplication overflow", "the padded axis " + text(a) + " does not fit 64 bits");
+    if (!size.ok()) raise<Error>("numel: integer multiplication overflow\nthe padded axis {} does not fit 64 bits", a);
     plan.output[a] = size.value();
     if (mode != PadMode::kConstant && left.value() == 0 && plan.output[a] > 0) {
-      throw ShapeMismatch("pad: axis " + text(a) + " has nothing to " + std::string(pad_mode_name(mode)),
-                          "mode constant fills an empty axis");
+      raise<ShapeMismatch>("pad: axis {} has nothing to {}\nmode constant fills an empty axis", a, pad_mode_name(mode));
     }
   }
   const Tensor source = crops.empty() ? input : slice(input, crops);
@@ -398,9 +398,10 @@ Tensor pad_axes(const Tensor& input, const std::vector<shape::PadPair>& pads, Pa
 Tensor pad_backward(const Tensor& grad_output, const Shape& input_shape, const std::vector<int64_t>& padding, PadMode mode) {
   const Plan plan = make_plan(input_shape, grad_output.dtype(), padding, mode, 0);
   if (grad_output.shape() != plan.output) {
-    throw ShapeMismatch(
-        "grad_output has shape " + to_string(grad_output.shape()) + ", the padded input has shape " + to_string(plan.output),
-        "an input of shape " + to_string(input_shape) + " with this padding gives " + to_string(plan.output));
+    raise<ShapeMismatch>(
+        "grad_output has shape {}, the padded input has shape {}\n"
+        "an input of shape {} with this padding gives {}",
+        grad_output.shape(), plan.output, input_shape, plan.output);
   }
   if (pads_nothing(plan)) return grad_output.clone();
   if (grad_output.numel() == 0 || numel(input_shape) == 0) return Tensor::zeros(input_shape, grad_output.dtype());

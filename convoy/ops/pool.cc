@@ -6,6 +6,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/ops/pool_checks.h"
 #include "convoy/shape/pool.h"
@@ -14,7 +15,6 @@ namespace convoy::ops {
 
 namespace {
 
-using pool_checks::text;
 using shape::Axis;
 using shape::PoolShape;
 
@@ -40,7 +40,7 @@ struct Words {
     } else {
       how = "must be either a single int, or ";
     }
-    return name + ": " + argument + " " + how + tuple;
+    return formatted("{}: {} {}{}", name, argument, how, tuple);
   }
 };
 
@@ -49,54 +49,53 @@ std::string per_axis(const std::array<Axis, 3>& axes, int rank, const char* pref
   constexpr const char* kAxes[] = {"T", "H", "W"};
   std::string line;
   for (size_t a = rank == 3 ? 0 : 1; a < 3; ++a)
-    line += (line.empty() ? "" : " ") + (prefix + (kAxes[a] + (": " + text(axes[a].*value))));
+    line += (line.empty() ? "" : " ") + (prefix + (kAxes[a] + (formatted(": {}", axes[a].*value))));
   return line;
 }
 
 std::vector<int64_t> expand(const Words& words, const char* what, const IntList& list) {
   std::vector<int64_t> values = list.expand(words.rank);
   if (static_cast<int>(values.size()) == words.rank) return values;
-  const std::string fix =
-      std::string(what) + " has " + text(list.values().size()) + " values, give one number or " + text(words.rank);
+  const std::string fix = formatted("{} has {} values, give one number or {}", what, list.values().size(), words.rank);
   if (words.rank == 1) {
-    throw Error(words.name + "() argument '" + what + "' should contain one int (got " + text(list.values().size()) + ")", fix);
+    raise<Error>("{}() argument '{}' should contain one int (got {})\n{}", words.name, what, list.values().size(), fix);
   }
-  throw Error(words.list_refusal(what), fix);
+  raise<Error>("{}\n{}", words.list_refusal(what), fix);
 }
 
 void check_ranks(const Words& words, const Shape& input) {
   const auto dim = static_cast<int>(input.size());
   if (dim == words.rank + 1 || dim == words.rank + 2) return;
-  const std::string fix = words.name + " expects an input (N, C, *) or (C, *) with " + text(words.rank) +
-                          (words.rank == 1 ? " axis" : " axes") + " behind the channels, got " + to_string(input);
+  const std::string fix = formatted("{} expects an input (N, C, *) or (C, *) with {}{} behind the channels, got {}", words.name,
+                                    words.rank, words.rank == 1 ? " axis" : " axes", input);
   if (words.rank == 1) {
-    throw Error("Expected 2 to 3 dimensions, but got " + text(dim) +
-                    "-dimensional tensor for argument #1 'self' (while checking arguments for " + words.name + ")",
-                fix);
+    raise<Error>(
+        "Expected 2 to 3 dimensions, but got {}-dimensional tensor for argument #1 'self' (while checking arguments for {})\n"
+        "{}",
+        dim, words.name, fix);
   }
   if (words.max || words.rank == 3) {
-    throw Error("non-empty " + text(words.rank + 1) + "D or " + text(words.rank + 2) + "D (batch mode) tensor expected for input",
-                fix);
+    raise<Error>("non-empty {}D or {}D (batch mode) tensor expected for input\n{}", words.rank + 1, words.rank + 2, fix);
   }
-  if (dim == 0) throw Error("Dimension specified as -3 but tensor has no dimensions", fix);
-  if (dim < 3)
-    throw Error("Dimension out of range (expected to be in range of [" + text(-dim) + ", " + text(dim - 1) + "], but got -3)", fix);
+  if (dim == 0) raise<Error>("Dimension specified as -3 but tensor has no dimensions\n{}", fix);
+  if (dim < 3) raise<Error>("Dimension out of range (expected to be in range of [{}, {}], but got -3)\n{}", -dim, dim - 1, fix);
   // avg_pool2d finds too many axes only among its last checks.
 }
 
 // Stride not zero, padding neither negative nor above half the kernel; axis by axis, outermost first.
 void check_axis(const Axis& axis) {
-  if (axis.stride == 0) throw Error("stride should not be zero", "use a stride of at least 1; left out, it is the kernel_size");
+  if (axis.stride == 0) raise<Error>("stride should not be zero\nuse a stride of at least 1; left out, it is the kernel_size");
   if (axis.pad_begin < 0)
-    throw Error("pad must be non-negative, but got pad: " + text(axis.pad_begin), "use padding 0 or more; crop with a slice");
+    raise<Error>("pad must be non-negative, but got pad: {}\nuse padding 0 or more; crop with a slice", axis.pad_begin);
   if (axis.pad_begin > axis.kernel_size / 2) {
     const int64_t most = std::max<int64_t>(axis.kernel_size / 2, 0);
-    throw Error("pad should be at most half of kernel size, but got pad=" + text(axis.pad_begin) +
-                    " and kernel_size=" + text(axis.kernel_size),
-                "kernel_size " + text(axis.kernel_size) + " takes padding " + (most == 0 ? "0" : "0 to " + text(most)) +
-                    (axis.pad_begin <= INT64_MAX / 2
-                         ? ", padding " + text(axis.pad_begin) + " needs a kernel_size of at least " + text(2 * axis.pad_begin)
-                         : ""));
+    raise<Error>(
+        "pad should be at most half of kernel size, but got pad={} and kernel_size={}\n"
+        "kernel_size {} takes padding {}{}",
+        axis.pad_begin, axis.kernel_size, axis.kernel_size, most == 0 ? "0" : formatted("0 to {}", most),
+        axis.pad_begin <= INT64_MAX / 2
+            ? formatted(", padding {} needs a kernel_size of at least {}", axis.pad_begin, 2 * axis.pad_begin)
+            : "");
   }
 }
 
@@ -107,19 +106,22 @@ void check_not_empty(const Words& words, const Shape& input) {
   if (words.rank == 3) {
     for (size_t a = batched ? 1 : 0; a < input.size(); ++a) {
       if (input[a] > 0) continue;
-      throw Error((words.max ? "max_pool3d_with_indices_out_cpu_template()" : "avg_pool3d()") +
-                      std::string(": Expected input's non-batch dimensions to have positive length, but input has a shape of ") +
-                      to_string(input) + " and non-batch dimension " + text(input[a]) + " has length zero!",
-                  fix);
+      raise<Error>(
+          "{}: Expected input's non-batch dimensions to have positive length, but input has a shape of {} and non-batch dimension "
+          "{} has length zero!\n"
+          "{}",
+          words.max ? "max_pool3d_with_indices_out_cpu_template()" : "avg_pool3d()", input, input[a], fix);
     }
     return;
   }
   bool valid = dim == words.rank + 1 || batched;
   for (size_t a = batched ? 1 : 0; a < input.size(); ++a) valid = valid && input[a] != 0;
   if (valid) return;
-  throw Error("Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:" +
-                  to_string(pool_checks::with_height(input, words.rank)),
-              dim == words.rank + 1 || batched ? fix : "avg_pool2d expects (N, C, H, W) or (C, H, W), got " + text(dim) + " axes");
+  raise<Error>(
+      "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:{}\n"
+      "{}",
+      pool_checks::with_height(input, words.rank),
+      dim == words.rank + 1 || batched ? fix : formatted("avg_pool2d expects (N, C, H, W) or (C, H, W), got {} axes", dim));
 }
 
 // Everything that max_pool and avg_pool check after their argument lists; returns the completed shape.
@@ -130,44 +132,50 @@ PoolShape check_windows(const Words& words, const Shape& input, PoolShape s) {
     return std::any_of(s.axes.begin(), s.axes.end(), [&](const Axis& axis) { return axis.*value < 1; });
   };
   if (any_below_one(&Axis::kernel_size)) {
-    throw Error("kernel size should be greater than zero, but got " + per_axis(s.axes, s.rank, "k", &Axis::kernel_size),
-                "use a kernel_size of at least 1");
+    raise<Error>(
+        "kernel size should be greater than zero, but got {}\n"
+        "use a kernel_size of at least 1",
+        per_axis(s.axes, s.rank, "k", &Axis::kernel_size));
   }
   if (any_below_one(&Axis::stride)) {
-    throw Error("stride should be greater than zero, but got " + per_axis(s.axes, s.rank, "d", &Axis::stride),
-                "use a stride of at least 1");
+    raise<Error>(
+        "stride should be greater than zero, but got {}\n"
+        "use a stride of at least 1",
+        per_axis(s.axes, s.rank, "d", &Axis::stride));
   }
   if (any_below_one(&Axis::dilation)) {
-    throw Error("dilation should be greater than zero, but got " + per_axis(s.axes, s.rank, "dilation", &Axis::dilation),
-                "use a dilation of at least 1; 1 leaves no holes");
+    raise<Error>(
+        "dilation should be greater than zero, but got {}\n"
+        "use a dilation of at least 1; 1 leaves no holes",
+        per_axis(s.axes, s.rank, "dilation", &Axis::dilation));
   }
   check_not_empty(words, input);
   if (!words.max && s.rank == 3) {
     bool smaller = false;
     for (size_t a = 0; a < 3; ++a) smaller = smaller || s.input[a] < s.axes[a].kernel_size;
     if (smaller) {
-      throw ShapeMismatch("input image (T: " + text(s.input[0]) + " H: " + text(s.input[1]) + " W: " + text(s.input[2]) +
-                              ") smaller than kernel size (" + per_axis(s.axes, 3, "k", &Axis::kernel_size) + ")",
-                          "avg_pool3d wants a kernel_size of at most the input, without its padding: (" +
-                              text(std::min(s.input[0], s.axes[0].kernel_size)) + ", " +
-                              text(std::min(s.input[1], s.axes[1].kernel_size)) + ", " +
-                              text(std::min(s.input[2], s.axes[2].kernel_size)) + ") works");
+      raise<ShapeMismatch>(
+          "input image (T: {} H: {} W: {}) smaller than kernel size ({})\n"
+          "avg_pool3d wants a kernel_size of at most the input, without its padding: ({}, {}, {}) works",
+          s.input[0], s.input[1], s.input[2], per_axis(s.axes, 3, "k", &Axis::kernel_size),
+          std::min(s.input[0], s.axes[0].kernel_size), std::min(s.input[1], s.axes[1].kernel_size),
+          std::min(s.input[2], s.axes[2].kernel_size));
     }
   }
   const shape::Result<PoolShape> completed = shape::complete(s);
-  if (!completed) throw Error("integer out of range", "the sizes of this pooling do not fit 64 bits");
+  if (!completed) raise<Error>("integer out of range\nthe sizes of this pooling do not fit 64 bits");
   s = *completed;
   for (size_t a = first; a < 3; ++a) {
     if (s.output[a] >= 1) continue;
     const Axis& axis = s.axes[a];
     const int64_t window = *shape::effective_kernel_size(axis.kernel_size, axis.dilation);
-    throw ShapeMismatch(
-        "Given input size: " + pool_checks::sizes(s.channels, s.input, s.rank) +
-            ". Calculated output size: " + pool_checks::sizes(s.channels, s.output, s.rank) + ". Output size is too small",
-        "along the " + pool_checks::axis_name(a) + " a window of " + text(window) +
-            (axis.dilation > 1 ? " (kernel_size " + text(axis.kernel_size) + ", dilation " + text(axis.dilation) + ")" : "") +
-            " does not fit into " + text(s.input[a]) + " + 2 x " + text(axis.pad_begin) +
-            ": use a smaller kernel_size or a larger input");
+    raise<ShapeMismatch>(
+        "Given input size: {}. Calculated output size: {}. Output size is too small\n"
+        "along the {} a window of {}{} does not fit into {} + 2 x {}: use a smaller kernel_size or a larger input",
+        pool_checks::sizes(s.channels, s.input, s.rank), pool_checks::sizes(s.channels, s.output, s.rank),
+        pool_checks::axis_name(a), window,
+        axis.dilation > 1 ? formatted(" (kernel_size {}, dilation {})", axis.kernel_size, axis.dilation) : "", s.input[a],
+        axis.pad_begin);
   }
   return s;
 }
@@ -194,7 +202,7 @@ PoolShape pool_shape(const Words& words, const Shape& input, const std::vector<i
 }
 
 PoolShape check_max_pool(int rank, const Shape& input, DType dtype, const MaxPoolOptions& options) {
-  const Words words{"max_pool" + text(rank) + "d", true, rank};
+  const Words words{formatted("max_pool{}d", rank), true, rank};
   if (rank == 1) check_ranks(words, input);
   const auto kernel_size = expand(words, "kernel_size", options.kernel_size);
   const auto stride = options.stride.empty() ? kernel_size : expand(words, "stride", options.stride);
@@ -209,18 +217,19 @@ PoolShape check_max_pool(int rank, const Shape& input, DType dtype, const MaxPoo
 }
 
 PoolShape check_avg_pool(int rank, const Shape& input, DType dtype, const AvgPoolOptions& options) {
-  const Words words{"avg_pool" + text(rank) + "d", false, rank};
+  const Words words{formatted("avg_pool{}d", rank), false, rank};
   if (rank == 1) check_ranks(words, input);
   const auto kernel_size = expand(words, "kernel_size", options.kernel_size);
   const auto stride = options.stride.empty() ? kernel_size : expand(words, "stride", options.stride);
   const auto padding = expand(words, "padding", options.padding);
   if (rank == 1 && options.divisor_override) {
-    throw Error("avg_pool1d() got an unexpected keyword argument 'divisor_override'",
-                "avg_pool2d and avg_pool3d take it; add an axis of size 1");
+    raise<Error>(
+        "avg_pool1d() got an unexpected keyword argument 'divisor_override'\n"
+        "avg_pool2d and avg_pool3d take it; add an axis of size 1");
   }
   if (rank == 3) check_ranks(words, input);
   if (options.divisor_override == 0)
-    throw Error("divisor must be not zero", "leave divisor_override out to divide by the window's size");
+    raise<Error>("divisor must be not zero\nleave divisor_override out to divide by the window's size");
   check_ranks(words, input);
   PoolShape s = pool_shape(words, input, kernel_size, stride, padding, std::vector<int64_t>(kernel_size.size(), 1));
   s.ceil_mode = options.ceil_mode;
@@ -252,12 +261,13 @@ MaxPoolResult max_pool(int rank, const Tensor& input, const MaxPoolOptions& opti
 Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indices, const Shape& input_shape) {
   pool_checks::check_rank(rank);
   if (grad_output.shape() != indices.shape()) {
-    throw ShapeMismatch(
-        "grad_output has shape " + to_string(grad_output.shape()) + ", indices has shape " + to_string(indices.shape()),
-        "both are the shape of the pooled output");
+    raise<ShapeMismatch>(
+        "grad_output has shape {}, indices has shape {}\n"
+        "both are the shape of the pooled output",
+        grad_output.shape(), indices.shape());
   }
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "grad_output", input_shape, "the input");
-  pool_checks::check_floating(grad_output.dtype(), "max_pool" + text(std::max(rank, 2)) + "d_backward");
+  pool_checks::check_floating(grad_output.dtype(), formatted("max_pool{}d_backward", std::max(rank, 2)));
   Tensor grad_input = Tensor::empty(input_shape, grad_output.dtype());
   bool valid = true;
   with_floating(grad_output.dtype(), [&](auto type) {
@@ -266,8 +276,10 @@ Tensor max_pool_backward(int rank, const Tensor& grad_output, const Tensor& indi
   });
   if (!valid) {
     pool_checks::check_indices(planes, indices, [&](int64_t index) {
-      throw Error("Found an invalid max index: " + text(index) + " (input volumes are of size " + text(planes.positions) + ")",
-                  "an index is a position in the unpadded plane: 0 to " + text(planes.positions - 1));
+      raise<Error>(
+          "Found an invalid max index: {} (input volumes are of size {})\n"
+          "an index is a position in the unpadded plane: 0 to {}",
+          index, planes.positions, planes.positions - 1);
     });
   }
   return grad_input;

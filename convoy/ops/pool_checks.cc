@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/ops/checks.h"
 
 namespace convoy::ops::pool_checks {
 
 void check_rank(int rank) {
-  if (rank < 1 || rank > 3) throw Error("pooling has 1, 2 or 3 spatial axes", "rank is " + text(rank));
+  if (rank < 1 || rank > 3) raise<Error>("pooling has 1, 2 or 3 spatial axes\nrank is {}", rank);
 }
 
 std::string axis_name(size_t axis) {
@@ -22,8 +23,8 @@ Shape with_height(Shape shape, int rank) {
 }
 
 std::string sizes(int64_t channels, const shape::Spatial& spatial, int rank) {
-  std::string line = "(" + text(channels);
-  for (size_t a = rank == 3 ? 0 : 1; a < 3; ++a) line += "x" + text(spatial[a]);
+  std::string line = formatted("({}", channels);
+  for (size_t a = rank == 3 ? 0 : 1; a < 3; ++a) line += formatted("x{}", spatial[a]);
   return line + ")";
 }
 
@@ -39,24 +40,29 @@ void check_floating(DType dtype, const std::string& name) {
 
 void check_grad_shape(const Shape& grad_output, const Shape& output) {
   if (grad_output == output) return;
-  throw ShapeMismatch("grad_output has shape " + to_string(grad_output) + ", the output has shape " + to_string(output),
-                      "give a gradient of shape " + to_string(output));
+  raise<ShapeMismatch>(
+      "grad_output has shape {}, the output has shape {}\n"
+      "give a gradient of shape {}",
+      grad_output, output, output);
 }
 
 kernels::IndexedPlanes indexed_planes(int rank, const Tensor& indices, const char* small, const Shape& large_shape,
                                       const char* large) {
   const Shape& shape = indices.shape();
   if (indices.dtype() != DType::kInt64) {
-    throw Error("elements in indices should be type int64 but got: " + std::string(type_word(indices.dtype())),
-                "pass the indices that max pooling returned");
+    raise<Error>(
+        "elements in indices should be type int64 but got: {}\n"
+        "pass the indices that max pooling returned",
+        type_word(indices.dtype()));
   }
   const auto spatial = static_cast<size_t>(rank);
   const bool ranks_fit = (shape.size() == spatial + 1 || shape.size() == spatial + 2) && shape.size() == large_shape.size();
   const size_t leading = ranks_fit ? shape.size() - spatial : 0;
   if (!ranks_fit || !std::equal(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(leading), large_shape.begin())) {
-    throw ShapeMismatch(
-        std::string(small) + " has shape " + to_string(shape) + ", " + large + " has shape " + to_string(large_shape),
-        "both are (N, C, *) or (C, *) with " + text(rank) + (rank == 1 ? " axis" : " axes") + " behind C and the same N and C");
+    raise<ShapeMismatch>(
+        "{} has shape {}, {} has shape {}\n"
+        "both are (N, C, *) or (C, *) with {}{} behind C and the same N and C",
+        small, shape, large, large_shape, rank, rank == 1 ? " axis" : " axes");
   }
   static_cast<void>(numel(large_shape));  // refuses what cannot be counted
   kernels::IndexedPlanes planes{1, 1, 1};

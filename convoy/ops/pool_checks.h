@@ -11,8 +11,6 @@
 
 namespace convoy::ops::pool_checks {
 
-std::string text(std::integral auto value) { return std::to_string(value); }
-
 /// Throws Error unless rank is 1, 2 or 3.
 void check_rank(int rank);
 

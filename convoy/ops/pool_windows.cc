@@ -4,6 +4,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/pool/lp_pool.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/ops/checks.h"
@@ -26,9 +27,10 @@ PoolShape pooled_shape(const Shape& input, const PoolShape& windows) {
   pool_checks::check_rank(windows.rank);
   const auto rank = static_cast<size_t>(windows.rank);
   if (input.size() != rank + 2) {
-    throw ShapeMismatch("pooling over " + std::to_string(rank) + " axes expects an input of " + std::to_string(rank + 2) +
-                            " axes, (N, C, *), but got " + to_string(input),
-                        "one image needs a batch axis: reshape({1, C, H, W})");
+    raise<ShapeMismatch>(
+        "pooling over {} axes expects an input of {} axes, (N, C, *), but got {}\n"
+        "one image needs a batch axis: reshape({1, C, H, W})",
+        rank, rank + 2, input);
   }
   PoolShape s = windows;
   s.batch = input[0];
@@ -37,19 +39,20 @@ PoolShape pooled_shape(const Shape& input, const PoolShape& windows) {
     s.input[3 - rank + i] = input[2 + i];
     const shape::Axis& axis = s.axes[3 - rank + i];
     if (axis.pad_begin < 0 || axis.pad_end < 0) {
-      throw ValueError("pad must be non-negative, but got pad: " + std::to_string(std::min(axis.pad_begin, axis.pad_end)),
-                       "crop with slice() instead");
+      raise<ValueError>(
+          "pad must be non-negative, but got pad: {}\n"
+          "crop with slice() instead",
+          std::min(axis.pad_begin, axis.pad_end));
     }
   }
   const shape::Result<PoolShape> completed = shape::complete(s);
-  if (!completed)
-    throw ShapeMismatch("pooling: " + std::string(shape::reason(completed.error().code)),
-                        "the input has shape " + to_string(input));
+  if (!completed) raise<ShapeMismatch>("pooling: {}\nthe input has shape {}", shape::reason(completed.error().code), input);
   for (size_t a = 3 - rank; a < 3; ++a) {
     if (completed->output[a] >= 1) continue;
-    throw ShapeMismatch("Given input size: " + pool_checks::sizes(s.channels, s.input, s.rank) + ". Calculated output size: " +
-                            pool_checks::sizes(s.channels, completed->output, s.rank) + ". Output size is too small",
-                        "use a smaller kernel_size or a larger input");
+    raise<ShapeMismatch>(
+        "Given input size: {}. Calculated output size: {}. Output size is too small\n"
+        "use a smaller kernel_size or a larger input",
+        pool_checks::sizes(s.channels, s.input, s.rank), pool_checks::sizes(s.channels, completed->output, s.rank));
   }
   return *completed;
 }
@@ -92,7 +95,7 @@ Tensor lp_pool(const Tensor& input, const PoolShape& windows, double norm_type) 
     return lp_pool(input.to(DType::kFloat32), windows, norm_type).to(input.dtype());
   }
   check_floating(input, "lp_pool2d");
-  if (norm_type == 0) throw ValueError("lp_pool: norm_type must not be 0", "2 gives root sums of squares, 1 sums");
+  if (norm_type == 0) raise<ValueError>("lp_pool: norm_type must not be 0\n2 gives root sums of squares, 1 sums");
   const PoolShape s = pooled_shape(input.shape(), windows);
   Tensor powers = unary(Unary::kAbs, input);
   Tensor output = Tensor::empty(pool_checks::output_shape(input.shape(), s.rank, s.output), input.dtype());
@@ -110,9 +113,10 @@ Tensor flat_indices(const Tensor& indices, const Shape& input_shape, bool column
   check_type(indices, DType::kInt64);
   if (indices.dim() < 3 || indices.shape().size() != input_shape.size() || indices.shape()[0] != input_shape[0] ||
       indices.shape()[1] != input_shape[1]) {
-    throw ShapeMismatch(
-        "indices of shape " + to_string(indices.shape()) + " do not come from an input of shape " + to_string(input_shape),
-        "take the indices of the pooling of that input");
+    raise<ShapeMismatch>(
+        "indices of shape {} do not come from an input of shape {}\n"
+        "take the indices of the pooling of that input",
+        indices.shape(), input_shape);
   }
   Tensor result = Tensor::empty(indices.shape(), DType::kInt64);
   const int64_t planes = input_shape[0] * input_shape[1];
@@ -143,17 +147,19 @@ Tensor max_unpool_flat(const Tensor& input, const Tensor& indices, const Shape& 
   check_defined(indices, "max_unpool", "indices");
   check_type(indices, DType::kInt64);
   if (indices.shape() != input.shape()) {
-    throw ShapeMismatch("Expected shape of indices to be same as that of the input tensor (" + to_string(input.shape()) +
-                            ") but got indices tensor with shape: " + to_string(indices.shape()),
-                        "take the indices that came with that tensor");
+    raise<ShapeMismatch>(
+        "Expected shape of indices to be same as that of the input tensor ({}) but got indices tensor with shape: {}\n"
+        "take the indices that came with that tensor",
+        input.shape(), indices.shape());
   }
   Tensor output = Tensor::zeros(output_shape, input.dtype());
   const int64_t* at = indices.data<int64_t>();
   for (int64_t i = 0; i < indices.numel(); ++i) {
     if (at[i] < 0 || at[i] >= output.numel()) {
-      throw Error(
-          "Found an invalid max index: " + std::to_string(at[i]) + " (output volumes are of size " + to_string(output_shape) + ")",
-          "indices point into one channel of the output, row by row");
+      raise<Error>(
+          "Found an invalid max index: {} (output volumes are of size {})\n"
+          "indices point into one channel of the output, row by row",
+          at[i], output_shape);
     }
   }
   with_element_size(input.dtype(), [&](auto bits) {

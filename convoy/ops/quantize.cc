@@ -8,6 +8,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/dims.h"
 #include "convoy/ops/elementwise.h"
@@ -33,9 +34,10 @@ void check(const Quantization& q, const char* function) {
   if (!q.zero_point.defined()) return;
   if (!is_quantized(q.zero_point.dtype())) refuse_type(q.zero_point.dtype(), function, kIntegers);
   if (q.zero_point.numel() != q.scale.numel()) {
-    throw ShapeMismatch(std::string(function) + ": scale has shape " + to_string(q.scale.shape()) + ", zero_point " +
-                            to_string(q.zero_point.shape()),
-                        "scale and zero_point have equal shapes");
+    raise<ShapeMismatch>(
+        "{}: scale has shape {}, zero_point {}\n"
+        "scale and zero_point have equal shapes",
+        function, q.scale.shape(), q.zero_point.shape());
   }
 }
 
@@ -48,7 +50,7 @@ struct Scales {
 
   Scales(const char* function, const Shape& shape, const Shape& scale, int64_t count, int64_t dim, int64_t block) {
     view = {1, 1, numel(shape)};
-    if (block < 0) throw ValueError(std::string(function) + ": block_size must not be negative", "0 means no blocks");
+    if (block < 0) raise<ValueError>("{}: block_size must not be negative\n0 means no blocks", function);
     if (count == 1 && block == 0) return;
     const int64_t axis = wrap_dim(dim, static_cast<int64_t>(shape.size()));
     view = view_axis(shape, axis);
@@ -57,9 +59,10 @@ struct Scales {
     blocks = blocked ? (view.n + block - 1) / block : view.n;
     const bool fits = blocked ? count == view.outer * blocks * view.inner : scale.size() <= 1 && count == view.n;
     if (!fits) {
-      throw ShapeMismatch(std::string(function) + ": a scale of shape " + to_string(scale) + " does not fit axis " +
-                              std::to_string(axis) + " of values of shape " + to_string(shape),
-                          "one scale, or one for each entry of the axis");
+      raise<ShapeMismatch>(
+          "{}: a scale of shape {} does not fit axis {} of values of shape {}\n"
+          "one scale, or one for each entry of the axis",
+          function, scale, axis, shape);
     }
   }
 
@@ -86,9 +89,10 @@ Tensor centred(const Tensor& x, const Tensor& zero, int64_t dim, const char* fun
   if (zero.numel() == 1) return affine(values, 1.0, -zero.item());
   const int64_t axis = wrap_dim(dim, x.dim());
   if (zero.numel() != x.size(axis)) {
-    throw ShapeMismatch(std::string(function) + ": a zero point of shape " + to_string(zero.shape()) + " does not fit axis " +
-                            std::to_string(axis) + " of values of shape " + to_string(x.shape()),
-                        "one scale, or one for each entry of the axis");
+    raise<ShapeMismatch>(
+        "{}: a zero point of shape {} does not fit axis {} of values of shape {}\n"
+        "one scale, or one for each entry of the axis",
+        function, zero.shape(), axis, x.shape());
   }
   Shape shape(x.shape().size(), 1);
   shape[static_cast<size_t>(axis)] = zero.numel();
@@ -101,9 +105,10 @@ Tensor factors(const Tensor& scale, int64_t axis, const Tensor& result, const ch
   if (wide.numel() == 1) return wide.reshape({});
   const int64_t at = wrap_dim(axis, result.dim());
   if (wide.numel() != result.size(at)) {
-    throw ShapeMismatch(std::string(function) + ": a scale of shape " + to_string(scale.shape()) +
-                            " does not fit a result of shape " + to_string(result.shape()),
-                        "one scale, or one for each column or row");
+    raise<ShapeMismatch>(
+        "{}: a scale of shape {} does not fit a result of shape {}\n"
+        "one scale, or one for each column or row",
+        function, scale.shape(), result.shape());
   }
   Shape shape(result.shape().size(), 1);
   shape[static_cast<size_t>(at)] = wide.numel();
@@ -112,7 +117,7 @@ Tensor factors(const Tensor& scale, int64_t axis, const Tensor& result, const ch
 
 Tensor requantized(const Tensor& sums, const Tensor& factor, const Quantization& output, const char* function) {
   check(output, function);
-  if (output.scale.numel() != 1) throw ShapeMismatch(std::string(function) + ": the output has one scale", "give it one number");
+  if (output.scale.numel() != 1) raise<ShapeMismatch>("{}: the output has one scale\ngive it one number", function);
   return quantize(mul(sums, factor), {output.scale.to(DType::kFloat64), output.zero_point});
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/rearrange/pixel_shuffle.h"
 #include "convoy/kernels/rearrange/unfold.h"
 #include "convoy/ops/checks.h"
@@ -23,8 +24,6 @@ using shape::Checked;
 // The square of an int64_t.
 __extension__ using Wide = unsigned __int128;
 
-std::string text(std::integral auto value) { return std::to_string(value); }
-
 std::string wide_text(Wide value) {
   std::string digits;
   do {
@@ -38,28 +37,27 @@ std::string wide_text(Wide value) {
 std::vector<int64_t> expand(const char* what, const IntList& list) {
   if (list.single()) return list.expand(2);
   if (list.values().size() == 2) return list.values();
-  throw Error("It is expected " + std::string(what) + " equals to 2, but got size " + text(list.values().size()),
-              "give " + std::string(what) + " as one number or as (height, width)");
+  raise<Error>(
+      "It is expected {} equals to 2, but got size {}\n"
+      "give {} as one number or as (height, width)",
+      what, list.values().size(), what);
 }
 
 // "(3, 4)" for one value of each axis.
-std::string pair(const UnfoldShape& s, int64_t Axis::*value) {
-  return "(" + text(s.axes[1].*value) + ", " + text(s.axes[2].*value) + ")";
-}
+std::string pair(const UnfoldShape& s, int64_t Axis::*value) { return formatted("({}, {})", s.axes[1].*value, s.axes[2].*value); }
 
 std::string per_axis(const UnfoldShape& s, const char* name, int64_t Axis::*value) {
-  return std::string(name) + "_height: " + text(s.axes[1].*value) + " " + name + "_width: " + text(s.axes[2].*value);
+  return formatted("{}_height: {} {}_width: {}", name, s.axes[1].*value, name, s.axes[2].*value);
 }
 
 void check_above_zero(const UnfoldShape& s, const char* what, const char* name, int64_t Axis::*value) {
   if (s.axes[1].*value > 0 && s.axes[2].*value > 0) return;
-  throw Error(std::string(what) + " should be greater than zero, but got " + per_axis(s, name, value),
-              "use a " + std::string(what) + " of at least 1");
+  raise<Error>("{} should be greater than zero, but got {}\nuse a {} of at least 1", what, per_axis(s, name, value), what);
 }
 
 void check_padding(const UnfoldShape& s) {
   if (s.axes[1].pad_begin >= 0 && s.axes[2].pad_begin >= 0) return;
-  throw Error("padding should be non-negative, but got " + per_axis(s, "pad", &Axis::pad_begin), "use padding 0 or more");
+  raise<Error>("padding should be non-negative, but got {}\nuse padding 0 or more", per_axis(s, "pad", &Axis::pad_begin));
 }
 
 // The windows that the options describe, sizes still to come.
@@ -80,7 +78,7 @@ UnfoldShape windows(const UnfoldOptions& options) {
 }
 
 [[noreturn]] void refuse_overflow(const char* what) {
-  throw Error("numel: integer multiplication overflow", std::string("the ") + what + " of this call does not fit 64 bits");
+  raise<Error>("numel: integer multiplication overflow\nthe {} of this call does not fit 64 bits", what);
 }
 
 // How many blocks fit along each axis, refusing what cannot be counted; the columns' rows are counted too.
@@ -100,19 +98,17 @@ UnfoldShape check_unfold(const Shape& input, const UnfoldOptions& options) {
   check_padding(s);
   check_above_zero(s, "stride", "stride", &Axis::stride);
   const auto dim = static_cast<int>(input.size());
-  const std::string fix = "unfold expects (N, C, H, W) or (C, H, W), only the batch may be empty; got " + to_string(input);
-  if (dim == 0) throw Error("Dimension specified as 1 but tensor has no dimensions", fix);
+  const std::string fix = formatted("unfold expects (N, C, H, W) or (C, H, W), only the batch may be empty; got {}", input);
+  if (dim == 0) raise<Error>("Dimension specified as 1 but tensor has no dimensions\n{}", fix);
   if (dim < 3) {
-    throw Error("Dimension out of range (expected to be in range of [" + text(-dim) + ", " + text(dim - 1) + "], but got " +
-                    text(dim) + ")",
-                fix);
+    raise<Error>("Dimension out of range (expected to be in range of [{}, {}], but got {})\n{}", -dim, dim - 1, dim, fix);
   }
   const bool empty = dim > 4 || std::any_of(input.end() - 3, input.end(), [](int64_t n) { return n == 0; });
   if (empty) {
-    throw Error(
-        "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: " +
-            to_string(input),
-        fix);
+    raise<Error>(
+        "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: {}\n"
+        "{}",
+        input, fix);
   }
   s.batch = dim == 4 ? input[0] : 1;
   s.channels = input[input.size() - 3];
@@ -120,20 +116,22 @@ UnfoldShape check_unfold(const Shape& input, const UnfoldOptions& options) {
   s = count_blocks(s);
   if (s.output[1] < 1 || s.output[2] < 1) {
     // PyTorch prints the height twice.
-    throw ShapeMismatch(
-        "Given input with spatial size (" + text(s.input[1]) + ", " + text(s.input[1]) +
-            "), kernel_size=" + pair(s, &Axis::kernel_size) + ", dilation=" + pair(s, &Axis::dilation) +
-            ", padding=" + pair(s, &Axis::pad_begin) + ", calculated shape of the array of sliding blocks as (" +
-            text(s.output[1]) + ", " + text(s.output[2]) + "), but its components must be at least one.",
-        "the input is " + text(s.input[1]) + " x " + text(s.input[2]) + ": use a smaller kernel_size or dilation, or more padding");
+    raise<ShapeMismatch>(
+        "Given input with spatial size ({}, {}), kernel_size={}, dilation={}, padding={}, calculated shape of the array of sliding "
+        "blocks as ({}, {}), but its components must be at least one.\n"
+        "the input is {} x {}: use a smaller kernel_size or dilation, or more padding",
+        s.input[1], s.input[1], pair(s, &Axis::kernel_size), pair(s, &Axis::dilation), pair(s, &Axis::pad_begin), s.output[1],
+        s.output[2], s.input[1], s.input[2]);
   }
   return s;
 }
 
 UnfoldShape check_fold(const Shape& input, const std::vector<int64_t>& output_size, const UnfoldOptions& options) {
   if (output_size.size() != 2) {
-    throw Error("It is expected output_size equals to 2, but got size " + text(output_size.size()),
-                "give output_size as (height, width)");
+    raise<Error>(
+        "It is expected output_size equals to 2, but got size {}\n"
+        "give output_size as (height, width)",
+        output_size.size());
   }
   UnfoldShape s = windows(options);
   check_above_zero(s, "kernel size", "kernel", &Axis::kernel_size);
@@ -142,18 +140,20 @@ UnfoldShape check_fold(const Shape& input, const std::vector<int64_t>& output_si
   check_padding(s);
   const size_t dim = input.size();
   if ((dim != 2 && dim != 3) || input[dim - 1] == 0 || input[dim - 2] == 0) {
-    throw Error(
-        "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but got: " +
-            to_string(input),
-        "fold expects (N, C * kernel_size, L) or (C * kernel_size, L), only the batch may be empty");
+    raise<Error>(
+        "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but got: "
+        "{}\n"
+        "fold expects (N, C * kernel_size, L) or (C * kernel_size, L), only the batch may be empty",
+        input);
   }
   const int64_t rows = input[dim - 2], columns = input[dim - 1];
   const Checked taps = Checked(s.axes[1].kernel_size) * s.axes[2].kernel_size;
   if (!taps.ok() || rows % taps.value() != 0) {
-    throw ShapeMismatch(
-        "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)=" + text(rows) +
-            " and kernel_size=" + pair(s, &Axis::kernel_size) + ".",
-        "the rows are C times the kernel's " + (taps.ok() ? text(taps.value()) : std::string("too many")) + " taps");
+    raise<ShapeMismatch>(
+        "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)={} and "
+        "kernel_size={}.\n"
+        "the rows are C times the kernel's {} taps",
+        rows, pair(s, &Axis::kernel_size), taps.ok() ? std::to_string(taps.value()) : std::string("too many"));
   }
   s.batch = dim == 3 ? input[0] : 1;
   s.channels = rows / taps.value();
@@ -172,26 +172,29 @@ UnfoldShape check_fold(const Shape& input, const std::vector<int64_t>& output_si
     }
   }
   s.output = counted.output;
-  const std::string given = "Given output_size=(" + text(output_size[0]) + ", " + text(output_size[1]) +
-                            "), kernel_size=" + pair(s, &Axis::kernel_size) + ", dilation=" + pair(s, &Axis::dilation) +
-                            ", padding=" + pair(s, &Axis::pad_begin) + ", stride=" + pair(s, &Axis::stride) + ", ";
+  const std::string given =
+      formatted("Given output_size=({}, {}), kernel_size={}, dilation={}, padding={}, stride={}, ", output_size[0], output_size[1],
+                pair(s, &Axis::kernel_size), pair(s, &Axis::dilation), pair(s, &Axis::pad_begin), pair(s, &Axis::stride));
   const Checked blocks = Checked(s.output[1]) * s.output[2];
   if (!blocks.ok()) refuse_overflow("number of blocks");
   if (blocks.value() != columns) {
-    throw ShapeMismatch(given + "expected size of input's dimension 2 to match the calculated number of sliding blocks " +
-                            text(s.output[1]) + " * " + text(s.output[2]) + " = " + text(blocks.value()) +
-                            ", but got input.size(2)=" + text(columns) + ".",
-                        "fold undoes unfold: give the sizes and options that unfold was called with");
+    raise<ShapeMismatch>(
+        "{}expected size of input's dimension 2 to match the calculated number of sliding blocks {} * {} = {}, but got "
+        "input.size(2)={}.\n"
+        "fold undoes unfold: give the sizes and options that unfold was called with",
+        given, s.output[1], s.output[2], blocks.value(), columns);
   }
   if (s.output[1] < 1 || s.output[2] < 1) {
-    throw ShapeMismatch(given + "calculated shape of the array of sliding blocks as (" + text(s.output[1]) + ", " +
-                            text(s.output[2]) + "), which is too small (non-positive)",
-                        "use an output_size of at least the kernel_size less the padding");
+    raise<ShapeMismatch>(
+        "{}calculated shape of the array of sliding blocks as ({}, {}), which is too small (non-positive)\n"
+        "use an output_size of at least the kernel_size less the padding",
+        given, s.output[1], s.output[2]);
   }
   if (s.input[1] < 1 || s.input[2] < 1) {
-    throw Error("Expected output spatial size to be positive, but got: output_size=(" + text(output_size[0]) + ", " +
-                    text(output_size[1]) + ").",
-                "use sizes of at least 1");
+    raise<Error>(
+        "Expected output spatial size to be positive, but got: output_size=({}, {}).\n"
+        "use sizes of at least 1",
+        output_size[0], output_size[1]);
   }
   return s;
 }
@@ -203,12 +206,13 @@ void check_floating(DType dtype, const char* name) {
 // The checks that both shuffles begin with.
 void check_shuffle(const char* name, const char* argument, const Shape& input, int64_t factor) {
   if (input.size() < 3) {
-    throw Error(std::string(name) + " expects input to have at least 3 dimensions, but got input with " + text(input.size()) +
-                    " dimension(s)",
-                "the last three axes are channels, height and width");
+    raise<Error>(
+        "{} expects input to have at least 3 dimensions, but got input with {} dimension(s)\n"
+        "the last three axes are channels, height and width",
+        name, input.size());
   }
   if (factor <= 0) {
-    throw Error(std::string(name) + " expects a positive " + argument + ", but got " + text(factor), "use 1 or more");
+    raise<Error>("{} expects a positive {}, but got {}\nuse 1 or more", name, argument, factor);
   }
 }
 
@@ -257,7 +261,7 @@ Tensor col2im(const Tensor& columns, const shape::PoolShape& image) {
   }
   check_floating(columns.dtype(), "col2im_out_cpu");
   if (columns.dim() != 3)
-    throw ShapeMismatch("col2im expects columns (N, C k, L), but got " + to_string(columns.shape()), "unfold() makes them");
+    raise<ShapeMismatch>("col2im expects columns (N, C k, L), but got {}\nunfold() makes them", columns.shape());
   UnfoldShape s = image;
   s.batch = columns.size(0);
   s.channels = 1;
@@ -267,15 +271,19 @@ Tensor col2im(const Tensor& columns, const shape::PoolShape& image) {
   for (const Axis& axis : s.axes) {
     taps = taps * axis.kernel_size;
     if (axis.pad_begin < 0 || axis.pad_end < 0)
-      throw ValueError("padding should be non-negative, but is not", "crop with slice() instead");
+      raise<ValueError>("padding should be non-negative, but is not\ncrop with slice() instead");
   }
   shape::Result<UnfoldShape> counted = shape::complete(s);
   if (!counted)
-    throw ShapeMismatch("col2im: " + std::string(shape::reason(counted.error().code)),
-                        "the columns are as many as windows fit into the padded output");
+    raise<ShapeMismatch>(
+        "col2im: {}\n"
+        "the columns are as many as windows fit into the padded output",
+        shape::reason(counted.error().code));
   if (!taps.ok() || columns.size(1) % taps.value() != 0) {
-    throw ShapeMismatch("col2im: " + text(columns.size(1)) + " rows are not a multiple of the kernel's taps",
-                        "the columns have shape " + to_string(columns.shape()));
+    raise<ShapeMismatch>(
+        "col2im: {} rows are not a multiple of the kernel's taps\n"
+        "the columns have shape {}",
+        columns.size(1), columns.shape());
   }
   s.channels = columns.size(1) / taps.value();
   counted = shape::complete(s);
@@ -283,9 +291,10 @@ Tensor col2im(const Tensor& columns, const shape::PoolShape& image) {
   s = *counted;
   const bool fits = *std::min_element(s.output.begin(), s.output.end()) >= 1 && s.output_positions() == columns.size(2);
   if (!fits) {
-    throw ShapeMismatch("col2im: the image has (" + text(s.output[0]) + ", " + text(s.output[1]) + ", " + text(s.output[2]) +
-                            ") blocks, but the columns are " + text(columns.size(2)),
-                        "the columns have shape " + to_string(columns.shape()));
+    raise<ShapeMismatch>(
+        "col2im: the image has ({}, {}, {}) blocks, but the columns are {}\n"
+        "the columns have shape {}",
+        s.output[0], s.output[1], s.output[2], columns.size(2), columns.shape());
   }
   Shape shape{s.batch, s.channels};
   for (int a = s.first_axis(); a < 3; ++a) shape.push_back(s.input[static_cast<size_t>(a)]);
@@ -303,11 +312,11 @@ Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor) {
   Shape shape = input.shape();
   const Wide square = static_cast<Wide>(upscale_factor) * static_cast<Wide>(upscale_factor);
   if (static_cast<Wide>(shape[c]) % square != 0) {
-    throw ShapeMismatch(
+    raise<ShapeMismatch>(
         "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
-        "input.size(-3)=" +
-            text(shape[c]) + " is not divisible by " + wide_text(square),
-        "the channels are those of the output times upscale_factor^2 = " + wide_text(square));
+        "input.size(-3)={} is not divisible by {}\n"
+        "the channels are those of the output times upscale_factor^2 = {}",
+        shape[c], wide_text(square), wide_text(square));
   }
   const Checked height = Checked(shape[c + 1]) * upscale_factor, width = Checked(shape[c + 2]) * upscale_factor;
   if (!height.ok() || !width.ok()) refuse_overflow("output");
@@ -328,9 +337,10 @@ Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor) {
   for (const size_t a : {c + 1, c + 2}) {
     if (shape[a] % downscale_factor == 0) continue;
     const char* name = a == c + 1 ? "height" : "width";
-    throw ShapeMismatch("pixel_unshuffle expects " + std::string(name) + " to be divisible by downscale_factor, but input.size(" +
-                            (a == c + 1 ? "-2" : "-1") + ")=" + text(shape[a]) + " is not divisible by " + text(downscale_factor),
-                        "crop or pad the " + std::string(name) + " to a multiple of " + text(downscale_factor));
+    raise<ShapeMismatch>(
+        "pixel_unshuffle expects {} to be divisible by downscale_factor, but input.size({})={} is not divisible by {}\n"
+        "crop or pad the {} to a multiple of {}",
+        name, a == c + 1 ? "-2" : "-1", shape[a], downscale_factor, name, downscale_factor);
   }
   const Checked channels = Checked(shape[c]) * downscale_factor * downscale_factor;
   if (!channels.ok()) refuse_overflow("number of channels");

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/elementwise/gather.h"
 #include "convoy/kernels/reduce/softmax.h"
 #include "convoy/kernels/reduce/sum.h"
@@ -65,9 +66,10 @@ Tensor sum_or_mean(const Tensor& input, const std::vector<int64_t>& dims, bool k
 
 void check_mean(const Tensor& input) {
   if (!is_floating(input.dtype())) {
-    throw Error("mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: " +
-                    std::string(type_word(input.dtype())),
-                "convert it first: input.to(DType::kFloat32)");
+    raise<Error>(
+        "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {}\n"
+        "convert it first: input.to(DType::kFloat32)",
+        type_word(input.dtype()));
   }
 }
 
@@ -128,13 +130,12 @@ Tensor log_softmax_backward(const Tensor& grad_output, const Tensor& output, int
 }
 
 Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
-  if (tensors.empty()) throw Error("torch.cat(): expected a non-empty list of Tensors", "give at least one tensor");
+  if (tensors.empty()) raise<Error>("torch.cat(): expected a non-empty list of Tensors\ngive at least one tensor");
   // As in PyTorch, an empty tensor of one axis is passed over whatever the others' shapes are.
   const auto skipped = [](const Tensor& t) { return t.shape() == Shape{0}; };
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (tensors[i].dim() == 0) {
-      throw Error("zero-dimensional tensor (at position " + std::to_string(i) + ") cannot be concatenated",
-                  "reshape it to {1} first");
+      raise<Error>("zero-dimensional tensor (at position {}) cannot be concatenated\nreshape it to {1} first", i);
     }
   }
   const auto first = std::find_if_not(tensors.begin(), tensors.end(), skipped);
@@ -147,16 +148,18 @@ Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
     const Tensor& t = tensors[i];
     if (skipped(t)) continue;
     if (t.dim() != model.dim()) {
-      throw ShapeMismatch(
-          "Tensors must have same number of dimensions: got " + std::to_string(model.dim()) + " and " + std::to_string(t.dim()),
-          "unsqueeze or reshape one of them");
+      raise<ShapeMismatch>(
+          "Tensors must have same number of dimensions: got {} and {}\n"
+          "unsqueeze or reshape one of them",
+          model.dim(), t.dim());
     }
     for (size_t axis = 0; axis < shape.size(); ++axis) {
       if (axis != at && t.shape()[axis] != model.shape()[axis]) {
-        throw ShapeMismatch("Sizes of tensors must match except in dimension " + std::to_string(at) + ". Expected size " +
-                                std::to_string(model.shape()[axis]) + " but got size " + std::to_string(t.shape()[axis]) +
-                                " for tensor number " + std::to_string(i) + " in the list.",
-                            "the shapes are " + to_string(model.shape()) + " and " + to_string(t.shape()));
+        raise<ShapeMismatch>(
+            "Sizes of tensors must match except in dimension {}. Expected size {} but got size {} for tensor number {} in the "
+            "list.\n"
+            "the shapes are {} and {}",
+            at, model.shape()[axis], t.shape()[axis], i, model.shape(), t.shape());
       }
     }
     check_type(t, model.dtype());
@@ -174,19 +177,21 @@ Tensor concat(const std::vector<Tensor>& tensors, int64_t dim) {
 }
 
 Tensor narrow(const Tensor& input, int64_t dim, int64_t start, int64_t length) {
-  if (input.dim() == 0) throw Error("narrow() cannot be applied to a 0-dim tensor.", "give it an axis first: reshape({1})");
+  if (input.dim() == 0) raise<Error>("narrow() cannot be applied to a 0-dim tensor.\ngive it an axis first: reshape({1})");
   const int64_t at = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), at);
   if (start < -view.n || start > view.n) {
-    throw Error("Dimension out of range (expected to be in range of [" + std::to_string(-view.n) + ", " +
-                    std::to_string(view.n - 1) + "], but got " + std::to_string(start) + ")",
-                "start counts entries of axis " + std::to_string(at) + ", which has " + std::to_string(view.n));
+    raise<Error>(
+        "Dimension out of range (expected to be in range of [{}, {}], but got {})\n"
+        "start counts entries of axis {}, which has {}",
+        -view.n, view.n - 1, start, at, view.n);
   }
   if (start < 0) start += view.n;
   if (length < 0 || length > view.n - start) {
-    throw Error("start (" + std::to_string(start) + ") + length (" + std::to_string(length) + ") exceeds dimension size (" +
-                    std::to_string(view.n) + ").",
-                "length can be 0 to " + std::to_string(view.n - start) + " here");
+    raise<Error>(
+        "start ({}) + length ({}) exceeds dimension size ({}).\n"
+        "length can be 0 to {} here",
+        start, length, view.n, view.n - start);
   }
   Shape shape = input.shape();
   shape[static_cast<size_t>(at)] = length;
@@ -201,8 +206,10 @@ Tensor narrow(const Tensor& input, int64_t dim, int64_t start, int64_t length) {
 Tensor flatten(const Tensor& input, int64_t start_dim, int64_t end_dim) {
   const int64_t first = wrap_dim(start_dim, input.dim()), last = wrap_dim(end_dim, input.dim());
   if (first > last) {
-    throw Error("flatten() has invalid args: start_dim cannot come after end_dim",
-                "start_dim is axis " + std::to_string(first) + ", end_dim is axis " + std::to_string(last));
+    raise<Error>(
+        "flatten() has invalid args: start_dim cannot come after end_dim\n"
+        "start_dim is axis {}, end_dim is axis {}",
+        first, last);
   }
   if (input.dim() == 0) return input.reshape({1});
   Shape shape;
@@ -221,11 +228,11 @@ Tensor flatten(const Tensor& input, int64_t start_dim, int64_t end_dim) {
 
 Tensor permute(const Tensor& input, const std::vector<int64_t>& order) {
   if (static_cast<int64_t>(order.size()) != input.dim()) {
-    throw Error(
+    raise<Error>(
         "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of "
-        "dimensions i.e. input.dim() = " +
-            std::to_string(input.dim()) + " is not equal to len(dims) = " + std::to_string(order.size()),
-        "name each of the axes 0 to " + std::to_string(input.dim() - 1) + " once");
+        "dimensions i.e. input.dim() = {} is not equal to len(dims) = {}\n"
+        "name each of the axes 0 to {} once",
+        input.dim(), order.size(), input.dim() - 1);
   }
   const std::vector<int64_t> steps = dense_strides(input.shape());
   Shape shape;
@@ -233,7 +240,7 @@ Tensor permute(const Tensor& input, const std::vector<int64_t>& order) {
   std::vector<bool> seen(order.size());
   for (const int64_t dim : order) {
     const auto axis = static_cast<size_t>(wrap_dim(dim, input.dim()));
-    if (seen[axis]) throw Error("permute(): duplicate dims are not allowed.", "axis " + std::to_string(axis) + " is named twice");
+    if (seen[axis]) raise<Error>("permute(): duplicate dims are not allowed.\naxis {} is named twice", axis);
     seen[axis] = true;
     shape.push_back(input.shape()[axis]);
     strides.push_back(steps[axis]);
@@ -246,11 +253,11 @@ Tensor permute(const Tensor& input, const std::vector<int64_t>& order) {
 Tensor expand(const Tensor& input, const Shape& shape) {
   check_defined(input, "expand", "input");
   if (shape.size() < input.shape().size()) {
-    throw ShapeMismatch(std::string("expand(torch.") + type_word(input.dtype()) + "Tensor{" + to_string(input.shape()) +
-                            "}, size=" + to_string(shape) + "): the number of sizes provided (" + std::to_string(shape.size()) +
-                            ") must be greater or equal to the number of dimensions in the tensor (" + std::to_string(input.dim()) +
-                            ")",
-                        "give a size for each axis; -1 keeps one");
+    raise<ShapeMismatch>(
+        "expand(torch.{}Tensor{{}}, size={}): the number of sizes provided ({}) must be greater or equal to the number of "
+        "dimensions in the tensor ({})\n"
+        "give a size for each axis; -1 keeps one",
+        type_word(input.dtype()), input.shape(), shape, shape.size(), input.dim());
   }
   const size_t extra = shape.size() - input.shape().size();
   Shape result = shape;
@@ -259,19 +266,21 @@ Tensor expand(const Tensor& input, const Shape& shape) {
   for (size_t axis = shape.size(); axis-- > 0;) {
     if (axis < extra) {
       if (shape[axis] < 0) {
-        throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(shape[axis]) +
-                                ") isn't allowed in a leading, non-existing dimension " + std::to_string(axis),
-                            "give the new axis a size");
+        raise<ShapeMismatch>(
+            "The expanded size of the tensor ({}) isn't allowed in a leading, non-existing dimension {}\n"
+            "give the new axis a size",
+            shape[axis], axis);
       }
       continue;
     }
     const int64_t size = input.shape()[axis - extra];
     if (shape[axis] == -1) result[axis] = size;
     if (result[axis] != size && size != 1) {
-      throw ShapeMismatch("The expanded size of the tensor (" + std::to_string(shape[axis]) + ") must match the existing size (" +
-                              std::to_string(size) + ") at non-singleton dimension " + std::to_string(axis) +
-                              ".  Target sizes: " + to_string(shape) + ".  Tensor sizes: " + to_string(input.shape()),
-                          "only axes of size 1 can be expanded; -1 keeps a size");
+      raise<ShapeMismatch>(
+          "The expanded size of the tensor ({}) must match the existing size ({}) at non-singleton dimension {}.  Target sizes: "
+          "{}.  Tensor sizes: {}\n"
+          "only axes of size 1 can be expanded; -1 keeps a size",
+          shape[axis], size, axis, shape, input.shape());
     }
     if (size != 1) strides[axis] = step;
     step *= size;

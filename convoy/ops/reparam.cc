@@ -6,24 +6,24 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::ops {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& reason, const std::string& fix) { throw ShapeMismatch(reason, fix); }
+[[noreturn]] void refuse(const std::string& reason, const std::string& fix) { raise<ShapeMismatch>("{}\n{}", reason, fix); }
 
 void check_weight(const Tensor& weight, const char* what) {
   if (!weight.defined() || weight.dim() < 2) {
     refuse(std::string(what) + " has no weight of the shape (out, in, *kernel)",
-           weight.defined() ? "its shape is " + to_string(weight.shape()) : "it is undefined");
+           weight.defined() ? formatted("its shape is {}", weight.shape()) : "it is undefined");
   }
 }
 
 void check_groups(int64_t channels, int64_t groups, const char* what) {
   if (groups >= 1 && channels % groups == 0) return;
-  throw ValueError(std::string(what) + " must be divisible by groups",
-                   std::string(what) + " is " + std::to_string(channels) + ", groups is " + std::to_string(groups));
+  raise<ValueError>("{} must be divisible by groups\n{} is {}, groups is {}", what, what, channels, groups);
 }
 
 void check_affine(const ChannelAffine& affine, int64_t channels) {
@@ -31,8 +31,8 @@ void check_affine(const ChannelAffine& affine, int64_t channels) {
       affine.shift.shape() == Shape{channels}) {
     return;
   }
-  refuse("batch normalisation of " + (affine.scale.defined() ? to_string(affine.scale.shape()) : std::string("undefined")) +
-             " channels meets a layer with " + std::to_string(channels),
+  refuse(formatted("batch normalisation of {} channels meets a layer with {}",
+                   affine.scale.defined() ? to_string(affine.scale.shape()) : std::string("undefined"), channels),
          "num_features must be the layer's channels on that side");
 }
 
@@ -42,7 +42,7 @@ Tensor doubles(const Tensor& t) { return t.dtype() == DType::kFloat64 ? t.clone(
 Tensor bias_of(const ConvParameters& conv, int64_t channels) {
   if (!conv.bias.defined()) return Tensor::zeros({channels}, DType::kFloat64);
   if (conv.bias.shape() != Shape{channels}) {
-    refuse("bias of size " + to_string(conv.bias.shape()) + " for " + std::to_string(channels) + " output channels",
+    refuse(formatted("bias of size {} for {} output channels", conv.bias.shape(), channels),
            "a bias has one element per output channel");
   }
   return doubles(conv.bias);
@@ -88,7 +88,7 @@ Tensor own_channel_weight(int64_t channels, const std::vector<int64_t>& kernel_s
 }
 
 void check_branches(const std::vector<ConvParameters>& branches, size_t first_axis) {
-  if (branches.empty()) throw ValueError("there are no branches", "give at least one");
+  if (branches.empty()) raise<ValueError>("there are no branches\ngive at least one");
   for (const ConvParameters& branch : branches) {
     check_weight(branch.weight, "a branch");
     const Shape &a = branches[0].weight.shape(), &b = branch.weight.shape();
@@ -96,13 +96,13 @@ void check_branches(const std::vector<ConvParameters>& branches, size_t first_ax
         std::equal(a.begin() + static_cast<ptrdiff_t>(first_axis), a.end(), b.begin() + static_cast<ptrdiff_t>(first_axis))) {
       continue;
     }
-    refuse("branches with weights of size " + to_string(a) + " and " + to_string(b), "place_kernel() gives them one kernel size");
+    refuse(formatted("branches with weights of size {} and {}", a, b), "place_kernel() gives them one kernel size");
   }
 }
 
 void check_pointwise(const Tensor& weight) {
   if (taps_of(weight) == 1) return;
-  refuse("a kernel of size " + to_string(kernel_of(weight)) + " where 1 is needed",
+  refuse(formatted("a kernel of size {} where 1 is needed", kernel_of(weight)),
          "only a 1x1 convolution can be merged on this side");
 }
 
@@ -112,9 +112,9 @@ void check_middle(const ConvParameters& first, const ConvParameters& second, int
   check_groups(first.weight.size(0), groups, "out_channels of the first convolution");
   check_groups(second.weight.size(0), groups, "out_channels of the second convolution");
   if (second.weight.size(1) * groups == first.weight.size(0)) return;
-  refuse("the first convolution has " + std::to_string(first.weight.size(0)) + " output channels, the second " +
-             std::to_string(second.weight.size(1) * groups) + " input channels",
-         "both must have the same groups, here " + std::to_string(groups));
+  refuse(formatted("the first convolution has {} output channels, the second {} input channels", first.weight.size(0),
+                   second.weight.size(1) * groups),
+         formatted("both must have the same groups, here {}", groups));
 }
 
 }  // namespace
@@ -122,21 +122,23 @@ void check_middle(const ConvParameters& first, const ConvParameters& second, int
 ChannelAffine batch_norm_affine(const Tensor& running_mean, const Tensor& running_var, const Tensor& weight, const Tensor& bias,
                                 double eps) {
   if (!running_mean.defined() || !running_var.defined()) {
-    throw Error("running_mean must be defined in evaluation mode",
-                "without running statistics every batch is normalised by its own: train with track_running_stats=True");
+    raise<Error>(
+        "running_mean must be defined in evaluation mode\n"
+        "without running statistics every batch is normalised by its own: train with track_running_stats=True");
   }
   const Shape shape{running_mean.numel()};
   for (const Tensor& t : {running_mean, running_var, weight, bias}) {
     if (t.defined() && t.shape() != shape)
-      refuse("batch normalisation with values of size " + to_string(t.shape()) + " and " + to_string(shape),
-             "one value per channel");
+      refuse(formatted("batch normalisation with values of size {} and {}", t.shape(), shape), "one value per channel");
   }
   ChannelAffine affine{Tensor::empty(shape, DType::kFloat64), Tensor::empty(shape, DType::kFloat64)};
   for (int64_t c = 0; c < shape[0]; ++c) {
     const double variance = running_var.at(c) + eps;
     if (!(variance > 0)) {
-      throw ValueError("running_var + eps is " + std::to_string(variance) + " in channel " + std::to_string(c),
-                       "its root must be positive: the statistics are damaged, or eps is too small");
+      raise<ValueError>(
+          "running_var + eps is {} in channel {}\n"
+          "its root must be positive: the statistics are damaged, or eps is too small",
+          variance, c);
     }
     const double scale = (weight.defined() ? weight.at(c) : 1.0) / std::sqrt(variance);
     affine.scale.data<double>()[c] = scale;
@@ -150,7 +152,7 @@ Tensor padding_before(const ChannelAffine& affine) {
   Tensor values = Tensor::empty(affine.scale.shape(), DType::kFloat64);
   for (int64_t c = 0; c < values.numel(); ++c) {
     if (affine.scale.at(c) == 0)
-      throw ValueError("no value becomes zero in channel " + std::to_string(c), "its scale is 0: everything becomes the shift");
+      raise<ValueError>("no value becomes zero in channel {}\nits scale is 0: everything becomes the shift", c);
     values.data<double>()[c] = -affine.shift.at(c) / affine.scale.at(c);
   }
   return values;
@@ -346,12 +348,12 @@ ConvParameters merge_before_pointwise(const ConvParameters& first, const ConvPar
 Tensor place_kernel(const Tensor& weight, const std::vector<int64_t>& kernel_size, std::vector<int64_t> first_tap) {
   check_weight(weight, "the layer");
   const Shape narrow = kernel_of(weight);
-  const std::string fix = "a kernel of size " + to_string(narrow) + " goes into one of the same number of axes that is not smaller";
-  if (kernel_size.size() != narrow.size()) refuse("kernel_size has " + std::to_string(kernel_size.size()) + " axes", fix);
+  const std::string fix = formatted("a kernel of size {} goes into one of the same number of axes that is not smaller", narrow);
+  if (kernel_size.size() != narrow.size()) refuse(formatted("kernel_size has {} axes", kernel_size.size()), fix);
   if (first_tap.empty()) first_tap = centre(kernel_size, narrow);
   bool fits = first_tap.size() == narrow.size();
   for (size_t a = 0; fits && a < narrow.size(); ++a) fits = first_tap[a] >= 0 && first_tap[a] <= kernel_size[a] - narrow[a];
-  if (!fits) refuse("no place for it in a kernel of size " + to_string(kernel_size) + " at tap " + to_string(first_tap), fix);
+  if (!fits) refuse(formatted("no place for it in a kernel of size {} at tap {}", kernel_size, first_tap), fix);
   Shape shape{weight.size(0), weight.size(1)};
   shape.insert(shape.end(), kernel_size.begin(), kernel_size.end());
   Tensor placed = Tensor::zeros(shape, DType::kFloat64);
@@ -382,7 +384,7 @@ Tensor identity_weight(int64_t channels, const std::vector<int64_t>& kernel_size
     fits = at[a] >= 0 && at[a] < kernel_size[a];
     tap = tap * kernel_size[a] + at[a];
   }
-  if (!fits) refuse("a kernel of size " + to_string(kernel_size) + " has no tap " + to_string(at), "taps count from 0");
+  if (!fits) refuse(formatted("a kernel of size {} has no tap {}", kernel_size, at), "taps count from 0");
   return own_channel_weight(channels, kernel_size, groups, 1.0, tap);
 }
 

@@ -7,6 +7,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/resize/resize.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/dims.h"
@@ -26,7 +27,7 @@ struct Plan {
 
 double checked_scale(double scale) {
   if (!(scale > 0) || std::isinf(scale)) {
-    throw ValueError("resize: scales must be above 0, but one is " + std::to_string(scale), "2 doubles the axis, 0.5 halves it");
+    raise<ValueError>("resize: scales must be above 0, but one is {}\n2 doubles the axis, 0.5 halves it", scale);
   }
   return scale;
 }
@@ -36,7 +37,7 @@ double checked_scale(double scale) {
 double rounded_to_float(double size) { return size < 0x1p24 ? static_cast<double>(static_cast<float>(size)) : size; }
 
 int64_t scaled_size(double size) {
-  if (!(size < 9e18)) throw Error("numel: integer multiplication overflow", "a scale does not give a size");
+  if (!(size < 9e18)) raise<Error>("numel: integer multiplication overflow\na scale does not give a size");
   return static_cast<int64_t>(size);
 }
 
@@ -46,7 +47,7 @@ Plan make_plan(const Shape& input, const ResizeOptions& options) {
   Plan plan{input, std::vector<double>(input.size(), 1.0), std::vector<double>(input.size(), 0.0),
             std::vector<double>(input.size(), 1.0), std::vector<bool>(input.size())};
   for (const int64_t dim : options.axes) {
-    if (rank == 0) throw ShapeMismatch("resize: the input has no axes", "give it axes first: reshape({1, 1, H, W})");
+    if (rank == 0) raise<ShapeMismatch>("resize: the input has no axes\ngive it axes first: reshape({1, 1, H, W})");
     axes.push_back(static_cast<size_t>(wrap_dim(dim, rank)));
   }
   if (axes.empty()) {
@@ -54,24 +55,27 @@ Plan make_plan(const Shape& input, const ResizeOptions& options) {
     std::iota(axes.begin(), axes.end(), size_t{0});
   }
   for (const size_t axis : axes) {
-    if (plan.resized[axis]) throw ValueError("resize: axis " + std::to_string(axis) + " is named twice", "name each axis once");
+    if (plan.resized[axis]) raise<ValueError>("resize: axis {} is named twice\nname each axis once", axis);
     plan.resized[axis] = true;
   }
   const bool by_scale = !options.scales.empty();
   if (by_scale != options.sizes.empty())
-    throw ValueError("resize: only one of scales and sizes should be given, and one must be",
-                     "give sizes for exact results, or scales");
+    raise<ValueError>(
+        "resize: only one of scales and sizes should be given, and one must be\n"
+        "give sizes for exact results, or scales");
   const size_t given = by_scale ? options.scales.size() : options.sizes.size();
   if (given != axes.size()) {
-    throw ValueError(
-        "resize: " + std::to_string(given) + (by_scale ? " scales for " : " sizes for ") + std::to_string(axes.size()) + " axes",
-        "give one for each axis, or name the axes");
+    raise<ValueError>(
+        "resize: {}{}{} axes\n"
+        "give one for each axis, or name the axes",
+        given, by_scale ? " scales for " : " sizes for ", axes.size());
   }
   const bool crops = options.rule.coordinates == ResizeCoordinates::kTfCropAndResize;
   if (crops && options.roi.size() != 2 * axes.size()) {
-    throw ValueError("resize: roi must hold a begin and an end per axis, " + std::to_string(2 * axes.size()) +
-                         " numbers, but holds " + std::to_string(options.roi.size()),
-                     "0 and 1 take an axis whole");
+    raise<ValueError>(
+        "resize: roi must hold a begin and an end per axis, {} numbers, but holds {}\n"
+        "0 and 1 take an axis whole",
+        2 * axes.size(), options.roi.size());
   }
   for (size_t i = 0; i < axes.size(); ++i) {
     const size_t axis = axes[i];
@@ -81,7 +85,7 @@ Plan make_plan(const Shape& input, const ResizeOptions& options) {
       plan.output[axis] = scaled_size(std::floor(rounded_to_float(n * plan.scale[axis])));
     } else {
       if (options.sizes[i] < 0)
-        throw ValueError("resize: sizes must not be negative, but one is " + std::to_string(options.sizes[i]), "0 or more works");
+        raise<ValueError>("resize: sizes must not be negative, but one is {}\n0 or more works", options.sizes[i]);
       plan.output[axis] = options.sizes[i];
       plan.scale[axis] = input[axis] == 0 ? 1.0 : static_cast<double>(options.sizes[i]) / n;
     }
@@ -90,9 +94,10 @@ Plan make_plan(const Shape& input, const ResizeOptions& options) {
       plan.roi_end[axis] = options.roi[axes.size() + i];
     }
     if (input[axis] == 0 && plan.output[axis] > 0) {
-      throw ShapeMismatch(
-          "resize: axis " + std::to_string(axis) + " is empty and cannot become " + std::to_string(plan.output[axis]),
-          "an empty axis stays empty: size 0");
+      raise<ShapeMismatch>(
+          "resize: axis {} is empty and cannot become {}\n"
+          "an empty axis stays empty: size 0",
+          axis, plan.output[axis]);
     }
   }
   if (!by_scale && options.aspect != AspectPolicy::kStretch) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/norm/lrn.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/elementwise.h"
@@ -15,11 +16,12 @@ namespace convoy::ops {
 Tensor local_response_norm(const Tensor& input, int64_t size, double alpha, double beta, double bias) {
   check_defined(input, "local_response_norm", "input");
   if (input.dim() < 3) {
-    throw ValueError(
-        "Expected 3D or higher dimensionality                          input (got " + std::to_string(input.dim()) + " dimensions)",
-        "the axes are (N, C, *)");
+    raise<ValueError>(
+        "Expected 3D or higher dimensionality                          input (got {} dimensions)\n"
+        "the axes are (N, C, *)",
+        input.dim());
   }
-  if (size < 1) throw ValueError("local_response_norm: size must be at least 1, but is " + std::to_string(size), "5, for example");
+  if (size < 1) raise<ValueError>("local_response_norm: size must be at least 1, but is {}\n5, for example", size);
   if (is_16_bit_float(input.dtype())) {
     return local_response_norm(input.to(DType::kFloat32), size, alpha, beta, bias).to(input.dtype());
   }
@@ -40,10 +42,10 @@ Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor
   const size_t rank = normalized_shape.size();
   if (rank == 0 || rank > input.shape().size() ||
       !std::equal(normalized_shape.begin(), normalized_shape.end(), input.shape().end() - static_cast<std::ptrdiff_t>(rank))) {
-    throw ShapeMismatch("Given normalized_shape=" + to_string(normalized_shape) + ", expected input with shape [*" +
-                            (rank > 0 ? ", " + to_string(normalized_shape).substr(1) : "]") + ", but got input of size" +
-                            to_string(input.shape()),
-                        "the last axes of the input must be normalized_shape");
+    raise<ShapeMismatch>(
+        "Given normalized_shape={}, expected input with shape [*{}, but got input of size{}\n"
+        "the last axes of the input must be normalized_shape",
+        normalized_shape, rank > 0 ? ", " + to_string(normalized_shape).substr(1) : "]", input.shape());
   }
   if (is_16_bit_float(input.dtype())) {
     return rms_norm(input.to(DType::kFloat32), normalized_shape, weight.to(DType::kFloat32), eps).to(input.dtype());

@@ -7,6 +7,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/elementwise/gather.h"
 #include "convoy/ops/checks.h"
 #include "convoy/ops/dims.h"
@@ -39,8 +40,7 @@ Range entries(int64_t n, int64_t start, int64_t end, int64_t step) {
 template <class Keep>
 Tensor triangle(const Tensor& input, const char* name, const Keep& keep) {
   check_defined(input, name, "input");
-  if (input.dim() < 2)
-    throw Error(std::string(name) + ": input tensor must have at least 2 dimensions", "give it axes first: reshape({1, N})");
+  if (input.dim() < 2) raise<Error>("{}: input tensor must have at least 2 dimensions\ngive it axes first: reshape({1, N})", name);
   const int64_t rows = input.size(-2), columns = input.size(-1);
   Tensor output = Tensor::empty(input.shape(), input.dtype());
   if (output.numel() == 0) return output;
@@ -60,12 +60,13 @@ Tensor triangle(const Tensor& input, const char* name, const Keep& keep) {
 void check_blocks(const Tensor& input, const char* name, int64_t block_size) {
   check_defined(input, name, "input");
   if (input.dim() != 4) {
-    throw ShapeMismatch(std::string(name) + " expects (N, C, H, W), but got " + to_string(input.shape()),
-                        "one image needs a batch axis: reshape({1, C, H, W})");
+    raise<ShapeMismatch>(
+        "{} expects (N, C, H, W), but got {}\n"
+        "one image needs a batch axis: reshape({1, C, H, W})",
+        name, input.shape());
   }
   if (block_size < 1 || block_size > 1 << 20) {
-    throw ValueError(std::string(name) + " expects a block size of 1 or more, but got " + std::to_string(block_size),
-                     "2, for example");
+    raise<ValueError>("{} expects a block size of 1 or more, but got {}\n2, for example", name, block_size);
   }
 }
 
@@ -78,10 +79,10 @@ Tensor slice(const Tensor& input, const std::vector<AxisSlice>& slices) {
   std::vector<bool> seen(shape.size());
   int64_t base = 0;
   for (const AxisSlice& s : slices) {
-    if (input.dim() == 0) throw Error("slice() cannot be applied to a 0-dim tensor.", "give it an axis first: reshape({1})");
+    if (input.dim() == 0) raise<Error>("slice() cannot be applied to a 0-dim tensor.\ngive it an axis first: reshape({1})");
     const auto axis = static_cast<size_t>(wrap_dim(s.axis, input.dim()));
-    if (s.step == 0) throw ValueError("slice step cannot be zero", "axis " + std::to_string(axis) + " has step 0");
-    if (seen[axis]) throw Error("slice(): axis " + std::to_string(axis) + " is named twice", "name each axis once");
+    if (s.step == 0) raise<ValueError>("slice step cannot be zero\naxis {} has step 0", axis);
+    if (seen[axis]) raise<Error>("slice(): axis {} is named twice\nname each axis once", axis);
     seen[axis] = true;
     const Range range = entries(shape[axis], s.start, s.end, s.step);
     shape[axis] = range.count;
@@ -99,22 +100,24 @@ Tensor slice(const Tensor& input, const std::vector<AxisSlice>& slices) {
 
 std::vector<Tensor> split(const Tensor& input, const std::vector<int64_t>& sizes, int64_t dim) {
   check_defined(input, "split", "input");
-  if (input.dim() == 0) throw Error("split expects at least a 1-dimensional tensor", "give it an axis first: reshape({1})");
+  if (input.dim() == 0) raise<Error>("split expects at least a 1-dimensional tensor\ngive it an axis first: reshape({1})");
   const int64_t axis = wrap_dim(dim, input.dim());
   const AxisView view = view_axis(input.shape(), axis);
   shape::Checked sum = 0;
   for (const int64_t size : sizes) {
     if (size < 0) {
-      throw Error("split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=" + to_string(sizes),
-                  "sizes that add up to the axis work");
+      raise<Error>(
+          "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={}\n"
+          "sizes that add up to the axis work",
+          sizes);
     }
     sum = sum + size;
   }
   if (!sum.ok() || sum.value() != view.n) {
-    throw ShapeMismatch("split_with_sizes expects split_sizes to sum exactly to " + std::to_string(view.n) +
-                            " (input tensor's size at dimension " + std::to_string(axis) +
-                            "), but got split_sizes=" + to_string(sizes),
-                        "the shape is " + to_string(input.shape()));
+    raise<ShapeMismatch>(
+        "split_with_sizes expects split_sizes to sum exactly to {} (input tensor's size at dimension {}), but got split_sizes={}\n"
+        "the shape is {}",
+        view.n, axis, sizes, input.shape());
   }
   std::vector<Tensor> parts;
   int64_t at = 0;
@@ -143,11 +146,10 @@ Tensor tile(const Tensor& input, const std::vector<int64_t>& repeats) {
     const size_t missing = rank - repeats.size();
     const int64_t times = axis < missing ? 1 : repeats[axis - missing];
     if (times < 0) {
-      throw Error("Trying to create tensor with negative dimension " + std::to_string(times) + ": " + to_string(repeats),
-                  "the repeats must be 0 or more");
+      raise<Error>("Trying to create tensor with negative dimension {}: {}\nthe repeats must be 0 or more", times, repeats);
     }
     const shape::Checked size = shape::Checked(shape[axis]) * times;
-    if (!size.ok()) throw Error("numel: integer multiplication overflow", "the repeats are " + to_string(repeats));
+    if (!size.ok()) raise<Error>("numel: integer multiplication overflow\nthe repeats are {}", repeats);
     result.push_back(size.value());
     sizes.insert(sizes.end(), {times, shape[axis]});
     steps.insert(steps.end(), {0, strides[axis]});
@@ -169,9 +171,10 @@ Tensor depth_to_space(const Tensor& input, int64_t block_size, DepthOrder order)
   if (order == DepthOrder::kColumnRowDepth) return pixel_shuffle(input, block_size);
   const int64_t b = block_size, channels = input.size(1) / (b * b);
   if (channels * b * b != input.size(1)) {
-    throw ShapeMismatch("depth_to_space expects the channels to be divisible by the square of the block size, but " +
-                            std::to_string(input.size(1)) + " is not divisible by " + std::to_string(b * b),
-                        "the input has shape " + to_string(input.shape()));
+    raise<ShapeMismatch>(
+        "depth_to_space expects the channels to be divisible by the square of the block size, but {} is not divisible by {}\n"
+        "the input has shape {}",
+        input.size(1), b * b, input.shape());
   }
   const int64_t n = input.size(0), h = input.size(2), w = input.size(3);
   return permute(input.reshape({n, b, b, channels, h, w}), {0, 3, 4, 1, 5, 2}).reshape({n, channels, h * b, w * b});
@@ -181,9 +184,10 @@ Tensor space_to_depth(const Tensor& input, int64_t block_size) {
   check_blocks(input, "space_to_depth", block_size);
   const int64_t b = block_size, n = input.size(0), c = input.size(1), h = input.size(2) / b, w = input.size(3) / b;
   if (h * b != input.size(2) || w * b != input.size(3)) {
-    throw ShapeMismatch("space_to_depth expects height and width to be divisible by the block size " + std::to_string(b) +
-                            ", but got " + to_string(input.shape()),
-                        "crop or pad them to multiples of it");
+    raise<ShapeMismatch>(
+        "space_to_depth expects height and width to be divisible by the block size {}, but got {}\n"
+        "crop or pad them to multiples of it",
+        b, input.shape());
   }
   return permute(input.reshape({n, c, h, b, w, b}), {0, 3, 5, 1, 2, 4}).reshape({n, c * b * b, h, w});
 }

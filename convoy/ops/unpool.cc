@@ -3,6 +3,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/kernels/pool/lp_pool.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/ops/pool.h"
@@ -13,25 +14,24 @@ namespace convoy::ops {
 
 namespace {
 
-using pool_checks::text;
 using shape::Checked;
 
 int64_t exact(Checked size) {
-  if (!size.ok()) throw Error("numel: integer multiplication overflow", "the unpooled size does not fit 64 bits");
+  if (!size.ok()) raise<Error>("numel: integer multiplication overflow\nthe unpooled size does not fit 64 bits");
   return size.value();
 }
 
 // PyTorch prints a Python tuple: "(7,)", "(7, 8)".
 std::string tuple(const std::vector<int64_t>& values) {
   std::string line;
-  for (const int64_t v : values) line += (line.empty() ? "" : ", ") + text(v);
-  return "(" + line + (values.size() == 1 ? ",)" : ")");
+  for (const int64_t v : values) line += (line.empty() ? "" : ", ") + std::to_string(v);
+  return formatted("({}{}", line, values.size() == 1 ? ",)" : ")");
 }
 
 std::vector<int64_t> expand(int rank, const char* what, const IntList& list) {
   std::vector<int64_t> values = list.expand(rank);
   if (static_cast<int>(values.size()) == rank) return values;
-  throw Error(std::string(what) + " must be one number or " + text(rank), "got " + text(list.values().size()) + " numbers");
+  raise<Error>("{} must be one number or {}\ngot {} numbers", what, rank, list.values().size());
 }
 
 // The spatial sizes: (n - 1) s - 2p + k, or those given, which must lie strictly within one stride of that.
@@ -49,17 +49,20 @@ std::vector<int64_t> unpooled_sizes(int rank, const Shape& input, const MaxPoolO
   if (output_size.empty()) return sizes;
   if (output_size.size() == spatial + 2) output_size.erase(output_size.begin(), output_size.begin() + 2);
   if (output_size.size() != spatial) {
-    throw ValueError("output_size should be a sequence containing " + text(rank) + " or " + text(rank + 2) +
-                         " elements, but it has a length of '" + text(output_size.size()) + "'",
-                     "give the spatial sizes only, or leave output_size out for " + tuple(sizes));
+    raise<ValueError>(
+        "output_size should be a sequence containing {} or {} elements, but it has a length of '{}'\n"
+        "give the spatial sizes only, or leave output_size out for {}",
+        rank, rank + 2, output_size.size(), tuple(sizes));
   }
   for (size_t i = 0; i < spatial; ++i) {
     const int64_t low = exact(Checked(sizes[i]) - stride[i]), high = exact(Checked(sizes[i]) + stride[i]);
     if (low < output_size[i] && output_size[i] < high) continue;
-    throw ValueError("invalid output_size \"" + tuple(output_size) + "\" (dim " + text(i) + " must be between " + text(low) +
-                         " and " + text(high) + ")",
-                     high - low < 2 ? "a stride of " + text(stride[i]) + " leaves no size"
-                                    : "strictly between: " + text(low + 1) + " to " + text(high - 1));
+    raise<ValueError>(
+        "invalid output_size \"{}\" (dim {} must be between {} and {})\n"
+        "{}",
+        tuple(output_size), i, low, high,
+        high - low < 2 ? formatted("a stride of {} leaves no size", stride[i])
+                       : formatted("strictly between: {} to {}", low + 1, high - 1));
   }
   return output_size;
 }
@@ -71,30 +74,34 @@ void check_unpool(int rank, const Tensor& input, const Tensor& indices) {
     if (rank == 1) shape.push_back(1);
     return shape;
   };
-  const std::string name = "max_unpooling" + text(seen_rank) + "d";
+  const std::string name = formatted("max_unpooling{}d", seen_rank);
   if (indices.dtype() != DType::kInt64) {
-    throw Error(
-        "elements in indices should be type int64" + (rank < 3 ? std::string(" but got: ") + type_word(indices.dtype()) : ""),
-        "pass the indices that max pooling returned");
+    raise<Error>(
+        "elements in indices should be type int64{}\n"
+        "pass the indices that max pooling returned",
+        rank < 3 ? std::string(" but got: ") + type_word(indices.dtype()) : "");
   }
   const auto dim = static_cast<int>(input.dim());
   if (dim != rank + 1 && dim != rank + 2) {
-    throw Error("Input to " + name + " should be a " + text(seen_rank + 1) + "d or " + text(seen_rank + 2) +
-                    "d Tensor, but got a tensor with " + text(seen(input.shape()).size()) + " dimensions.",
-                "max_unpool" + text(rank) + "d expects (N, C, *) or (C, *) with " + text(rank) + (rank == 1 ? " axis" : " axes") +
-                    " behind C, got " + to_string(input.shape()));
+    raise<Error>(
+        "Input to {} should be a {}d or {}d Tensor, but got a tensor with {} dimensions.\n"
+        "max_unpool{}d expects (N, C, *) or (C, *) with {}{} behind C, got {}",
+        name, seen_rank + 1, seen_rank + 2, seen(input.shape()).size(), rank, rank, rank == 1 ? " axis" : " axes", input.shape());
   }
   if (input.shape() != indices.shape()) {
-    throw ShapeMismatch("Expected shape of indices to be same as that of the input tensor (" + to_string(seen(input.shape())) +
-                            ") but got indices tensor with shape: " + to_string(seen(indices.shape())),
-                        "every value needs the place it goes to");
+    raise<ShapeMismatch>(
+        "Expected shape of indices to be same as that of the input tensor ({}) but got indices tensor with shape: {}\n"
+        "every value needs the place it goes to",
+        seen(input.shape()), seen(indices.shape()));
   }
   const Shape shape = seen(input.shape());
   for (size_t a = 1; a < shape.size(); ++a) {
     if (shape[a] > 0) continue;
-    throw Error(name + "_forward_out_cpu(): Expected input to have non-zero size for non-batch dimensions, but got " +
-                    to_string(shape) + " with dimension " + text(a) + " being empty.",
-                "only the batch may be empty");
+    raise<Error>(
+        "{}_forward_out_cpu(): Expected input to have non-zero size for non-batch dimensions, but got {} with dimension {} being "
+        "empty.\n"
+        "only the batch may be empty",
+        name, shape, a);
   }
 }
 
@@ -108,24 +115,27 @@ Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const Ma
   if (rank == 3 && !options.stride.empty()) {
     const auto stride = options.stride.expand(rank);
     if (std::any_of(stride.begin(), stride.end(), [](int64_t s) { return s <= 0; })) {
-      throw Error("strides should be greater than zero, but got stride: " + to_string(stride), "use the stride of the pooling");
+      raise<Error>("strides should be greater than zero, but got stride: {}\nuse the stride of the pooling", stride);
     }
   }
   Shape shape = input.shape();
   std::copy(sizes.begin(), sizes.end(), shape.end() - rank);
   if (std::any_of(sizes.begin(), sizes.end(), [](int64_t n) { return n < 0; })) {
-    throw Error("numel: integer multiplication overflow", "(n - 1) * stride - 2 * padding + kernel_size gives " + to_string(shape) +
-                                                              ": the padding is too large for this input");
+    raise<Error>(
+        "numel: integer multiplication overflow\n"
+        "(n - 1) * stride - 2 * padding + kernel_size gives {}: the padding is too large for this input",
+        shape);
   }
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "input", shape, "the output");
-  pool_checks::check_floating(input.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d");
+  pool_checks::check_floating(input.dtype(), formatted("max_unpool{}d", std::max(rank, 2)));
   if (planes.positions == 0) return Tensor::empty(shape, input.dtype());  // whatever the indices, as in PyTorch
   pool_checks::check_indices(planes, indices, [&](int64_t index) {
     std::string volume;
-    for (const int64_t n : sizes) volume += (volume.empty() ? "" : "x") + text(n);
-    throw Error(
-        "Found an invalid max index: " + text(index) + " (output volumes are of size " + volume + (rank == 1 ? "x1" : ""),
-        "indices go from 0 to " + text(planes.positions - 1) + " in this output: give the size of the pooled input as output_size");
+    for (const int64_t n : sizes) volume += (volume.empty() ? "" : "x") + std::to_string(n);
+    raise<Error>(
+        "Found an invalid max index: {} (output volumes are of size {}{}\n"
+        "indices go from 0 to {} in this output: give the size of the pooled input as output_size",
+        index, volume, rank == 1 ? "x1" : "", planes.positions - 1);
   });
   Tensor output = Tensor::empty(shape, input.dtype());
   with_floating(input.dtype(), [&](auto type) {
@@ -138,11 +148,13 @@ Tensor max_unpool(int rank, const Tensor& input, const Tensor& indices, const Ma
 Tensor max_unpool_backward(int rank, const Tensor& grad_output, const Tensor& indices) {
   pool_checks::check_rank(rank);
   const kernels::IndexedPlanes planes = pool_checks::indexed_planes(rank, indices, "indices", grad_output.shape(), "grad_output");
-  pool_checks::check_floating(grad_output.dtype(), "max_unpool" + text(std::max(rank, 2)) + "d_backward");
+  pool_checks::check_floating(grad_output.dtype(), formatted("max_unpool{}d_backward", std::max(rank, 2)));
   if (planes.positions == 0) return Tensor::zeros(indices.shape(), grad_output.dtype());
   pool_checks::check_indices(planes, indices, [&](int64_t index) {
-    throw Error("Found an invalid max index: " + text(index) + " (output volumes are of size " + text(planes.positions) + ")",
-                "indices go from 0 to " + text(planes.positions - 1) + " in this output");
+    raise<Error>(
+        "Found an invalid max index: {} (output volumes are of size {})\n"
+        "indices go from 0 to {} in this output",
+        index, planes.positions, planes.positions - 1);
   });
   Tensor grad_input = Tensor::empty(indices.shape(), grad_output.dtype());
   with_floating(grad_output.dtype(), [&](auto type) {
@@ -167,7 +179,7 @@ double window_size(int rank, const IntList& kernel_size) {
 }
 
 void check_norm_type(double norm_type) {
-  if (norm_type == 0) throw ValueError("norm_type must be non-zero", "1 gives the sum of the window, 2 its Euclidean norm");
+  if (norm_type == 0) raise<ValueError>("norm_type must be non-zero\n1 gives the sum of the window, 2 its Euclidean norm");
 }
 
 }  // namespace
@@ -175,7 +187,7 @@ void check_norm_type(double norm_type) {
 Tensor lp_pool(int rank, const Tensor& input, double norm_type, const IntList& kernel_size, const IntList& stride, bool ceil_mode) {
   pool_checks::check_rank(rank);
   check_norm_type(norm_type);
-  pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
+  pool_checks::check_floating(input.dtype(), formatted("avg_pool{}d", std::max(rank, 2)));
   Tensor powers = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto type) {
     using T = decltype(type);
@@ -194,10 +206,9 @@ Tensor lp_pool_backward(int rank, const Tensor& grad_output, const Tensor& input
   pool_checks::check_rank(rank);
   check_norm_type(norm_type);
   if (grad_output.dtype() != input.dtype()) {
-    throw Error("grad_output is " + std::string(dtype_name(grad_output.dtype())) + ", the input is " + dtype_name(input.dtype()),
-                "give both the same type");
+    raise<Error>("grad_output is {}, the input is {}\ngive both the same type", grad_output.dtype(), input.dtype());
   }
-  pool_checks::check_floating(input.dtype(), "avg_pool" + text(std::max(rank, 2)) + "d");
+  pool_checks::check_floating(input.dtype(), formatted("avg_pool{}d", std::max(rank, 2)));
   const AvgPoolOptions options = average_of(kernel_size, stride, ceil_mode);
   Tensor powers = Tensor::empty(input.shape(), input.dtype());
   with_floating(input.dtype(), [&](auto type) {

@@ -8,6 +8,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/optim/update.h"
 
 namespace convoy::optim {
@@ -30,7 +31,7 @@ std::string python_text(double value) {
 
 // NaN is refused too.
 void require(bool valid, const char* reason, double value, const char* fix) {
-  if (!valid) throw ValueError(reason + python_text(value), fix);
+  if (!valid) raise<ValueError>("{}{}\n{}", reason, python_text(value), fix);
 }
 
 const SGDOptions& checked(const SGDOptions& options) {
@@ -39,9 +40,10 @@ const SGDOptions& checked(const SGDOptions& options) {
   require(options.weight_decay >= 0, "Invalid weight_decay value: ", options.weight_decay,
           "weight_decay must be 0 or more, for example 1e-4");
   if (options.nesterov && (options.momentum <= 0 || options.dampening != 0)) {
-    throw ValueError("Nesterov momentum requires a momentum and zero dampening",
-                     "momentum is " + python_text(options.momentum) + " and dampening " + python_text(options.dampening) +
-                         ": use for example momentum 0.9 and dampening 0");
+    raise<ValueError>(
+        "Nesterov momentum requires a momentum and zero dampening\n"
+        "momentum is {} and dampening {}: use for example momentum 0.9 and dampening 0",
+        python_text(options.momentum), python_text(options.dampening));
   }
   return options;
 }
@@ -62,15 +64,15 @@ bool fits(const Tensor& tensor, const Tensor& parameter) {
   return tensor.shape() == parameter.shape() && tensor.dtype() == parameter.dtype();
 }
 
-std::string description(const Tensor& tensor) { return std::string(dtype_name(tensor.dtype())) + " " + to_string(tensor.shape()); }
+std::string description(const Tensor& tensor) { return formatted("{} {}", tensor.dtype(), tensor.shape()); }
 
 // Refuses a gradient or buffer that does not fit the parameter; an undefined one does.
 void require_fit(const Tensor& tensor, const Tensor& parameter, const char* what, size_t index) {
   if (!tensor.defined() || fits(tensor, parameter)) return;
-  throw Error(
-      std::string(what) + " of parameter " + std::to_string(index) + " is " + description(tensor) + ", the parameter is " +
-          description(parameter),
-      "build the optimizer after converting or replacing the parameters, and give gradients their parameter's shape and type");
+  raise<Error>(
+      "{} of parameter {} is {}, the parameter is {}\n"
+      "build the optimizer after converting or replacing the parameters, and give gradients their parameter's shape and type",
+      what, index, description(tensor), description(parameter));
 }
 
 // Runs update<T>() for the element type of a parameter.
@@ -93,9 +95,10 @@ class StateReader {
       if (dot == std::string::npos) continue;
       const auto [end, failure] = std::from_chars(name.data(), name.data() + dot, index);
       if (failure == std::errc() && end == name.data() + dot && index >= parameters) {
-        throw ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
-                         "the state has \"" + name + "\", this optimizer has " + std::to_string(parameters) + " parameters, 0 to " +
-                             std::to_string(parameters - 1));
+        raise<ValueError>(
+            "loaded state dict contains a parameter group that doesn't match the size of optimizer's group\n"
+            "the state has \"{}\", this optimizer has {} parameters, 0 to {}",
+            name, parameters, parameters - 1);
       }
     }
   }
@@ -112,13 +115,15 @@ class StateReader {
 
   // A copy in the parameter's type.
   Tensor take_like(size_t index, const char* name, const Tensor& parameter) {
-    const std::string key = std::to_string(index) + "." + name;
+    const std::string key = formatted("{}.{}", index, name);
     const Tensor tensor = take(key);
     if (!tensor.defined()) return {};
     if (tensor.shape() != parameter.shape()) {
-      throw Error("size mismatch for " + key + ": copying a buffer with shape torch.Size(" + to_string(tensor.shape()) +
-                      ") from checkpoint, the shape in current optimizer is torch.Size(" + to_string(parameter.shape()) + ").",
-                  "load a state that was saved for parameters of these shapes, in this order");
+      raise<Error>(
+          "size mismatch for {}: copying a buffer with shape torch.Size({}) from checkpoint, the shape in current optimizer is "
+          "torch.Size({}).\n"
+          "load a state that was saved for parameters of these shapes, in this order",
+          key, tensor.shape(), parameter.shape());
     }
     return tensor.to(parameter.dtype()).clone();
   }
@@ -127,8 +132,10 @@ class StateReader {
     const Tensor tensor = take(name);
     if (!tensor.defined()) return {};
     if (tensor.numel() != 1) {
-      throw Error("the optimizer state's \"" + name + "\" has " + std::to_string(tensor.numel()) + " values instead of 1",
-                  "load the state of the same optimizer");
+      raise<Error>(
+          "the optimizer state's \"{}\" has {} values instead of 1\n"
+          "load the state of the same optimizer",
+          name, tensor.numel());
     }
     return tensor.item();
   }
@@ -136,7 +143,7 @@ class StateReader {
   void finish() const {
     for (const auto& [name, tensor] : state_) {
       if (taken_.count(name) == 0) {
-        throw Error("Unexpected key(s) in optimizer state: \"" + name + "\". ", "load it into the kind of optimizer that saved it");
+        raise<Error>("Unexpected key(s) in optimizer state: \"{}\". \nload it into the kind of optimizer that saved it", name);
       }
     }
   }
@@ -154,31 +161,35 @@ OptimizerState learning_rates(double lr, const std::optional<double>& initial_lr
 
 void require_positive(int64_t value, const char* name) {
   if (value >= 1) return;
-  throw ValueError(std::string("Expected positive integer ") + name + ", but got " + std::to_string(value), "count epochs from 1");
+  raise<ValueError>("Expected positive integer {}, but got {}\ncount epochs from 1", name, value);
 }
 
 void require_epoch(int64_t epoch) {
-  if (epoch < 0) throw ValueError("Expected non-negative epoch, but got " + std::to_string(epoch), "the first epoch is 0");
+  if (epoch < 0) raise<ValueError>("Expected non-negative epoch, but got {}\nthe first epoch is 0", epoch);
 }
 
 }  // namespace
 
 Optimizer::Optimizer(std::vector<Variable> parameters, double lr) : parameters_(std::move(parameters)), lr_(lr) {
   if (parameters_.empty()) {
-    throw ValueError("optimizer got an empty parameter list", "pass the parameters() of a module that has some");
+    raise<ValueError>("optimizer got an empty parameter list\npass the parameters() of a module that has some");
   }
   std::set<const void*> seen;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    const std::string which = "parameter " + std::to_string(i);
+    const std::string which = formatted("parameter {}", i);
     if (!parameters_[i].defined())
-      throw ValueError("optimizer can only optimize Tensors, but one of the params is NoneType", which + " is undefined");
+      raise<ValueError>("optimizer can only optimize Tensors, but one of the params is NoneType\n{} is undefined", which);
     if (!parameters_[i].is_leaf()) {
-      throw ValueError("can't optimize a non-leaf Tensor",
-                       which + " was computed from another: pass the one it was computed from, or a detach()ed copy");
+      raise<ValueError>(
+          "can't optimize a non-leaf Tensor\n"
+          "{} was computed from another: pass the one it was computed from, or a detach()ed copy",
+          which);
     }
     if (!seen.insert(parameters_[i].node().get()).second) {
-      throw ValueError("optimizer contains a parameter group with duplicate parameters",
-                       which + " is there twice and would be updated twice");
+      raise<ValueError>(
+          "optimizer contains a parameter group with duplicate parameters\n"
+          "{} is there twice and would be updated twice",
+          which);
     }
   }
 }
@@ -231,7 +242,7 @@ void SGD::step() {
 OptimizerState SGD::state() const {
   OptimizerState state = learning_rates(lr_, initial_lr_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (momentum_buffers_[i].defined()) state.emplace_back(std::to_string(i) + ".momentum_buffer", momentum_buffers_[i].clone());
+    if (momentum_buffers_[i].defined()) state.emplace_back(formatted("{}.momentum_buffer", i), momentum_buffers_[i].clone());
   }
   return state;
 }
@@ -296,7 +307,7 @@ OptimizerState Adam::state() const {
   OptimizerState state = learning_rates(lr_, initial_lr_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!moments_[i].exp_avg.defined()) continue;
-    const std::string prefix = std::to_string(i) + ".";
+    const std::string prefix = formatted("{}.", i);
     state.emplace_back(prefix + "step", Tensor::scalar(static_cast<double>(moments_[i].step), DType::kInt64));
     state.emplace_back(prefix + "exp_avg", moments_[i].exp_avg.clone());
     state.emplace_back(prefix + "exp_avg_sq", moments_[i].exp_avg_sq.clone());
@@ -312,7 +323,7 @@ void Adam::load_state(const OptimizerState& state) {
   std::vector<Moments> loaded(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& parameter = parameters_[i].data();
-    const std::optional<double> step = reader.take_number(std::to_string(i) + ".step");
+    const std::optional<double> step = reader.take_number(formatted("{}.step", i));
     loaded[i] = {.step = static_cast<int64_t>(step.value_or(0)),
                  .exp_avg = reader.take_like(i, "exp_avg", parameter),
                  .exp_avg_sq = reader.take_like(i, "exp_avg_sq", parameter),
@@ -320,9 +331,10 @@ void Adam::load_state(const OptimizerState& state) {
     const bool whole = step.has_value() == loaded[i].exp_avg.defined() && step.has_value() == loaded[i].exp_avg_sq.defined() &&
                        (step.has_value() && options_.amsgrad) == loaded[i].max_exp_avg_sq.defined();
     if (!whole) {
-      throw Error("Missing key(s) in optimizer state for parameter " + std::to_string(i),
-                  std::string("it needs step, exp_avg, exp_avg_sq") + (options_.amsgrad ? " and max_exp_avg_sq" : "") +
-                      ", or none of them");
+      raise<Error>(
+          "Missing key(s) in optimizer state for parameter {}\n"
+          "it needs step, exp_avg, exp_avg_sq{}, or none of them",
+          i, options_.amsgrad ? " and max_exp_avg_sq" : "");
     }
   }
   reader.finish();

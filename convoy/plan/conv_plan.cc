@@ -6,6 +6,7 @@
 #include "convoy/core/error.h"
 #include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/storage.h"
 #include "convoy/kernels/conv/conv_reference.h"
 #include "convoy/plan/fastest.h"
@@ -125,16 +126,20 @@ ConvPlan::ConvPlan(const shape::ConvShape& shape, Direction direction, const Con
   for (const ConvCandidate& candidate : candidates_) {
     if (candidate.kernel->name == options.algorithm) {
       if (!candidate.rejected.empty()) {
-        throw ValueError("algorithm '" + std::string(options.algorithm) + "' cannot run this layer: " + candidate.rejected,
-                         "the planner takes " + std::string(name()));
+        raise<ValueError>(
+            "algorithm '{}' cannot run this layer: {}\n"
+            "the planner takes {}",
+            options.algorithm, candidate.rejected, name());
       }
       kernel_ = candidate.kernel;
       return;
     }
     names += (names.empty() ? "" : ", ") + std::string(candidate.kernel->name);
   }
-  throw ValueError("there is no algorithm '" + std::string(options.algorithm) + "' for " + kernels::direction_name(direction),
-                   "there are " + names);
+  raise<ValueError>(
+      "there is no algorithm '{}' for {}\n"
+      "there are {}",
+      options.algorithm, kernels::direction_name(direction), names);
 }
 
 size_t ConvPlan::workspace_bytes() const { return kernel_->workspace_bytes(shape_, num_threads()); }

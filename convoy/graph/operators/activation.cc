@@ -1,5 +1,6 @@
 // Activations and softmax.
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 #include "convoy/ops/elementwise.h"
@@ -66,7 +67,7 @@ std::vector<Value> run_shrink(Call& call) {
 
 std::vector<Value> run_gelu(Call& call) {
   const std::string approximate = call.attributes().text("approximate", "none");
-  if (approximate != "none" && approximate != "tanh") throw Error("approximate is '" + approximate + "'", "use none or tanh");
+  if (approximate != "none" && approximate != "tanh") raise<Error>("approximate is '{}'\nuse none or tanh", approximate);
   return {activate(approximate == "tanh" ? Activation::kGeluTanh : Activation::kGelu, call.tensor(0))};
 }
 

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 #include "convoy/ops/math.h"
@@ -139,8 +140,7 @@ std::vector<Value> run_clip(Call& call) {
     if (!call.has(i + 1)) continue;
     bounds[i] = call.tensor(i + 1);
     if (bounds[i].numel() != 1) {
-      throw ShapeMismatch(std::string(i == 0 ? "min" : "max") + " has shape " + to_string(bounds[i].shape()),
-                          "it must be one number");
+      raise<ShapeMismatch>("{} has shape {}\nit must be one number", i == 0 ? "min" : "max", bounds[i].shape());
     }
   }
   return {ops::clamp(call.tensor(0), bounds[0], bounds[1])};

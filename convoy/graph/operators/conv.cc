@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 #include "convoy/graph/windows.h"
@@ -20,12 +21,11 @@ namespace {
 // The kernel's sizes of a weight (O, I, *).
 std::vector<int64_t> kernel_of(const Shape& weight) {
   if (weight.size() < 3) {
-    throw ShapeMismatch("the weight has shape " + to_string(weight),
-                        "it must have two axes of channels and one for each spatial axis");
+    raise<ShapeMismatch>("the weight has shape {}\nit must have two axes of channels and one for each spatial axis", weight);
   }
   std::vector<int64_t> kernel(weight.begin() + 2, weight.end());
   for (const int64_t size : kernel) {
-    if (size < 1) throw ShapeMismatch("the weight has shape " + to_string(weight), "kernel sizes must be at least 1");
+    if (size < 1) raise<ShapeMismatch>("the weight has shape {}\nkernel sizes must be at least 1", weight);
   }
   return kernel;
 }
@@ -34,27 +34,26 @@ std::vector<int64_t> kernel_of(const Shape& weight) {
 void check_kernel(const Attributes& attributes, const std::vector<int64_t>& kernel) {
   const std::vector<int64_t> stated = attributes.integers("kernel_shape");
   if (!stated.empty() && stated != kernel) {
-    throw ShapeMismatch("attribute 'kernel_shape' is " + to_string(stated), "the weight's kernel is " + to_string(kernel));
+    raise<ShapeMismatch>("attribute 'kernel_shape' is {}\nthe weight's kernel is {}", stated, kernel);
   }
 }
 
 [[noreturn]] void refuse_axis(const shape::ShapeError& error, size_t i, int64_t n, const shape::Axis& axis) {
-  throw ShapeMismatch("spatial axis " + std::to_string(i) + ": " + std::string(shape::reason(error.code)),
-                      "size " + std::to_string(n) + ", kernel " + std::to_string(axis.kernel_size) + ", stride " +
-                          std::to_string(axis.stride) + ", dilation " + std::to_string(axis.dilation) + ", padding " +
-                          std::to_string(axis.pad_begin) + " and " + std::to_string(axis.pad_end));
+  raise<ShapeMismatch>(
+      "spatial axis {}: {}\n"
+      "size {}, kernel {}, stride {}, dilation {}, padding {} and {}",
+      i, shape::reason(error.code), n, axis.kernel_size, axis.stride, axis.dilation, axis.pad_begin, axis.pad_end);
 }
 
 int64_t groups_of(const Attributes& attributes) {
   const int64_t groups = attributes.integer("group", 1);
-  if (groups < 1) throw Error("attribute 'group' is " + std::to_string(groups), "it must be at least 1");
+  if (groups < 1) raise<Error>("attribute 'group' is {}\nit must be at least 1", groups);
   return groups;
 }
 
 void check_input(const Shape& input, const Shape& weight) {
   if (input.size() != weight.size()) {
-    throw ShapeMismatch("the input has shape " + to_string(input) + ", the weight " + to_string(weight),
-                        "both need the same number of axes");
+    raise<ShapeMismatch>("the input has shape {}, the weight {}\nboth need the same number of axes", input, weight);
   }
 }
 
@@ -100,19 +99,18 @@ void infer_windows(Inference& inference, size_t weight_input, std::optional<DTyp
     return inference.set(0, dtype, std::nullopt);
   }
   if (input->size() != weight->size() || input->size() < 3) {
-    throw ShapeMismatch("the input is " + to_string(*input) + ", the weight " + to_string(*weight),
-                        "both need the same number of axes, at least 3");
+    raise<ShapeMismatch>("the input is {}, the weight {}\nboth need the same number of axes, at least 3", *input, *weight);
   }
   const int64_t groups = groups_of(inference.attributes());
   const Dim &channels = (*input)[1], &per_group = (*weight)[1], &outputs = (*weight)[0];
   if (channels.known() && per_group.known() && (channels.size % groups != 0 || channels.size / groups != per_group.size)) {
-    throw ShapeMismatch("the input has " + std::to_string(channels.size) + " channels, the weight " + to_string(*weight) + " in " +
-                            std::to_string(groups) + " groups",
-                        "the input's channels must be the weight's second size times the groups");
+    raise<ShapeMismatch>(
+        "the input has {} channels, the weight {} in {} groups\n"
+        "the input's channels must be the weight's second size times the groups",
+        channels.size, *weight, groups);
   }
   if (outputs.known() && outputs.size % groups != 0) {
-    throw ShapeMismatch("attribute 'group' is " + std::to_string(groups) + ", the weight " + to_string(*weight),
-                        "the groups must divide its first size");
+    raise<ShapeMismatch>("attribute 'group' is {}, the weight {}\nthe groups must divide its first size", groups, *weight);
   }
   Dims output{(*input)[0], outputs};
   std::vector<int64_t> kernel;
@@ -144,8 +142,7 @@ void check_bias(const Inference& inference, size_t bias_input, const Dim& output
   if (!inference.has(bias_input) || !inference.dims(bias_input)) return;
   const Dims& bias = *inference.dims(bias_input);
   if (bias.size() != 1 || (bias[0].known() && outputs.known() && bias[0].size != outputs.size)) {
-    throw ShapeMismatch("the bias has shape " + to_string(bias) + " for " + to_string(Dims{outputs}) + " output channels",
-                        "it needs one number for each");
+    raise<ShapeMismatch>("the bias has shape {} for {} output channels\nit needs one number for each", bias, Dims{outputs});
   }
 }
 
@@ -155,8 +152,7 @@ void check_types(const Inference& inference) {
   for (size_t i = 1; i < inference.inputs(); ++i) {
     const std::optional<DType> other = inference.dtype(i);
     if (first && other && *first != *other)
-      throw Error("input " + std::to_string(i) + " is " + dtype_name(*other) + ", input 0 " + dtype_name(*first),
-                  "all must have one type: convert them with Cast");
+      raise<Error>("input {} is {}, input 0 {}\nall must have one type: convert them with Cast", i, *other, *first);
   }
 }
 
@@ -188,13 +184,13 @@ std::vector<TransposedAxis> transposed_axes(const Attributes& attributes, const 
   if (extra.empty()) extra.assign(rank, 0);
   if (wanted.size() == rank + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);
   if (extra.size() != rank || (!wanted.empty() && wanted.size() != rank)) {
-    throw Error("output_padding or output_shape has another number of sizes than the kernel", "they need " + std::to_string(rank));
+    raise<Error>("output_padding or output_shape has another number of sizes than the kernel\nthey need {}", rank);
   }
   std::vector<TransposedAxis> axes;
   for (size_t i = 0; i < rank; ++i) {
     const int64_t n = input[2 + i];
     TransposedAxis out{given[i], extra[i]};
-    if (extra[i] < 0) throw Error("attribute 'output_padding' has " + std::to_string(extra[i]), "it must be 0 or more");
+    if (extra[i] < 0) raise<Error>("attribute 'output_padding' has {}\nit must be 0 or more", extra[i]);
     shape::Axis bare = out.axis;
     bare.pad_begin = bare.pad_end = 0;
     const shape::Result<int64_t> unpadded = shape::transposed_output_size(n, bare, 0);
@@ -263,22 +259,22 @@ void infer_conv_transpose(Inference& inference) {
   const std::optional<Dims>&input = inference.dims(0), &weight = inference.dims(1);
   if (!weight || !input) return inference.set(0, inference.dtype(0), std::nullopt);
   if (input->size() != weight->size() || input->size() < 3) {
-    throw ShapeMismatch("the input is " + to_string(*input) + ", the weight " + to_string(*weight),
-                        "both need the same number of axes, at least 3");
+    raise<ShapeMismatch>("the input is {}, the weight {}\nboth need the same number of axes, at least 3", *input, *weight);
   }
   const int64_t groups = groups_of(inference.attributes());
   const Dim &channels = (*input)[1], &in_channels = (*weight)[0], &per_group = (*weight)[1];
   if (channels.known() && in_channels.known() && (channels.size != in_channels.size || channels.size % groups != 0)) {
-    throw ShapeMismatch("the input has " + std::to_string(channels.size) + " channels, the weight " + to_string(*weight) + " in " +
-                            std::to_string(groups) + " groups",
-                        "the weight's first size must be the input's channels, which the groups must divide");
+    raise<ShapeMismatch>(
+        "the input has {} channels, the weight {} in {} groups\n"
+        "the weight's first size must be the input's channels, which the groups must divide",
+        channels.size, *weight, groups);
   }
   Dims output(input->size());
   output[0] = (*input)[0];
   if (per_group.known()) {
     const shape::Checked out_channels = shape::Checked(per_group.size) * groups;
     if (!out_channels.ok())
-      throw ShapeMismatch("the weight is " + to_string(*weight), "its second size times the groups does not fit 64 bits");
+      raise<ShapeMismatch>("the weight is {}\nits second size times the groups does not fit 64 bits", *weight);
     output[1] = {out_channels.value()};
   }
   check_bias(inference, 2, output[1]);
@@ -334,8 +330,7 @@ std::vector<Value> run_deform_conv(Call& call) {
 
 shape::PoolShape col2im_shape(const Attributes& attributes, const std::vector<int64_t>& image, const std::vector<int64_t>& block) {
   if (image.size() != block.size() || image.empty() || image.size() > 3) {
-    throw ShapeMismatch("image_shape is " + to_string(image) + ", block_shape " + to_string(block),
-                        "both need one size for each of 1 to 3 spatial axes");
+    raise<ShapeMismatch>("image_shape is {}, block_shape {}\nboth need one size for each of 1 to 3 spatial axes", image, block);
   }
   const std::vector<shape::Axis> axes = *windows(attributes, block, image);
   shape::PoolShape shape;

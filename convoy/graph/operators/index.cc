@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 #include "convoy/ops/pad.h"
@@ -22,14 +23,16 @@ std::vector<AxisSlice> slices(int64_t rank, const std::vector<int64_t>& starts, 
                               const std::vector<int64_t>* axes, const std::vector<int64_t>* steps) {
   if (starts.size() != ends.size() || (axes != nullptr && axes->size() != starts.size()) ||
       (steps != nullptr && steps->size() != starts.size())) {
-    throw Error("it has " + std::to_string(starts.size()) + " starts and " + std::to_string(ends.size()) + " ends",
-                "starts, ends, axes and steps need the same number of entries");
+    raise<Error>(
+        "it has {} starts and {} ends\n"
+        "starts, ends, axes and steps need the same number of entries",
+        starts.size(), ends.size());
   }
   std::vector<AxisSlice> result;
   for (size_t i = 0; i < starts.size(); ++i) {
     const int64_t axis = axis_in(axes != nullptr ? (*axes)[i] : static_cast<int64_t>(i), rank, "axes:");
     const int64_t step = steps != nullptr ? (*steps)[i] : 1;
-    if (step == 0) throw Error("steps has a 0", "steps count forwards or backwards");
+    if (step == 0) raise<Error>("steps has a 0\nsteps count forwards or backwards");
     result.push_back({.axis = axis, .start = starts[i], .end = ends[i], .step = step});
   }
   return result;
@@ -97,8 +100,10 @@ std::vector<Value> run_slice(Call& call) {
 std::vector<shape::PadPair> pad_pairs(int64_t rank, const std::vector<int64_t>& pads, const std::vector<int64_t>* axes) {
   const size_t count = axes != nullptr ? axes->size() : static_cast<size_t>(rank);
   if (pads.size() != 2 * count) {
-    throw Error("pads has " + std::to_string(pads.size()) + " numbers",
-                "it needs " + std::to_string(2 * count) + ": what comes in front of each axis, then what comes behind");
+    raise<Error>(
+        "pads has {} numbers\n"
+        "it needs {}: what comes in front of each axis, then what comes behind",
+        pads.size(), 2 * count);
   }
   std::vector<shape::PadPair> pairs(static_cast<size_t>(rank));
   for (size_t i = 0; i < count; ++i) {
@@ -114,7 +119,7 @@ PadMode pad_mode(const Attributes& attributes) {
   if (word == "reflect") return PadMode::kReflect;
   if (word == "edge") return PadMode::kReplicate;
   if (word == "wrap") return PadMode::kCircular;
-  throw Error("attribute 'mode' is '" + word + "'", "use constant, reflect, edge or wrap");
+  raise<Error>("attribute 'mode' is '{}'\nuse constant, reflect, edge or wrap", word);
 }
 
 void infer_pad(Inference& inference) {
@@ -133,10 +138,10 @@ void infer_pad(Inference& inference) {
       }
       const shape::Checked size = shape::Checked(dim.size) + (shape::Checked(pairs[i].begin) + pairs[i].end);
       if (!size.ok() || size.value() < 0) {
-        throw ShapeMismatch(
-            "pads has " + std::to_string(pairs[i].begin) + " and " + std::to_string(pairs[i].end) + " for axis " +
-                std::to_string(i),
-            "the axis has " + std::to_string(dim.size) + " entries; the result must have 0 or more and fit 64 bits");
+        raise<ShapeMismatch>(
+            "pads has {} and {} for axis {}\n"
+            "the axis has {} entries; the result must have 0 or more and fit 64 bits",
+            pairs[i].begin, pairs[i].end, i, dim.size);
       }
       dim.size = size.value();
     }
@@ -153,7 +158,7 @@ std::vector<Value> run_pad(Call& call) {
   if (call.has(3)) axes = call.numbers(3);
   Tensor value = call.has(2) ? call.tensor(2) : Tensor();
   if (value.defined() && value.numel() != 1)
-    throw ShapeMismatch("constant_value has shape " + to_string(value.shape()), "it must be one number");
+    raise<ShapeMismatch>("constant_value has shape {}\nit must be one number", value.shape());
   if (value.defined()) value = value.to(input.dtype()).reshape({});
   return {ops::pad_axes(input, pad_pairs(input.dim(), call.numbers(1), call.has(3) ? &axes : nullptr), mode, value)};
 }
@@ -174,7 +179,7 @@ void infer_gather(Inference& inference) {
       Dims picked;
       const auto n = static_cast<int64_t>(contents->size());
       for (const int64_t i : at->to(DType::kInt64).to_vector<int64_t>()) {
-        if (i < -n || i >= n) throw Error("indices has " + std::to_string(i), "the axis has " + std::to_string(n) + " entries");
+        if (i < -n || i >= n) raise<Error>("indices has {}\nthe axis has {} entries", i, n);
         picked.push_back((*contents)[static_cast<size_t>(i < 0 ? i + n : i)]);
       }
       inference.set_contents(0, std::move(picked));
@@ -201,8 +206,10 @@ void infer_gather_nd(Inference& inference) {
   if (input && indices && !indices->empty() && indices->back().known()) {
     const shape::Checked taken = shape::Checked(inference.attributes().integer("batch_dims", 0)) + indices->back().size;
     if (!taken.ok() || taken.value() < 0 || taken.value() > rank_of(input)) {
-      throw ShapeMismatch("indices are " + to_string(*indices),
-                          "their last size says how many of the input's " + std::to_string(input->size()) + " axes are indexed");
+      raise<ShapeMismatch>(
+          "indices are {}\n"
+          "their last size says how many of the input's {} axes are indexed",
+          *indices, input->size());
     }
     dims = Dims(indices->begin(), indices->end() - 1);
     dims->insert(dims->end(), input->begin() + taken.value(), input->end());
@@ -221,7 +228,7 @@ ScatterReduction scatter_reduction(const Attributes& attributes) {
   if (word == "mul") return ScatterReduction::kMul;
   if (word == "min") return ScatterReduction::kMin;
   if (word == "max") return ScatterReduction::kMax;
-  throw Error("attribute 'reduction' is '" + word + "'", "use none, add, mul, min or max");
+  raise<Error>("attribute 'reduction' is '{}'\nuse none, add, mul, min or max", word);
 }
 
 std::vector<Value> run_scatter(Call& call) {
@@ -252,7 +259,7 @@ void infer_one_hot(Inference& inference) {
 
 std::vector<Value> run_one_hot(Call& call) {
   const Tensor& depth = call.tensor(1);
-  if (depth.numel() != 1) throw ShapeMismatch("depth has shape " + to_string(depth.shape()), "it must be one number");
+  if (depth.numel() != 1) raise<ShapeMismatch>("depth has shape {}\nit must be one number", depth.shape());
   const Tensor& indices = call.tensor(0);
   return {ops::one_hot(indices, static_cast<int64_t>(depth.at(0)), call.tensor(2),
                        axis_in(call.attributes().integer("axis", -1), indices.dim() + 1))};
@@ -304,14 +311,14 @@ void infer_eye_like(Inference& inference) {
 
 std::vector<Value> run_eye_like(Call& call) {
   const Tensor& input = call.tensor(0);
-  if (input.dim() != 2) throw ShapeMismatch("the input has shape " + to_string(input.shape()), "it must be a matrix");
+  if (input.dim() != 2) raise<ShapeMismatch>("the input has shape {}\nit must be a matrix", input.shape());
   const DType dtype = call.attributes().has("dtype") ? static_cast<DType>(call.attributes().integer("dtype", 0)) : input.dtype();
   return {ops::eye(input.size(0), input.size(1), call.attributes().integer("k", 0), dtype)};
 }
 
 std::vector<Value> run_cumsum(Call& call) {
   const std::vector<int64_t> axis = call.numbers(1);
-  if (axis.size() != 1) throw Error("axis is " + to_string(axis), "it must be one number");
+  if (axis.size() != 1) raise<Error>("axis is {}\nit must be one number", axis);
   return {ops::cumsum(call.tensor(0), axis_in(axis[0], call.tensor(0).dim()), call.attributes().integer("exclusive", 0) != 0,
                       call.attributes().integer("reverse", 0) != 0)};
 }
@@ -322,7 +329,7 @@ void infer_topk(Inference& inference) {
     const auto axis = static_cast<size_t>(axis_in(inference.attributes().integer("axis", -1), rank_of(dims)));
     const std::optional<std::vector<int64_t>> k = inference.numbers(1);
     if (k && k->size() == 1 && ((*k)[0] < 0 || ((*dims)[axis].known() && (*k)[0] > (*dims)[axis].size))) {
-      throw ShapeMismatch("k is " + std::to_string((*k)[0]), "the axis has " + to_string(Dims{(*dims)[axis]}) + " entries");
+      raise<ShapeMismatch>("k is {}\nthe axis has {} entries", (*k)[0], Dims{(*dims)[axis]});
     }
     (*dims)[axis] = k && k->size() == 1 ? Dim{(*k)[0]} : Dim{};
   }
@@ -332,7 +339,7 @@ void infer_topk(Inference& inference) {
 
 std::vector<Value> run_topk(Call& call) {
   const std::vector<int64_t> k = call.numbers(1);
-  if (k.size() != 1) throw Error("k is " + to_string(k), "it must be one number");
+  if (k.size() != 1) raise<Error>("k is {}\nit must be one number", k);
   const Tensor& input = call.tensor(0);
   auto [values, indices] = ops::topk(input, k[0], axis_in(call.attributes().integer("axis", -1), input.dim()),
                                      call.attributes().integer("largest", 1) != 0);
@@ -343,7 +350,7 @@ std::vector<Value> run_trilu(Call& call) {
   int64_t diagonal = 0;
   if (call.has(1)) {
     const std::vector<int64_t> k = call.numbers(1);
-    if (k.size() != 1) throw Error("k is " + to_string(k), "it must be one number");
+    if (k.size() != 1) raise<Error>("k is {}\nit must be one number", k);
     diagonal = k[0];
   }
   const Tensor& input = call.tensor(0);
@@ -368,8 +375,7 @@ std::vector<Value> run_compress(Call& call) {
   const int64_t axis = flat ? 0 : axis_in(call.attributes().integer("axis", 0), input.dim());
   const Tensor& condition = call.tensor(1);
   if (condition.dtype() != DType::kBool || condition.dim() != 1 || condition.numel() > input.size(axis)) {
-    throw Error("condition is " + to_string(Type::of(condition)),
-                "it must be a list of up to " + std::to_string(input.size(axis)) + " bools");
+    raise<Error>("condition is {}\nit must be a list of up to {} bools", Type::of(condition), input.size(axis));
   }
   std::vector<int64_t> kept;
   for (int64_t i = 0; i < condition.numel(); ++i) {

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 #include "convoy/ops/einsum.h"
@@ -13,16 +14,16 @@ namespace {
 
 std::optional<Dims> product_dims(const std::optional<Dims>& a, const std::optional<Dims>& b) {
   if (!a || !b) return std::nullopt;
-  if (a->empty() || b->empty())
-    throw ShapeMismatch("shapes are " + to_string(*a) + " and " + to_string(*b), "both operands need at least one axis");
+  if (a->empty() || b->empty()) raise<ShapeMismatch>("shapes are {} and {}\nboth operands need at least one axis", *a, *b);
   Dims left = *a, right = *b;
   if (left.size() == 1) left.insert(left.begin(), Dim{1});
   if (right.size() == 1) right.push_back({1});
   const Dim &inner = left.back(), &rows = right[right.size() - 2];
   if (inner.known() && rows.known() && inner.size != rows.size) {
-    throw ShapeMismatch("shapes " + to_string(*a) + " and " + to_string(*b) + " cannot be multiplied",
-                        "the first's last size, " + std::to_string(inner.size) + ", must be the second's last but one, " +
-                            std::to_string(rows.size));
+    raise<ShapeMismatch>(
+        "shapes {} and {} cannot be multiplied\n"
+        "the first's last size, {}, must be the second's last but one, {}",
+        *a, *b, inner.size, rows.size);
   }
   Dims result = *broadcast(Dims(left.begin(), left.end() - 2), Dims(right.begin(), right.end() - 2));
   if (a->size() > 1) result.push_back(left[left.size() - 2]);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 #include "convoy/ops/elementwise.h"
@@ -40,8 +41,7 @@ void infer_batch_norm(Inference& inference) {
   for (size_t i = 1; dims && dims->size() > 1 && (*dims)[1].known() && i < std::size(kNames); ++i) {
     const auto& vector = inference.dims(i);
     if (vector && (vector->size() != 1 || ((*vector)[0].known() && (*vector)[0].size != (*dims)[1].size))) {
-      throw ShapeMismatch(std::string(kNames[i]) + " has shape " + to_string(*vector),
-                          "the input has " + std::to_string((*dims)[1].size) + " channels: one number for each");
+      raise<ShapeMismatch>("{} has shape {}\nthe input has {} channels: one number for each", kNames[i], *vector, (*dims)[1].size);
     }
   }
   for (size_t i = 1; i < inference.outputs(); ++i) inference.set(i, inference.type(i + 2));
@@ -150,7 +150,7 @@ std::vector<Value> run_mean_variance(Call& call) {
 std::vector<Value> run_lp_norm(Call& call) {
   const Tensor input = widened(call.tensor(0));
   const int64_t axis = axis_in(call.attributes().integer("axis", -1), input.dim()), p = call.attributes().integer("p", 2);
-  if (p != 1 && p != 2) throw Error("attribute 'p' is " + std::to_string(p), "it must be 1 or 2");
+  if (p != 1 && p != 2) raise<Error>("attribute 'p' is {}\nit must be 1 or 2", p);
   const Tensor norm =
       p == 1 ? ops::sum(ops::unary(Unary::kAbs, input), {axis}, true) : ops::sqrt(ops::sum(ops::square(input), {axis}, true));
   const Tensor zero = Tensor::full({}, 0.0, input.dtype());

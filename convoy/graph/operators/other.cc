@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
@@ -30,7 +31,7 @@ std::vector<Value> run_dropout(Call& call) {
   if (!training || ratio == 0) {
     return call.wants(1) ? std::vector<Value>{input, Tensor::ones(input.shape(), DType::kBool)} : std::vector<Value>{input};
   }
-  if (ratio < 0 || ratio >= 1) throw Error("ratio is " + std::to_string(ratio), "it must be at least 0 and less than 1");
+  if (ratio < 0 || ratio >= 1) raise<Error>("ratio is {}\nit must be at least 0 and less than 1", ratio);
   const Tensor mask = ops::compare(Comparison::kGreaterEqual, rand(input.shape()), Tensor::scalar(ratio));
   const Tensor kept = ops::mul(input.to(DType::kFloat64), mask.to(DType::kFloat64));
   return {ops::mul(kept, Tensor::scalar(1 / (1 - ratio), DType::kFloat64)).to(input.dtype()), mask};
@@ -100,14 +101,14 @@ std::string changed_case(std::string text, const std::string& action) {
 // Leaves out the stop words and changes the case of ASCII letters.
 std::vector<Value> run_string_normalizer(Call& call) {
   const Strings* input = call.value(0).strings();
-  if (input == nullptr) throw Error("the input is no text", "it works on tensors of strings");
+  if (input == nullptr) raise<Error>("the input is no text\nit works on tensors of strings");
   const std::string action = call.attributes().text("case_change_action", "NONE");
   if (action != "NONE" && action != "LOWER" && action != "UPPER")
-    throw Error("attribute 'case_change_action' is '" + action + "'", "use NONE, LOWER or UPPER");
+    raise<Error>("attribute 'case_change_action' is '{}'\nuse NONE, LOWER or UPPER", action);
   const bool sensitive = call.attributes().integer("is_case_sensitive", 0) != 0;
   const auto* words = call.attributes().get<std::vector<std::string>>("stopwords");
   if (input->shape.size() > 2 || (input->shape.size() == 2 && input->shape[0] != 1)) {
-    throw ShapeMismatch("the input has shape " + to_string(input->shape), "it must be (C) or (1, C)");
+    raise<ShapeMismatch>("the input has shape {}\nit must be (C) or (1, C)", input->shape);
   }
   const auto stopped = [&](const std::string& text) {
     return words != nullptr && std::any_of(words->begin(), words->end(), [&](const std::string& word) {
@@ -130,8 +131,7 @@ std::vector<Value> run_string_normalizer(Call& call) {
 
 const Sequence& sequence_of(const Call& call, size_t i) {
   const Sequence* sequence = call.value(i).sequence();
-  if (sequence == nullptr)
-    throw Error("input " + std::to_string(i) + " is no sequence", "make one with SequenceConstruct or SequenceEmpty");
+  if (sequence == nullptr) raise<Error>("input {} is no sequence\nmake one with SequenceConstruct or SequenceEmpty", i);
   return *sequence;
 }
 
@@ -140,7 +140,7 @@ size_t position_of(const Call& call, size_t i, size_t n, bool insert) {
   const std::vector<int64_t> numbers = call.numbers(i);
   const auto most = static_cast<int64_t>(n) + (insert ? 1 : 0);
   if (numbers.size() != 1 || numbers[0] < -static_cast<int64_t>(n) || numbers[0] >= most) {
-    throw Error("position is " + to_string(numbers), "the sequence has " + std::to_string(n) + " entries");
+    raise<Error>("position is {}\nthe sequence has {} entries", numbers, n);
   }
   return static_cast<size_t>(numbers[0] < 0 ? numbers[0] + static_cast<int64_t>(n) : numbers[0]);
 }
@@ -174,7 +174,7 @@ std::vector<Value> run_sequence_insert(Call& call) {
 
 std::vector<Value> run_sequence_erase(Call& call) {
   Sequence entries = sequence_of(call, 0);
-  if (entries.empty()) throw Error("the sequence is empty", "there is nothing to erase");
+  if (entries.empty()) raise<Error>("the sequence is empty\nthere is nothing to erase");
   const size_t at = call.has(1) ? position_of(call, 1, entries.size(), false) : entries.size() - 1;
   entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(at));
   return {Value(std::move(entries))};
@@ -191,7 +191,7 @@ std::vector<Value> run_split_to_sequence(Call& call) {
   const bool single = !call.has(1) || call.tensor(1).dim() == 0;
   if (single) {
     const int64_t size = call.has(1) ? static_cast<int64_t>(call.tensor(1).item()) : 1;
-    if (size < 1) throw Error("split is " + std::to_string(size), "parts have at least one entry");
+    if (size < 1) raise<Error>("split is {}\nparts have at least one entry", size);
     for (int64_t left = n; left > 0; left -= size) sizes.push_back(std::min(left, size));
   } else {
     sizes = call.numbers(1);
@@ -212,13 +212,12 @@ std::vector<Value> run_concat_from_sequence(Call& call) {
   std::vector<Tensor> tensors;
   const bool fresh = call.attributes().integer("new_axis", 0) != 0;
   const Sequence& entries = sequence_of(call, 0);
-  if (entries.empty()) throw Error("the sequence is empty", "there is nothing to join");
+  if (entries.empty()) raise<Error>("the sequence is empty\nthere is nothing to join");
   const int64_t axis = axis_in(call.attributes().integer("axis", 0), entries[0].tensor().dim() + (fresh ? 1 : 0));
   for (const Value& entry : entries) {
     Shape shape = entry.tensor().shape();
     if (fresh) {
-      if (axis > entry.tensor().dim())
-        throw ShapeMismatch("an entry has shape " + to_string(shape), "all need the same number of axes");
+      if (axis > entry.tensor().dim()) raise<ShapeMismatch>("an entry has shape {}\nall need the same number of axes", shape);
       shape.insert(shape.begin() + axis, 1);
     }
     tensors.push_back(entry.tensor().reshape(shape));
@@ -239,7 +238,7 @@ void infer_get_element(Inference& inference) {
 }
 
 std::vector<Value> run_get_element(Call& call) {
-  if (!call.has(0)) throw Error("the optional is empty", "ask OptionalHasElement first");
+  if (!call.has(0)) raise<Error>("the optional is empty\nask OptionalHasElement first");
   return {call.value(0)};
 }
 

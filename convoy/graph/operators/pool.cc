@@ -4,6 +4,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 #include "convoy/graph/windows.h"
@@ -36,9 +37,10 @@ void infer_pool(Inference& inference) {
     if (!axes || !in.known()) continue;
     const shape::Result<int64_t> size = shape::pool_output_size(in.size, (*axes)[i - 2], ceil_mode);
     if (!size || *size < 1) {
-      throw ShapeMismatch(
-          "the window spans more than the padded input " + to_string(*inference.dims(0)) + " on axis " + std::to_string(i),
-          "use a smaller kernel_shape or a larger input");
+      raise<ShapeMismatch>(
+          "the window spans more than the padded input {} on axis {}\n"
+          "use a smaller kernel_shape or a larger input",
+          *inference.dims(0), i);
     }
     dims[i].size = *size;
   }
@@ -57,7 +59,7 @@ void infer_global(Inference& inference) {
 shape::PoolShape windows_of(const Call& call) {
   const Tensor& input = call.tensor(0);
   if (input.dim() < 3 || input.dim() > 5) {
-    throw ShapeMismatch("the input has shape " + to_string(input.shape()), "pooling takes (N, C, *) with 1 to 3 spatial axes");
+    raise<ShapeMismatch>("the input has shape {}\npooling takes (N, C, *) with 1 to 3 spatial axes", input.shape());
   }
   return pool_windows(call.attributes(), *windows(call.attributes(), {}, spatial_sizes(dims_of(input.shape()))));
 }
@@ -79,7 +81,7 @@ std::vector<Value> run_lp_pool(Call& call) {
 
 // The whole of every plane as one axis, whatever the rank.
 Tensor planes(const Tensor& input) {
-  if (input.dim() < 2) throw ShapeMismatch("the input has shape " + to_string(input.shape()), "global pooling takes (N, C, *)");
+  if (input.dim() < 2) raise<ShapeMismatch>("the input has shape {}\nglobal pooling takes (N, C, *)", input.shape());
   int64_t positions = 1;
   for (int64_t i = 2; i < input.dim(); ++i) positions *= input.size(i);
   return input.reshape({input.size(0), input.size(1), positions});
@@ -124,8 +126,7 @@ Shape unpooled_shape(const Call& call) {
   Shape shape = input.shape();
   for (size_t i = 0; i < rank; ++i) {
     const shape::Result<int64_t> size = shape::transposed_output_size(input.shape()[i + 2], (*axes)[i], 0);
-    if (!size || *size < 1)
-      throw ShapeMismatch("unpooling " + to_string(input.shape()) + " gives no positions", "use less padding");
+    if (!size || *size < 1) raise<ShapeMismatch>("unpooling {} gives no positions\nuse less padding", input.shape());
     shape[i + 2] = *size;
   }
   return shape;
@@ -135,18 +136,18 @@ Shape unpooled_shape(const Call& call) {
 std::vector<Value> run_max_unpool(Call& call) {
   const Tensor& input = call.tensor(0);
   if (input.dim() < 3 || input.dim() > 5) {
-    throw ShapeMismatch("the input has shape " + to_string(input.shape()), "unpooling takes (N, C, *) with 1 to 3 spatial axes");
+    raise<ShapeMismatch>("the input has shape {}\nunpooling takes (N, C, *) with 1 to 3 spatial axes", input.shape());
   }
   const Shape natural = unpooled_shape(call);
   if (!call.has(2)) return {ops::max_unpool_flat(input, call.tensor(1), natural)};
   const std::vector<int64_t> wanted = call.numbers(2);
   if (wanted.size() != natural.size()) {
-    throw ShapeMismatch("output_shape is " + to_string(wanted), "it must have " + std::to_string(natural.size()) + " sizes");
+    raise<ShapeMismatch>("output_shape is {}\nit must have {} sizes", wanted, natural.size());
   }
   std::vector<shape::PadPair> room(wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
     if (wanted[i] < natural[i]) {
-      throw ShapeMismatch("output_shape is " + to_string(wanted), "it must not be smaller than " + to_string(natural));
+      raise<ShapeMismatch>("output_shape is {}\nit must not be smaller than {}", wanted, natural);
     }
     room[i].end = wanted[i] - natural[i];
   }

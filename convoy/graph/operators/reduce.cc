@@ -50,17 +50,21 @@ void infer_reduce(Inference& inference) {
   inference.set(0, inference.dtype(0), axes ? without(dims, *axes, keep) : dims);
 }
 
-template <ReduceKind kKind>
-std::vector<Value> run_reduce(Call& call) {
+std::vector<Value> reduced(Call& call, ReduceKind kind) {
   const Tensor& input = call.tensor(0);
   const bool keep = call.attributes().integer("keepdims", 1) != 0;
   const auto axes = reduced_axes(call.has(1) ? call.numbers(1) : std::vector<int64_t>{},
                                  call.attributes().integer("noop_with_empty_axes", 0) != 0, input.dim());
-  if (axes && !axes->empty()) return {ops::reduce(kKind, input, *axes, keep)};
+  if (axes && !axes->empty()) return {ops::reduce(kind, input, *axes, keep)};
   // Over no axes each element stands alone: its square, its logarithm.
   Shape shape = input.shape();
   shape.push_back(1);
-  return {ops::reduce(kKind, input.reshape(shape), {static_cast<int64_t>(shape.size()) - 1}, false)};
+  return {ops::reduce(kind, input.reshape(shape), {static_cast<int64_t>(shape.size()) - 1}, false)};
+}
+
+template <ReduceKind kKind>
+std::vector<Value> run_reduce(Call& call) {
+  return reduced(call, kKind);
 }
 
 void infer_arg(Inference& inference) {

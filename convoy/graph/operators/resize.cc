@@ -4,6 +4,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 
@@ -19,7 +20,7 @@ T choice(const Attributes& attributes, const char* name, const char* otherwise,
     if (text == word) return value;
     all += (all.empty() ? "" : ", ") + std::string(word);
   }
-  throw Error("attribute '" + std::string(name) + "' is '" + text + "'", "use one of " + all);
+  raise<Error>("attribute '{}' is '{}'\nuse one of {}", name, text, all);
 }
 
 ResizeOptions rules(const Attributes& attributes) {
@@ -63,7 +64,7 @@ ResizeOptions options_of(const Attributes& attributes, const Tensor* roi, const 
   } else if (!empty(scales)) {
     options.scales = scales->to(DType::kFloat64).to_vector<double>();
   } else {
-    throw Error("neither scales nor sizes are given", "give one of them");
+    raise<Error>("neither scales nor sizes are given\ngive one of them");
   }
   return options;
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/graph/operator.h"
 #include "convoy/graph/rules.h"
 #include "convoy/ops/elementwise.h"
@@ -29,11 +30,10 @@ Dims reshaped(const Dims& input, Dims target, bool allow_zero) {
   const std::string text = target_text(target);
   size_t rest = target.size(), unknown = 0;
   for (size_t i = 0; i < target.size(); ++i) {
-    if (target[i].size < -1) throw Error("input 'shape' is " + text, "sizes are 0 or more, one of them may be -1");
+    if (target[i].size < -1) raise<Error>("input 'shape' is {}\nsizes are 0 or more, one of them may be -1", text);
     if (target[i].size == 0 && !allow_zero) {
       if (i >= input.size())
-        throw ShapeMismatch("input 'shape' is " + text + " and takes size " + std::to_string(i) + " from the input",
-                            "the input is " + to_string(input));
+        raise<ShapeMismatch>("input 'shape' is {} and takes size {} from the input\nthe input is {}", text, i, input);
       target[i] = input[i];
     } else if (!target[i].known() && target[i].symbol.empty()) {
       rest = i;
@@ -68,14 +68,15 @@ Dims reshaped(const Dims& input, Dims target, bool allow_zero) {
       open = true;
     }
   }
-  if (!want.ok()) throw ShapeMismatch("input 'shape' is " + text, "its sizes do not fit 64 bits together");
+  if (!want.ok()) raise<ShapeMismatch>("input 'shape' is {}\nits sizes do not fit 64 bits together", text);
   if (open || !have.ok()) return target;
   const bool fits = unknown == 0 ? (have.value() == want.value() || !symbols.empty())
                                  : want.value() == 0 || have.value() % want.value() == 0 || !symbols.empty();
   if (!fits) {
-    throw ShapeMismatch("an input of shape " + to_string(input) + " cannot be reshaped to " + text,
-                        "it has " + std::to_string(have.value()) + " elements, the shape asks for " +
-                            (unknown != 0 ? "a multiple of " : "") + std::to_string(want.value()));
+    raise<ShapeMismatch>(
+        "an input of shape {} cannot be reshaped to {}\n"
+        "it has {} elements, the shape asks for {}{}",
+        input, text, have.value(), unknown != 0 ? "a multiple of " : "", want.value());
   }
   if (unknown == 1) {
     if (symbols.empty() && want.value() != 0) {
@@ -93,10 +94,10 @@ void infer_reshape(Inference& inference) {
   std::optional<Dims> dims;
   if (const Tensor* constant = inference.constant(1)) {
     if (constant->dtype() != DType::kInt64 || constant->dim() != 1)
-      throw Error("input 'shape' is " + to_string(Type::of(*constant)), "it must be a list of int64");
-    if (!target) throw Error("input 'shape' has " + std::to_string(constant->numel()) + " numbers", "tensors have up to 64 axes");
+      raise<Error>("input 'shape' is {}\nit must be a list of int64", Type::of(*constant));
+    if (!target) raise<Error>("input 'shape' has {} numbers\ntensors have up to 64 axes", constant->numel());
     if (std::count_if(target->begin(), target->end(), [](const Dim& dim) { return dim.size == -1; }) > 1) {
-      throw Error("input 'shape' is " + target_text(*target), "only one size may be -1");
+      raise<Error>("input 'shape' is {}\nonly one size may be -1", target_text(*target));
     }
   }
   if (target && inference.dims(0)) {
@@ -117,11 +118,10 @@ void infer_reshape(Inference& inference) {
 std::vector<Value> run_reshape(Call& call) {
   const Tensor& input = call.tensor(0);
   const std::vector<int64_t> target = call.numbers(1);
-  if (std::count(target.begin(), target.end(), -1) > 1)
-    throw Error("input 'shape' is " + to_string(target), "only one size may be -1");
+  if (std::count(target.begin(), target.end(), -1) > 1) raise<Error>("input 'shape' is {}\nonly one size may be -1", target);
   const bool allow_zero = call.attributes().integer("allowzero", 0) != 0;
   if (allow_zero && std::count(target.begin(), target.end(), 0) != 0 && std::count(target.begin(), target.end(), -1) != 0) {
-    throw Error("input 'shape' is " + to_string(target), "with allowzero it may not have both 0 and -1");
+    raise<Error>("input 'shape' is {}\nwith allowzero it may not have both 0 and -1", target);
   }
   Dims sizes;
   for (const int64_t size : target) sizes.push_back({size});
@@ -162,8 +162,10 @@ Dims squeezed(const Dims& input, const std::vector<int64_t>* axes) {
     for (const int64_t axis : *axes) {
       const auto i = static_cast<size_t>(axis_in(axis, rank, "axes:"));
       if (input[i].known() && input[i].size != 1) {
-        throw ShapeMismatch("axis " + std::to_string(axis) + " has size " + std::to_string(input[i].size),
-                            "only axes of size 1 can be removed; the input is " + to_string(input));
+        raise<ShapeMismatch>(
+            "axis {} has size {}\n"
+            "only axes of size 1 can be removed; the input is {}",
+            axis, input[i].size, input);
       }
       removed[i] = 1;
     }
@@ -179,8 +181,7 @@ Dims unsqueezed(const Dims& input, const std::vector<int64_t>& axes) {
   const auto rank = static_cast<int64_t>(input.size() + axes.size());
   std::set<int64_t> added;
   for (const int64_t axis : axes) {
-    if (!added.insert(axis_in(axis, rank, "axes:")).second)
-      throw Error("axes name axis " + std::to_string(axis) + " twice", "name each axis once");
+    if (!added.insert(axis_in(axis, rank, "axes:")).second) raise<Error>("axes name axis {} twice\nname each axis once", axis);
   }
   Dims result;
   size_t from = 0;
@@ -235,9 +236,7 @@ std::vector<int64_t> permutation(const Attributes& attributes, size_t rank) {
   std::vector<int64_t> sorted = order, expected(rank);
   std::sort(sorted.begin(), sorted.end());
   std::iota(expected.begin(), expected.end(), 0);
-  if (sorted != expected)
-    throw Error("attribute 'perm' is " + to_string(order),
-                "it must name each of the input's " + std::to_string(rank) + " axes once");
+  if (sorted != expected) raise<Error>("attribute 'perm' is {}\nit must name each of the input's {} axes once", order, rank);
   return order;
 }
 
@@ -275,15 +274,13 @@ void infer_tile(Inference& inference) {
   std::optional<Dims> dims = inference.dims(0);
   if (dims && repeats) {
     if (repeats->size() != dims->size()) {
-      throw Error("input 'repeats' has " + std::to_string(repeats->size()) + " numbers",
-                  "the input has " + std::to_string(dims->size()) + " axes: one for each");
+      raise<Error>("input 'repeats' has {} numbers\nthe input has {} axes: one for each", repeats->size(), dims->size());
     }
     for (size_t i = 0; i < dims->size(); ++i) {
       if ((*repeats)[i] == 1) continue;
       shape::Checked size = shape::Checked((*dims)[i].known() ? (*dims)[i].size : 0) * (*repeats)[i];
       if (!size.ok() || (*repeats)[i] < 0)
-        throw ShapeMismatch("input 'repeats' has " + std::to_string((*repeats)[i]),
-                            "sizes must fit 64 bits and repeats be 0 or more");
+        raise<ShapeMismatch>("input 'repeats' has {}\nsizes must fit 64 bits and repeats be 0 or more", (*repeats)[i]);
       (*dims)[i] = (*dims)[i].known() ? Dim{size.value()} : Dim{};
     }
   } else if (dims) {
@@ -295,8 +292,7 @@ void infer_tile(Inference& inference) {
 std::vector<Value> run_tile(Call& call) {
   const std::vector<int64_t> repeats = call.numbers(1);
   if (static_cast<int64_t>(repeats.size()) != call.tensor(0).dim()) {
-    throw Error("input 'repeats' has " + std::to_string(repeats.size()) + " numbers",
-                "the input has " + std::to_string(call.tensor(0).dim()) + " axes: one for each");
+    raise<Error>("input 'repeats' has {} numbers\nthe input has {} axes: one for each", repeats.size(), call.tensor(0).dim());
   }
   return {ops::tile(call.tensor(0), repeats)};
 }
@@ -364,7 +360,7 @@ std::vector<Value> run_cast_like(Call& call) { return {call.tensor(0).to(call.te
 void infer_concat(Inference& inference) {
   std::optional<Dims> dims;
   for (size_t i = 0; i < inference.inputs(); ++i) {
-    if (!inference.has(i)) throw Error("input " + std::to_string(i) + " is left out", "every input of Concat must be there");
+    if (!inference.has(i)) raise<Error>("input {} is left out\nevery input of Concat must be there", i);
     if (!inference.dims(i)) return inference.set(0, inference.dtype(0), std::nullopt);
   }
   const auto rank = static_cast<int64_t>(inference.dims(0)->size());
@@ -382,14 +378,15 @@ void infer_concat(Inference& inference) {
         continue;
       }
       if (other[k].known() && (*dims)[k].known() && other[k].size != (*dims)[k].size) {
-        throw ShapeMismatch("input " + std::to_string(i) + " is " + to_string(other) + ", input 0 " + to_string(*inference.dims(0)),
-                            "sizes must be equal but along axis " + std::to_string(axis));
+        raise<ShapeMismatch>(
+            "input {} is {}, input 0 {}\n"
+            "sizes must be equal but along axis {}",
+            i, other, *inference.dims(0), axis);
       }
       if (!(*dims)[k].known()) (*dims)[k] = other[k];
     }
   }
-  if (!total.ok())
-    throw ShapeMismatch("the sizes along axis " + std::to_string(axis) + " do not fit 64 bits together", "use smaller tensors");
+  if (!total.ok()) raise<ShapeMismatch>("the sizes along axis {} do not fit 64 bits together\nuse smaller tensors", axis);
   if (inference.inputs() > 1) (*dims)[axis] = known ? Dim{total.value()} : Dim{};
   inference.set(0, inference.dtype(0), std::move(dims));
   Dims contents;
@@ -408,8 +405,7 @@ std::vector<Value> run_concat(Call& call) {
   // PyTorch joins an empty vector to anything; ONNX knows equal ranks only.
   for (const Tensor& tensor : tensors) {
     if (tensor.dim() != tensors[0].dim()) {
-      throw ShapeMismatch("inputs have shapes " + to_string(tensors[0].shape()) + " and " + to_string(tensor.shape()),
-                          "all need the same number of axes");
+      raise<ShapeMismatch>("inputs have shapes {} and {}\nall need the same number of axes", tensors[0].shape(), tensor.shape());
     }
   }
   return {ops::concat(tensors, axis)};
@@ -425,13 +421,11 @@ std::vector<int64_t> split_sizes(int64_t n, const std::vector<int64_t>* given, i
       negative = negative || size < 0;
     }
     if (negative || !total.ok() || total.value() != n || given->size() != outputs) {
-      throw ShapeMismatch("split is " + to_string(*given),
-                          "it needs " + std::to_string(outputs) + " sizes that add up to " + std::to_string(n));
+      raise<ShapeMismatch>("split is {}\nit needs {} sizes that add up to {}", *given, outputs, n);
     }
     return *given;
   }
-  if (parts < 1 || static_cast<size_t>(parts) != outputs)
-    throw Error("it makes " + std::to_string(parts) + " parts", "it has " + std::to_string(outputs) + " outputs");
+  if (parts < 1 || static_cast<size_t>(parts) != outputs) raise<Error>("it makes {} parts\nit has {} outputs", parts, outputs);
   const int64_t size = shape::ceil_div(n, parts);
   std::vector<int64_t> sizes;
   for (int64_t left = n; static_cast<int64_t>(sizes.size()) < parts; left -= sizes.back()) sizes.push_back(std::min(size, left));
@@ -473,8 +467,7 @@ std::vector<Value> run_split(Call& call) {
 
 int64_t block_size(const Attributes& attributes) {
   const int64_t block = attributes.integer("blocksize", 0);
-  if (block < 1 || block > (int64_t{1} << 30))
-    throw Error("attribute 'blocksize' is " + std::to_string(block), "it must be at least 1");
+  if (block < 1 || block > (int64_t{1} << 30)) raise<Error>("attribute 'blocksize' is {}\nit must be at least 1", block);
   return block;
 }
 
@@ -485,8 +478,7 @@ void infer_depth_to_space(Inference& inference) {
   if (dims) {
     Dim& channels = (*dims)[1];
     if (channels.known() && channels.size % (block * block) != 0) {
-      throw ShapeMismatch("attribute 'blocksize' is " + std::to_string(block),
-                          "its square must divide the " + std::to_string(channels.size) + " channels");
+      raise<ShapeMismatch>("attribute 'blocksize' is {}\nits square must divide the {} channels", block, channels.size);
     }
     if (channels.known()) channels.size /= block * block;
     for (size_t i = 2; i < 4; ++i) {
@@ -495,7 +487,7 @@ void infer_depth_to_space(Inference& inference) {
         continue;
       }
       const shape::Checked size = shape::Checked((*dims)[i].size) * block;
-      if (!size.ok()) throw ShapeMismatch("attribute 'blocksize' is " + std::to_string(block), "sizes must fit 64 bits");
+      if (!size.ok()) raise<ShapeMismatch>("attribute 'blocksize' is {}\nsizes must fit 64 bits", block);
       (*dims)[i].size = size.value();
     }
     if (!channels.known()) channels = {};
@@ -505,7 +497,7 @@ void infer_depth_to_space(Inference& inference) {
 
 std::vector<Value> run_depth_to_space(Call& call) {
   const std::string mode = call.attributes().text("mode", "DCR");
-  if (mode != "DCR" && mode != "CRD") throw Error("attribute 'mode' is '" + mode + "'", "use DCR or CRD");
+  if (mode != "DCR" && mode != "CRD") raise<Error>("attribute 'mode' is '{}'\nuse DCR or CRD", mode);
   return {ops::depth_to_space(call.tensor(0), block_size(call.attributes()),
                               mode == "DCR" ? ops::DepthOrder::kDepthColumnRow : ops::DepthOrder::kColumnRowDepth)};
 }
@@ -518,13 +510,15 @@ void infer_space_to_depth(Inference& inference) {
     for (size_t i = 2; i < 4; ++i) {
       Dim& size = (*dims)[i];
       if (size.known() && size.size % block != 0) {
-        throw ShapeMismatch("attribute 'blocksize' is " + std::to_string(block),
-                            "it must divide height and width; the input is " + to_string(*inference.dims(0)));
+        raise<ShapeMismatch>(
+            "attribute 'blocksize' is {}\n"
+            "it must divide height and width; the input is {}",
+            block, *inference.dims(0));
       }
       size = size.known() ? Dim{size.size / block} : Dim{};
     }
     const shape::Checked channels = shape::Checked((*dims)[1].known() ? (*dims)[1].size : 0) * block * block;
-    if (!channels.ok()) throw ShapeMismatch("attribute 'blocksize' is " + std::to_string(block), "sizes must fit 64 bits");
+    if (!channels.ok()) raise<ShapeMismatch>("attribute 'blocksize' is {}\nsizes must fit 64 bits", block);
     (*dims)[1] = (*dims)[1].known() ? Dim{channels.value()} : Dim{};
   }
   inference.set(0, inference.dtype(0), std::move(dims));
@@ -537,7 +531,7 @@ std::vector<Value> run_space_to_depth(Call& call) { return {ops::space_to_depth(
 Tensor fill_value(const Attributes& attributes) {
   const Tensor* value = attributes.get<Tensor>("value");
   if (value == nullptr) return Tensor::zeros({1});
-  if (value->numel() != 1) throw ShapeMismatch("attribute 'value' has shape " + to_string(value->shape()), "it must be one number");
+  if (value->numel() != 1) raise<ShapeMismatch>("attribute 'value' has shape {}\nit must be one number", value->shape());
   return *value;
 }
 
@@ -545,7 +539,7 @@ void infer_constant_of_shape(Inference& inference) {
   std::optional<Dims> dims = inference.contents(0);
   if (inference.constant(0) != nullptr && dims) {
     for (const Dim& dim : *dims) {
-      if (dim.size < 0) throw Error("the shape is " + target_text(*dims), "sizes are 0 or more");
+      if (dim.size < 0) raise<Error>("the shape is {}\nsizes are 0 or more", target_text(*dims));
     }
   }
   inference.set(0, fill_value(inference.attributes()).dtype(), std::move(dims));
@@ -554,7 +548,7 @@ void infer_constant_of_shape(Inference& inference) {
 std::vector<Value> run_constant_of_shape(Call& call) {
   const std::vector<int64_t> shape = call.numbers(0);
   for (const int64_t size : shape) {
-    if (size < 0) throw Error("the shape is " + to_string(shape), "sizes are 0 or more");
+    if (size < 0) raise<Error>("the shape is {}\nsizes are 0 or more", shape);
   }
   return {ops::expand(fill_value(call.attributes()).reshape({}), shape)};
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "convoy/core/formatted.h"
+
 namespace convoy::graph {
 
 Editor::Editor(Graph& graph) : graph_(graph), maker_(graph.producers()), readers_(graph.readers()) {
@@ -45,15 +47,15 @@ Tensor Editor::numbers_along(ValueId id, int64_t rank, int64_t axis, int64_t siz
 // Names need only differ: '/' and ':' keep them apart from what files use nearly always, the count from each other.
 ValueId Editor::add_constant(std::string_view stem, Tensor tensor) {
   graph_.constant_room -= static_cast<int64_t>(tensor.nbytes());
-  const ValueId id = graph_.add_constant(
-      std::string(stem) + ":" + std::to_string(graph_.values.size() + static_cast<size_t>(added_++)), std::move(tensor));
+  const ValueId id =
+      graph_.add_constant(formatted("{}:{}", stem, graph_.values.size() + static_cast<size_t>(added_++)), std::move(tensor));
   grow();
   return id;
 }
 
 ValueId Editor::add_value(std::string_view stem, Type type) {
-  const ValueId id = graph_.add_value(
-      std::string(stem) + ":" + std::to_string(graph_.values.size() + static_cast<size_t>(added_++)), std::move(type));
+  const ValueId id =
+      graph_.add_value(formatted("{}:{}", stem, graph_.values.size() + static_cast<size_t>(added_++)), std::move(type));
   grow();
   return id;
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/storage.h"
 #include "convoy/graph/node_error.h"
 #include "convoy/graph/operator.h"
@@ -109,12 +110,11 @@ int fold_constants_within(Graph& graph, FoldingRoom& room) {
     if (*made > room.bytes - bytes) {
       with_node_name(graph, node, [&] {
         const auto value = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != kNoValue; });
-        throw Error(
-            "value '" + (value == node.outputs.end() ? "" : graph.value(*value).name) + "' of " + std::to_string(*made) +
-                " bytes makes the network's constants larger than loading allows",
-            "they may take " + std::to_string(room.bytes) +
-                " bytes together, a few times what the file holds; ModelOptions::passes_off = {\"constants\"} leaves them to " +
-                "the run and its memory_budget");
+        raise<Error>(
+            "value '{}' of {} bytes makes the network's constants larger than loading allows\n"
+            "they may take {} bytes together, a few times what the file holds; ModelOptions::passes_off = {\"constants\"} leaves "
+            "them to the run and its memory_budget",
+            value == node.outputs.end() ? "" : graph.value(*value).name, *made, room.bytes);
       });
     }
     room.work -= work;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "convoy/core/formatted.h"
 #include "convoy/ops/reparam.h"
 #include "convoy/shape/checked.h"
 
@@ -328,8 +329,8 @@ class Merging {
       for (const ValueInfo& info : graph_.values) names_.insert(info.name);
     }
     int64_t& used = used_[stem];
-    std::string name = used == 0 ? stem : stem + "_" + std::to_string(used);
-    while (!names_.insert(name).second) name = stem + "_" + std::to_string(++used);
+    std::string name = used == 0 ? stem : formatted("{}_{}", stem, used);
+    while (!names_.insert(name).second) name = formatted("{}_{}", stem, ++used);
     return name;
   }
 

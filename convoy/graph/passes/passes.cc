@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/suggest.h"
 #include "convoy/graph/infer.h"
 #include "convoy/graph/passes/merge_parallel_convs.h"
@@ -45,7 +46,7 @@ std::vector<PassResult> run_passes(Graph& graph, const std::vector<std::string>&
     if (std::none_of(passes().begin(), passes().end(), [&](const Pass& pass) { return pass.name == name; })) {
       std::string names;
       for (const Pass& pass : passes()) names += (names.empty() ? "" : ", ") + std::string(pass.name);
-      throw ValueError("there is no pass '" + name + "'", "there are " + names);
+      raise<ValueError>("there is no pass '{}'\nthere are {}", name, names);
     }
   }
   std::vector<PassResult> results;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "convoy/core/formatted.h"
+
 namespace convoy::graph {
 
 namespace {
@@ -48,7 +50,7 @@ class Search {
       }
       const Type& type = graph_.value(node.input(0)).type;
       if (type.dtype && *type.dtype != DType::kFloat32 && *type.dtype != DType::kFloat64) {
-        result.reason = std::string("it computes in ") + dtype_name(*type.dtype) + ", where folding would round twice";
+        result.reason = formatted("it computes in {}, where folding would round twice", *type.dtype);
         result.remedy = "fold the float32 network, then convert it";
         return result;
       }
@@ -110,8 +112,9 @@ class Search {
       return result;
     }
     result.reason = "no convolution stands directly in front of it or behind it";
-    result.detail = (before != nullptr ? describe(graph_, *before) : std::string("an input of the network")) + " in front, " +
-                    (readers.empty() ? std::string("an output of the network") : names(graph_, readers)) + " behind";
+    result.detail =
+        formatted("{} in front, {} behind", before != nullptr ? describe(graph_, *before) : std::string("an input of the network"),
+                  readers.empty() ? std::string("an output of the network") : names(graph_, readers));
     result.remedy = "leave it: it costs one product and one sum a value, and runs together with an activation behind it";
     return result;
   }
@@ -120,7 +123,9 @@ class Search {
   void branches(const Node& sum, std::vector<Unfolded>& found) const {
     const Node *a = maker(sum.inputs[0]), *b = maker(sum.inputs[1]);
     if (a == nullptr || b == nullptr || a == b || a->op != "Conv" || b->op != "Conv" || a->input(0) != b->input(0)) return;
-    Unfolded result{.layer = describe(graph_, *a) + " and " + describe(graph_, *b), .detail = describe(graph_, sum), .norm = false};
+    Unfolded result{.layer = formatted("{} and {}", describe(graph_, *a), describe(graph_, *b)),
+                    .detail = describe(graph_, sum),
+                    .norm = false};
     const auto equal = [&](const char* name) { return a->attributes.integers(name) == b->attributes.integers(name); };
     const Tensor *wa = graph_.constant(a->input(1)), *wb = graph_.constant(b->input(1));
     if (wa == nullptr || wb == nullptr) {

@@ -1,4 +1,5 @@
 // Convolutions with a plan and a weight packed once, and linear layers, which are convolutions of one position.
+#include "convoy/core/formatted.h"
 #include "convoy/core/parallel.h"
 #include "convoy/graph/fused.h"
 #include "convoy/graph/steps/packed_step.h"
@@ -195,8 +196,8 @@ class InvertedResidualStep final : public PackedStep {
  public:
   InvertedResidualStep(const kernels::InvertedResidualShape& shape, const StepSite& site)
       : PackedStep({1, static_cast<size_t>(kernels::inverted_residual_packed_floats(shape)) * sizeof(float),
-                    std::string("inverted_residual ") + std::string(shape::descriptor(sample_of(shape.expand)).view()) + " " +
-                        std::string(shape::descriptor(sample_of(shape.depthwise)).view())}),
+                    formatted("inverted_residual {} {}", shape::descriptor(sample_of(shape.expand)).view(),
+                              shape::descriptor(sample_of(shape.depthwise)).view())}),
         shape_(shape) {
     set_activation(epilogues_.expand, fused_activation(site.attributes(), kExpandActivation));
     set_activation(epilogues_.depthwise, fused_activation(site.attributes()));

@@ -1,4 +1,5 @@
 // Activations, arithmetic and squeeze-and-excitation of float32, in place where the input is not needed again.
+#include "convoy/core/formatted.h"
 #include "convoy/core/parallel.h"
 #include "convoy/graph/fused.h"
 #include "convoy/graph/steps/packed_step.h"
@@ -55,7 +56,7 @@ class SqueezeExciteStep final : public PackedStep {
  public:
   SqueezeExciteStep(const kernels::SqueezeExciteShape& shape, const StepSite& site)
       : PackedStep({1, static_cast<size_t>(kernels::squeeze_excite_packed_floats(shape)) * sizeof(float),
-                    "squeeze_excite " + std::to_string(shape.channels)}),
+                    formatted("squeeze_excite {}", shape.channels)}),
         shape_(shape) {
     if (const auto activation = fused_activation(site.attributes(), kSqueezeActivation)) {
       activations_.squeeze = activation->kind;

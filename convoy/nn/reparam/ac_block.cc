@@ -2,6 +2,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
@@ -40,7 +41,7 @@ ACBlock::ACBlock(const ACBlockOptions& o, int rank)
   const char* const norms[] = {"ver_bn", "hor_bn", "dep_bn"};
   for (size_t b = 1; b < branches_.size(); ++b) register_child(norms[b - 1], branches_[b].norm);
   if (!o.gamma_init) return;
-  if (!o.use_affine) throw ValueError("gamma_init needs use_affine=True", "without weights there is nothing to start from it");
+  if (!o.use_affine) raise<ValueError>("gamma_init needs use_affine=True\nwithout weights there is nothing to start from it");
   for (Branch& branch : branches_) branch.norm->weight().data().fill_(*o.gamma_init);
 }
 

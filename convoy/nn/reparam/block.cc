@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 
 namespace convoy::nn {
@@ -24,10 +25,13 @@ class KeptGenerator {
 }  // namespace
 
 ReparamBlock::ReparamBlock(const std::string& type, int rank, int least_rank, ConvLayerOptions convolution)
-    : type_(rank == 2 ? type : type + std::to_string(rank) + "d"), rank_(rank), convolution_(std::move(convolution)) {
+    : type_(rank == 2 ? type : formatted("{}{}d", type, rank)), rank_(rank), convolution_(std::move(convolution)) {
   if (rank < least_rank || rank > 3) {
-    throw ValueError(type + " has " + std::to_string(least_rank) + " to 3 spatial axes, not " + std::to_string(rank),
-                     least_rank == 2 ? "on one axis its branches would be the same convolution" : "rank counts the spatial axes");
+    raise<ValueError>(
+        "{} has {} to 3 spatial axes, not {}\n"
+        "{}",
+        type, least_rank, rank,
+        least_rank == 2 ? "on one axis its branches would be the same convolution" : "rank counts the spatial axes");
   }
   require(convolution_.in_channels != kRequired, type_, "in_channels");
   require(convolution_.out_channels != kRequired, type_, "out_channels");
@@ -39,7 +43,7 @@ ReparamBlock::ReparamBlock(const std::string& type, int rank, int least_rank, Co
   }
   std::vector<shape::PadPair> sides;
   for (const shape::Axis& axis : axes_of(rank, convolution_)) {
-    if (axis.pad_begin < 0 || axis.pad_end < 0) throw Error("negative padding is not supported", "use 0 or more");
+    if (axis.pad_begin < 0 || axis.pad_end < 0) raise<Error>("negative padding is not supported\nuse 0 or more");
     kernel_size_.push_back(axis.kernel_size);
     sides.push_back({axis.pad_begin, axis.pad_end});
   }

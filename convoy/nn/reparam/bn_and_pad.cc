@@ -4,17 +4,18 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 
 namespace convoy::nn {
 
 BNAndPad::BNAndPad(const BNAndPadOptions& o, int rank) : rank_(rank) {
-  if (rank < 1 || rank > 3) throw ValueError("BNAndPad has 1 to 3 spatial axes, not " + std::to_string(rank), "2 for images");
+  if (rank < 1 || rank > 3) raise<ValueError>("BNAndPad has 1 to 3 spatial axes, not {}\n2 for images", rank);
   require(o.pad_pixels.has_value(), type(), "pad_pixels");
   if (o.pad_pixels->named()) {
-    throw ValueError("pad_pixels is '" + o.pad_pixels->name() + "'", "give a number, one per axis, or begin/end pairs");
+    raise<ValueError>("pad_pixels is '{}'\ngive a number, one per axis, or begin/end pairs", o.pad_pixels->name());
   }
   for (const shape::Axis& axis : axes_of(rank, {.kernel_size = 1, .padding = *o.pad_pixels})) {
-    if (axis.pad_begin < 0 || axis.pad_end < 0) throw ValueError("pad_pixels must not be negative", "0 pads nothing");
+    if (axis.pad_begin < 0 || axis.pad_end < 0) raise<ValueError>("pad_pixels must not be negative\n0 pads nothing");
     padding_.push_back({axis.pad_begin, axis.pad_end});
   }
   norm_ = make_batch_norm(rank, {.num_features = o.num_features, .eps = o.eps, .momentum = o.momentum, .affine = o.affine});
@@ -28,8 +29,8 @@ std::string BNAndPad::unprinted() const {
     pairs += (pairs.empty() ? "" : ", ") + python_tuple({side.begin, side.end});
     equal = equal && side == shape::PadPair{padding_[0].begin, padding_[0].begin};
   }
-  if (equal) return "pad_pixels=" + std::to_string(padding_[0].begin);
-  return "pad_pixels=(" + pairs + (padding_.size() == 1 ? ",)" : ")");
+  if (equal) return formatted("pad_pixels={}", padding_[0].begin);
+  return formatted("pad_pixels=({}{}", pairs, padding_.size() == 1 ? ",)" : ")");
 }
 
 Variable BNAndPad::forward(const Variable& input) {

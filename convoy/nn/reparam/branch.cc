@@ -5,6 +5,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/ops/pad.h"
 #include "convoy/shape/branch.h"
 
@@ -26,9 +27,10 @@ std::vector<shape::Axis> axes_of(int rank, const ConvLayerOptions& options) {
   const auto per_axis = [&](const IntList& list, const char* name) {
     const std::vector<int64_t> values = list.expand(rank);
     if (values.size() != static_cast<size_t>(rank)) {
-      throw Error("expected " + std::string(name) + " to be a single integer value or a list of " + std::to_string(rank) +
-                      " values to match the convolution dimensions, but got " + name + "=" + to_string(Shape(values)),
-                  "give one number, or one per spatial axis");
+      raise<Error>(
+          "expected {} to be a single integer value or a list of {} values to match the convolution dimensions, but got {}={}\n"
+          "give one number, or one per spatial axis",
+          name, rank, name, Shape(values));
     }
     return values;
   };
@@ -38,10 +40,11 @@ std::vector<shape::Axis> axes_of(int rank, const ConvLayerOptions& options) {
   const std::vector<int64_t> sides =
       padding.named() || padding.paired() ? std::vector<int64_t>(kernel.size(), 0) : per_axis(padding.values(), "padding");
   if (padding.paired() && padding.pairs().size() != kernel.size()) {
-    throw Error("expected padding to be a single integer value or a list of " + std::to_string(rank) +
-                    " values to match the convolution dimensions, but got " + std::to_string(padding.pairs().size()) +
-                    " begin/end pairs",
-                "give one pair per spatial axis");
+    raise<Error>(
+        "expected padding to be a single integer value or a list of {} values to match the convolution dimensions, but got {} "
+        "begin/end pairs\n"
+        "give one pair per spatial axis",
+        rank, padding.pairs().size());
   }
   std::vector<shape::Axis> axes;
   for (size_t a = 0; a < kernel.size(); ++a) {
@@ -89,7 +92,7 @@ struct BranchConv::Place {
       if (first_tap.size() <= a) first_tap.push_back(axes[a].kernel_size / 2 - kernel_size.at(a) / 2);
       const auto own = shape::branch_padding(axes[a], kernel_size.at(a), first_tap[a]);
       if (!own) {
-        throw ShapeMismatch(std::string(shape::reason(own.error().code)), "a branch's kernel must lie inside the block's");
+        raise<ShapeMismatch>("{}\na branch's kernel must lie inside the block's", shape::reason(own.error().code));
       }
       block_padding.push_back({axes[a].pad_begin, axes[a].pad_end});
       padding.push_back(*own);

@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/nn/linear.h"
 #include "convoy/nn/pool.h"
 
@@ -129,8 +130,7 @@ DiverseBranchBlock::DiverseBranchBlock(const DiverseBranchBlockOptions& o, int r
 
   const int64_t internal = o.internal_channels_1x1_3x3.value_or(depthwise ? 2 * o.in_channels : o.in_channels);
   if (internal < 1 || internal % o.groups != 0) {
-    throw ValueError("internal_channels_1x1_3x3 must be divisible by groups",
-                     "it is " + std::to_string(internal) + ", groups is " + std::to_string(o.groups));
+    raise<ValueError>("internal_channels_1x1_3x3 must be divisible by groups\nit is {}, groups is {}", internal, o.groups);
   }
   two_.all = std::make_shared<Sequential>();
   if (internal == o.in_channels) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/core/random.h"
 #include "convoy/nn/composed.h"
 #include "convoy/nn/conv.h"
@@ -194,7 +195,8 @@ class Fusing {
       const std::string name = own(item.name.substr(prefix.size()));
       if (item.changed) record(item, prefix + name);
       result->add(name, item.layer);
-      for (const auto& [what, layer] : item.following) result->add(own(item.name.substr(prefix.size()) + "_" + what), layer);
+      for (const auto& [what, layer] : item.following)
+        result->add(own(formatted("{}_{}", item.name.substr(prefix.size()), what)), layer);
       remark(item, &item == &items.back() ? nullptr : &item + 1);
     }
     result->eval();
@@ -336,12 +338,12 @@ class Fusing {
       const std::string follower = next == nullptr ? "" : next->layer->type();
       if (next != nullptr && fold_before(*norm, next->layer).layer != nullptr) {
         if (as_conv_transpose(next->layer) != nullptr) {
-          add("the " + follower + " that follows adds its shift where kernels overlap, not everywhere alike",
+          add(formatted("the {} that follows adds its shift where kernels overlap, not everywhere alike", follower),
               "put the normalisation after the convolution");
         } else {
-          add("the " + follower +
-                  " that follows pads with zeros, where the normalisation would put its shift: folded, the outputs "
-                  "near the border would change",
+          add(formatted("the {} that follows pads with zeros, where the normalisation would put its shift: folded, the outputs "
+                        "near the border would change",
+                        follower),
               "train with BNAndPad and a convolution without padding in their place, which fold exactly; or use the convolution "
               "without padding");
         }
@@ -349,9 +351,9 @@ class Fusing {
       }
       const auto* pad = next == nullptr ? nullptr : dynamic_cast<const Pad*>(next->layer.get());
       if (pad != nullptr && pad->mode() == PadMode::kConstant) {
-        add("the " + follower +
-                " that follows puts numbers beside what is normalised, which the normalisation would have to turn "
-                "into others",
+        add(formatted("the {} that follows puts numbers beside what is normalised, which the normalisation would have to turn into "
+                      "others",
+                      follower),
             "train with BNAndPad and a convolution without padding in their place, which fold exactly; or use the convolution "
             "without padding");
         return;
@@ -373,17 +375,18 @@ class Fusing {
 void number_layers(const Module& module, const std::string& name, std::map<std::string, size_t>& order) {
   order.emplace(name, order.size());
   for (const auto& [child_name, child] : module.children())
-    number_layers(*child, name.empty() ? child_name : name + "." + child_name, order);
+    number_layers(*child, name.empty() ? child_name : formatted("{}.{}", name, child_name), order);
 }
 
 void check_evaluation(const Module& module, const std::string& name) {
   if (module.is_training()) {
-    throw Error("Fusion only for eval!",
-                (name.empty() ? module.type() : "layer " + name + ", " + module.type()) +
-                    ", is in training mode, in which batches are normalised by their own statistics: call eval() first");
+    raise<Error>(
+        "Fusion only for eval!\n"
+        "{}, is in training mode, in which batches are normalised by their own statistics: call eval() first",
+        name.empty() ? module.type() : formatted("layer {}, {}", name, module.type()));
   }
   for (const auto& [child_name, child] : module.children())
-    check_evaluation(*child, name.empty() ? child_name : name + "." + child_name);
+    check_evaluation(*child, name.empty() ? child_name : formatted("{}.{}", name, child_name));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/nn/activation.h"
 #include "convoy/nn/linear.h"
 #include "convoy/nn/reparam/se_block.h"
@@ -36,9 +37,10 @@ RepVGGBlock::RepVGGBlock(const RepVGGBlockOptions& o, int rank)
   pointwise_ = conv_norm(std::vector<int64_t>(static_cast<size_t>(rank), 1), norm);
   if (o.in_channels == o.out_channels && !strides) {
     if (o.padding_mode != PaddingMode::kZeros) {
-      throw ValueError(type() + " with an identity branch takes padding_mode='zeros' only",
-                       std::string("padding_mode is ") + padding_mode_name(o.padding_mode) +
-                           "; with out_channels other than in_channels, or a stride, any will do");
+      raise<ValueError>(
+          "{} with an identity branch takes padding_mode='zeros' only\n"
+          "padding_mode is {}; with out_channels other than in_channels, or a stride, any will do",
+          type(), padding_mode_name(o.padding_mode));
     }
     std::vector<shape::PadPair> sides;
     for (const shape::Axis& axis : axes) sides.push_back(*shape::branch_padding(axis, 1, axis.kernel_size / 2));

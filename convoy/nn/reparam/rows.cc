@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/io/file.h"
 #include "convoy/nn/layer_list.h"
 #include "convoy/nn/reparam/ac_block.h"
@@ -29,18 +30,20 @@ const PrintedModule& child(const PrintedModule& module, const char* name, const 
   if (const PrintedModule* found = child_of(module, name)) return *found;
   std::string names;
   for (const PrintedChild& c : module.children) names += (names.empty() ? "" : ", ") + c.name;
-  throw ValueError(
-      to_string(module.at) + ": " + io::quote(module.type) + " of a printed " + block.type + " has no layer (" + name + ")",
-      "it has: " + io::quote(names));
+  raise<ValueError>(
+      "{}: {} of a printed {} has no layer ({})\n"
+      "it has: {}",
+      module.at, io::quote(module.type), block.type, name, io::quote(names));
 }
 
 // Copies options of a printed layer under the block's names; what the layer does not say is the default.
 void copy(const PrintedModule& layer, const std::vector<std::pair<const char*, const char*>>& names, Options& options) {
   const LayerRow* row = find_layer(layer.type);
   if (row == nullptr || row->options_of_layers != nullptr) {
-    throw ValueError(
-        to_string(layer.at) + ": " + io::quote(layer.type) + " stands where a block has a convolution or normalisation",
-        "write the block as Python prints it, or as a call: ACBlock(16, 32, kernel_size=3, padding=1)");
+    raise<ValueError>(
+        "{}: {} stands where a block has a convolution or normalisation\n"
+        "write the block as Python prints it, or as a call: ACBlock(16, 32, kernel_size=3, padding=1)",
+        layer.at, io::quote(layer.type));
   }
   const PrintedOptions given(layer, *row);
   for (const auto& [from, to] : names) {
@@ -155,7 +158,7 @@ std::shared_ptr<Module> activation_called(const std::string& name) {
   if (name == "None") return nullptr;
   const LayerRow* row = find_layer(name);
   if (row == nullptr || row->required > 0 || row->values != nullptr || row->options_of_layers != nullptr) {
-    throw ValueError("nonlinear is " + io::quote(name), "nonlinear takes the name of an activation, for example nonlinear=ReLU");
+    raise<ValueError>("nonlinear is {}\nnonlinear takes the name of an activation, for example nonlinear=ReLU", io::quote(name));
   }
   const PrintedModule plain{name, {}, {}, {}};
   return row->build(PrintedOptions(plain, *row));

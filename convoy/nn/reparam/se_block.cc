@@ -2,17 +2,20 @@
 
 #include "convoy/autograd/functions.h"
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/nn/reparam/branch.h"
 
 namespace convoy::nn {
 
 SEBlock::SEBlock(const SEBlockOptions& o, int rank) : rank_(rank) {
-  if (rank < 1 || rank > 3) throw ValueError("SEBlock has 1 to 3 spatial axes, not " + std::to_string(rank), "2 for images");
+  if (rank < 1 || rank > 3) raise<ValueError>("SEBlock has 1 to 3 spatial axes, not {}\n2 for images", rank);
   require(o.input_channels != kRequired, type(), "input_channels");
   require(o.internal_neurons != kRequired, type(), "internal_neurons");
   if (o.internal_neurons < 1) {
-    throw ValueError("internal_neurons must be at least 1, got " + std::to_string(o.internal_neurons),
-                     "use_se=True takes out_channels // 16 of them: it needs 16 channels or more");
+    raise<ValueError>(
+        "internal_neurons must be at least 1, got {}\n"
+        "use_se=True takes out_channels // 16 of them: it needs 16 channels or more",
+        o.internal_neurons);
   }
   down_ = make_conv(rank, {.in_channels = o.input_channels, .out_channels = o.internal_neurons, .kernel_size = 1});
   up_ = make_conv(rank, {.in_channels = o.internal_neurons, .out_channels = o.input_channels, .kernel_size = 1});

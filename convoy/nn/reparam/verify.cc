@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "convoy/core/error.h"
+#include "convoy/core/raise.h"
 #include "convoy/nn/linear.h"
 #include "convoy/nn/parse.h"
 #include "convoy/nn/reparam/block.h"
@@ -35,9 +36,10 @@ double finite(double difference) { return std::isnan(difference) ? INFINITY : di
 
 void compare(const Tensor& a, const Tensor& b, const std::vector<bool>& border, PlaceAgreement& place) {
   if (a.shape() != b.shape()) {
-    throw ShapeMismatch(
-        place.name + ": " + place.what + " gives " + to_string(a.shape()) + ", the layer in its place " + to_string(b.shape()),
-        "its stride, padding or dilation differs");
+    raise<ShapeMismatch>(
+        "{}: {} gives {}, the layer in its place {}\n"
+        "its stride, padding or dilation differs",
+        place.name, place.what, a.shape(), b.shape());
   }
   const auto positions = static_cast<int64_t>(border.size());
   for (int64_t i = 0; i < a.numel(); ++i) {
@@ -83,7 +85,7 @@ std::optional<Explanation> other_place(const ReparamBlock& block, const Conv& co
   };
   for (size_t b = 0; b < branches.size() && branches.size() > 1; ++b) {
     if (relative(sum(b, nullptr).weight, weight) < kSameWeights) {
-      return Explanation{"branch " + branches[b].name + " is missing in the convolution's weights",
+      return Explanation{formatted("branch {} is missing in the convolution's weights", branches[b].name),
                          "add every branch before the block is replaced"};
     }
     // Every other place in the block's kernel.
@@ -91,8 +93,8 @@ std::optional<Explanation> other_place(const ReparamBlock& block, const Conv& co
     std::vector<int64_t> tap(wide.size(), 0);
     for (bool more = true; more;) {
       if (tap != branches[b].first_tap && relative(sum(b, &tap).weight, weight) < kSameWeights) {
-        return Explanation{"misaligned branches: " + branches[b].name + " was added at tap " + to_string(Shape(tap)) +
-                               " of the kernel instead of " + to_string(Shape(branches[b].first_tap)),
+        return Explanation{formatted("misaligned branches: {} was added at tap {} of the kernel instead of {}", branches[b].name,
+                                     Shape(tap), Shape(branches[b].first_tap)),
                            "put the branch's kernel where its windows lie, K / 2 - k / 2 on every axis (ops::place_kernel)"};
       }
       more = false;
@@ -167,7 +169,7 @@ Explanation explain(const FusedPlace& place, const PlaceAgreement& found, double
 std::string training_layer(const Module& module, const std::string& name) {
   if (module.children().empty() && module.is_training() && dynamic_cast<const BatchNorm*>(&module) != nullptr) return name;
   for (const auto& [child_name, child] : module.children()) {
-    const std::string found = training_layer(*child, name.empty() ? child_name : name + "." + child_name);
+    const std::string found = training_layer(*child, name.empty() ? child_name : formatted("{}.{}", name, child_name));
     if (!found.empty()) return found;
   }
   return "";
@@ -255,9 +257,9 @@ Agreement verify(Module& original, const Fused& fused, const Shape& input_shape,
       (rounded || agreement.difference <= 20 * agreement.limit * std::max(agreement.scale, 1.0)) &&
       std::all_of(agreement.places.begin(), agreement.places.end(), [](const PlaceAgreement& p) { return p.agrees; });
   if (!agreement.agrees && !training.empty()) {
-    agreement.cause =
-        "layer " + training +
-        " is in training mode: it normalises with the statistics of the batch, the fused network with the running ones";
+    agreement.cause = formatted(
+        "layer {} is in training mode: it normalises with the statistics of the batch, the fused network with the running ones",
+        training);
     agreement.remedy = "call eval() on the network before comparing it, and before folding it";
   }
   return agreement;
