@@ -710,6 +710,27 @@ TEST(Schedule, InPlaceArithmeticLeavesWhatIsReadLaterAlone) {
   same_numbers(net, {e});
 }
 
+// By the depthwise kernel where all windows have as many values, and otherwise not: the same means.
+TEST(Schedule, MeansOfSmallWindows) {
+  for (const int64_t size : {7, 17, 35}) {
+    for (const int64_t kernel : {2, 3, 5}) {
+      for (const int64_t stride : {1, 2}) {
+        for (const int64_t pad : {int64_t{0}, kernel / 2}) {
+          for (const int64_t options : {0, 1, 2, 3}) {
+            Net net({2, 5, size, size + 1});
+            const std::map<std::string, Attribute> attributes{{"kernel_shape", std::vector<int64_t>{kernel, kernel}},
+                                                              {"strides", std::vector<int64_t>{stride, stride}},
+                                                              {"pads", std::vector<int64_t>{pad, pad, pad, 0}},
+                                                              {"count_include_pad", options % 2},
+                                                              {"ceil_mode", options / 2}};
+            same_numbers(net, {net.add("AveragePool", {net.x}, attributes)});
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Schedule, AResidualThatNobodyReadsAgainIsWhereItsSumIsMade) {
   constexpr int64_t kPlane = 12 * 12;
   const auto arena = [](bool again) {

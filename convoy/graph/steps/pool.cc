@@ -2,6 +2,8 @@
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/graph/step.h"
 #include "convoy/graph/windows.h"
+#include "convoy/kernels/conv/conv_depthwise.h"
+#include "convoy/plan/conv_plan.h"
 
 namespace convoy::graph {
 namespace {
@@ -38,6 +40,49 @@ StepPlan max_pool_step(const StepSite& site) {
   return {step_of([s = *shape](const StepIo& io) { kernels::max_pool_values(s, io.input<float>(0), io.output<float>(0)); })};
 }
 
+// Small windows that overlap, all of as many values: a depthwise convolution, which keeps rows in registers. Its sums are
+// float32's.
+class WindowMeanStep final : public Step {
+ public:
+  explicit WindowMeanStep(const shape::ConvShape& planes)
+      : plan_(planes, plan::Direction::kForward, {.algorithm = "conv_depthwise"}),
+        weight_(static_cast<size_t>(planes.taps()), 1.0F / static_cast<float>(planes.taps())) {}
+
+  size_t workspace_bytes() const override { return plan_.workspace_bytes(); }
+  std::string_view algorithm() const override { return plan_.name(); }
+
+  void run(const StepIo& io) const noexcept override {
+    plan_.run(kernels::ConvForward<float>{io.input<float>(0), weight_.data(), nullptr, io.output<float>(0)}, io.workspace);
+  }
+
+ private:
+  plan::ConvPlan plan_;
+  std::vector<float> weight_;
+};
+
+// The convolution of every plane by one weight that a pool's means are; nullopt where they are not, or are made as fast otherwise.
+std::optional<shape::ConvShape> window_means(const shape::PoolShape& pool, bool count_include_pad) {
+  constexpr int64_t kMostTaps = 5;  // of an axis
+  shape::ConvShape s;
+  s.rank = pool.rank;
+  s.batch = pool.planes();
+  s.in_channels = s.out_channels = 1;
+  s.input = pool.input;
+  s.axes = pool.axes;
+  bool overlap = false;
+  for (size_t a = 0; a < s.axes.size(); ++a) {
+    const shape::Axis& axis = s.axes[a];
+    const int64_t end = (pool.output[a] - 1) * axis.stride + axis.kernel_size;  // beyond the padding windows have fewer values
+    if (axis.kernel_size > kMostTaps || axis.dilation != 1 || end > pool.input[a] + axis.pad_begin + axis.pad_end)
+      return std::nullopt;
+    if (!count_include_pad && (axis.pad_begin != 0 || axis.pad_end != 0)) return std::nullopt;
+    overlap = overlap || axis.kernel_size > axis.stride;
+  }
+  const auto complete = shape::complete(s);
+  if (!overlap || !complete || complete->output != pool.output) return std::nullopt;
+  return kernels::kConvDepthwiseForward.refuse(shape::essential(*complete)) == nullptr ? std::optional(*complete) : std::nullopt;
+}
+
 StepPlan average_pool_step(const StepSite& site) {
   const auto shape = pool_shape(site);
   if (!shape) return {};
@@ -46,6 +91,7 @@ StepPlan average_pool_step(const StepSite& site) {
       return {};  // windows that see nothing
   }
   const kernels::AvgDivisor divisor{site.attributes().integer("count_include_pad", 0) != 0};
+  if (const auto means = window_means(*shape, divisor.count_include_pad)) return {std::make_unique<WindowMeanStep>(*means)};
   return {
       step_of([s = *shape, divisor](const StepIo& io) { kernels::avg_pool(s, divisor, io.input<float>(0), io.output<float>(0)); })};
 }
