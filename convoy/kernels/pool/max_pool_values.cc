@@ -247,10 +247,98 @@ shape::Range OutputsInPlace(const PoolShape& shape, int64_t columns, int64_t beh
   return {begin, begin + (left < 0 ? 0 : std::min(left / axis.stride, shape.output[2] - begin))};
 }
 
+// Windows of 3x3, which need no columns in between: of a row that lies in the caches 1.3 to 2 times as fast.
+bool HasThreeByThree(const PoolShape& s) {
+  const shape::Axis &d = s.axes[0], &h = s.axes[1], &w = s.axes[2];
+  const bool one_plane = d.kernel_size == 1 && d.stride == 1 && d.pad_begin == 0 && s.output[0] == s.input[0];
+  return one_plane && h.kernel_size == 3 && w.kernel_size == 3 && h.dilation == 1 && w.dilation == 1 && w.stride <= 2 &&
+         w.pad_begin < 3 && s.output[2] >= static_cast<int64_t>(hn::Lanes(Maxima::D()));
+}
+
+// The columns of a vector of outputs: kLoads vectors of them, and of each the lanes inside of the row.
+template <int kStride>
+struct ColumnsOfVector {
+  static constexpr int kLoads = kStride == 1 ? 3 : 4;
+  int64_t first;  // may lie left of the row
+  bool whole = true;
+  hn::Mask<Maxima::D> inside[kLoads];
+
+  HWY_ATTR ColumnsOfVector(int64_t column, int64_t width) : first(column) {
+    const Maxima::D d;
+    const auto n = static_cast<int64_t>(hn::Lanes(d));
+    for (int i = 0; i < kLoads; ++i) {
+      const int64_t at = column + (kStride == 1 ? i : i % 2 * n + i / 2 * 2);
+      const int64_t left = std::clamp<int64_t>(-at, 0, n), right = std::clamp<int64_t>(width - at, 0, n);
+      whole = whole && left == 0 && right == n;
+      inside[i] = hn::AndNot(hn::FirstN(d, static_cast<size_t>(left)), hn::FirstN(d, static_cast<size_t>(right)));
+    }
+  }
+};
+
+template <int kStride>
+HWY_ATTR void ThreeByThreeRows(const PoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
+  using Columns = ColumnsOfVector<kStride>;
+  const Maxima::D d;
+  const auto n = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t height = shape.input[1], width = shape.input[2], count = shape.output[2], pad = shape.axes[2].pad_begin;
+  const Columns left(-pad, width), right((count - n) * kStride - pad, width);
+  // The vectors whose columns are all inside; the last one of a row may begin in the one before it.
+  const int64_t from = left.whole ? 0 : n, until = std::min((width + pad - kStride * n - 2) / kStride + 1, count - n + 1);
+  RowCursor at(begin, shape.output);
+  for (int64_t r = begin; r < end; ++r, at.next()) {
+    const WindowAxis rows = window_axis(at.h, height, shape.axes[1]);
+    if (rows.count == 0) {
+      WindowByWindow(shape, input, output, r, 0, count);
+      continue;
+    }
+    // Of fewer rows than three one counts twice.
+    const float* const first = input + (at.plane * shape.input[0] + at.d) * height * width + rows.begin * width;
+    const float *const second = first + (rows.count > 2 ? width : 0), *const last = first + (rows.count - 1) * width;
+    auto s0 = hn::Zero(d), s1 = s0, s2 = s0;
+    // The largest of three columns each. load(row's column, number of the vector). A NaN stays in the sums.
+    const auto column = [&](int64_t k, int i, const auto& load) HWY_ATTR {
+      const auto a = load(first + k, i), b = load(second + k, i), e = load(last + k, i);
+      if (kStride == 1 || i != 2) {  // that vector is read a second time
+        s0 = hn::Add(s0, a);
+        s1 = hn::Add(s1, b);
+        s2 = hn::Add(s2, e);
+      }
+      return Maxima::Join(Maxima::Join(a, b), e);
+    };
+    const auto windows = [&](int64_t c, const auto& load) HWY_ATTR {
+      if constexpr (kStride == 1) {
+        return Maxima::Join(Maxima::Join(column(c, 0, load), column(c + 1, 1, load)), column(c + 2, 2, load));
+      } else {
+        const auto low = column(c, 0, load), high = column(c + n, 1, load), low2 = column(c + 2, 2, load),
+                   high2 = column(c + n + 2, 3, load);
+        return Maxima::Join(Maxima::Join(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)),
+                            hn::ConcatEven(d, high2, low2));
+      }
+    };
+    float* const to = output + r * count;
+    const auto store = [&](const Columns& columns, int64_t o) HWY_ATTR {
+      const auto load = [&](const float* p, int i) HWY_ATTR {
+        return hn::IfThenElse(columns.inside[i], LoadMasked(columns.inside[i], d, p), Maxima::None());
+      };
+      hn::StoreU(windows(columns.first, load), d, to + o);
+    };
+    if (from > 0) store(left, 0);
+    int64_t o = from;
+    for (; o < until; o += n)
+      hn::StoreU(windows(o * kStride - pad, [d](const float* p, int) HWY_ATTR { return hn::LoadU(d, p); }), d, to + o);
+    if (o < count) store(right, count - n);
+    if (!hn::AllFalse(d, hn::IsNaN(hn::Add(hn::Add(s0, s1), s2)))) WindowByWindow(shape, input, output, r, 0, count);
+  }
+}
+
 // Rows are taken several at a time: first the columns of all, then along each, since a vector that reads what two vectors have just
 // written waits for both to reach the cache. Rows whose windows do not overlap lie a stride behind each other, and are gone along
 // as one. Windows of one row are read where they lie.
 HWY_ATTR void MaxValueRows(const PoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
+  if (HasThreeByThree(shape)) {
+    return shape.axes[2].stride == 1 ? ThreeByThreeRows<1>(shape, input, output, begin, end)
+                                     : ThreeByThreeRows<2>(shape, input, output, begin, end);
+  }
   const auto n = static_cast<int64_t>(hn::Lanes(Maxima::D()));
   HWY_ALIGN float columns[kColumns + 5 * HWY_MAX_BYTES / sizeof(float)];
   const shape::Axis& axis = shape.axes[2];
