@@ -252,7 +252,7 @@ bool HasThreeByThree(const PoolShape& s) {
   const shape::Axis &d = s.axes[0], &h = s.axes[1], &w = s.axes[2];
   const bool one_plane = d.kernel_size == 1 && d.stride == 1 && d.pad_begin == 0 && s.output[0] == s.input[0];
   return one_plane && h.kernel_size == 3 && w.kernel_size == 3 && h.dilation == 1 && w.dilation == 1 && w.stride <= 2 &&
-         w.pad_begin < 3 && s.output[2] >= static_cast<int64_t>(hn::Lanes(Maxima::D()));
+         w.pad_begin < 3 && std::min(s.input[2], s.output[2]) >= static_cast<int64_t>(hn::Lanes(Maxima::D()));
 }
 
 // The columns of a vector of outputs: kLoads vectors of them, and of each the lanes inside of the row.
@@ -284,6 +284,7 @@ HWY_ATTR void ThreeByThreeRows(const PoolShape& shape, const float* input, float
   const Columns left(-pad, width), right((count - n) * kStride - pad, width);
   // The vectors whose columns are all inside; the last one of a row may begin in the one before it.
   const int64_t from = left.whole ? 0 : n, until = std::min((width + pad - kStride * n - 2) / kStride + 1, count - n + 1);
+  const int64_t tail = std::min((count - 1) * kStride - pad + 3, width) - n;  // the last vector of columns
   RowCursor at(begin, shape.output);
   for (int64_t r = begin; r < end; ++r, at.next()) {
     const WindowAxis rows = window_axis(at.h, height, shape.axes[1]);
@@ -294,11 +295,11 @@ HWY_ATTR void ThreeByThreeRows(const PoolShape& shape, const float* input, float
     // Of fewer rows than three one counts twice.
     const float* const first = input + (at.plane * shape.input[0] + at.d) * height * width + rows.begin * width;
     const float *const second = first + (rows.count > 2 ? width : 0), *const last = first + (rows.count - 1) * width;
-    auto s0 = hn::Zero(d), s1 = s0, s2 = s0;
+    auto s0 = hn::LoadU(d, first + tail), s1 = hn::LoadU(d, second + tail), s2 = hn::LoadU(d, last + tail);
     // The largest of three columns each. load(row's column, number of the vector). A NaN stays in the sums.
     const auto column = [&](int64_t k, int i, const auto& load) HWY_ATTR {
       const auto a = load(first + k, i), b = load(second + k, i), e = load(last + k, i);
-      if (kStride == 1 || i != 2) {  // that vector is read a second time
+      if (i < kStride) {  // the others are read a second time
         s0 = hn::Add(s0, a);
         s1 = hn::Add(s1, b);
         s2 = hn::Add(s2, e);
