@@ -282,8 +282,15 @@ HWY_ATTR void ThreeByThreeRows(const PoolShape& shape, const float* input, float
   const auto n = static_cast<int64_t>(hn::Lanes(d));
   const int64_t height = shape.input[1], width = shape.input[2], count = shape.output[2], pad = shape.axes[2].pad_begin;
   const Columns left(-pad, width), right((count - n) * kStride - pad, width);
-  // The vectors whose columns are all inside; the last one of a row may begin in the one before it.
-  const int64_t from = left.whole ? 0 : n, until = std::min((width + pad - kStride * n - 2) / kStride + 1, count - n + 1);
+  // The vectors whose columns are all inside, up to `until`; behind them at most one more that begins before the row's last.
+  const int64_t from = left.whole ? 0 : n, whole = (width + pad - kStride * n - 2) / kStride + 1;
+  const int64_t until = from + (std::max<int64_t>(std::min(whole, count - n + 1) - from, 0) + n - 1) / n * n;
+  const Columns behind(until * kStride - pad, width);
+  const Columns* end_columns[3];
+  int64_t ends = 0;
+  if (from > 0) end_columns[ends++] = &left;
+  if (until < count - n) end_columns[ends++] = &behind;
+  if (until < count) end_columns[ends++] = &right;
   const int64_t tail = std::min((count - 1) * kStride - pad + 3, width) - n;  // the last vector of columns
   RowCursor at(begin, shape.output);
   for (int64_t r = begin; r < end; ++r, at.next()) {
@@ -317,17 +324,16 @@ HWY_ATTR void ThreeByThreeRows(const PoolShape& shape, const float* input, float
       }
     };
     float* const to = output + r * count;
-    const auto store = [&](const Columns& columns, int64_t o) HWY_ATTR {
-      const auto load = [&](const float* p, int i) HWY_ATTR {
+    for (int64_t o = from; o < until; o += n) {
+      hn::StoreU(windows(o * kStride - pad, [d](const float* p, int) HWY_ATTR { return hn::LoadU(d, p); }), d, to + o);
+    }
+    for (int64_t e = 0; e < ends; ++e) {
+      const Columns& columns = *end_columns[e];
+      const auto load = [d, &columns](const float* p, int i) HWY_ATTR {
         return hn::IfThenElse(columns.inside[i], LoadMasked(columns.inside[i], d, p), Maxima::None());
       };
-      hn::StoreU(windows(columns.first, load), d, to + o);
-    };
-    if (from > 0) store(left, 0);
-    int64_t o = from;
-    for (; o < until; o += n)
-      hn::StoreU(windows(o * kStride - pad, [d](const float* p, int) HWY_ATTR { return hn::LoadU(d, p); }), d, to + o);
-    if (o < count) store(right, count - n);
+      hn::StoreU(windows(columns.first, load), d, to + (columns.first + pad) / kStride);
+    }
     if (!hn::AllFalse(d, hn::IsNaN(hn::Add(hn::Add(s0, s1), s2)))) WindowByWindow(shape, input, output, r, 0, count);
   }
 }

@@ -267,6 +267,32 @@ TEST(MaxPool, NanReachesEveryLaneAndTheLastOneIsNamed) {
   });
 }
 
+// Wherever it is, at the row's ends above all, where vectors of windows overlap and read columns that no window sees.
+TEST(MaxPool, NanInAnyColumnOfThreeByThree) {
+  for_each_machine([] {
+    Random random(13);
+    for (const int64_t width : {7, 8, 9, 10, 11, 15, 16, 17, 18, 19, 24, 35}) {
+      for (const int64_t stride : {1, 2}) {
+        for (const int64_t pad : {0, 1, 2}) {
+          PoolShape s;
+          s.rank = 2;
+          s.channels = 2;
+          s.ceil_mode = pad == 1;
+          s.input = {1, 5, width};
+          for (size_t a = 1; a < 3; ++a) s.axes[a] = {.kernel_size = 3, .stride = stride, .pad_begin = pad, .pad_end = pad};
+          s = *shape::complete(s);
+          for (int64_t column = 0; column < width; ++column) {
+            std::vector<float> input = random.integers(s.planes() * s.input_positions());
+            input[static_cast<size_t>((5 + column % 5) * width + column)] = column % 3 == 2 ? kInf : kNan;
+            expect_maxima_of_the_reference(s, input);
+            if (testing::Test::HasFatalFailure()) return;
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST(MaxPool, AllMinusInfinityNamesTheFirstInput) {
   PoolShape s{.rank = 2, .input = {1, 20, 20}};
   s.axes[1] = s.axes[2] = {.kernel_size = 3, .stride = 2, .pad_begin = 1, .pad_end = 1};
