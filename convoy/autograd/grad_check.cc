@@ -130,7 +130,7 @@ GradCheckReport grad_check(const Function& function, const std::vector<Variable>
   analytical.reserve(inputs.size());
   for (const Variable& input : inputs) analytical.emplace_back(rows, input.requires_grad() ? input.numel() : 0);
   GradCheckReport report;
-  const auto fail = [&](const std::string& text) {
+  const auto fail = [&](std::string_view text) {
     if (!report.text.empty()) report.text += "\n";
     report.text += text;
   };

@@ -92,8 +92,8 @@ std::string formatted(const char* pattern, uint64_t kinds, ...);
 
 }  // namespace detail
 
-/// The pattern with a value for each "{}": numbers as std::to_string writes them, characters, strings, shapes
-/// as "[2, 3]", element types by their names, and what has a to_string of its own.
+/// The pattern with a value for each "{}" ("{{}}" is a value in braces): numbers as std::to_string writes them, characters,
+/// strings, shapes as "[2, 3]", element types by their names, and what has a to_string of its own.
 template <class... Values>
 [[gnu::always_inline]] inline std::string formatted(detail::Pattern<sizeof...(Values)> pattern, const Values&... values) {
   return detail::formatted(pattern.text, detail::value_kinds<Values...>(), detail::value_word(detail::travelling(values))...);

@@ -44,7 +44,7 @@ class Bytes {
 
 IdxArray read_idx(const io::ByteSource& source, int axes) {
   const std::string& path = source.name();
-  const auto fail = [&](const std::string& reason, const std::string& fix = {}) {
+  const auto fail = [&](std::string_view reason, std::string_view fix = {}) {
     raise<FileError>("{}: {}\n{}", path, reason, fix);
   };
   Bytes bytes(source);

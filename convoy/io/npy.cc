@@ -64,7 +64,7 @@ class HeaderReader {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const {
+  [[noreturn]] void fail(std::string_view what) const {
     raise<FileError>("{}: the npy header {}\nnumpy.save writes files that can be read", path_, what);
   }
 

@@ -97,7 +97,7 @@ class ZipReader {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
+  [[noreturn]] void fail(std::string_view reason, std::string_view fix = {}) const {
     raise<FileError>("{}: {}\n{}", path_, reason, fix);
   }
 

@@ -190,7 +190,7 @@ class HeaderReader : public nlohmann::json_sax<json> {
  private:
   enum class Place : uint8_t { kStart, kRoot, kMetadata, kEntry, kShape, kOffsets };
 
-  [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
+  [[noreturn]] void fail(std::string_view reason, std::string_view fix = {}) const {
     raise<FileError>("{}: {}\n{}", path_, reason, fix);
   }
 
@@ -235,7 +235,7 @@ class HeaderReader : public nlohmann::json_sax<json> {
 
 // Checks one entry by itself: complete, and as many bytes as its shape and type need.
 void check_entry(const std::string& path, Entry& entry, uint64_t buffer) {
-  const auto fail = [&](const std::string& reason) {
+  const auto fail = [&](std::string_view reason) {
     raise<FileError>(
         "{}: tensor {}{}\n"
         "the file is damaged or was made by a broken writer: write it again",
@@ -317,7 +317,7 @@ std::string guess(const ByteSource& source) {
 
 SafeTensors read(const ByteSource& source) {
   const std::string& path = source.name();
-  const auto fail = [&](const std::string& reason, const std::string& fix = {}) {
+  const auto fail = [&](std::string_view reason, std::string_view fix = {}) {
     raise<FileError>("{}: {}\n{}", path, reason, fix);
   };
   if (source.size() < kLengthBytes) {

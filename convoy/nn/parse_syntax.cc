@@ -61,7 +61,7 @@ class Parser {
     return position_;
   }
 
-  [[noreturn]] void refuse(const std::string& what, const std::string& fix = {}) const {
+  [[noreturn]] void refuse(std::string_view what, std::string_view fix = {}) const {
     raise<ValueError>("{}: {}\n{}", position(), what, fix);
   }
 

@@ -16,7 +16,7 @@ struct PoolCheck {
   std::string function;  // "max_pool2d"
   int rank;
 
-  [[noreturn]] void refuse(const std::string& reason, const std::string& fix) const { raise<Error>("{}\n{}", reason, fix); }
+  [[noreturn]] void refuse(std::string_view reason, std::string_view fix) const { raise<Error>("{}\n{}", reason, fix); }
 
   void list(const IntList& values, const char* name) const {
     const size_t n = values.values().size();

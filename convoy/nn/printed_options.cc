@@ -66,7 +66,7 @@ const OptionValue* PrintedOptions::find(const char* name) const {
   return nullptr;
 }
 
-void PrintedOptions::refuse(const char* name, const OptionValue& value, const std::string& accepted) const {
+void PrintedOptions::refuse(const char* name, const OptionValue& value, std::string_view accepted) const {
   raise<ValueError>(
       "{}: {}: {} is {}\n"
       "{} takes {}",

@@ -44,7 +44,7 @@ class PrintedOptions {
   const OptionValue* find(const char* name) const;
 
  private:
-  [[noreturn]] void refuse(const char* name, const OptionValue& value, const std::string& accepted) const;
+  [[noreturn]] void refuse(const char* name, const OptionValue& value, std::string_view accepted) const;
   int64_t integer_of(const char* name, const OptionValue& value, const char* accepted) const;
 
   const PrintedModule& module_;

@@ -54,7 +54,7 @@ class Builder {
   }
 
  private:
-  [[noreturn]] void refuse(const Module& layer, const std::string& reason, const std::string& fix) const {
+  [[noreturn]] void refuse(const Module& layer, std::string_view reason, std::string_view fix) const {
     raise<Error>("layer '{}' ({}): {}\n{}", name_, layer.type(), reason, fix);
   }
 

@@ -17,7 +17,7 @@
 namespace convoy::onnx {
 namespace {
 
-[[noreturn]] void refuse(const std::string& location, const std::string& reason, const std::string& fix) {
+[[noreturn]] void refuse(const std::string& location, std::string_view reason, std::string_view fix) {
   raise<Error>("external data {} {}\n{}", io::quote(location), reason, fix);
 }
 

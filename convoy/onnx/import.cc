@@ -67,7 +67,7 @@ void Importing::drop(std::initializer_list<const char*> names) {
   for (const char* name : names) attributes().erase(name);
 }
 
-void Importing::refuse(const std::string& reason, const std::string& fix) const {
+void Importing::refuse(std::string_view reason, std::string_view fix) const {
   raise<Error>("{}: {}\n{}", describe(graph_, node), reason, fix);
 }
 

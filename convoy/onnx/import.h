@@ -47,7 +47,7 @@ class Importing {
   void drop(std::initializer_list<const char*> names);
 
   /// Throws Error that names the node, the attribute and its value.
-  [[noreturn]] void refuse(const std::string& reason, const std::string& fix) const;
+  [[noreturn]] void refuse(std::string_view reason, std::string_view fix) const;
 
  private:
   graph::Graph& graph_;

@@ -62,7 +62,7 @@ const char* attribute_type_words(char type) {
 Messages::Messages(const Source& source, const Limits& limits, const std::string& folder)
     : source_(source), limits_(limits), tensors_{source_, limits, folder} {}
 
-void Messages::fail(const std::string& reason, const std::string& fix) const {
+void Messages::fail(std::string_view reason, std::string_view fix) const {
   raise<FileError>(
       "{}: {}\n"
       "{}",

@@ -94,7 +94,7 @@ class Messages {
   /// The name, if it is short and shown as it is.
   std::string_view checked_name(std::string_view name, const char* what) const;
   void check_opset(const Opsets& opsets) const;
-  [[noreturn]] void fail(const std::string& reason, const std::string& fix) const;
+  [[noreturn]] void fail(std::string_view reason, std::string_view fix) const;
 
  private:
   Opsets read_opsets(const std::vector<std::string_view>& messages, const char* what) const;

@@ -72,7 +72,7 @@ class Reader {
     }
   }
 
-  [[noreturn]] void fail(const std::string& reason, const std::string& fix) const { messages_.fail(reason, fix); }
+  [[noreturn]] void fail(std::string_view reason, std::string_view fix) const { messages_.fail(reason, fix); }
 
   // ---- attributes ----
 

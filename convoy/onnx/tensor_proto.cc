@@ -101,7 +101,7 @@ class TensorReader {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& reason, const std::string& fix = {}) const {
+  [[noreturn]] void fail(std::string_view reason, std::string_view fix = {}) const {
     raise<FileError>("{}: {}: {}\n{}", source_.source.name, what_, reason, fix);
   }
 

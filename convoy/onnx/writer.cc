@@ -80,7 +80,7 @@ class Writer {
   }
 
  private:
-  [[noreturn]] void refuse(const Node& node, const std::string& reason, const std::string& fix) const {
+  [[noreturn]] void refuse(const Node& node, std::string_view reason, std::string_view fix) const {
     raise<Error>("{}: {}\n{}", describe(graph_, node), reason, fix);
   }
 

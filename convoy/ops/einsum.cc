@@ -22,7 +22,7 @@ using Labels = std::vector<int>;
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool holds(const Labels& labels, int label) { return std::find(labels.begin(), labels.end(), label) != labels.end(); }
 
-[[noreturn]] void refuse(std::string_view equation, const std::string& reason, const std::string& fix) {
+[[noreturn]] void refuse(std::string_view equation, std::string_view reason, std::string_view fix) {
   raise<Error>("einsum: the equation '{}' {}\n{}", equation, reason, fix);
 }
 

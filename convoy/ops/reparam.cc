@@ -12,7 +12,7 @@ namespace convoy::ops {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& reason, const std::string& fix) { raise<ShapeMismatch>("{}\n{}", reason, fix); }
+[[noreturn]] void refuse(std::string_view reason, std::string_view fix) { raise<ShapeMismatch>("{}\n{}", reason, fix); }
 
 void check_weight(const Tensor& weight, const char* what) {
   if (!weight.defined() || weight.dim() < 2) {
