@@ -240,7 +240,7 @@ class Reader {
   void add_outputs(const Scope& scope) {
     std::unordered_set<std::string_view> seen;
     for (const std::string_view message : model_.graph.outputs) {
-      const ValueView info = messages_.read_value_info(message, "output");
+      ValueView info = messages_.read_value_info(message, "output");
       if (!seen.insert(info.name).second) fail("output " + io::quote(info.name) + " is listed twice", "list each output once");
       const auto found = scope.find(info.name);
       ValueId id = found->second;
@@ -253,6 +253,7 @@ class Reader {
       }
       graph_.outputs.push_back(id);
       check_output(info, inferring_->type(id));
+      graph_.stated.push_back(std::move(info.type));
     }
   }
 
