@@ -153,6 +153,7 @@ void infer(graph::Graph& graph, const std::vector<graph::Type>& inputs, std::vec
 
 int run(const Options& options, Session& session) {
   if (options.model.empty()) throw UsageError("'convoy summary' needs a model", "for example convoy summary model.onnx");
+  const OpenSizes sizes = open_sizes(options.batch, options.size);
   graph::Graph graph;
   std::vector<graph::Type> types;
   try {
@@ -164,7 +165,6 @@ int run(const Options& options, Session& session) {
       graph = std::move(partial);
       throw;
     }
-    const OpenSizes sizes = open_sizes(options.batch, options.size);
     const int64_t batch = batch_of(graph, options.batch, session);
     running(options.model, [&] { infer(graph, input_types(graph, sizes), types); });
     std::map<std::string, double> seconds;
