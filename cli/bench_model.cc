@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "cli/available_memory.h"
+#include "cli/brief.h"
 #include "cli/interrupt.h"
 #include "convoy/core/accuracy.h"
 #include "convoy/core/parallel.h"
@@ -62,15 +63,16 @@ report::Json print_layers(const Model& model, const std::vector<graph::Type>& in
   std::vector<size_t> order(runs.node_seconds.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return runs.node_seconds[a] > runs.node_seconds[b]; });
-  report::Table table({{"layer"},
-                       {"type"},
-                       {"output shape"},
-                       {"kernel"},
-                       {"algorithm"},
-                       {"time", report::Align::kRight},
-                       {"share", report::Align::kRight},
-                       {"GFLOP/s", report::Align::kRight},
-                       {"of peak", report::Align::kRight}});
+  using report::Align;
+  report::Table table({{.title = "layer", .least = 24},
+                       {.title = "type", .least = 12, .leaves = 2},
+                       {.title = "output shape", .leaves = 4, .brief = brief_shape},
+                       {.title = "kernel", .leaves = 3},
+                       {.title = "algorithm", .brief = brief_algorithm},
+                       {.title = "time", .align = Align::kRight},
+                       {.title = "share", .align = Align::kRight},
+                       {.title = "GFLOP/s", .align = Align::kRight, .leaves = 1},
+                       {.title = "of peak", .align = Align::kRight, .leaves = 5}});
   report::Json rows = report::Json::array();
   double rest = 0;
   int64_t small = 0;
@@ -134,7 +136,7 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
                             peak * 1e-9));
   report::Table table({{"min", report::Align::kRight},
                        {"median", report::Align::kRight},
-                       {"runs", report::Align::kRight},
+                       {.title = "runs", .align = report::Align::kRight, .leaves = 1},
                        {"GFLOP/s", report::Align::kRight},
                        {"of peak", report::Align::kRight},
                        {"load", report::Align::kRight},

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "cli/bench_model.h"
+#include "cli/brief.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/training_benchmark.h"
@@ -267,13 +268,14 @@ int run(const Options& options, Session& session) {
   const std::string algorithm = options.algorithm.value_or("");
   const Accuracy accuracy = parse_accuracy(options.accuracy.value_or("")).value_or(convoy::accuracy());
   report::Json document = report::Json::object({{"schema", "convoy.bench/1"}}), layers = report::Json::array();
-  report::Table table({{"layer"},
-                       {"algorithm"},
-                       {"min", report::Align::kRight},
-                       {"median", report::Align::kRight},
-                       {"GFLOP/s", report::Align::kRight},
-                       {"of peak", report::Align::kRight},
-                       {"workspace", report::Align::kRight}});
+  using report::Align;
+  report::Table table({{.title = "layer", .least = 36, .brief = brief_layer},
+                       {.title = "algorithm", .brief = brief_algorithm},
+                       {.title = "min", .align = Align::kRight},
+                       {.title = "median", .align = Align::kRight, .leaves = 2},
+                       {.title = "GFLOP/s", .align = Align::kRight, .leaves = 3},
+                       {.title = "of peak", .align = Align::kRight},
+                       {.title = "workspace", .align = Align::kRight, .leaves = 1}});
   std::string explanations;
   size_t done = 0;
   for (const Problem& problem : problems) {

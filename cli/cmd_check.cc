@@ -48,9 +48,9 @@ std::string table(const check::Summary& summary, const report::Style& style) {
                        {"op"},
                        {"passed", Align::kRight},
                        {"failed", Align::kRight},
-                       {"refused as it should", Align::kRight},
-                       {"in PyTorch's words", Align::kRight},
-                       {"largest error/atol", Align::kRight}});
+                       {.title = "refused as it should", .align = Align::kRight, .leaves = 2},
+                       {.title = "in PyTorch's words", .align = Align::kRight, .leaves = 1},
+                       {.title = "largest error/atol", .align = Align::kRight}});
   const auto add = [&](const std::string& op, const check::OpSummary& row) {
     table.add_row({style.mark(row.failed == 0), op, report::grouped(row.passed), report::grouped(row.failed),
                    report::grouped(row.refused), report::grouped(row.refused_exact_text), report::fixed(row.worst_ratio, 2)});

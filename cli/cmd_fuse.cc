@@ -237,8 +237,8 @@ void print_agreement(const nn::Agreement& agreement, Session& session) {
                        {"", report::Align::kLeft},
                        {"interior", report::Align::kRight},
                        {"border", report::Align::kRight},
-                       {"largest output", report::Align::kRight},
-                       {"positions that read padding", report::Align::kRight}});
+                       {.title = "largest output", .align = report::Align::kRight, .leaves = 2},
+                       {.title = "positions that read padding", .align = report::Align::kRight, .leaves = 1}});
   for (const nn::PlaceAgreement& p : agreement.places) {
     table.add_row({place_name(p.name), style.mark(p.agrees), report::scientific(p.interior),
                    p.border_outputs > 0 ? report::scientific(p.border) : "--",

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "cli/brief.h"
 #include "cli/command.h"
 #include "cli/model_inputs.h"
 #include "convoy/graph/infer.h"
@@ -64,14 +65,6 @@ std::string count_text(double count) {
   return count < 9e18 ? report::grouped(static_cast<int64_t>(count)) : report::scientific(count);
 }
 
-// "4.09 G".
-std::string large(double count) {
-  for (const auto& [unit, name] : {std::pair(1e12, "T"), std::pair(1e9, "G"), std::pair(1e6, "M"), std::pair(1e3, "k")}) {
-    if (count >= unit) return fmt::format("{:.2f} {}", count / unit, name);
-  }
-  return fmt::format("{:.0f}", count);
-}
-
 struct Totals {
   int64_t parameters = 0, parameter_bytes = 0;
   double macs = 0;
@@ -99,13 +92,15 @@ std::map<std::string, double> node_seconds(const Model& model, const OpenSizes& 
 // What is there, row by row; the totals in `totals`.
 report::Json print_layers(const graph::Graph& graph, const std::vector<graph::Type>& types,
                           const std::map<std::string, double>& seconds, bool flops, Totals& totals, Session& session) {
-  std::vector<report::Column> columns{{"layer"},
-                                      {"type"},
-                                      {"output shape"},
-                                      {"kernel"},
-                                      {"parameters", report::Align::kRight},
-                                      {flops ? "FLOPs" : "MACs", report::Align::kRight},
-                                      {"sees", report::Align::kRight}};
+  using report::Align;
+  std::vector<report::Column> columns{
+      {.title = "layer", .least = 24},
+      {.title = "type", .least = 12, .leaves = 4},
+      {.title = "output shape", .brief = brief_shape},
+      {.title = "kernel", .leaves = 3},
+      {.title = "parameters", .align = Align::kRight, .leaves = 2, .brief = report::large_of_grouped, .brief_title = "params"},
+      {.title = flops ? "FLOPs" : "MACs", .align = Align::kRight, .brief = report::large_of_grouped},
+      {.title = "sees", .align = Align::kRight, .leaves = 1}};
   if (!seconds.empty()) columns.push_back({"time", report::Align::kRight});
   report::Table table(columns);
   report::Json rows = report::Json::array();
@@ -158,6 +153,7 @@ void infer(graph::Graph& graph, const std::vector<graph::Type>& inputs, std::vec
 
 int run(const Options& options, Session& session) {
   if (options.model.empty()) throw UsageError("'convoy summary' needs a model", "for example convoy summary model.onnx");
+  const OpenSizes sizes = open_sizes(options.batch, options.size);
   graph::Graph graph;
   std::vector<graph::Type> types;
   try {
@@ -169,7 +165,6 @@ int run(const Options& options, Session& session) {
       graph = std::move(partial);
       throw;
     }
-    const OpenSizes sizes = open_sizes(options.batch, options.size);
     const int64_t batch = batch_of(graph, options.batch, session);
     running(options.model, [&] { infer(graph, input_types(graph, sizes), types); });
     std::map<std::string, double> seconds;
@@ -180,7 +175,7 @@ int run(const Options& options, Session& session) {
     const std::string least = totals.all_counted ? "" : "at least ";
     session.print(fmt::format("\n{}{} parameters ({})\n{}{} {} for one input of batch {}{}\n", "",
                               report::grouped(totals.parameters), report::bytes(totals.parameter_bytes), least,
-                              large(totals.macs * (options.flops ? 2 : 1)), options.flops ? "FLOPs" : "MACs", batch,
+                              report::large(totals.macs * (options.flops ? 2 : 1)), options.flops ? "FLOPs" : "MACs", batch,
                               options.flops ? " (2 per multiply-add)" : " (1 MAC is 1 multiplication and 1 addition)"));
     for (const auto& [what, ids] : {std::pair("input", &graph.inputs), std::pair("output", &graph.outputs)}) {
       report::Json ends = report::Json::array();

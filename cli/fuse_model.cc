@@ -214,8 +214,8 @@ void print_agreement(const graph::GraphAgreement& agreement, int64_t inputs, Ses
                        {"", report::Align::kLeft},
                        {"interior", report::Align::kRight},
                        {"border", report::Align::kRight},
-                       {"largest output", report::Align::kRight},
-                       {"positions that read padding", report::Align::kRight}});
+                       {.title = "largest output", .align = report::Align::kRight, .leaves = 2},
+                       {.title = "positions that read padding", .align = report::Align::kRight, .leaves = 1}});
   for (size_t i = 0; i < std::min(layers.size(), kShown); ++i) {
     const graph::LayerAgreement& l = *layers[i];
     table.add_row({l.layer, style.mark(l.agrees), report::scientific(l.interior),

@@ -21,37 +21,37 @@ std::string left_column(const CLI::Option& option) {
   return text;
 }
 
-// Words of `text` in lines of at most `width` columns, those after the first indented.
-std::string wrapped(const std::string& text, int width, int indent) {
-  std::string result, line;
-  size_t at = 0;
-  while (at < text.size()) {
-    const size_t end = std::min(text.find(' ', at), text.size());
-    const std::string word = text.substr(at, end - at);
-    if (!line.empty() && report::display_width(line) + 1 + report::display_width(word) > width) {
-      result += line + "\n" + std::string(static_cast<size_t>(indent), ' ');
-      line.clear();
-    }
-    line += line.empty() ? word : " " + word;
-    at = end + 1;
-  }
-  return result + line;
+// `text` from column `indent` on, where the line already is; the last line ends.
+std::string hanging(const std::string& text, int indent, int width) {
+  std::string result;
+  for (const std::string& line : report::wrapped(text, width - indent))
+    result += (result.empty() ? "" : std::string(static_cast<size_t>(indent), ' ')) + line + "\n";
+  return result;
+}
+
+// Columns that help takes: those of `style`'s terminal, but not so many that lines are hard to read.
+int width_of(const report::Style& style) {
+  constexpr int kMost = 100, kLeast = 60;
+  return style.terminal().is_terminal ? std::clamp(style.terminal().columns, kLeast, kMost) : kMost;
 }
 
 }  // namespace
 
 std::string overview(const report::Style& style) {
+  const int width = style.terminal().is_terminal ? width_of(style) : 1000;
   std::string text = "Try:  " + style.bold("convoy demo") + "\n\nCommands:\n";
   for (const Command& command : all_commands())
-    text += fmt::format("  {}  {}\n", style.bold(fmt::format("{:<8}", command.name)), command.summary);
-  return text +
-         "\n'convoy help COMMAND' explains a command, 'convoy --version' names the version.\n"
-         "Exit codes: 0 done, 1 what was compared differs, 2 wrong command line, 3 unusable file, 4 impossible sizes or too "
-         "little memory, 5 a bug, 130 Ctrl-C.\n";
+    text += fmt::format("  {}  {}", style.bold(fmt::format("{:<8}", command.name)), hanging(command.summary, 12, width));
+  return text + "\n" + hanging("'convoy help COMMAND' explains a command, 'convoy --version' names the version.", 0, width) +
+         hanging(
+             "Exit codes: 0 done, 1 what was compared differs, 2 wrong command line, 3 unusable file, 4 impossible sizes or too "
+             "little memory, 5 a bug, 130 Ctrl-C.",
+             0, width);
 }
 
 std::string explanation(const Command& command, const report::Style& style) {
-  constexpr int kLeft = 28, kWidth = 100;
+  constexpr int kLeft = 28;
+  const int width = width_of(style);
   CLI::App app;
   CommonOptions common;
   app.set_help_flag("");
@@ -74,7 +74,7 @@ std::string explanation(const Command& command, const report::Style& style) {
       const std::string left = left_column(*option);
       text += "  " + report::pad_right(left, kLeft);
       if (report::display_width(left) >= kLeft) text += "\n  " + std::string(kLeft, ' ');
-      text += "  " + wrapped(option->get_description(), kWidth - kLeft - 4, kLeft + 4) + "\n";
+      text += "  " + hanging(option->get_description(), kLeft + 4, width);
     }
   }
   text += "\nEnvironment:\n";

@@ -4,10 +4,12 @@
 #include <chrono>
 #include <vector>
 
+#include "cli/interrupt.h"
 #include "convoy/autograd/functions.h"
 #include "convoy/core/random.h"
 #include "convoy/nn/vision_models.h"
 #include "convoy/optim/optimizer.h"
+#include "convoy/report/format.h"
 
 namespace convoy::cli {
 
@@ -50,7 +52,10 @@ TrainingTimes measure_training(const TrainingBenchmark& benchmark) {
   };
   step(false);
   const auto start = Clock::now();
-  while (whole.size() < 3 || milliseconds(start, Clock::now()) < benchmark.seconds * 1e3) step(true);
+  while (whole.size() < 3 || milliseconds(start, Clock::now()) < benchmark.seconds * 1e3) {
+    stop_if_asked(report::counted(static_cast<int64_t>(whole.size()), "step was measured", "steps were measured"));
+    step(true);
+  }
   TrainingTimes times{.steps = static_cast<int64_t>(whole.size()),
                       .min_ms = *std::min_element(whole.begin(), whole.end()),
                       .median_ms = median(whole),

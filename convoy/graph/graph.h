@@ -123,6 +123,7 @@ struct Graph {
   std::vector<Node> nodes;
   std::vector<ValueInfo> values;
   std::vector<ValueId> inputs, outputs;
+  std::vector<Type> stated;           // what a file says of its outputs, which nothing rests on; empty, or one for each
   int64_t constant_room = INT64_MAX;  // bytes of constants that rewrites may still make (passes/passes.h)
 
   const ValueInfo& value(ValueId id) const { return values[static_cast<size_t>(id)]; }

@@ -190,7 +190,7 @@ class Summary : Sizes {
     // An elementwise function keeps the last axis; what changes it otherwise may see anything.
     static const std::set<std::string, std::less<>> kMixing = {
         "Gemm", "MatMul", "Flatten", "Reshape", "Transpose", "Gather", "LayerNormalization", "Softmax", "Resize"};
-    if (in->size() != out->size() || in->back() != out->back() || kMixing.count(node.op) != 0) return std::nullopt;
+    if (in->size() != out->size() || in->empty() || in->back() != out->back() || kMixing.count(node.op) != 0) return std::nullopt;
     return longest;
   }
 

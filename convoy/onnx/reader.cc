@@ -241,7 +241,7 @@ class Reader {
   void add_outputs(const Scope& scope) {
     std::unordered_set<std::string_view> seen;
     for (const std::string_view message : model_.graph.outputs) {
-      const ValueView info = messages_.read_value_info(message, "output");
+      ValueView info = messages_.read_value_info(message, "output");
       if (!seen.insert(info.name).second)
         fail(formatted("output {} is listed twice", io::quote(info.name)), "list each output once");
       const auto found = scope.find(info.name);
@@ -255,6 +255,7 @@ class Reader {
       }
       graph_.outputs.push_back(id);
       check_output(info, inferring_->type(id));
+      graph_.stated.push_back(std::move(info.type));
     }
   }
 

@@ -7,6 +7,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/raise.h"
+#include "convoy/graph/windows.h"
 #include "convoy/io/file.h"
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/tensor_proto.h"
@@ -25,27 +26,61 @@ using protozero::pbf_writer;
 
 constexpr int64_t kLeastOpset = 17;
 
-// Where opset 17 does not have a form yet.
+// What opset 17 does not have yet: an operator, or an attribute of one.
 struct Since {
-  const char* op;
-  int64_t opset;
-};
-constexpr Since kSince[] = {{"Mish", 18},       {"Col2Im", 18},           {"GroupNormalization", 21}, {"Gelu", 20},
-                            {"DeformConv", 19}, {"RMSNormalization", 23}, {"OptionalHasElement", 18}, {"OptionalGetElement", 18}};
-struct SinceAttribute {
   const char *op, *attribute;
   int64_t opset;
 };
-constexpr SinceAttribute kSinceAttribute[] = {{"AveragePool", "dilations", 19},
-                                              {"LpPool", "dilations", 18},
-                                              {"LpPool", "ceil_mode", 18},
-                                              {"Resize", "antialias", 18},
-                                              {"Resize", "axes", 18},
-                                              {"Resize", "keep_aspect_ratio_policy", 18},
-                                              {"QuantizeLinear", "block_size", 21},
-                                              {"QuantizeLinear", "output_dtype", 21},
-                                              {"DequantizeLinear", "block_size", 21},
-                                              {"DequantizeLinear", "output_dtype", 23}};
+constexpr Since kSince[] = {{"Mish", nullptr, 18},
+                            {"Col2Im", nullptr, 18},
+                            {"GroupNormalization", nullptr, 21},
+                            {"Gelu", nullptr, 20},
+                            {"DeformConv", nullptr, 19},
+                            {"RMSNormalization", nullptr, 23},
+                            {"OptionalHasElement", nullptr, 18},
+                            {"OptionalGetElement", nullptr, 18},
+                            {"AveragePool", "dilations", 19},
+                            {"LpPool", "dilations", 18},
+                            {"LpPool", "ceil_mode", 18},
+                            {"Resize", "antialias", 18},
+                            {"Resize", "axes", 18},
+                            {"Resize", "keep_aspect_ratio_policy", 18},
+                            {"QuantizeLinear", "block_size", 21},
+                            {"QuantizeLinear", "output_dtype", 21},
+                            {"DequantizeLinear", "block_size", 21},
+                            {"DequantizeLinear", "output_dtype", 23}};
+// A type of an input; `op` may be the beginning of several.
+struct SinceType {
+  const char* op;
+  size_t input;
+  DType dtype;
+  int64_t opset;
+};
+constexpr SinceType kSinceType[] = {{"Reduce", 0, DType::kBool, 20},
+                                    {"IsInf", 0, DType::kFloat16, 20},
+                                    {"QuantizeLinear", 0, DType::kFloat16, 19},
+                                    {"QuantizeLinear", 1, DType::kInt32, 19},
+                                    {"QuantizeLinear", 2, DType::kInt16, 21},
+                                    {"QuantizeLinear", 2, DType::kUInt16, 21},
+                                    {"DequantizeLinear", 0, DType::kInt16, 21},
+                                    {"DequantizeLinear", 0, DType::kUInt16, 21},
+                                    {"DequantizeLinear", 1, DType::kFloat16, 19},
+                                    {"QLinearMatMul", 1, DType::kFloat16, 21},
+                                    {"", 0, DType::kBFloat16, 22}};  // convolutions, pools and many others
+
+// Whether ONNX counts a window that begins behind the input before opset 22. Sizes that are not known do not say.
+bool had_another_size(const Graph& graph, const Node& node) {
+  if (node.attributes.integer("ceil_mode", 0) == 0) return false;
+  const std::optional<Shape> input = graph.value(node.inputs[0]).type.shape(), output = graph.value(node.output(0)).type.shape();
+  if (!input || !output) return false;
+  const auto axes = graph::windows(node.attributes, {}, {input->begin() + 2, input->end()});
+  for (size_t i = 2; i < input->size(); ++i) {
+    const shape::Axis& axis = (*axes)[i - 2];
+    const int64_t seen = ((*output)[i] - 1) * axis.stride + axis.dilation * (axis.kernel_size - 1) + 1;
+    if (seen < (*input)[i] + axis.pad_begin + axis.pad_end) return true;
+  }
+  return false;
+}
 
 // A name that no other has, like the one wanted.
 std::string unlike(std::unordered_set<std::string>& taken, const std::string& wanted) {
@@ -118,11 +153,13 @@ class Writer {
     }
     int64_t opset = kLeastOpset;
     for (const Since& row : kSince) {
-      if (node.op == row.op) opset = std::max(opset, row.opset);
+      if (node.op == row.op && (row.attribute == nullptr || node.attributes.has(row.attribute))) opset = std::max(opset, row.opset);
     }
-    for (const SinceAttribute& row : kSinceAttribute) {
-      if (node.op == row.op && node.attributes.has(row.attribute)) opset = std::max(opset, row.opset);
+    for (const SinceType& row : kSinceType) {
+      if (type(node, row.input).dtype == row.dtype && node.op.starts_with(row.op)) opset = std::max(opset, row.opset);
     }
+    if (node.op == "Equal" && type(node, 0).kind == Type::Kind::kStrings) opset = std::max<int64_t>(opset, 19);
+    if (had_another_size(graph_, node)) opset = std::max<int64_t>(opset, 22);
     if (node.op == "Resize" && node.attributes.text("coordinate_transformation_mode", "") == "half_pixel_symmetric")
       opset = std::max<int64_t>(opset, 19);
     if (node.op == "Pad" && node.inputs.size() > 3) opset = std::max<int64_t>(opset, 18);
@@ -130,16 +167,17 @@ class Writer {
     if (reduces_by_attribute(node) &&
         (node.attributes.has("noop_with_empty_axes") || (node.input(1) != kNoValue && graph_.constant(node.input(1)) == nullptr)))
       opset = std::max<int64_t>(opset, 18);
-    const std::optional<DType> dtype = node.input(0) == kNoValue ? std::nullopt : graph_.value(node.input(0)).type.dtype;
-    if (dtype == DType::kBool && node.op.starts_with("Reduce")) opset = std::max<int64_t>(opset, 20);
-    if (dtype == DType::kFloat16 && node.op == "IsInf") opset = std::max<int64_t>(opset, 20);
-    if (dtype == DType::kBFloat16) opset = std::max<int64_t>(opset, 22);  // convolutions, pools and many others
     if (node.op == "Split" && node.input(1) == kNoValue && !splits_evenly(node)) opset = std::max<int64_t>(opset, 18);
     if (node.op == "ScatterND" || node.op == "ScatterElements") {
       const std::string reduction = node.attributes.text("reduction", "none");
       if (reduction == "min" || reduction == "max") opset = std::max<int64_t>(opset, 18);
     }
     return opset;
+  }
+
+  const Type& type(const Node& node, size_t input) const {
+    static const Type kNone;
+    return node.input(input) == kNoValue ? kNone : graph_.value(node.input(input)).type;
   }
 
   bool splits_evenly(const Node& node) const {
@@ -165,11 +203,11 @@ class Writer {
     }
     for (const ValueId id : graph_.inputs) {
       pbf_writer message(graph, 11);
-      write_info(message, id);
+      write_info(message, id, nullptr);
     }
-    for (const ValueId id : graph_.outputs) {
+    for (size_t i = 0; i < graph_.outputs.size(); ++i) {
       pbf_writer message(graph, 12);
-      write_info(message, id);
+      write_info(message, graph_.outputs[i], i < graph_.stated.size() ? &graph_.stated[i] : nullptr);
     }
   }
 
@@ -265,7 +303,8 @@ class Writer {
     message.add_bytes(9, static_cast<const char*>(tensor.raw_data()), tensor.nbytes());
   }
 
-  void write_info(pbf_writer& message, ValueId id) const {
+  // `stated`: says the shape where the graph does not.
+  void write_info(pbf_writer& message, ValueId id, const Type* stated) const {
     const Type& type = graph_.value(id).type;
     message.add_string(1, name(id));
     if (type.kind == Type::Kind::kSequence || type.optional || (type.kind == Type::Kind::kTensor && !type.dtype)) {
@@ -275,11 +314,12 @@ class Writer {
     pbf_writer tensor(holder, 1);
     constexpr int32_t kString = 8;
     tensor.add_int32(1, type.kind == Type::Kind::kStrings ? kString : static_cast<int32_t>(onnx_of_dtype(*type.dtype)));
-    if (!type.dims) return;
+    if (type.dims || stated == nullptr) stated = &type;
+    if (!stated->dims) return;
     // Written as bytes: an empty message says something here (no axes, an unknown size), and pbf_writer leaves it out.
     std::string shape;
     pbf_writer dims(shape);
-    for (const Dim& dim : *type.dims) {
+    for (const Dim& dim : *stated->dims) {
       std::string bytes;
       pbf_writer entry(bytes);
       if (dim.known()) {

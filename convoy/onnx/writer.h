@@ -7,7 +7,8 @@
 
 namespace convoy::onnx {
 
-/// The graph as an ONNX file (onnx.ModelProto), in opset 17 unless an operator came later.
+/// The graph as an ONNX file (onnx.ModelProto), in opset 17 unless an operator, a type or a size came later. An output whose rank
+/// only a run tells has the shape that its file stated, or none: runtimes load that, ONNX's checker does not.
 ///
 /// Errors: Error that names the node for operators that only Convoy has (those that passes make: write the graph as it was read)
 /// and for values that are no tensors of numbers.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 namespace convoy::report {
 
@@ -30,6 +31,20 @@ std::string duration(double seconds) {
 std::string percent(double fraction) {
   if (!std::isfinite(fraction)) return "--";
   return fmt::format("{:.1f} %", std::trunc(fraction * 1000 + 1e-9) / 10);
+}
+
+std::string large(double count, int digits) {
+  for (const auto& [unit, letter] : {std::pair(1e12, 'T'), std::pair(1e9, 'G'), std::pair(1e6, 'M'), std::pair(1e3, 'k')}) {
+    if (count >= unit) return fmt::format("{:.{}f} {}", count / unit, digits, letter);
+  }
+  return fmt::format("{:.0f}", count);
+}
+
+std::string large_of_grouped(const std::string& text) {
+  if (text.empty() || text.find_first_not_of("0123456789,") != std::string::npos) return text;
+  std::string digits = text;
+  std::erase(digits, ',');
+  return large(std::stod(digits), 1);
 }
 
 std::string scientific(double value) {

@@ -17,6 +17,12 @@ std::string duration(double seconds);
 /// 0.978 is "97.8 %". Rounded toward zero, so that "100.0 %" means all.
 std::string percent(double fraction);
 
+/// "4.09 G", "118.01 M", "12": `digits` after the point where there is a letter.
+std::string large(double count, int digits = 2);
+
+/// grouped()'s text with a letter: "118,013,952" is "118.0 M". Other texts stay as they are.
+std::string large_of_grouped(const std::string& text);
+
 /// "9.5e-07", "0" for zero, "inf" and "nan" for what they are.
 std::string scientific(double value);
 

@@ -59,5 +59,15 @@ TEST(Format, NumbersAndBytes) {
   EXPECT_EQ(joined({}), "");
 }
 
+TEST(Format, LettersForLargeNumbers) {
+  EXPECT_EQ(large(4.09e9), "4.09 G");
+  EXPECT_EQ(large(12), "12");
+  EXPECT_EQ(large(1.5e15), "1500.00 T");
+  EXPECT_EQ(large_of_grouped("118,013,952"), "118.0 M");
+  EXPECT_EQ(large_of_grouped("999"), "999");
+  EXPECT_EQ(large_of_grouped("--"), "--");
+  EXPECT_EQ(large_of_grouped("1.5e+19"), "1.5e+19");
+}
+
 }  // namespace
 }  // namespace convoy::report

@@ -158,9 +158,24 @@ std::string without_middle(std::string_view text, int width, std::string_view ga
   const int rest = width - display_width(gap);
   if (display_width(text) <= width || rest < 2 || text.find('\x1b') != std::string_view::npos) return std::string(text);
   const std::string front = truncated(text, rest / 2);
-  std::string_view back = text.substr(front.size());
-  while (display_width(back) > rest - rest / 2) back.remove_prefix(decode(back).length);
-  return front + std::string(gap) + std::string(back);
+  return front + without_front(text.substr(front.size()), width - rest / 2, gap);
+}
+
+std::string without_front(std::string_view text, int width, std::string_view gap) {
+  if (display_width(text) <= width) return std::string(text);
+  while (!text.empty() && display_width(text) > width - display_width(gap)) text.remove_prefix(decode(text).length);
+  return std::string(gap) + std::string(text);
+}
+
+std::vector<std::string> wrapped(std::string_view text, int width) {
+  std::vector<std::string> lines(1);
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    if (!lines.back().empty() && display_width(lines.back()) + 1 + display_width(word) > width) lines.emplace_back();
+    lines.back().append(lines.back().empty() ? "" : " ").append(word);
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+  }
+  return lines;
 }
 
 Terminal inspect_terminal(int descriptor, ColorMode color, bool ascii) {
@@ -171,7 +186,11 @@ Terminal inspect_terminal(int descriptor, ColorMode color, bool ascii) {
   terminal.color = use_color(color, terminal.is_terminal);
   terminal.utf8 = !ascii && locale_is_utf8();
   winsize size{};
-  if (ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) terminal.columns = size.ws_col;
+  if (ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    terminal.columns = size.ws_col;
+  } else if (const int columns = std::atoi(process_environment("COLUMNS").value_or("").c_str()); columns > 0) {
+    terminal.columns = columns;
+  }
   return terminal;
 }
 

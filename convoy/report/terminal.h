@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace convoy::report {
 
@@ -39,6 +40,12 @@ std::string truncated(std::string_view text, int width);
 /// stays as it is.
 std::string without_middle(std::string_view text, int width, std::string_view gap);
 
+/// `gap` and the end of `text`, `width` columns together; text that fits stays as it is.
+std::string without_front(std::string_view text, int width, std::string_view gap);
+
+/// The words of `text` in lines of at most `width` columns; a longer word has a line of its own.
+std::vector<std::string> wrapped(std::string_view text, int width);
+
 /// Whether the stream can be redrawn, coloured, and how wide it is.
 struct Terminal {
   bool is_terminal = false;
@@ -48,7 +55,7 @@ struct Terminal {
   int columns = 80;
 };
 
-/// Looks at a file descriptor. `ascii` overrides the locale.
+/// Looks at a file descriptor. `ascii` overrides the locale; COLUMNS is the width of terminals that do not know theirs.
 Terminal inspect_terminal(int descriptor, ColorMode color, bool ascii);
 
 /// Marks text for one stream. Without colour every function returns the text unchanged.

@@ -68,6 +68,20 @@ TEST(Terminal, TheMiddleGoes) {
   EXPECT_EQ(without_middle("\x1b[31mred and red\x1b[0m", 5, "…"), "\x1b[31mred and red\x1b[0m");
 }
 
+TEST(Terminal, TheFrontGoes) {
+  EXPECT_EQ(without_front("abcdefgh", 5, "…"), "…efgh");
+  EXPECT_EQ(without_front("abcdefgh", 8, "…"), "abcdefgh");
+  EXPECT_EQ(without_front("日本日本", 4, "…"), "…本");
+}
+
+TEST(Terminal, WordsInLines) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(wrapped("one two three", 7), (Lines{"one two", "three"}));
+  EXPECT_EQ(wrapped("one", 2), Lines{"one"});
+  EXPECT_EQ(wrapped("a verylongword b", 4), (Lines{"a", "verylongword", "b"}));
+  EXPECT_EQ(wrapped("", 7), Lines{""});
+}
+
 TEST(Style, MarksOnlyWithColor) {
   EXPECT_EQ(Style(Terminal{}).red("x"), "x");
   const Style colored(Terminal{.color = true, .utf8 = true});

@@ -96,6 +96,8 @@ class Models(tool.TestCase):
         document = self.json_of(run("run", path, "--random-input", "--batch", "2", "--size", "5", "--json"), "convoy.run/1")
         self.assertEqual(document["results"][0]["outputs"][0]["shape"], [2, 3, 5, 5])
         self.assertEqual(run("bench", path, "--size", "8", "--seconds", "0.01").code, 0)
+        refused = run("summary", path, "--size", "8x")
+        self.assertEqual((refused.code, refused.out), (2, ""), "a wrong option is refused before anything is read")
         self.expect_error(run("bench", path, "--size", "8x"), 2, "--size: '8x' is not a size", "for example --size 224, or 224x320 (height x width), up to 16384")
         self.expect_error(run("bench", "--training", "resnet18", "--size", "224x64"), 2, "--size: training steps take square images of 32 to 4096 pixels", "for example --size 224")
 
@@ -240,6 +242,11 @@ class Models(tool.TestCase):
         self.assertEqual(result.code, 130, result)
         self.assertRegex(result.err, r"interrupted: [\d,]+ runs were measured")
         self.assertIn("GFLOP/s", result.out)
+
+    def test_training_stops_when_asked(self):
+        result = tool.interrupt_after(3, "bench", "--training", "resnet18", "--batch", "2", "--size", "32", "--seconds", "200")
+        self.assertEqual(result.code, 130, result)
+        self.assertRegex(result.err, r"interrupted: [\d,]+ steps? (was|were) measured")
 
     def test_bench_chooses_by_measuring_if_asked(self):
         layer = ["bench", "--layer", "ic8 oc8 i12 k3 p1", "--seconds", "0.01", "--json"]

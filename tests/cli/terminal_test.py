@@ -14,8 +14,8 @@ from tool import PLAIN, TOOL, run
 ESCAPE = "\x1b"
 
 
-def on_terminal(words, env=None, cwd=None, act=None):
-    """Runs on a pseudo terminal of 100 columns; `act(process, text so far)` is called as output arrives. Returns (exit code, all output)."""
+def on_terminal(words, env=None, cwd=None, act=None, columns=100):
+    """Runs on a pseudo terminal of so many columns; `act(process, text so far)` is called as output arrives. Returns (exit code, all output)."""
     try:
         master, slave = pty.openpty()
     except OSError as error:  # a bare container may have no /dev/pts
@@ -24,7 +24,7 @@ def on_terminal(words, env=None, cwd=None, act=None):
     import fcntl
     import struct
     import termios
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     process = subprocess.Popen([TOOL, *words], stdin=slave, stdout=slave, stderr=slave, env={**PLAIN, **(env or {})}, cwd=cwd,
                                start_new_session=True)
     os.close(slave)
@@ -109,6 +109,40 @@ class Pipes(tool.TestCase):
             done = subprocess.run([TOOL, "help"], stdout=full, stderr=subprocess.PIPE, env=PLAIN, timeout=60)
         self.assertEqual(done.returncode, 3)
         self.assertIn(b"No space left on device", done.stderr)
+
+
+class Width(tool.TestCase):
+    MODEL = os.path.join(tool.SOURCE, "tests", "onnx", "cases", "small_network", "model.onnx")
+
+    def lines(self, columns, *words, env=None):
+        code, text = on_terminal([*words, "--color=never", "--progress=none"], env=env, columns=columns)
+        self.assertEqual(code, 0, text)
+        return text.replace("\r", "").splitlines()
+
+    def test_tables_fit(self):
+        wide = run("summary", self.MODEL).out.splitlines()
+        table = len(wide) - wide[::-1].index("") - 1  # lines up to the first sentence
+        self.assertGreater(max(map(len, wide[:table])), 70)
+        self.assertEqual(self.lines(200, "summary", self.MODEL), wide)
+        for columns in (50, 60, 70):
+            lines = self.lines(columns, "summary", self.MODEL)
+            shown = lines[:lines.index("")]
+            self.assertLessEqual(max(map(len, shown)), columns, lines)
+            self.assertEqual(len([line for line in shown if not re.match("no room for: .*sees$", line)]), table, lines)
+        bench = ("bench", "--layer", "n2 ic8 oc8 i8 k3 p1", "--seconds", "0.001")
+        self.assertTrue(any(line.startswith("n2 ic8 oc8 i8 k3 p1 ") for line in self.lines(70, *bench)))
+        self.assertIn("n2 ic8 oc8 g1 ih8 iw8 kh3 kw3 sh1 sw1 ph1 pw1 dh1 dw1 ", run(*bench).out)
+
+    def test_help_fits(self):
+        for words in (["help"], ["help", "train"]):
+            self.assertEqual(self.lines(1000, *words)[4:6], run(*words).out.splitlines()[4:6])
+        self.assertLessEqual(max(map(len, self.lines(80, "help"))), 80)
+        options = [line for line in self.lines(70, "help", "train") if line.startswith("  -") or line.startswith(" " * 30)]
+        self.assertLessEqual(max(map(len, options)), 70)
+
+    def test_a_terminal_without_a_width(self):
+        self.assertEqual(self.lines(0, "help", env={"COLUMNS": "60"}), self.lines(60, "help"))
+        self.assertEqual(self.lines(0, "help"), self.lines(80, "help"))
 
 
 class Progress(tool.TestCase):

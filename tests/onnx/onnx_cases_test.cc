@@ -201,6 +201,48 @@ TEST(OnnxWriter, TypesAskForTheOpsetThatHasThem) {
   }
 }
 
+// An opset that says another size than the graph has makes a file that ONNX's checker refuses.
+TEST(OnnxWriter, WindowsThatBeganInThePaddingAskForOpset22) {
+  using namespace testing;  // NOLINT(google-build-using-namespace): the builders
+  for (const auto& [size, opset] : {std::pair(2, 22), std::pair(3, 17)}) {
+    const graph::Graph graph = onnx::read_bytes(
+        model_of({node("MaxPool", {"x"}, {"y"},
+                       {attribute_ints("kernel_shape", {1, 1}), attribute_ints("strides", {2, 2}), attribute_int("ceil_mode", 1)})},
+                 {1, 1, size, size}, {}, 22));
+    EXPECT_EQ(onnx::write_bytes(graph).back(), static_cast<char>(opset)) << size;
+    if (const char* keep = std::getenv("CONVOY_ONNX_WRITTEN"))
+      onnx::save(graph, std::string(keep) + "/ceil" + std::to_string(size) + ".onnx");
+  }
+}
+
+TEST(OnnxWriter, QuantizedTypesAskForTheOpsetThatHasThem) {
+  using namespace testing;  // NOLINT(google-build-using-namespace): the builders
+  constexpr int64_t kUInt8 = 2, kInt16 = 5, kHalf = 10;
+  for (const auto& [type, scale, opset] :
+       {std::tuple(kUInt8, int64_t{1}, 17), std::tuple(kInt16, int64_t{1}, 21), std::tuple(kUInt8, kHalf, 19)}) {
+    const graph::Graph graph = onnx::read_bytes(
+        model_of({node("Cast", {"x"}, {"c"}, {attribute_int("to", type)}), node("Cast", {"s"}, {"h"}, {attribute_int("to", scale)}),
+                  node("DequantizeLinear", {"c", "h"}, {"y"})},
+                 {1, 1, 2, 2}, {float_tensor("s", {})}, 22));
+    EXPECT_EQ(onnx::write_bytes(graph).back(), static_cast<char>(opset)) << type << " " << scale;
+    if (const char* keep = std::getenv("CONVOY_ONNX_WRITTEN"))
+      onnx::save(graph, std::string(keep) + "/quantized" + std::to_string(opset) + ".onnx");
+  }
+}
+
+// Where only a run tells an output's rank, the file that was read has the last word: ONNX wants a shape.
+TEST(OnnxWriter, OutputsKeepTheShapeThatTheirFileStates) {
+  using namespace testing;  // NOLINT(google-build-using-namespace): the builders
+  const graph::Graph graph = onnx::read_bytes(model({{1, node("Cast", {"x"}, {"axes"}, {attribute_int("to", 7)})},
+                                                     {1, node("Unsqueeze", {"x", "axes"}, {"y"})},
+                                                     {11, value_info("x", {1})},
+                                                     {12, value_info("y", {1, 1})}}));
+  ASSERT_FALSE(graph.value(graph.outputs[0]).type.dims) << "nothing rests on what the file states";
+  const std::string bytes = onnx::write_bytes(graph);
+  EXPECT_NE(bytes.find(value_info("y", {1, 1}).str()), std::string::npos);
+  if (const char* keep = std::getenv("CONVOY_ONNX_WRITTEN")) onnx::save(graph, std::string(keep) + "/stated.onnx");
+}
+
 class SharedOnnxCases : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(SharedOnnxCases, Pass) {

@@ -504,6 +504,13 @@ TEST(Passes, APooledConvolutionCountsTheSameWorkAndSeesAsFar) {
   EXPECT_EQ(total(rewritten), total(net.graph));
 }
 
+TEST(Summary, AScalarBesideAMapIsNoMap) {  // its last axis was read
+  Net net({1, 3, 8, 8});
+  net.graph.outputs = {net.add("CastLike", {net.number(1), net.x})};
+  infer(net.graph);
+  EXPECT_EQ(summarize(net.graph, infer_types(net.graph, {})).at(0).receptive_field, 0);
+}
+
 TEST(Passes, OtherPoolsStay) {
   if (!kernels::has_vectors()) GTEST_SKIP() << "needs vectors";
   const auto pooled = [](const std::string& between, std::map<std::string, Attribute> windows, int64_t kernel = 3) {
