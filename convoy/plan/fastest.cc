@@ -11,6 +11,7 @@
 
 #include "convoy/core/keep_num_threads.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/storage.h"
 #include "convoy/core/tensor.h"
 #include "convoy/shape/descriptor.h"
 
@@ -54,6 +55,14 @@ std::map<std::string, std::vector<double>>& results() {
   return kept;
 }
 
+// A child forked while another thread holds the lock would wait for it for ever. Registered when the library is loaded, since a
+// fork may be under way while a first call registers; and behind the cache of storage, so that this lock is taken before that one,
+// as by a trial.
+[[maybe_unused]] const int registered = [] {
+  release_cached_memory();  // registers that one
+  return pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
+}();
+
 }  // namespace
 
 const kernels::ConvKernel* fastest(const shape::ConvShape& shape, Direction direction, const ConvPlanOptions& options,
@@ -61,10 +70,6 @@ const kernels::ConvKernel* fastest(const shape::ConvShape& shape, Direction dire
   const KeepNumThreads kept;  // the count of the key is that of the trials and of their memory
   const std::string key = std::string(shape::descriptor(shape).view()) + ' ' + kernels::direction_name(direction) + ' ' +
                           accuracy_name(options.accuracy) + (options.packed ? " packed " : " ") + std::to_string(num_threads());
-  // A child forked while another thread holds the lock would wait for it for ever. Registered behind the cache of storage, so that this
-  // lock is taken before that one, as by a trial.
-  [[maybe_unused]] static const int registered =
-      pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
   // One at a time: trials at the same time would slow each other.
   const std::lock_guard lock(mutex);
   std::vector<double>& seconds = results()[key];
