@@ -247,12 +247,14 @@ shape::Range OutputsInPlace(const PoolShape& shape, int64_t columns, int64_t beh
   return {begin, begin + (left < 0 ? 0 : std::min(left / axis.stride, shape.output[2] - begin))};
 }
 
-// Windows of 3x3, which need no columns in between: of a row that lies in the caches 1.3 to 2 times as fast.
+// Windows of 3x3, which need no columns in between: of a row that lies in the caches 1.3 to 2 times as fast. The last one begins
+// inside of the row, so that two vectors cover those that end behind it.
 bool HasThreeByThree(const PoolShape& s) {
   const shape::Axis &d = s.axes[0], &h = s.axes[1], &w = s.axes[2];
   const bool one_plane = d.kernel_size == 1 && d.stride == 1 && d.pad_begin == 0 && s.output[0] == s.input[0];
   return one_plane && h.kernel_size == 3 && w.kernel_size == 3 && h.dilation == 1 && w.dilation == 1 && w.stride <= 2 &&
-         w.pad_begin < 3 && std::min(s.input[2], s.output[2]) >= static_cast<int64_t>(hn::Lanes(Maxima::D()));
+         w.pad_begin < 3 && shape::input_index(s.output[2] - 1, 0, w) < s.input[2] &&
+         std::min(s.input[2], s.output[2]) >= static_cast<int64_t>(hn::Lanes(Maxima::D()));
 }
 
 // The columns of a vector of outputs: kLoads vectors of them, and of each the lanes inside of the row.

@@ -293,6 +293,26 @@ TEST(MaxPool, NanInAnyColumnOfThreeByThree) {
   });
 }
 
+// Values alone are asked for by networks, whose padding may be wider than the kernel.
+TEST(MaxPool, WindowsThatSeeNothingAreMinusInfinity) {
+  for_each_machine([] {
+    Random random(14);
+    for (const int64_t width : {8, 17, 40}) {
+      for (const int64_t stride : {1, 2}) {
+        PoolShape s;
+        s.rank = 2;
+        s.input = {1, 6, width};
+        for (size_t a = 1; a < 3; ++a) s.axes[a] = {.kernel_size = 3, .stride = stride, .pad_begin = 1, .pad_end = 40};
+        s = *shape::complete(s);
+        const std::vector<float> input = random.integers(s.input_positions());
+        MaxResult want(s.output_positions());
+        max_pool_reference(s, input.data(), want.values.data(), want.indices.data());
+        ASSERT_TRUE(same_values_alone(s, Guarded(input).data(), want.values)) << describe(s);
+      }
+    }
+  });
+}
+
 TEST(MaxPool, AllMinusInfinityNamesTheFirstInput) {
   PoolShape s{.rank = 2, .input = {1, 20, 20}};
   s.axes[1] = s.axes[2] = {.kernel_size = 3, .stride = 2, .pad_begin = 1, .pad_end = 1};
