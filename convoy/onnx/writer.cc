@@ -11,6 +11,7 @@
 #include "convoy/io/file.h"
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/tensor_proto.h"
+#include "convoy/shape/taps.h"
 
 namespace convoy::onnx {
 namespace {
@@ -76,8 +77,7 @@ bool had_another_size(const Graph& graph, const Node& node) {
   const auto axes = graph::windows(node.attributes, {}, {input->begin() + 2, input->end()});
   for (size_t i = 2; i < input->size(); ++i) {
     const shape::Axis& axis = (*axes)[i - 2];
-    const int64_t seen = ((*output)[i] - 1) * axis.stride + axis.dilation * (axis.kernel_size - 1) + 1;
-    if (seen < (*input)[i] + axis.pad_begin + axis.pad_end) return true;
+    if (shape::input_index((*output)[i] - 1, axis.kernel_size - 1, axis) + 1 < (*input)[i] + axis.pad_end) return true;
   }
   return false;
 }

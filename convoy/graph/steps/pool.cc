@@ -4,6 +4,7 @@
 #include "convoy/graph/windows.h"
 #include "convoy/kernels/conv/conv_depthwise.h"
 #include "convoy/plan/conv_plan.h"
+#include "convoy/shape/taps.h"
 
 namespace convoy::graph {
 namespace {
@@ -72,9 +73,9 @@ std::optional<shape::ConvShape> window_means(const shape::PoolShape& pool, bool 
   bool overlap = false;
   for (size_t a = 0; a < s.axes.size(); ++a) {
     const shape::Axis& axis = s.axes[a];
-    const int64_t end = (pool.output[a] - 1) * axis.stride + axis.kernel_size;  // beyond the padding windows have fewer values
-    if (axis.kernel_size > kMostTaps || axis.dilation != 1 || end > pool.input[a] + axis.pad_begin + axis.pad_end)
-      return std::nullopt;
+    const int64_t last = shape::input_index(pool.output[a] - 1, axis.kernel_size - 1, axis);
+    // Beyond the padding windows have fewer values.
+    if (axis.kernel_size > kMostTaps || axis.dilation != 1 || last >= pool.input[a] + axis.pad_end) return std::nullopt;
     if (!count_include_pad && (axis.pad_begin != 0 || axis.pad_end != 0)) return std::nullopt;
     overlap = overlap || axis.kernel_size > axis.stride;
   }

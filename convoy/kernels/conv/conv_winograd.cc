@@ -15,10 +15,10 @@
 // summed as over channels (of 3 or 5 the second phase has a tap less, and no product at infinity: 49 of 64, 121 of 144 are left);
 // backward, one for every phase of the results, which see the same window of sources, so that one transform serves all and results
 // lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5) to 4 times (k6),
-// F(3,4) 3.6 (k7) and 4 times (k8). The phases of 3 to 7 planes, as an image has, are channels of one slice, side by side in a vector (3
-// times less for k7): a 7x7 first layer with 64 channels from 224x224 1.06 -> 0.69 ms.
-// Backward a kernel of 5 or 6 takes F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine sources whose
-// rounding it shares, and with F(4,3) erred by up to 52 u sum |w| |x|.
+// F(3,4) 3.6 (k7) and 4 times (k8). The phases of 3 to 7 planes, as an image has, are channels of one slice, side by side in a
+// vector (3 times less for k7): a 7x7 first layer with 64 channels from 224x224 1.06 -> 0.69 ms. Backward a kernel of 5 or 6 takes
+// F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine sources whose rounding it shares, and with F(4,3)
+// erred by up to 52 u sum |w| |x|.
 //
 // A sequence of a dilation d of 16 or more is folded into rows of d positions, whose taps lie one below the other (wavenet's 128
 // channels at a dilation of 512: 6.0 -> 4.5 ms).
@@ -187,8 +187,8 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
   const int64_t plane = p.d.source * p.h.source * p.w.source;
   const int64_t dh = p.h.dilation, dw = p.w.dilation, ring = dh * kPointsH;
 
-  const int64_t width = p.w.reach(block.width()) * step_w;                         // all phases side by side
-  const int64_t left = block.group_begin * p.w.group_span() * step_w + p.w.first;  // input position of a row's first vector
+  const int64_t width = p.w.reach(block.width()) * step_w;                           // all phases side by side
+  const int64_t left = block.group_begin * p.w.group_span() * p.w.step + p.w.first;  // input position of a row's first vector
   const int64_t chunk = std::max<int64_t>(winograd::kChunkTiles / dw, 1);
   float* const lines = rows + ring * width * lanes;
 
@@ -198,7 +198,8 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
     const int64_t group_begin = block.begin(row), group_end = block.end(row);
     const int64_t h = row % p.h.tiles(), image_plane = row / p.h.tiles();
     const int64_t n = image_plane / p.d.size, depth = image_plane % p.d.size + p.d.first + tap * p.d.dilation;
-    const float* from = source + (n * p.groups * p.planes + (interleaved ? 0 : channel)) * plane + depth * p.h.source * p.w.source;
+    const float* from =
+        source + (n * p.groups * p.planes() + (interleaved ? 0 : channel)) * plane + depth * p.h.source * p.w.source;
     const bool inside = depth >= 0 && depth < p.d.source;
     if (current != image_plane) loaded = p.h.group_origin(h);
     current = image_plane;
@@ -206,8 +207,7 @@ HWY_ATTR void TransformSources(const Problem& p, const Tiling& t, const Block& b
     for (loaded = std::max(loaded, p.h.group_origin(h)); loaded <= last; ++loaded) {
       float* ring_row = rows + loaded % ring * width * lanes;
       if (interleaved && inside) {
-        InterleaveRow(p, from, plane, channel, channels, loaded * step_h + p.h.first,
-                      2 * block.group_begin * p.w.group_span() + p.w.first, width, lines, ring_row);
+        InterleaveRow(p, from, plane, channel, channels, loaded * step_h + p.h.first, left, width, lines, ring_row);
         continue;
       }
       const int64_t y = p.fold > 0 ? 0 : loaded * step_h + phase_h + p.h.first;
@@ -662,7 +662,7 @@ HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const 
   float* const own = workspace.take<float>(own_floats * threads);
 
   const int64_t vectors = p.vectors(t.lanes), unit = p.unit(), units = (vectors + unit - 1) / unit;
-  const int64_t source_group = p.planes * p.d.source * p.h.source * p.w.source;
+  const int64_t source_group = p.planes() * p.d.source * p.h.source * p.w.source;
   parallel_for(p.groups * t.blocks() * t.deals, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t deal = task % t.deals, index = task / t.deals % t.blocks(), group = task / t.deals / t.blocks();
     const Block block = t.block(p, index);

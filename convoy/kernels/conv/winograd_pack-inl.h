@@ -152,8 +152,8 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
             TurnTaps(weight + ((group * p.channels + channel) * p.results + result) * taps + taps - (tap + 1) * area, taps, results,
                      area, turned);
           } else {
-            TurnTaps(weight + ((group * p.results + result) * p.planes + channel / p.interleaved) * taps + tap * area,
-                     p.planes * taps, results, area, turned);
+            TurnTaps(weight + ((group * p.results + result) * p.planes() + channel / p.interleaved) * taps + tap * area,
+                     p.planes() * taps, results, area, turned);
           }
           // The layer's tap under a tap of the scheme: of a phase of the sources, or of the results from the last to the first.
           const int64_t phase = p.source_phase(slice, channel);

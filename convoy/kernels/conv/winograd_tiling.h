@@ -61,7 +61,6 @@ struct TiledAxis {
 struct Problem {
   int64_t batch, groups;
   int64_t channels, results;  // per group
-  int64_t planes;             // of the sources
   /// Phases of each plane that are channels side by side, for few planes; 1: phases are slices.
   int64_t interleaved = 1;
   TiledAxis d, h, w;  // d: one output a tile, its points are the taps
@@ -77,6 +76,7 @@ struct Problem {
   /// Vectors that are multiplied and transformed back together.
   int64_t unit() const { return std::max<int64_t>(phases(), 2); }
   int64_t rows() const { return batch * d.size * h.tiles(); }
+  int64_t planes() const { return channels / interleaved; }  // of the sources, per group
   int64_t source_phases() const { return h.step * w.step; }
   int64_t sliced_phases() const { return source_phases() / interleaved; }
   int64_t source_phase(int64_t slice, int64_t channel) const {
@@ -125,8 +125,7 @@ inline Problem make_problem(const ConvShape& s, Direction direction, const Schem
   p.groups = s.groups;
   p.channels = p.flipped ? s.out_channels_per_group() : s.in_channels_per_group();
   p.results = p.flipped ? s.in_channels_per_group() : s.out_channels_per_group();
-  p.planes = p.channels;
-  if (!p.flipped && p.planes <= kFewPlanes) {
+  if (!p.flipped && p.channels <= kFewPlanes) {
     p.interleaved = s.axes[1].stride * s.axes[2].stride;
     p.channels *= p.interleaved;
   }

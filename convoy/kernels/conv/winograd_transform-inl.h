@@ -78,37 +78,35 @@ struct SixPoints {
     v[4] = hn::NegMulAdd(Constant(kB), odd_b, even_b);
     v[5] = hn::MulAdd(product, x[1], hn::NegMulAdd(sum, x[3], x[5]));
   }
+
+  // A^T of a scheme with so many outputs: output i sums the i-th powers, the last one what infinity gives as well.
+  template <int kOutputs>
+  static HWY_INLINE void Outputs(const Floats* m, Floats* y) {
+    const Floats even_a = hn::Add(m[1], m[2]), odd_a = hn::Sub(m[1], m[2]);
+    const Floats even_b = hn::Add(m[3], m[4]), odd_b = hn::Sub(m[3], m[4]);
+    y[0] = hn::Add(m[0], hn::Add(even_a, even_b));
+    double power_a = kA, power_b = kB;
+    HWY_UNROLL(4)
+    for (int i = 1; i < kOutputs; ++i, power_a *= kA, power_b *= kB) {
+      const Floats a = i % 2 == 0 ? even_a : odd_a, b = i % 2 == 0 ? even_b : odd_b, factor = Constant(power_b);
+      y[i] = hn::MulAdd(Constant(power_a), a, i + 1 == kOutputs ? hn::MulAdd(factor, b, m[5]) : hn::Mul(factor, b));
+    }
+  }
 };
 
 struct F43 : SixPoints {
   static constexpr const winograd::Scheme& kScheme = winograd::kF43;
-  static HWY_INLINE void Output(const Floats* m, Floats* y) {
-    const Floats even_a = hn::Add(m[1], m[2]), odd_a = hn::Sub(m[1], m[2]);
-    const Floats even_b = hn::Add(m[3], m[4]), odd_b = hn::Sub(m[3], m[4]);
-    y[0] = hn::Add(m[0], hn::Add(even_a, even_b));
-    y[1] = hn::MulAdd(Constant(kA), odd_a, hn::Mul(Constant(kB), odd_b));
-    y[2] = hn::MulAdd(Constant(kA * kA), even_a, hn::Mul(Constant(kB * kB), even_b));
-    y[3] = hn::MulAdd(Constant(kA * kA * kA), odd_a, hn::MulAdd(Constant(kB * kB * kB), odd_b, m[5]));
-  }
+  static HWY_INLINE void Output(const Floats* m, Floats* y) { Outputs<kScheme.outputs>(m, y); }
 };
 
 struct F34 : SixPoints {
   static constexpr const winograd::Scheme& kScheme = winograd::kF34;
-  static HWY_INLINE void Output(const Floats* m, Floats* y) {
-    const Floats even_a = hn::Add(m[1], m[2]), odd_a = hn::Sub(m[1], m[2]);
-    const Floats even_b = hn::Add(m[3], m[4]), odd_b = hn::Sub(m[3], m[4]);
-    y[0] = hn::Add(m[0], hn::Add(even_a, even_b));
-    y[1] = hn::MulAdd(Constant(kA), odd_a, hn::Mul(Constant(kB), odd_b));
-    y[2] = hn::MulAdd(Constant(kA * kA), even_a, hn::MulAdd(Constant(kB * kB), even_b, m[5]));
-  }
+  static HWY_INLINE void Output(const Floats* m, Floats* y) { Outputs<kScheme.outputs>(m, y); }
 };
 
 struct F25 : SixPoints {
   static constexpr const winograd::Scheme& kScheme = winograd::kF25;
-  static HWY_INLINE void Output(const Floats* m, Floats* y) {
-    y[0] = hn::Add(m[0], hn::Add(hn::Add(m[1], m[2]), hn::Add(m[3], m[4])));
-    y[1] = hn::MulAdd(Constant(kA), hn::Sub(m[1], m[2]), hn::MulAdd(Constant(kB), hn::Sub(m[3], m[4]), m[5]));
-  }
+  static HWY_INLINE void Output(const Floats* m, Floats* y) { Outputs<kScheme.outputs>(m, y); }
 };
 
 }  // namespace winograd_transform
