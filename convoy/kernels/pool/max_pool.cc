@@ -257,6 +257,35 @@ HWY_INLINE void JoinColumns(const float* values, const int32_t* indices, int64_t
 // So many outputs of a row at most take less time one by one than by gathering their columns.
 constexpr int64_t kFewOutputs = 6;
 
+// Outputs of a block whose columns are numbers, window by window.
+HWY_INLINE void ReduceEach(const MaxRow& row, const Columns& columns, const shape::Axis& axis, int64_t count, int64_t ow) {
+  const auto n = static_cast<int64_t>(hn::Lanes(DF()));
+  const int64_t last = axis.kernel_size - n;
+  const auto some = hn::FirstN(DF(), static_cast<size_t>(std::min(n, axis.kernel_size)));
+  const auto lowest = hn::Set(DF(), -std::numeric_limits<float>::infinity());
+  for (int64_t o = ow; o < ow + count; ++o) {
+    const float* const values = columns.values + (o - ow) * axis.stride;
+    const int32_t* const indices = columns.indices + (o - ow) * axis.stride;
+    auto best = hn::IfThenElse(some, hn::LoadU(DF(), values), lowest);
+    const auto first = best;
+    for (int64_t k = n; k < axis.kernel_size; k += n) best = hn::Max(best, hn::LoadU(DF(), values + std::min(k, last)));
+    best = hn::MaxOfLanes(DF(), best);
+    // Of equal values the first: a zero's sign is that of the one it names.
+    const auto nowhere = hn::Set(DI(), Columns::kNowhere);
+    const auto at = [&](VF v, int64_t k) HWY_ATTR {
+      return hn::IfThenElse(hn::RebindMask(DI(), hn::Eq(v, best)), hn::LoadU(DI(), indices + k), nowhere);
+    };
+    auto index = at(first, 0);
+    for (int64_t k = n; k < axis.kernel_size; k += n) {
+      const int64_t from = std::min(k, last);
+      index = hn::Min(index, at(hn::LoadU(DF(), values + from), from));
+    }
+    const int32_t place = hn::GetLane(hn::MinOfLanes(DI(), index));
+    row.indices[o] = place;
+    row.output[o] = place == Columns::kNowhere ? -std::numeric_limits<float>::infinity() : row.plane[place];
+  }
+}
+
 // Outputs of a block from its columns.
 template <bool kNan>
 HWY_INLINE void ReduceAlong(const Columns& columns, const shape::Axis& axis, int64_t count, float* output, int64_t* indices) {
@@ -345,6 +374,7 @@ struct MaxPlan {
   bool narrow = false;    // indices fit 32 bits
   bool separable = false;
   bool halved = false;  // separable: ReduceByHalves along the row
+  bool each = false;    // separable: ReduceEach along the row, of numbers
   int64_t block = 0;    // separable: outputs whose windows fit the columns
 };
 
@@ -362,13 +392,16 @@ MaxPlan PlanMaxPool(const PoolShape& shape) {
   if (span > Columns::kSize / 2) return plan;
   const auto taps = [&](size_t a) { return static_cast<double>(std::min(shape.axes[a].kernel_size, shape.input[a])); };
   const auto n = static_cast<int64_t>(hn::Lanes(DF()));
-  plan.separable = taps(0) * taps(1) * taps(2) >= 16 || plan.interior.size() < 2 * n;
+  plan.separable = taps(0) * taps(1) * taps(2) >= 16 || plan.interior.size() < 16;
   // Steps of a vector of columns against taps of a vector of outputs; beyond stride 2 a tap is a pair of gathers.
   const auto steps = static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(axis.kernel_size)));
   plan.halved = !(shape.output[2] <= kFewOutputs && axis.stride > 1 && axis.kernel_size < 16) &&
                 2 * steps * axis.stride < axis.kernel_size * (axis.stride == 1   ? 2
                                                               : axis.stride == 2 ? 1
                                                                                  : 8);
+  // A step takes 10 cycles a vector, a window on its own 12 and 3 for each of its vectors.
+  plan.each = axis.dilation == 1 && axis.kernel_size >= 8 && axis.stride > 2 &&
+              (!plan.halved || 10 * steps * axis.stride > 12 * n + 3 * axis.kernel_size);
   plan.block = std::min((Columns::kSize - span) / std::min(axis.stride, Columns::kSize) + 1, shape.output[2]);
   return plan;
 }
@@ -451,7 +484,9 @@ HWY_ATTR void MaxPoolRows(const PoolShape& shape, const float* input, float* out
         columns.FillPadding(to - first, last - first + Columns::kSlack);
       }
       const bool nan = ReduceColumns(row, from, to - from, columns.values + (from - first), columns.indices + (from - first));
-      if (plan.halved) {
+      if (plan.each && !nan) {
+        ReduceEach(row, columns, axis, count, ow);
+      } else if (plan.halved) {
         nan ? ReduceByHalves<true>(columns, axis, count, row.output + ow, row.indices + ow)
             : ReduceByHalves<false>(columns, axis, count, row.output + ow, row.indices + ow);
       } else {

@@ -49,14 +49,18 @@ void WindowByWindow(const PoolShape& shape, const float* input, float* output, i
 #if HWY_TARGET != HWY_SCALAR
 
 // Of numbers: columns are looked through for NaNs first.
-struct Maxima {
-  using D = hn::ScalableTag<float>;
+template <class Tag>
+struct MaximaOf {
+  using D = Tag;
   using V = hn::Vec<D>;
   static constexpr bool kOrdered = true;
   static HWY_INLINE V Load(const float* from) { return hn::LoadU(D(), from); }
   static HWY_INLINE V Join(V left, V right) { return LargerNumber(left, right); }
   static HWY_INLINE V None() { return hn::Set(D(), kLowest); }
 };
+using Maxima = MaximaOf<hn::ScalableTag<float>>;
+// Where neighbours are shuffled together or rows are short, 256 bits at a time: Zen 4 takes longer for 512.
+using HalfMaxima = MaximaOf<hn::CappedTag<float, 8>>;
 
 // sum += the columns, in which a NaN stays, as do two infinities.
 HWY_INLINE void AddColumns(const float* from, int64_t count, Maxima::V& sum) {
@@ -166,13 +170,14 @@ HWY_NOINLINE HWY_ATTR void Along(const shape::Axis& axis, const AlongRows& all) 
       columns = work;
       stride = 1;
     }
-    if (stride > 1 && step == 1 && taps <= kManyVectors * n) {
-      const bool whole = count >= n;
-      for (int64_t o = 0; o < count; o += whole ? n : 1) {  // the last vector may begin in the one before it
-        const int64_t at = whole ? std::min(o, count - n) : o;
-        const auto best = JoinWindows<Maxima>(columns + at * stride, whole ? stride : 0, taps);
+    const auto few = static_cast<int64_t>(hn::Lanes(HalfMaxima::D()));
+    if (stride > 1 && step == 1 && taps <= kManyVectors * few) {
+      const bool whole = count >= few;
+      for (int64_t o = 0; o < count; o += whole ? few : 1) {  // the last vector may begin in the one before it
+        const int64_t at = whole ? std::min(o, count - few) : o;
+        const auto best = JoinWindows<HalfMaxima>(columns + at * stride, whole ? stride : 0, taps);
         if (whole) {
-          hn::StoreU(best, d, output + at);
+          hn::StoreU(best, HalfMaxima::D(), output + at);
         } else {
           output[o] = hn::GetLane(best);
         }
@@ -254,7 +259,7 @@ bool HasThreeByThree(const PoolShape& s) {
   const bool one_plane = d.kernel_size == 1 && d.stride == 1 && d.pad_begin == 0 && s.output[0] == s.input[0];
   return one_plane && h.kernel_size == 3 && w.kernel_size == 3 && h.dilation == 1 && w.dilation == 1 && w.stride <= 2 &&
          w.pad_begin < 3 && shape::input_index(s.output[2] - 1, 0, w) < s.input[2] &&
-         std::min(s.input[2], s.output[2]) >= static_cast<int64_t>(hn::Lanes(Maxima::D()));
+         std::min(s.input[2], s.output[2]) >= static_cast<int64_t>(hn::Lanes(HalfMaxima::D()));
 }
 
 // The columns of a vector of outputs: kLoads vectors of them, and of each the lanes inside of the row.
@@ -263,10 +268,10 @@ struct ColumnsOfVector {
   static constexpr int kLoads = kStride == 1 ? 3 : 4;
   int64_t first;  // may lie left of the row
   bool whole = true;
-  hn::Mask<Maxima::D> inside[kLoads];
+  hn::Mask<HalfMaxima::D> inside[kLoads];
 
   HWY_ATTR ColumnsOfVector(int64_t column, int64_t width) : first(column) {
-    const Maxima::D d;
+    const HalfMaxima::D d;
     const auto n = static_cast<int64_t>(hn::Lanes(d));
     for (int i = 0; i < kLoads; ++i) {
       const int64_t at = column + (kStride == 1 ? i : i % 2 * n + i / 2 * 2);
@@ -280,7 +285,7 @@ struct ColumnsOfVector {
 template <int kStride>
 HWY_ATTR void ThreeByThreeRows(const PoolShape& shape, const float* input, float* output, int64_t begin, int64_t end) {
   using Columns = ColumnsOfVector<kStride>;
-  const Maxima::D d;
+  const HalfMaxima::D d;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
   const int64_t height = shape.input[1], width = shape.input[2], count = shape.output[2], pad = shape.axes[2].pad_begin;
   const Columns left(-pad, width), right((count - n) * kStride - pad, width);
@@ -313,16 +318,16 @@ HWY_ATTR void ThreeByThreeRows(const PoolShape& shape, const float* input, float
         s1 = hn::Add(s1, b);
         s2 = hn::Add(s2, e);
       }
-      return Maxima::Join(Maxima::Join(a, b), e);
+      return HalfMaxima::Join(HalfMaxima::Join(a, b), e);
     };
     const auto windows = [&](int64_t c, const auto& load) HWY_ATTR {
       if constexpr (kStride == 1) {
-        return Maxima::Join(Maxima::Join(column(c, 0, load), column(c + 1, 1, load)), column(c + 2, 2, load));
+        return HalfMaxima::Join(HalfMaxima::Join(column(c, 0, load), column(c + 1, 1, load)), column(c + 2, 2, load));
       } else {
         const auto low = column(c, 0, load), high = column(c + n, 1, load), low2 = column(c + 2, 2, load),
                    high2 = column(c + n + 2, 3, load);
-        return Maxima::Join(Maxima::Join(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)),
-                            hn::ConcatEven(d, high2, low2));
+        return HalfMaxima::Join(HalfMaxima::Join(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)),
+                                hn::ConcatEven(d, high2, low2));
       }
     };
     float* const to = output + r * count;
@@ -332,7 +337,7 @@ HWY_ATTR void ThreeByThreeRows(const PoolShape& shape, const float* input, float
     for (int64_t e = 0; e < ends; ++e) {
       const Columns& columns = *end_columns[e];
       const auto load = [d, &columns](const float* p, int i) HWY_ATTR {
-        return hn::IfThenElse(columns.inside[i], LoadMasked(columns.inside[i], d, p), Maxima::None());
+        return hn::IfThenElse(columns.inside[i], LoadMasked(columns.inside[i], d, p), HalfMaxima::None());
       };
       hn::StoreU(windows(columns.first, load), d, to + (columns.first + pad) / kStride);
     }

@@ -24,23 +24,23 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <class Op, int64_t kWindows>
 HWY_INLINE hn::Vec<typename Op::D> JoinNeighbours(hn::Vec<typename Op::D> left, hn::Vec<typename Op::D> right) {
   const typename Op::D d;
-#if HWY_TARGET == HWY_AVX2
-  // Within halves of 128 bits first, which takes half as many shuffles.
-  if constexpr (kWindows == static_cast<int64_t>(hn::MaxLanes(d))) {
-    return Op::Join(hn::ConcatLowerLower(d, right, left), hn::ConcatUpperUpper(d, right, left));
-  } else {
-    const hn::RebindToUnsigned<hn::ScalableTag<double>> pairs;
-    if constexpr (kWindows * sizeof(hn::TFromD<typename Op::D>) == 16) {
+#if HWY_TARGET == HWY_SCALAR
+  return left;
+#else
+  if constexpr (HWY_ARCH_X86 && hn::MaxLanes(d) * sizeof(hn::TFromD<typename Op::D>) == 32) {
+    // Within halves of 128 bits first, which takes half as many shuffles.
+    if constexpr (kWindows == static_cast<int64_t>(hn::MaxLanes(d))) {
+      return Op::Join(hn::ConcatLowerLower(d, right, left), hn::ConcatUpperUpper(d, right, left));
+    } else if constexpr (kWindows * sizeof(hn::TFromD<typename Op::D>) == 16) {
+      const hn::Repartition<uint64_t, typename Op::D> pairs;
       const auto a = hn::BitCast(pairs, left), b = hn::BitCast(pairs, right);
       return Op::Join(hn::BitCast(d, hn::InterleaveLower(pairs, a, b)), hn::BitCast(d, hn::InterleaveUpper(pairs, a, b)));
     } else {
       return Op::Join(hn::OddEven(hn::DupEven(right), left), hn::OddEven(right, hn::DupOdd(left)));
     }
+  } else {
+    return Op::Join(hn::ConcatEven(d, right, left), hn::ConcatOdd(d, right, left));
   }
-#elif HWY_TARGET == HWY_SCALAR
-  return left;
-#else
-  return Op::Join(hn::ConcatEven(d, right, left), hn::ConcatOdd(d, right, left));
 #endif
 }
 

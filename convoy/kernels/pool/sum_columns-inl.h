@@ -24,11 +24,12 @@ using D32 = hn::Rebind<float, D64>;
 HWY_INLINE int64_t Lanes64() { return static_cast<int64_t>(hn::Lanes(D64())); }
 
 // As float32; too large a value is infinite. (Highway's DemoteTo for plain C++ keeps to the largest finite one.)
-HWY_INLINE hn::Vec<D32> Narrow(hn::Vec<D64> v) {
+template <class V, class D = hn::Rebind<float, hn::DFromV<V>>>
+HWY_INLINE hn::Vec<D> Narrow(V v) {
 #if HWY_TARGET == HWY_SCALAR
-  return hn::Set(D32(), static_cast<float>(hn::GetLane(v)));
+  return hn::Set(D(), static_cast<float>(hn::GetLane(v)));
 #else
-  return hn::DemoteTo(D32(), v);
+  return hn::DemoteTo(D(), v);
 #endif
 }
 
