@@ -50,6 +50,7 @@ TEST(ConvPlan, ChoosesByShape) {
     const ConvPlan strict(layer(in, out, 1, 14, 1, 1, 0), Direction::kForward, {.accuracy = Accuracy::kStrict});
     EXPECT_STREQ(strict.name(), "conv_pointwise");
   }
+  EXPECT_STREQ(ConvPlan(layer(128, 256, 1, 56, 1, 1, 0), Direction::kForward).name(), "conv_strassen");
   EXPECT_STREQ(ConvPlan(layer(512, 1024, 1, 28, 1, 2, 0), Direction::kForward).name(), "conv_strassen");
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(),

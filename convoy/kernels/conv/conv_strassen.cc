@@ -16,6 +16,9 @@
 //
 // Lanes are result channels. A task turns some pairs into the seven right factors, panel by panel, and multiplies tiles of two
 // vectors of rows of each half. Pixels of a strided layer are copied first, some channels at a time, into the first cache.
+//
+// Of large maps with not too many channels ("wide" plans) lanes are pairs, of pixels a vector apart: nothing is turned, and a tile
+// of few rows of each half is added up where its products lie, in the first cache.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_strassen.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -46,8 +49,10 @@ constexpr int64_t kSlabChains = 2;          // of two panels at least
 constexpr int64_t kMostPanels = 2;
 using conv_tile::kLine;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
-constexpr int64_t kGathered = 16;           // channels of a strided layer whose pixels are copied at a time
-constexpr int kMostExponent = 30;           // of a row's or a channel's magnitude: large pixels stay finite
+// Pixels at least, and channels at most, of wide plans.
+constexpr int64_t kWidePixels = 784, kWideChannels = 256, kLargePixels = 2048, kLargeChannels = 512;
+constexpr int64_t kGathered = 16;  // channels of a strided layer whose pixels are copied at a time
+constexpr int kMostExponent = 30;  // of a row's or a channel's magnitude: large pixels stay finite
 
 // Left factors in the order in which they are used. Where weights are not finite the quarters stand there, for direct sums.
 enum Place : uint8_t { kM1, kM2, kM3, kM6, kM7, kM4, kM5, kA11 = kM3, kA12 = kM7, kA21 = kM2, kA22 = kM4 };
@@ -58,6 +63,7 @@ struct Plan {
   int64_t images, groups, channels, rows, pixels;
   int64_t source_plane;
   bool strided;
+  bool wide;  // lanes are pairs of pixels
   int64_t half_channels, half_rows, pairs;
   int64_t weight_row, weight_channel;
   int64_t chain, slab;  // channels of a half whose right factors are made at a time
@@ -75,6 +81,8 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.pixels = s.output_positions();
   p.source_plane = forward ? s.input_positions() : p.pixels;
   p.strided = s.input != s.output;
+  p.wide = !p.strided &&
+           ((p.pixels >= kWidePixels && p.channels <= kWideChannels) || (p.pixels >= kLargePixels && p.channels <= kLargeChannels));
   p.half_channels = p.channels / 2;
   p.half_rows = p.rows / 2;
   p.pairs = (p.pixels + 1) / 2;
@@ -124,8 +132,11 @@ using tile::Full;
 using tile::kLinearLanes;
 
 HWY_INLINE int64_t TileRows() { return 2 * tile::Lanes(); }
+// Of each half that a tile of the plan takes; the last one of a wide plan may have fewer.
+HWY_INLINE int64_t TileRows(const Plan& p) { return p.wide ? tile::kRows : TileRows(); }
+HWY_INLINE int64_t Tiles(const Plan& p) { return (p.half_rows + TileRows(p) - 1) / TileRows(p); }
 
-HWY_ATTR int64_t StrassenTileRows() { return TileRows(); }
+HWY_ATTR int64_t StrassenTileRows(const Plan& p) { return p.wide ? 1 : TileRows(); }
 
 // A row of a panel takes whole vectors.
 HWY_INLINE int64_t PanelWidth() { return (tile::kPixels + tile::Lanes() - 1) / tile::Lanes() * tile::Lanes(); }
@@ -133,8 +144,12 @@ HWY_INLINE int64_t PanelWidth() { return (tile::kPixels + tile::Lanes() - 1) / t
 // Pixels of a panel are two rows of pairs.
 HWY_INLINE int64_t PanelPixels() { return 2 * PanelWidth(); }
 
+// Pairs of a panel of a wide plan.
+constexpr int64_t kWideVectors = tile::MostVectors(tile::kRows);
+HWY_INLINE int64_t WidePairs() { return kWideVectors * tile::Lanes(); }
+
 // Floats of a right factor of a panel: a line more than it takes, or all factors' rows would share sets of the cache.
-HWY_INLINE int64_t FactorFloats(const Plan& p) { return p.slab * PanelWidth() + strassen::kLine; }
+HWY_INLINE int64_t FactorFloats(const Plan& p) { return p.slab * (p.wide ? WidePairs() : PanelWidth()) + strassen::kLine; }
 
 // Panels of kPixels pairs whose right factors are made at a time.
 HWY_INLINE int64_t BlockPanels(const Plan& p) {
@@ -150,6 +165,14 @@ struct StrassenScratch {
 };
 
 HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
+  if (p.wide) {
+    const int64_t tile = tile::kRows * WidePairs();
+    return {.taps = 0,
+            .panels = lines(strassen::kProducts * FactorFloats(p)),
+            .sums = strassen::kProducts * tile,
+            .results = 4 * tile,
+            .gathered = lines(3 * p.half_channels * PanelWidth())};
+  }
   const int64_t panels = BlockPanels(p), runs = (panels + strassen::kMostPanels - 1) / strassen::kMostPanels;
   // With several slabs the sums of all tiles wait for the next one.
   const int64_t waiting = p.slabs() > 1 ? runs * (p.half_rows / TileRows()) : 1;
@@ -161,8 +184,10 @@ HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
 }
 
 HWY_INLINE Split StrassenSplit(const Plan& p, int threads) {
-  const int64_t tiles = p.half_rows / TileRows(), panels = (p.pairs + tile::kPixels - 1) / tile::kPixels;
-  // In cycles for a channel of both halves: a pair's products take 14 for a tile of rows, its factors 2.5, a weight 0.1 of one.
+  const int64_t panel = p.wide ? WidePairs() : tile::kPixels;
+  const int64_t tiles = Tiles(p), panels = (p.pairs + panel - 1) / panel;
+  // In cycles for a channel of both halves: a pair's products take 14 for a tile of rows, its factors 2.5, a weight 0.1 of one. Of
+  // wide plans a vector of pairs takes 7 for a row, its factors 30.
   Split best{1, 1};
   double least = 0;
   for (int64_t r = 1; r <= std::min<int64_t>(tiles, threads); ++r) {
@@ -170,7 +195,10 @@ HWY_INLINE Split StrassenSplit(const Plan& p, int threads) {
       const int64_t q = std::min<int64_t>((f * threads + r - 1) / r, panels);
       const auto rounds = static_cast<double>((p.images * r * q + threads - 1) / threads);
       const auto own_tiles = static_cast<double>((tiles + r - 1) / r), own_pairs = static_cast<double>((p.pairs + q - 1) / q);
-      const double time = rounds * (own_pairs * (own_tiles * 14 + 2.5) + own_tiles * 0.7 * static_cast<double>(TileRows()));
+      const double vectors = std::ceil(own_pairs / static_cast<double>(tile::Lanes()));
+      const double time = p.wide
+                              ? rounds * vectors * (own_tiles * 7 * tile::kRows + 30)
+                              : rounds * (own_pairs * (own_tiles * 14 + 2.5) + own_tiles * 0.7 * static_cast<double>(TileRows()));
       if (least == 0 || time < least) {
         least = time;
         best = {r, q};
@@ -219,7 +247,8 @@ struct StrassenTask {
   conv_tile::Work work{};
 
   bool finite() const { return packed[at.finite] != 0; }
-  const float* factors(int64_t tile) const { return packed + tile * strassen::kProducts * p.half_channels * TileRows(); }
+  int64_t rows(int64_t tile) const { return std::min(p.half_rows - tile * TileRows(p), TileRows(p)); }
+  const float* factors(int64_t tile) const { return packed + tile * strassen::kProducts * p.half_channels * TileRows(p); }
   const float* row_scales(int64_t row) const { return packed + at.row_scales + row; }
   const float* channel_scales() const { return packed + at.channel_scales; }
   // Where a pixel lies in its plane.
@@ -231,28 +260,28 @@ struct StrassenTask {
   }
 };
 
-// The right factors of a panel of `pixels` pixels for `channels` channels of each half, whose planes begin with them at `above` and
-// `below`; `ahead` floats behind lie pixels to ask for.
+// The right factors of a panel of `pixels` pixels, kVectors of pairs, for `channels` channels of each half, whose planes begin with
+// them at `above` and `below`; `ahead` floats behind lie pixels to ask for.
+template <int64_t kVectors, bool kWide>
 HWY_INLINE void MakePanel(const Plan& p, const float* above, const float* below, int64_t plane, const float* scales,
                           int64_t channels, int64_t pixels, int64_t ahead, float* at) {
-  constexpr int64_t kVectors = (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);  // of pairs
   const Full d;
-  const int64_t lanes = tile::Lanes(), factor = FactorFloats(p);
+  const int64_t lanes = tile::Lanes(), factor = FactorFloats(p), width = kWide ? WidePairs() : PanelWidth();
   hn::Mask<Full> mask[kVectors][2];
   for (int64_t v = 0; v < 2 * kVectors; ++v) {
     mask[v / 2][v % 2] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(pixels - v * lanes, 0, lanes)));
   }
-  for (int64_t c = 0; c < channels; ++c, above += plane, below += plane, at += PanelWidth()) {
+  for (int64_t c = 0; c < channels; ++c, above += plane, below += plane, at += width) {
     const Floats scale = hn::Set(d, scales[c]), lower_scale = hn::Set(d, scales[p.half_channels + c]);
-    HWY_UNROLL(2)
+    HWY_UNROLL(3)
     for (int64_t v = 0; v < kVectors; ++v) {
       const int64_t from = 2 * v * lanes;
       __builtin_prefetch(above + from + ahead);
       __builtin_prefetch(below + from + ahead);
       const Floats a = LoadMasked(mask[v][0], d, above + from), b = LoadMasked(mask[v][1], d, above + from + lanes),
                    e = LoadMasked(mask[v][0], d, below + from), f = LoadMasked(mask[v][1], d, below + from + lanes);
-      const Floats b11 = hn::Mul(EvenOf(a, b), scale), b12 = hn::Mul(OddOf(a, b), scale), b21 = hn::Mul(EvenOf(e, f), lower_scale),
-                   b22 = hn::Mul(OddOf(e, f), lower_scale);
+      const Floats b11 = hn::Mul(kWide ? a : EvenOf(a, b), scale), b12 = hn::Mul(kWide ? b : OddOf(a, b), scale),
+                   b21 = hn::Mul(kWide ? e : EvenOf(e, f), lower_scale), b22 = hn::Mul(kWide ? f : OddOf(e, f), lower_scale);
       const Floats upper_sum = hn::Add(b11, b12), lower_sum = hn::Add(b21, b22);
       float* const to = at + v * lanes;
       hn::StoreU(hn::Add(b11, b22), d, to + Place::kM1 * factor);
@@ -291,7 +320,9 @@ HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task
         plane = PanelPixels();
         ahead = 0;
       }
-      MakePanel(p, above, below, plane, t.channel_scales() + c, channels, pixels, ahead, to + (c - begin) * PanelWidth());
+      constexpr int64_t kVectors = (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);
+      MakePanel<kVectors, false>(p, above, below, plane, t.channel_scales() + c, channels, pixels, ahead,
+                                 to + (c - begin) * PanelWidth());
     }
   }
 }
@@ -312,13 +343,13 @@ HWY_INLINE void AddProduct(const Plan& p, conv_tile::Work& work, const float* we
   }
 }
 
-// sums[pixel][rows of a tile] times a factor for each row.
-HWY_INLINE void Scale(const float* factors, int64_t pixels, float* sums) {
-  const Full d;
-  const Floats low = hn::LoadU(d, factors), high = hn::LoadU(d, factors + tile::Lanes());
-  for (int64_t n = 0; n < pixels; ++n, sums += TileRows()) {
-    hn::StoreU(hn::Mul(hn::LoadU(d, sums), low), d, sums);
-    hn::StoreU(hn::Mul(hn::LoadU(d, sums + tile::Lanes()), high), d, sums + tile::Lanes());
+// Sums of a tile of the half that begins with row `half` times its rows' factors: sums[pixel][rows of the tile], of wide plans
+// sums[row][pixel].
+HWY_INLINE void Scale(const StrassenTask& t, int64_t tile, int64_t half, int64_t pixels, float* sums) {
+  const int64_t rows = t.rows(tile), stride = t.work.sums_stride;
+  const float* const factors = t.row_scales(half + tile * TileRows(t.p));
+  for (int64_t n = 0; n < pixels; ++n) {
+    for (int64_t r = 0; r < rows; ++r) sums[t.p.wide ? r * stride + n : n * stride + r] *= factors[r];
   }
 }
 
@@ -333,47 +364,49 @@ HWY_NOINLINE HWY_ATTR void GatherScaled(const StrassenTask& t, int64_t at, int64
   }
 }
 
+// sums (+)= a tile's left factor x gathered pixels, kPixels of them at most.
+HWY_INLINE void AddGathered(const StrassenTask& t, int64_t tile, Place place, const float* panel, int64_t pixels, bool add,
+                            float* sums) {
+  const Plan& p = t.p;
+  const float* const weight = t.factors(tile) + place * p.half_channels * t.rows(tile);
+  conv_tile::Work work = t.work;
+  if (!p.wide) return AddProduct(p, work, weight, panel, p.half_channels, pixels, add, sums);
+  work.source = panel;
+  work.source_channel = PanelWidth();
+  work.weight = weight;
+  work.sums = sums;
+  work.add = add;
+  tile::RunPixelTile<true>(work, t.rows(tile), pixels, nullptr);
+}
+
 // `pixels` <= kPixels pixels from `at` on by plain sums, the rows of one tile of each half, if the weight is not finite.
 HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels, float* upper, float* lower) {
   const Plan& p = t.p;
-  const int64_t rows = TileRows();
-  const float* const factors = t.factors(tile);
   GatherScaled(t, at, pixels);
-  const float* const second = t.gathered + p.half_channels * PanelWidth();
-  const auto add = [&](Place place, const float* panel, bool to_sums, float* sums) HWY_ATTR {
-    conv_tile::Work work = t.work;
-    AddProduct(p, work, factors + place * p.half_channels * rows, panel, p.half_channels, pixels, to_sums, sums);
-  };
-  add(Place::kA11, t.gathered, false, upper);
-  add(Place::kA12, second, true, upper);
-  add(Place::kA21, t.gathered, false, lower);
-  add(Place::kA22, second, true, lower);
-  Scale(t.row_scales(tile * rows), pixels, upper);
-  Scale(t.row_scales(p.half_rows + tile * rows), pixels, lower);
+  const float *const first = t.gathered, *const second = t.gathered + p.half_channels * PanelWidth();
+  AddGathered(t, tile, Place::kA11, first, pixels, false, upper);
+  AddGathered(t, tile, Place::kA12, second, pixels, true, upper);
+  AddGathered(t, tile, Place::kA21, first, pixels, false, lower);
+  AddGathered(t, tile, Place::kA22, second, pixels, true, lower);
+  Scale(t, tile, 0, pixels, upper);
+  Scale(t, tile, p.half_rows, pixels, lower);
 }
 
-// One or two pixels from `at` on as pairs of their own, with zeros beside them, which leave four of the products:
-// C11 = M1 + M7 + M4, C21 = M2 + M4.
+// `pixels` <= kPixels pixels from `at` on as pairs of their own, with zeros beside them, which leave four of the products:
+// C11 = M1 + M7 + M4, C21 = M2 + M4. Rows are not scaled yet.
 HWY_NOINLINE HWY_ATTR void Apart(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels, float* upper, float* lower) {
   const Plan& p = t.p;
-  const int64_t rows = TileRows(), each = p.half_channels * PanelWidth();
-  const float* const factors = t.factors(tile);
+  const int64_t each = p.half_channels * PanelWidth();
   float *const first = t.gathered, *const second = first + each, *const difference = second + each;
   GatherScaled(t, at, pixels);
   for (int64_t c = 0; c < p.half_channels; ++c) {
     for (int64_t i = c * PanelWidth(); i < c * PanelWidth() + pixels; ++i) difference[i] = second[i] - first[i];
   }
-  const auto add = [&](Place place, const float* panel, bool to_sums, float* sums) HWY_ATTR {
-    conv_tile::Work work = t.work;
-    AddProduct(p, work, factors + place * p.half_channels * rows, panel, p.half_channels, pixels, to_sums, sums);
-  };
-  add(Place::kM1, first, false, upper);
-  add(Place::kM7, second, true, upper);
-  add(Place::kM4, difference, true, upper);
-  add(Place::kM2, first, false, lower);
-  add(Place::kM4, difference, true, lower);
-  Scale(t.row_scales(tile * rows), pixels, upper);
-  Scale(t.row_scales(p.half_rows + tile * rows), pixels, lower);
+  AddGathered(t, tile, Place::kM1, first, pixels, false, upper);
+  AddGathered(t, tile, Place::kM7, second, pixels, true, upper);
+  AddGathered(t, tile, Place::kM4, difference, pixels, true, upper);
+  AddGathered(t, tile, Place::kM2, first, pixels, false, lower);
+  AddGathered(t, tile, Place::kM4, difference, pixels, true, lower);
 }
 
 // What is multiplied at once: one tile of rows of each half, the panels [panel, last) and the channels [begin, end) of each half.
@@ -410,6 +443,27 @@ HWY_ATTR void Multiply(const StrassenTask& t, const Panels& task, const Strassen
   }
 }
 
+// A vector of the results of a pair's four quarters.
+struct Quarters {
+  Floats c11, c12, c21, c22;  // C11 and C21 are even pixels, C12 and C22 odd ones
+
+  template <class Product>
+  HWY_INLINE explicit Quarters(const Product& product) {
+    const Floats m1 = product(Place::kM1), m2 = product(Place::kM2), m3 = product(Place::kM3), m4 = product(Place::kM4),
+                 m5 = product(Place::kM5);
+    c11 = hn::Add(hn::Add(m1, product(Place::kM7)), hn::Sub(m4, m5));
+    c12 = hn::Add(m3, m5);
+    c21 = hn::Add(m2, m4);
+    c22 = hn::Add(hn::Sub(m1, m2), hn::Add(m3, product(Place::kM6)));
+  }
+
+  // Zeros where all are finite.
+  HWY_INLINE Floats Check() const {
+    const Floats all = hn::Add(hn::Add(c11, c12), hn::Add(c21, c22));
+    return hn::Sub(all, all);
+  }
+};
+
 // The results of all channels: products added up, pairs that are not finite computed once more, and stored.
 HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenPart& part) {
   const Plan& p = t.p;
@@ -422,26 +476,23 @@ HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenP
     for (int64_t v = 0; v < rows; v += lanes) {
       const Floats upper_scale = hn::LoadU(d, t.row_scales(part.tile * rows + v)),
                    lower_scale = hn::LoadU(d, t.row_scales(p.half_rows + part.tile * rows + v));
-      const auto product = [&](Place place, int64_t n)
-                               HWY_ATTR { return hn::LoadU(d, part.sums + place * ProductFloats() + n * rows + v); };
-      for (int64_t n = 0; n < pairs; ++n) {  // C11 and C21 are even pixels, C12 and C22 odd ones
-        const Floats m1 = product(Place::kM1, n), m2 = product(Place::kM2, n), m3 = product(Place::kM3, n),
-                     m4 = product(Place::kM4, n), m5 = product(Place::kM5, n);
-        const Floats c11 = hn::Add(hn::Add(m1, product(Place::kM7, n)), hn::Sub(m4, m5)), c12 = hn::Add(m3, m5),
-                     c21 = hn::Add(m2, m4), c22 = hn::Add(hn::Sub(m1, m2), hn::Add(m3, product(Place::kM6, n)));
-        const Floats all = hn::Add(hn::Add(c11, c12), hn::Add(c21, c22));
-        again[static_cast<size_t>(n)] |= !hn::AllTrue(d, hn::Eq(hn::Sub(all, all), hn::Zero(d)));
+      for (int64_t n = 0; n < pairs; ++n) {
+        const Quarters c([&](Place place) HWY_ATTR { return hn::LoadU(d, part.sums + place * ProductFloats() + n * rows + v); });
+        again[static_cast<size_t>(n)] |= !hn::AllTrue(d, hn::Eq(c.Check(), hn::Zero(d)));
         const int64_t k = n * 2 * rows + v;
-        hn::StoreU(hn::Mul(c11, upper_scale), d, upper + k);
-        hn::StoreU(hn::Mul(c12, upper_scale), d, upper + k + rows);
-        hn::StoreU(hn::Mul(c21, lower_scale), d, lower + k);
-        hn::StoreU(hn::Mul(c22, lower_scale), d, lower + k + rows);
+        hn::StoreU(hn::Mul(c.c11, upper_scale), d, upper + k);
+        hn::StoreU(hn::Mul(c.c12, upper_scale), d, upper + k + rows);
+        hn::StoreU(hn::Mul(c.c21, lower_scale), d, lower + k);
+        hn::StoreU(hn::Mul(c.c22, lower_scale), d, lower + k + rows);
       }
     }
     for (int64_t n = 0; n < pairs; ++n) {
       if (!again[static_cast<size_t>(n)]) continue;
       const int64_t at = n * 2 * rows;
-      Apart(t, part.tile, 2 * (first + n), std::min<int64_t>(2, pixels - 2 * n), upper + at, lower + at);
+      const int64_t both = std::min<int64_t>(2, pixels - 2 * n);
+      Apart(t, part.tile, 2 * (first + n), both, upper + at, lower + at);
+      Scale(t, part.tile, 0, both, upper + at);
+      Scale(t, part.tile, p.half_rows, both, lower + at);
     }
   } else {
     for (int64_t n = 0; n < pixels; n += tile::kPixels) {
@@ -457,6 +508,148 @@ HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenP
   };
   store(upper, part.tile * rows);
   store(lower, p.half_rows + part.tile * rows);
+}
+
+// The results of a wide plan's tile of rows for the `pixels` pixels from `at` on, two vectors: products added up at t.sums + n,
+// those of pairs that are not finite computed once more, and what follows them. load and store know how many values a vector has.
+template <class Load, class Store>
+HWY_INLINE void CombineWide(const StrassenTask& t, int64_t tile, int64_t n, int64_t at, int64_t pixels, const Load& load,
+                            const Store& store) {
+  const Full d;
+  const int64_t lanes = tile::Lanes(), width = WidePairs(), product_floats = tile::kRows * width, plane = t.p.pixels;
+  const int64_t rows = t.rows(tile), row = tile * tile::kRows, stride = t.work.sums_stride;
+  const Floats low = hn::Set(d, t.finish.low), high = hn::Set(d, t.finish.high), zero = hn::Zero(d);
+  const bool clamp = t.finish.clamp;
+  const float *sums = t.sums + n, *const upper_scales = t.row_scales(row), *const lower_scales = t.row_scales(t.p.half_rows + row);
+  const float *const bias = t.bias != nullptr ? t.bias + row : nullptr, *const lower_bias = bias + t.p.half_rows;
+  float *to = t.result + row * plane + at, *below = to + t.p.half_rows * plane;
+  const float* residual = t.finish.residual != nullptr ? t.finish.residual + (to - t.finish.result) : nullptr;
+  const int64_t half_plane = t.p.half_rows * plane;
+  float *const upper = t.results, *const lower = upper + tile::kRows * stride;
+  bool mended = false;
+  for (int64_t r = 0; r < rows; ++r, sums += width, to += plane, below += plane) {
+    Quarters c([&](Place place) HWY_ATTR { return hn::LoadU(d, sums + place * product_floats); });
+    const auto finite = hn::Eq(c.Check(), zero);
+    if (HWY_UNLIKELY(!hn::AllTrue(d, finite))) {
+      for (int64_t i = 0; !mended && i < pixels; i += tile::kPixels) {
+        Apart(t, tile, at + i, std::min<int64_t>(tile::kPixels, pixels - i), upper + i, lower + i);
+      }
+      mended = true;
+      c.c11 = hn::IfThenElse(finite, c.c11, hn::LoadU(d, upper + r * stride));
+      c.c12 = hn::IfThenElse(finite, c.c12, hn::LoadU(d, upper + r * stride + lanes));
+      c.c21 = hn::IfThenElse(finite, c.c21, hn::LoadU(d, lower + r * stride));
+      c.c22 = hn::IfThenElse(finite, c.c22, hn::LoadU(d, lower + r * stride + lanes));
+    }
+    const Floats scale = hn::Set(d, upper_scales[r]), lower_scale = hn::Set(d, lower_scales[r]);
+    c.c11 = hn::Mul(c.c11, scale);
+    c.c12 = hn::Mul(c.c12, scale);
+    c.c21 = hn::Mul(c.c21, lower_scale);
+    c.c22 = hn::Mul(c.c22, lower_scale);
+    if (bias != nullptr) {
+      const Floats add = hn::Set(d, bias[r]), add_below = hn::Set(d, lower_bias[r]);
+      c.c11 = hn::Add(c.c11, add);
+      c.c12 = hn::Add(c.c12, add);
+      c.c21 = hn::Add(c.c21, add_below);
+      c.c22 = hn::Add(c.c22, add_below);
+    }
+    if (residual != nullptr) {
+      c.c11 = hn::Add(c.c11, load(residual, 0));
+      c.c12 = hn::Add(c.c12, load(residual + lanes, 1));
+      c.c21 = hn::Add(c.c21, load(residual + half_plane, 0));
+      c.c22 = hn::Add(c.c22, load(residual + half_plane + lanes, 1));
+      residual += plane;
+    }
+    if (clamp) {
+      c.c11 = tile::Clamped(c.c11, low, high);
+      c.c12 = tile::Clamped(c.c12, low, high);
+      c.c21 = tile::Clamped(c.c21, low, high);
+      c.c22 = tile::Clamped(c.c22, low, high);
+    }
+    store(c.c11, to, 0);
+    store(c.c12, to + lanes, 1);
+    store(c.c21, below, 0);
+    store(c.c22, below + lanes, 1);
+  }
+}
+
+// A wide plan's tile of rows for the panel of `pixels` pixels from `at` on, whose right factors are made.
+HWY_NOINLINE HWY_ATTR void WideTile(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels) {
+  const Plan& p = t.p;
+  const Full d;
+  const int64_t rows = t.rows(tile), lanes = tile::Lanes(), width = WidePairs();
+  const int64_t pairs = pixels / (2 * lanes) * lanes + std::min(pixels % (2 * lanes), lanes);
+  if (t.finite()) {
+    conv_tile::Work work = t.work;
+    work.source_channel = width;
+    work.sums_stride = width;
+    work.weight = t.factors(tile);
+    work.source = t.panels;
+    work.sums = t.sums;
+    const float* const result = t.result + tile * tile::kRows * p.pixels + at;
+    const float* const residual = t.finish.residual != nullptr ? t.finish.residual + (result - t.finish.result) : nullptr;
+    for (int64_t place = 0; place < strassen::kProducts; ++place) {
+      // Lines of results that the outer cache holds would stop the stores.
+      for (int64_t r = 2 * rows * place / strassen::kProducts; r < 2 * rows * (place + 1) / strassen::kProducts; ++r) {
+        const int64_t there = (r < rows ? r : p.half_rows + r - rows) * p.pixels;
+        for (int64_t n = 0; n < pixels; n += conv_tile::kLine) {
+          __builtin_prefetch(result + there + n, 1, 3);
+          if (residual != nullptr && residual != result) __builtin_prefetch(residual + there + n, 0, 3);
+        }
+      }
+      tile::RunPixelTile<true>(work, rows, pairs, nullptr);
+      work.weight += p.half_channels * rows;
+      work.source += FactorFloats(p);
+      work.sums += tile::kRows * width;
+    }
+    int64_t n = 0;
+    for (; 2 * (n + lanes) <= pixels; n += lanes) {
+      CombineWide(
+          t, tile, n, at + 2 * n, 2 * lanes, [&](const float* from, int64_t) HWY_ATTR { return hn::LoadU(d, from); },
+          [&](Floats v, float* to, int64_t) HWY_ATTR { hn::StoreU(v, d, to); });
+    }
+    if (const int64_t left = pixels - 2 * n; left > 0) {
+      const hn::Mask<Full> some[2] = {hn::FirstN(d, static_cast<size_t>(std::min(left, lanes))),
+                                      hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(left - lanes, 0)))};
+      CombineWide(
+          t, tile, n, at + 2 * n, left, [&](const float* from, int64_t i) HWY_ATTR { return LoadMasked(some[i], d, from); },
+          [&](Floats v, float* to, int64_t i) HWY_ATTR { StoreMasked(v, some[i], d, to); });
+    }
+  } else {
+    const int64_t stride = t.work.sums_stride;
+    float *const upper = t.results, *const lower = upper + tile::kRows * stride;
+    for (int64_t n = 0; n < pixels; n += tile::kPixels) {
+      Directly(t, tile, at + n, std::min<int64_t>(tile::kPixels, pixels - n), upper + n, lower + n);
+    }
+    for (int64_t r = 0; r < 2 * rows; ++r) {
+      const int64_t row = (r < rows ? 0 : p.half_rows - rows) + tile * tile::kRows + r;
+      const float* const sums = r < rows ? upper + r * stride : lower + (r - rows) * stride;
+      float* const to = t.result + row * p.pixels + at;
+      const float* const residual = t.finish.residual != nullptr ? t.finish.residual + (to - t.finish.result) : nullptr;
+      for (int64_t n = 0; n < pixels; ++n) {
+        float v = sums[n] + (t.bias != nullptr ? t.bias[row] : 0.0f) + (residual != nullptr ? residual[n] : 0.0f);
+        if (v < t.finish.low) v = t.finish.low;
+        if (v > t.finish.high) v = t.finish.high;
+        to[n] = v;
+      }
+    }
+  }
+  for (const int64_t half : {int64_t{0}, p.half_rows}) {
+    t.epilogue.finish(t.result + (half + tile * tile::kRows) * p.pixels + at, pixels, rows, p.pixels);
+  }
+}
+
+// The panels from the pixels `begin` to `end` and the tiles [tile_begin, tile_end) of a wide plan.
+HWY_ATTR void RunWide(const StrassenTask& t, int64_t begin, int64_t end, int64_t tile_begin, int64_t tile_end) {
+  const Plan& p = t.p;
+  for (int64_t at = begin; at < end; at += 2 * WidePairs()) {
+    const int64_t pixels = std::min(2 * WidePairs(), end - at);
+    const float* const source = t.source + at;
+    if (t.finite()) {
+      MakePanel<kWideVectors, true>(p, source, source + p.half_channels * p.source_plane, p.source_plane, t.channel_scales(),
+                                    p.half_channels, pixels, kernels::gather::kAheadPlanes * p.source_plane, t.panels);
+    }
+    for (int64_t i = tile_begin; i < tile_end; ++i) WideTile(t, i, at, pixels);
+  }
 }
 
 // In a network the residual comes from the outer cache.
@@ -479,7 +672,7 @@ HWY_ATTR void StrassenRun(const ConvShape& s, Direction direction, const float* 
   const SplitEpilogue epilogue(what_follows);
   const Split split = StrassenSplit(p, num_threads());
   const StrassenScratch floats = ScratchOf(p);
-  const int64_t parts = split.row_parts * split.pair_parts, tiles = p.half_rows / TileRows(), block = BlockPanels(p);
+  const int64_t parts = split.row_parts * split.pair_parts, tiles = Tiles(p), block = p.wide ? 1 : BlockPanels(p);
   float* const scratch = workspace.take<float>(floats.all() * num_threads());
   parallel_for(p.images * parts, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t image = task / parts, group = image % p.groups, row_part = task % split.row_parts,
@@ -499,6 +692,16 @@ HWY_ATTR void StrassenRun(const ConvShape& s, Direction direction, const float* 
     t.sums = t.panels + floats.panels;
     t.results = t.sums + floats.sums;
     t.gathered = t.results + floats.results;
+    const int64_t tile_begin = tiles * row_part / split.row_parts, tile_end = tiles * (row_part + 1) / split.row_parts;
+    const int64_t pair_begin = p.pairs * pair_part / split.pair_parts, pair_end = p.pairs * (pair_part + 1) / split.pair_parts;
+    if (p.wide) {
+      t.work.sums_stride = 2 * WidePairs();
+      t.work.channels = p.half_channels;
+      // Pairs lie a vector apart.
+      const int64_t pair_vectors = 2 * tile::Lanes(), vectors = (p.pixels + pair_vectors - 1) / pair_vectors;
+      return RunWide(t, vectors * pair_part / split.pair_parts * pair_vectors,
+                     std::min(vectors * (pair_part + 1) / split.pair_parts * pair_vectors, p.pixels), tile_begin, tile_end);
+    }
     t.work.sums_stride = TileRows();
     t.work.source_channel = PanelWidth();
     t.work.weight_channel = TileRows();
@@ -507,8 +710,7 @@ HWY_ATTR void StrassenRun(const ConvShape& s, Direction direction, const float* 
       t.work.channels = 1;
       for (int64_t c = 0; c < p.chain; ++c) taps[c] = {c * PanelWidth(), c * TileRows()};
     }
-    const int64_t tile_begin = tiles * row_part / split.row_parts, tile_end = tiles * (row_part + 1) / split.row_parts;
-    const Panels own(p.pairs * pair_part / split.pair_parts, p.pairs * (pair_part + 1) / split.pair_parts);
+    const Panels own(pair_begin, pair_end);
     for (int64_t first = 0; first < own.count; first += block) {
       const int64_t last = std::min(first + block, own.count);
       for (int64_t begin = 0; begin < p.half_channels; begin += p.slab) {
@@ -586,15 +788,16 @@ HWY_ATTR void StrassenPack(const ConvShape& s, Direction direction, const float*
   const Plan p = strassen::make_plan(s, direction);
   const Packed at = strassen::packed_of(p);
   const bool forward = direction == Direction::kForward;
-  const int64_t rows = TileRows(), tiles = p.half_rows / rows, block = p.half_channels * rows;
   for (int64_t group = 0; group < p.groups; ++group, packed += at.all, weight += p.rows * p.channels) {
     float *const channel_scales = packed + at.channel_scales, *const row_scales = packed + at.row_scales;
     const bool finite = BalanceWeight(weight, forward ? p.rows : p.channels, forward ? p.channels : p.rows,
                                       forward ? row_scales : channel_scales, forward ? channel_scales : row_scales);
     packed[at.finite] = finite ? 1.0F : 0.0F;
-    parallel_for(tiles, [&](int64_t i) HWY_ATTR {
+    parallel_for(Tiles(p), [&](int64_t i) HWY_ATTR {
       const Full d;
-      float* const to = packed + i * strassen::kProducts * block;
+      const int64_t lanes = tile::Lanes(), first_row = i * TileRows(p), rows = std::min(TileRows(p), p.half_rows - first_row),
+                    block = p.half_channels * rows;
+      float* const to = packed + strassen::kProducts * first_row * p.half_channels;
       const auto quarter = [&](int64_t row, int64_t channel, Place place) HWY_ATTR {
         const float* const from = weight + row * p.weight_row + channel * p.weight_channel;
         float* const first = to + place * block;
@@ -604,22 +807,29 @@ HWY_ATTR void StrassenPack(const ConvShape& s, Direction direction, const float*
           for (int64_t c = 0; c < p.half_channels; ++c) std::copy_n(from + c * p.weight_channel, rows, first + c * rows);
         }
         for (int64_t c = 0; c < p.half_channels; ++c) {
-          const Floats scale = hn::Set(d, channel_scales[channel + c]);
-          for (int64_t v = 0; v < rows; v += tile::Lanes()) {
-            float* const value = first + c * rows + v;
-            hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, value), scale), hn::LoadU(d, row_scales + row + v)), d, value);
+          float* const values = first + c * rows;
+          if (rows % lanes == 0) {
+            const Floats scale = hn::Set(d, channel_scales[channel + c]);
+            for (int64_t r = 0; r < rows; r += lanes)
+              hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, values + r), scale), hn::LoadU(d, row_scales + row + r)), d, values + r);
+          } else {
+            for (int64_t r = 0; r < rows; ++r) values[r] = values[r] * channel_scales[channel + c] * row_scales[row + r];
           }
         }
       };
-      quarter(i * rows, 0, Place::kA11);
-      quarter(i * rows, p.half_channels, Place::kA12);
-      quarter(p.half_rows + i * rows, 0, Place::kA21);
-      quarter(p.half_rows + i * rows, p.half_channels, Place::kA22);
+      quarter(first_row, 0, Place::kA11);
+      quarter(first_row, p.half_channels, Place::kA12);
+      quarter(p.half_rows + first_row, 0, Place::kA21);
+      quarter(p.half_rows + first_row, p.half_channels, Place::kA22);
       const auto combine = [&](Place sum, Place a, Place b, bool minus) HWY_ATTR {
-        for (int64_t k = 0; k < block; k += tile::Lanes()) {
-          const Floats x = hn::LoadU(d, to + a * block + k), y = hn::LoadU(d, to + b * block + k);
-          hn::StoreU(minus ? hn::Sub(x, y) : hn::Add(x, y), d, to + sum * block + k);
+        const float *const x = to + a * block, *const y = to + b * block;
+        float* const both = to + sum * block;
+        int64_t k = 0;
+        for (; k + lanes <= block; k += lanes) {
+          const Floats v = hn::LoadU(d, x + k), w = hn::LoadU(d, y + k);
+          hn::StoreU(minus ? hn::Sub(v, w) : hn::Add(v, w), d, both + k);
         }
+        for (; k < block; ++k) both[k] = minus ? x[k] - y[k] : x[k] + y[k];
       };
       if (!finite) return;
       combine(Place::kM1, Place::kA11, Place::kA22, false);
@@ -651,7 +861,7 @@ CONVOY_EXPORT(StrassenTileRows);
 
 namespace {
 
-constexpr int64_t kLeastChannels = 128, kLeastPixels = 48;
+constexpr int64_t kLeastChannels = 128, kLeastOfWide = 96, kLeastPixels = 48;
 
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
@@ -665,9 +875,13 @@ const char* refuse(const ConvShape& s) {
   }
   if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
   const strassen::Plan p = strassen::make_plan(s, kDirection);
-  if (p.channels < kLeastChannels || p.channels % 2 != 0) return "needs an even number of channels, at least 128";
+  if (p.channels < (p.wide ? kLeastOfWide : kLeastChannels) || p.channels % 2 != 0) {
+    return "needs an even number of channels, at least 128, or 96 of a large map";
+  }
   if (p.pixels < kLeastPixels) return "needs maps of at least 48 pixels";
-  if (p.rows == 0 || p.rows % (2 * CONVOY_DISPATCH(StrassenTileRows)()) != 0) return "needs result channels that fill four vectors";
+  if (p.rows == 0 || p.rows % (2 * CONVOY_DISPATCH(StrassenTileRows)(p)) != 0) {
+    return p.wide ? "needs an even number of result channels" : "needs result channels that fill four vectors";
+  }
   return nullptr;
 }
 
@@ -679,10 +893,13 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double flops = 2 * rows * channels * pixels * 7 / 8 * m.with_eight_lanes(1.06);
   // Factors are made of every pixel, which comes from beyond the core's caches if the map is large, each result is added up of two
   // or four products, and seven quarters of the weight come from memory.
-  const bool far = p.channels * p.source_plane > strassen::kNearFloats;
-  const double added =
-      (channels * (far ? 0.5e-9 : 0.25e-9) + rows * 0.55e-9) * pixels + static_cast<double>(s.weight_count()) * 0.09e-9;
-  return 1.5e-6 + (flops / (0.97 * m.flops_per_second) + added + gather::seconds(s)) / m.threads;
+  const bool far = p.channels * p.source_plane > strassen::kNearFloats,
+             memory = p.channels * p.images * p.source_plane > conv_tile::kFarFloats;
+  // Of few rows a wide plan gains nothing: what a panel's factors cost is not hidden.
+  const double few = p.wide && p.rows < 96 ? 1.04 : 1;
+  const double value = p.wide ? (memory ? 0.41e-9 : 0.16e-9) : far ? 0.5e-9 : 0.25e-9, sum = p.wide ? 0.14e-9 : 0.55e-9;
+  const double added = (channels * value + rows * sum) * pixels + static_cast<double>(s.weight_count()) * 0.09e-9;
+  return 1.5e-6 + (few * flops / (0.97 * m.flops_per_second) + added + gather::seconds(s)) / m.threads;
 }
 
 template <Direction kDirection>
@@ -707,19 +924,21 @@ double pack_seconds(const ConvShape& s, const Machine& m) {
 
 }  // namespace
 
-const ConvKernel kConvStrassenForward{
-    .name = "conv_strassen",
-    .direction = Direction::kForward,
-    .accuracy = Accuracy::kDefault,
-    .refuse = refuse<Direction::kForward>,
-    .seconds = seconds<Direction::kForward>,
-    .workspace_bytes = workspace_bytes<Direction::kForward>,
-    .packed_bytes = packed_bytes<Direction::kForward>,
-    .pack = pack<Direction::kForward>,
-    .pack_seconds = pack_seconds,
-    .residual_in_place = [](const ConvShape&) { return true; },
-    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { CONVOY_DISPATCH(StrassenForward)
-                                                                                    (s, io, w); }};
+const ConvKernel kConvStrassenForward{.name = "conv_strassen",
+                                      .direction = Direction::kForward,
+                                      .accuracy = Accuracy::kDefault,
+                                      .refuse = refuse<Direction::kForward>,
+                                      .seconds = seconds<Direction::kForward>,
+                                      .workspace_bytes = workspace_bytes<Direction::kForward>,
+                                      .packed_bytes = packed_bytes<Direction::kForward>,
+                                      .pack = pack<Direction::kForward>,
+                                      .pack_seconds = pack_seconds,
+                                      .residual_in_place = [](const ConvShape&) { return true; },
+                                      .forward =
+                                          [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+                                            CONVOY_DISPATCH(StrassenForward)
+                                            (s, io, w);
+                                          }};
 
 const ConvKernel kConvStrassenGradInput{.name = "conv_strassen",
                                         .direction = Direction::kGradInput,

@@ -26,7 +26,10 @@ TEST_F(ConvStrassen, MatchesTheReference) {
        {"ic128 oc128 i12 k1", "ic130 oc128 i13 k1", "n3 ic130 oc64 i7 k1", "g2 ic256 oc128 i14 k1", "ic600 oc192 i12 k1",
         "ic1026 oc192 i11 k1", "ic192 oc320 iw999 k1", "ic128 oc128 id5 ih6 iw7 k1", "ic128 oc64 i57 k1", "ic2050 oc64 iw129 k1",
         "n2 ic130 oc128 i27 k1 s2", "g2 ic520 oc128 i13 k1 sh1 sw2", "ic128 oc128 iw299 k1 s3", "ic144 oc64 id5 ih9 iw8 k1 s1 sh2",
-        "ic128 oc64 i15 k1 ph-1 pw-1:-2", "ic128 oc64 ih5 iw64 k1 sh4"}) {
+        "ic128 oc64 i15 k1 ph-1 pw-1:-2", "ic128 oc64 ih5 iw64 k1 sh4",
+        // Lanes are pixels: tails of panels and of rows of tiles.
+        "ic96 oc32 i28 k1", "ic130 oc30 i29 k1", "n3 ic98 oc98 i30 k1", "g2 ic256 oc220 ih28 iw31 k1", "ic256 oc2 id9 ih10 iw11 k1",
+        "ic512 oc36 i46 k1", "ic100 oc50 iw2500 k1"}) {
     const ConvShape s = shape_of(text);
     for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
       const ConvKernel* const kernel = direction == Direction::kForward ? &kConvStrassenForward : &kConvStrassenGradInput;
@@ -51,9 +54,11 @@ std::vector<float> multiply(const ConvKernel& kernel, const ConvShape& s, const 
 
 TEST_F(ConvStrassen, IsExactOnSmallIntegers) {
   Random random(3);
-  const ConvShape s = shape_of("ic256 oc128 i13 k1");
-  const std::vector<float> x = values(random, s.input_count(), true), w = values(random, s.weight_count(), true);
-  EXPECT_EQ(multiply(kConvStrassenForward, s, x, w), multiply(kConvDirectForward, s, x, w));
+  for (const char* text : {"ic256 oc128 i13 k1", "ic256 oc128 i29 k1"}) {
+    const ConvShape s = shape_of(text);
+    const std::vector<float> x = values(random, s.input_count(), true), w = values(random, s.weight_count(), true);
+    EXPECT_EQ(multiply(kConvStrassenForward, s, x, w), multiply(kConvDirectForward, s, x, w));
+  }
 }
 
 void check_values_that_are_not_finite(const ConvShape& s) {
@@ -79,19 +84,20 @@ void check_values_that_are_not_finite(const ConvShape& s) {
     return std::count_if(y.begin(), y.end(), [](float v) { return !std::isfinite(v); });
   };
   x[at(5, 20)] = inf;
+  x[at(6, 36)] = inf;
   x[at(100, 63)] = std::nanf("");
   x[at(127, last)] = -inf;
   std::vector<float> y = multiply(kConvStrassenForward, s, x, w);
   compare(y, multiply(kConvDirectForward, s, x, w));
-  EXPECT_EQ(count_of_others(y), static_cast<std::ptrdiff_t>(3 * rows));
-  for (const size_t i : {at(5, 20), at(100, 63), at(127, last)}) x[i] = 1;
-  // Beyond the largest float together, not alone.
-  for (const int64_t pixel : {40, 41}) x[at(0, pixel)] = 2e38F;
+  EXPECT_EQ(count_of_others(y), static_cast<std::ptrdiff_t>(4 * rows));
+  for (const size_t i : {at(5, 20), at(6, 36), at(100, 63), at(127, last)}) x[i] = 1;
+  // Beyond the largest float together, not alone: neighbours, and pixels a vector apart.
+  for (const int64_t pixel : {32, 40, 41, 56}) x[at(0, pixel)] = 2e38F;
   for (float& v : w) v *= 0x1p-10F;
   y = multiply(kConvStrassenForward, s, x, w);
   EXPECT_EQ(count_of_others(y), 0);
   for (size_t row = 0; row < rows; ++row) EXPECT_NEAR(y[row * pixels + 40] / (2e38F * w[row * 128]), 1, 1e-5) << row;
-  for (const int64_t pixel : {40, 41}) x[at(0, pixel)] = 1;
+  for (const int64_t pixel : {32, 40, 41, 56}) x[at(0, pixel)] = 1;
   for (float& v : w) v *= 0x1p10F;
   w[3 * 128 + 7] = inf;
   w[40 * 128 + 100] = std::nanf("");
@@ -103,33 +109,35 @@ void check_values_that_are_not_finite(const ConvShape& s) {
 TEST_F(ConvStrassen, WhatIsNotFiniteReachesItsOwnPixelAndRowAlone) {
   check_values_that_are_not_finite(shape_of("ic128 oc64 i13 k1"));
   check_values_that_are_not_finite(shape_of("ic128 oc64 i25 k1 s2"));
+  check_values_that_are_not_finite(shape_of("ic128 oc64 i29 k1"));
 }
 
 // As pruning leaves them.
 TEST_F(ConvStrassen, RowsAndChannelsOfZerosAreLeftOut) {
   Random random(5);
-  for (const bool forward : {true, false}) {
+  for (const int i : {0, 1, 2, 3}) {
+    const bool forward = i % 2 == 0;
     const ConvKernel& kernel = forward ? kConvStrassenForward : kConvStrassenGradInput;
-    const ConvShape s = shape_of("ic128 oc128 i13 k1");
+    const ConvShape s = shape_of(i < 2 ? "ic128 oc128 i13 k1" : "ic128 oc128 i29 k1");
     const auto pixels = static_cast<size_t>(s.output_positions());
     const size_t row = 3, channel = 70, row_step = forward ? 128 : 1, channel_step = forward ? 1 : 128;
     std::vector<float> x = values(random, s.input_count(), false), w = values(random, s.weight_count(), false);
     for (float& v : w) v *= 1024;
-    for (size_t i = 0; i < 128; ++i) w[row * row_step + i * channel_step] = w[i * row_step + channel * channel_step] = 0;
+    for (size_t k = 0; k < 128; ++k) w[row * row_step + k * channel_step] = w[k * row_step + channel * channel_step] = 0;
     const auto run = [&] {
       std::vector<float> y(x.size());
       run_kernel(kernel, s, x.data(), w.data(), nullptr, y.data());
       return y;
     };
     const std::vector<float> before = run();
-    for (size_t i = 0; i < pixels; ++i) {
-      EXPECT_EQ(before[row * pixels + i], 0);
-      x[channel * pixels + i] = 1e20F;
+    for (size_t k = 0; k < pixels; ++k) {
+      EXPECT_EQ(before[row * pixels + k], 0);
+      x[channel * pixels + k] = 1e20F;
     }
     EXPECT_EQ(run(), before);
     x[channel * pixels + 8] = std::numeric_limits<float>::infinity();
     const std::vector<float> after = run();
-    for (size_t i = 0; i < after.size(); ++i) ASSERT_EQ(std::isnan(after[i]), i % pixels == 8) << i;
+    for (size_t k = 0; k < after.size(); ++k) ASSERT_EQ(std::isnan(after[k]), k % pixels == 8) << k;
   }
 }
 
@@ -167,27 +175,29 @@ TEST_F(ConvStrassen, ErrorsStayInTheirTable) {
   Errors worst, scaled;
   for (const int64_t channels : {128, 512, 2048}) {
     for (const bool rectified : {false, true}) {
-      const ConvShape s = shape_of("ic" + std::to_string(channels) + " oc128 i13 k1");
-      Random random(static_cast<unsigned>(channels) + (rectified ? 1 : 0));
-      std::vector<float> x = values(random, s.input_count(), false), w = values(random, s.weight_count(), false);
-      for (float& v : x) v = rectified ? std::max(v, 0.0F) : v;
-      const auto take = [](Errors& all, const Errors& one) {
-        all = {std::max(all.e, one.e), std::max(all.r, one.r), std::max(all.strict, one.strict)};
-      };
-      take(worst, errors(s, x, w));
-      // Rows of any size; channels that are large where their weights are small, and the other way round.
-      std::uniform_real_distribution<float> decades(-4, 4);
-      const auto pixels = static_cast<size_t>(s.output_positions()), count = static_cast<size_t>(channels);
-      for (size_t row = 0; row < w.size() / count; ++row) {
-        const float size = std::pow(10.0F, decades(random));
-        for (size_t c = 0; c < count; ++c) w[row * count + c] *= size;
+      for (const int64_t side : {13, 29}) {  // lanes of channels and, if not too many, of pixels
+        const ConvShape s = shape_of("ic" + std::to_string(channels) + " oc128 k1 i" + std::to_string(side));
+        Random random(static_cast<unsigned>(channels) + (rectified ? 1 : 0));
+        std::vector<float> x = values(random, s.input_count(), false), w = values(random, s.weight_count(), false);
+        for (float& v : x) v = rectified ? std::max(v, 0.0F) : v;
+        const auto take = [](Errors& all, const Errors& one) {
+          all = {std::max(all.e, one.e), std::max(all.r, one.r), std::max(all.strict, one.strict)};
+        };
+        take(worst, errors(s, x, w));
+        // Rows of any size; channels that are large where their weights are small, and the other way round.
+        std::uniform_real_distribution<float> decades(-4, 4);
+        const auto pixels = static_cast<size_t>(s.output_positions()), count = static_cast<size_t>(channels);
+        for (size_t row = 0; row < w.size() / count; ++row) {
+          const float size = std::pow(10.0F, decades(random));
+          for (size_t c = 0; c < count; ++c) w[row * count + c] *= size;
+        }
+        for (size_t c = 0; c < count; ++c) {
+          const float size = std::pow(10.0F, decades(random));
+          for (size_t row = 0; row < w.size() / count; ++row) w[row * count + c] *= size;
+          for (size_t i = 0; i < pixels; ++i) x[c * pixels + i] /= size;
+        }
+        take(scaled, errors(s, x, w));
       }
-      for (size_t c = 0; c < count; ++c) {
-        const float size = std::pow(10.0F, decades(random));
-        for (size_t row = 0; row < w.size() / count; ++row) w[row * count + c] *= size;
-        for (size_t i = 0; i < pixels; ++i) x[c * pixels + i] /= size;
-      }
-      take(scaled, errors(s, x, w));
     }
   }
   std::printf("  conv_strassen: E %.2f, R %.2f, to the strict kernel %.2f; rows and channels of 8 decades: E %.2f, R %.2f\n",
@@ -206,7 +216,10 @@ TEST_F(ConvStrassen, RefusesTheRest) {
     EXPECT_STREQ(reason(text), "needs no padding") << text;
   }
   EXPECT_STREQ(kConvStrassenGradInput.refuse(shape_of("ic128 oc128 i28 k1 s2")), "needs stride 1");
-  EXPECT_STREQ(reason("ic129 oc64 i14 k1"), "needs an even number of channels, at least 128");
+  for (const char* text : {"ic129 oc64 i14 k1", "ic126 oc64 i14 k1", "ic94 oc64 i28 k1", "ic97 oc64 i28 k1"}) {
+    EXPECT_STREQ(reason(text), "needs an even number of channels, at least 128, or 96 of a large map");
+  }
+  EXPECT_STREQ(reason("ic96 oc65 i28 k1"), "needs an even number of result channels");
   EXPECT_STREQ(reason("ic128 oc64 i6 k1"), "needs maps of at least 48 pixels");
   EXPECT_STREQ(reason("ic128 oc65 i14 k1"), "needs result channels that fill four vectors");
 }
