@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 #include <numeric>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "convoy/core/error.h"
@@ -124,6 +124,9 @@ TEST(Resize, WholePlacesAreThoseOfOnnx) {
   options.rule = {.coordinates = ResizeCoordinates::kHalfPixelSymmetric, .nearest = ResizeNearest::kFloor};
   options.scales = {1.5};
   EXPECT_EQ(resize(Tensor::arange(5, DType::kFloat64), options).to_vector<double>(), (L{0, 0, 1, 2, 2, 3, 4}));
+  // The middle of the output is that of the input, which a float's rounding would put before it.
+  options.scales = {static_cast<double>(0.6F)};
+  EXPECT_EQ(resize(Tensor::arange(5, DType::kFloat64), options).to_vector<double>(), (L{0, 2, 3}));
 }
 
 TEST(Resize, NearestPlacesAreThoseOfFloats) {
