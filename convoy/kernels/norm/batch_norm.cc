@@ -22,6 +22,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/masked-inl.h"
+#include "convoy/kernels/narrow-inl.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
@@ -287,7 +288,7 @@ struct Spread {
     if constexpr (kPasses == Passes::kByOutput) lanes.Store(narrow, passed);
     const auto grad = hn::PromoteTo(D64(), narrow);
     const auto rest = hn::MulAdd(hn::Sub(hn::PromoteTo(D64(), value), mean), tilt, offset);
-    lanes.Store(hn::DemoteTo(DH(), hn::MulAdd(grad, slope, rest)), to);
+    lanes.Store(Narrow(DH(), hn::MulAdd(grad, slope, rest)), to);
   }
 };
 

@@ -1,4 +1,5 @@
-// Results that go past the caches have the bits of those that do not. (What they should be: ops/norm_test.cc, tests/robustness.)
+// Results that go past the caches have the bits of those that do not, and what floats do not hold is infinite. (What results should
+// be: ops/norm_test.cc, tests/robustness.)
 #include "convoy/kernels/norm/batch_norm.h"
 
 #include <gtest/gtest.h>
@@ -90,6 +91,35 @@ TEST(BatchNormKernel, StreamedResultsHaveTheSameBits) {
   for (const auto& [shape, with_residual, low] : cases) {
     const Results streamed = run(shape, true, with_residual, low), stored = run(shape, false, with_residual, low);
     EXPECT_TRUE(streamed == stored) << shape.channels << " channels, residual " << with_residual << ", from " << low;
+  }
+}
+
+TEST(BatchNormKernel, GradientsTooLargeAreInfinite) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  for (int64_t length = 4; length < 24; ++length) {
+    std::vector<float> input(static_cast<size_t>(length)), grad(input), grad_input(input);
+    for (size_t i = 0; i < input.size(); ++i) input[i] = static_cast<float>(i % 2);
+    grad[0] = 3e38F;
+    const float weight = 100;
+    const double mean = static_cast<double>(length / 2) / static_cast<double>(length), inv_std = 2;
+    double grad_weight = 0, grad_bias = 0;
+    GradSums sums;
+    batch_norm_backward({1, 1, length}, {.grad_output = grad.data(),
+                                         .input = input.data(),
+                                         .output = nullptr,
+                                         .weight = &weight,
+                                         .bias = nullptr,
+                                         .mean = &mean,
+                                         .inv_std = &inv_std,
+                                         .low = -kInf,
+                                         .high = kInf,
+                                         .grad_input = grad_input.data(),
+                                         .grad_residual = nullptr,
+                                         .grad_weight = &grad_weight,
+                                         .grad_bias = &grad_bias,
+                                         .partial = &sums});
+    EXPECT_EQ(grad_input[0], kInf) << length;
+    EXPECT_EQ(grad_input[2], -kInf) << length;
   }
 }
 

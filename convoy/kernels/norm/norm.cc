@@ -12,6 +12,7 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/dispatch-inl.h"
 #include "convoy/kernels/elementwise/loops-inl.h"
+#include "convoy/kernels/narrow-inl.h"
 #include "convoy/kernels/norm/norm_reference.h"
 #include "convoy/kernels/reduce/sum-inl.h"
 #include "hwy/highway.h"
@@ -213,7 +214,7 @@ void GradEach(const float* grad, const float* x, int64_t n, const double* center
       [&](int64_t i) HWY_ATTR {
         const auto rest =
             hn::MulAdd(hn::Sub(LoadDouble(x + i), hn::LoadU(dd, center + i)), hn::LoadU(dd, b + i), hn::LoadU(dd, c + i));
-        hn::StoreU(hn::DemoteTo(df, hn::MulAdd(LoadDouble(grad + i), hn::LoadU(dd, a + i), rest)), df, grad_input + i);
+        hn::StoreU(Narrow(df, hn::MulAdd(LoadDouble(grad + i), hn::LoadU(dd, a + i), rest)), df, grad_input + i);
       },
       [&](int64_t i) HWY_ATTR {
         grad_input[i] = static_cast<float>(

@@ -196,7 +196,8 @@ HWY_NOINLINE HWY_ATTR void SumAlong(double* sums, double* totals, const shape::A
     const hn::DFromV<V> d;
     if (i + static_cast<int64_t>(hn::Lanes(d)) <= count) {
       const auto factor = hn::Mul(hn::LoadU(d, inverse + i), hn::Set(d, scale));
-      hn::StoreU(Narrow(hn::Mul(sum, factor)), hn::Rebind<float, decltype(d)>(), output + i);
+      const hn::Rebind<float, decltype(d)> narrow;
+      hn::StoreU(Narrow(narrow, hn::Mul(sum, factor)), narrow, output + i);
       return;
     }
     HWY_ALIGN double last[HWY_MAX_BYTES / sizeof(double)];
@@ -282,6 +283,7 @@ bool SumsInPlace(const PoolShape& s) {
 HWY_ATTR void AvgPoolRowsInPlace(const PoolShape& shape, const AvgDivisor& divisor, const float* input, float* output,
                                  int64_t begin, int64_t end) {
   const HalfSums::D d;
+  const hn::Rebind<float, HalfSums::D> narrow;
   const int64_t n = static_cast<int64_t>(hn::Lanes(d)), width = shape.input[2];
   const shape::Axis& axis = shape.axes[2];
   const int64_t taps = axis.kernel_size, reach = (taps + n - 1) / n * n;
@@ -303,7 +305,7 @@ HWY_ATTR void AvgPoolRowsInPlace(const PoolShape& shape, const AvgDivisor& divis
         for (; i >= from && i + n <= until; i += n) {
           const auto sum = JoinWindows<HalfSums>(row + first + i * axis.stride, axis.stride, taps);
           const auto factor = hn::Mul(hn::LoadU(d, inverse + i), hn::Set(d, scale));
-          hn::StoreU(Narrow(hn::Mul(sum, factor)), hn::Rebind<float, HalfSums::D>(), to + i);
+          hn::StoreU(Narrow(narrow, hn::Mul(sum, factor)), narrow, to + i);
         }
         if (i == count) break;
         const int64_t column = first + i * axis.stride, left = std::max<int64_t>(column, 0);
@@ -414,7 +416,7 @@ HWY_INLINE void SpreadAlong(const shape::Axis& axis, bool halved, const float* s
     std::fill_n(values, length + k - 1, 0.0);
     for (int64_t i = 0; i < count; ++i) values[k - 1 + i * axis.stride] = static_cast<double>(shares[i]);
     const HalvesOfWindows windows = SumWindows(values, totals, length + k - 1, k);
-    for (int64_t w = 0; w < length; w += Lanes64()) hn::StoreU(Narrow(windows(w)), D32(), columns + w);
+    for (int64_t w = 0; w < length; w += Lanes64()) hn::StoreU(Narrow(D32(), windows(w)), D32(), columns + w);
     return;
   }
   std::fill_n(columns, length, 0.0f);
@@ -453,7 +455,7 @@ HWY_ATTR void AvgPoolBackwardPlanes(const PoolShape& shape, const AvgDivisor& di
       int64_t i = 0;
       for (const int64_t n = Lanes64(); i + n <= count; i += n) {
         const auto factor = hn::Mul(hn::LoadU(D64(), inverse + i), hn::Set(D64(), row.scale));
-        hn::StoreU(Narrow(hn::Mul(hn::PromoteTo(D64(), hn::LoadU(D32(), grad + i)), factor)), D32(), shares + i);
+        hn::StoreU(Narrow(D32(), hn::Mul(hn::PromoteTo(D64(), hn::LoadU(D32(), grad + i)), factor)), D32(), shares + i);
       }
       for (; i < count; ++i) shares[i] = static_cast<float>(grad[i] * (inverse[i] * row.scale));
       SpreadAlong(axis, halved, shares, count, values, totals, columns);

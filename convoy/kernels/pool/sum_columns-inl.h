@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "convoy/kernels/masked-inl.h"
+#include "convoy/kernels/narrow-inl.h"
 #include "convoy/kernels/pool/pool_reference.h"
 #include "hwy/highway.h"
 
@@ -22,16 +23,6 @@ using D64 = hn::ScalableTag<double>;
 using D32 = hn::Rebind<float, D64>;
 
 HWY_INLINE int64_t Lanes64() { return static_cast<int64_t>(hn::Lanes(D64())); }
-
-// As float32; too large a value is infinite. (Highway's DemoteTo for plain C++ keeps to the largest finite one.)
-template <class V, class D = hn::Rebind<float, hn::DFromV<V>>>
-HWY_INLINE hn::Vec<D> Narrow(V v) {
-#if HWY_TARGET == HWY_SCALAR
-  return hn::Set(D(), static_cast<float>(hn::GetLane(v)));
-#else
-  return hn::DemoteTo(D(), v);
-#endif
-}
 
 // sums[w] = the sum of column w over the window's rows, for `count` columns from `from`, the plane's first row. Vectors that would
 // end behind the last column overlap the one before. Four sums at a time: one alone would wait for itself.

@@ -28,7 +28,7 @@ HWY_INLINE V Average2x2(V a, V b, V e, V f) {
     const D64 dd;
     const auto left = hn::Add(hn::PromoteTo(dd, a2), hn::PromoteTo(dd, e2));
     const auto right = hn::Add(hn::PromoteTo(dd, b2), hn::PromoteTo(dd, f2));
-    return Narrow(hn::Mul(hn::Add(hn::Add(left, right), hn::Zero(dd)), hn::Set(dd, 0.25)));
+    return Narrow(D32(), hn::Mul(hn::Add(hn::Add(left, right), hn::Zero(dd)), hn::Set(dd, 0.25)));
   };
 #if HWY_TARGET == HWY_SCALAR
   return average(a, b, e, f);

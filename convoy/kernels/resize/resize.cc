@@ -13,6 +13,7 @@
 
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/dispatch-inl.h"
+#include "convoy/kernels/narrow-inl.h"
 #include "convoy/kernels/resize/resize.h"
 #include "convoy/kernels/resize/resize_reference.h"
 
@@ -143,7 +144,7 @@ HWY_INLINE void ResizeRow(const ResizeAxes& axes, int64_t od, int64_t oh, int ta
 
 HWY_INLINE void StoreNarrow(hn::Vec<hn::ScalableTag<double>> v, float* to) {
   const hn::Rebind<float, hn::ScalableTag<double>> d;
-  hn::StoreU(hn::DemoteTo(d, v), d, to);
+  hn::StoreU(Narrow(d, v), d, to);
 }
 HWY_INLINE void StoreNarrow(hn::Vec<hn::ScalableTag<double>> v, double* to) { hn::StoreU(v, hn::ScalableTag<double>(), to); }
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -148,6 +149,24 @@ TEST(Resize, TwiceAsLargeIsEveryValueTwice) {
       for (int64_t i = 0; i < static_cast<int64_t>(output.size()); ++i) {
         const int64_t row = i / (2 * width), column = i % (2 * width);
         ASSERT_EQ(output[static_cast<size_t>(i)], input[static_cast<size_t>(row / 2 * width + column / 2)]) << width << " at " << i;
+      }
+    }
+  });
+}
+
+TEST(Resize, TooLargeIsInfinite) {
+  for_each_machine([] {
+    for (int64_t width = 2; width < 45; ++width) {
+      const ResizeAxes axes{ResizeTaps{}, cubic_taps({2, 3, {}, false}), cubic_taps({width, 2 * width, {}, false})};
+      std::vector<float> input(static_cast<size_t>(2 * width), 3e38F), output(static_cast<size_t>(6 * width));
+      for (size_t i = 0; i < input.size(); i += 3) input[i] = -3e38F;
+      const std::vector<double> wide(input.begin(), input.end());
+      std::vector<double> want(output.size());
+      resize_reference(1, axes, wide.data(), want.data());
+      resize(1, axes, input.data(), output.data());
+      for (size_t i = 0; i < want.size(); ++i) {
+        if (std::abs(want[i]) < 3.5e38) continue;
+        ASSERT_EQ(output[i], std::copysign(std::numeric_limits<float>::infinity(), want[i])) << width << " at " << i;
       }
     }
   });
