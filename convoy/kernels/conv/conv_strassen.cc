@@ -81,8 +81,8 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.pixels = s.output_positions();
   p.source_plane = forward ? s.input_positions() : p.pixels;
   p.strided = s.input != s.output;
-  p.wide = !p.strided &&
-           ((p.pixels >= kWidePixels && p.channels <= kWideChannels) || (p.pixels >= kLargePixels && p.channels <= kLargeChannels));
+  p.wide = p.pixels >= kLargePixels ? p.channels <= kLargeChannels
+                                    : p.pixels >= kWidePixels && p.channels <= kWideChannels && !p.strided;
   p.half_channels = p.channels / 2;
   p.half_rows = p.rows / 2;
   p.pairs = (p.pixels + 1) / 2;
@@ -171,7 +171,7 @@ HWY_INLINE StrassenScratch ScratchOf(const Plan& p) {
             .panels = lines(strassen::kProducts * FactorFloats(p)),
             .sums = strassen::kProducts * tile,
             .results = 4 * tile,
-            .gathered = lines(3 * p.half_channels * PanelWidth())};
+            .gathered = lines(std::max(3 * p.half_channels * PanelWidth(), 4 * strassen::kGathered * WidePairs()))};
   }
   const int64_t panels = BlockPanels(p), runs = (panels + strassen::kMostPanels - 1) / strassen::kMostPanels;
   // With several slabs the sums of all tiles wait for the next one.
@@ -295,35 +295,36 @@ HWY_INLINE void MakePanel(const Plan& p, const float* above, const float* below,
   }
 }
 
-// The right factors of the panels [first, last) for the channels [begin, end) of each half.
-HWY_NOINLINE HWY_ATTR void MakeFactors(const StrassenTask& t, const Panels& task, int64_t first, int64_t last, int64_t begin,
-                                       int64_t end) {
+// The right factors of a panel of `pixels` pixels from `first` on for the channels [begin, end) of each half.
+template <bool kWide>
+HWY_INLINE void MakeFactors(const StrassenTask& t, int64_t first, int64_t pixels, int64_t begin, int64_t end, float* to) {
+  constexpr int64_t kVectors = kWide ? kWideVectors : (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);
   const Plan& p = t.p;
-  const int64_t half = p.half_channels * p.source_plane, group = p.strided ? strassen::kGathered : end - begin;
+  const int64_t width = kVectors * tile::Lanes(), half = p.half_channels * p.source_plane;
+  if (!p.strided) {
+    const float* const above = t.source + begin * p.source_plane + first;
+    return MakePanel<kVectors, kWide>(p, above, above + half, p.source_plane, t.channel_scales() + begin, end - begin, pixels,
+                                      kernels::gather::kAheadPlanes * p.source_plane, to);
+  }
+  Segment segments[2 * kVectors * HWY_LANES(float)];
+  const int64_t count = gather::FindSegments(t.shape, 0, first, first + pixels, 2 * width, 0, segments);
+  float *const upper = t.gathered, *const lower = upper + strassen::kGathered * 2 * width;
+  for (int64_t c = begin; c < end; c += strassen::kGathered, to += strassen::kGathered * width) {
+    const int64_t channels = std::min(end - c, strassen::kGathered);
+    const float* const source = t.source + c * p.source_plane;
+    gather::CopyPixels(t.shape, segments, count, source, p.source_plane, channels, 2 * width, upper);
+    gather::CopyPixels(t.shape, segments, count, source + half, p.source_plane, channels, 2 * width, lower);
+    MakePanel<kVectors, kWide>(p, upper, lower, 2 * width, t.channel_scales() + c, channels, pixels, 0, to);
+  }
+}
+
+// Those of the panels [first, last).
+HWY_NOINLINE HWY_ATTR void MakePanels(const StrassenTask& t, const Panels& task, int64_t first, int64_t last, int64_t begin,
+                                      int64_t end) {
   float* to = t.panels;
-  for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * FactorFloats(p)) {
-    const int64_t first_pixel = 2 * task.at(panel), pixels = std::min(2 * task.at(panel + 1), p.pixels) - first_pixel;
-    Segment segments[2 * tile::kPixels];
-    const int64_t count =
-        p.strided ? gather::FindSegments(t.shape, 0, first_pixel, first_pixel + pixels, PanelPixels(), 0, segments) : 0;
-    for (int64_t c = begin; c < end; c += group) {
-      const int64_t channels = std::min(end - c, group);
-      const float* const source = t.source + c * p.source_plane;
-      const float *above = source + first_pixel, *below = above + half;
-      int64_t plane = p.source_plane, ahead = kernels::gather::kAheadPlanes * plane;
-      if (p.strided) {
-        float *const upper = t.gathered, *const lower = upper + group * PanelPixels();
-        gather::CopyPixels(t.shape, segments, count, source, plane, channels, PanelPixels(), upper);
-        gather::CopyPixels(t.shape, segments, count, source + half, plane, channels, PanelPixels(), lower);
-        above = upper;
-        below = lower;
-        plane = PanelPixels();
-        ahead = 0;
-      }
-      constexpr int64_t kVectors = (tile::kPixels + HWY_LANES(float) - 1) / HWY_LANES(float);
-      MakePanel<kVectors, false>(p, above, below, plane, t.channel_scales() + c, channels, pixels, ahead,
-                                 to + (c - begin) * PanelWidth());
-    }
+  for (int64_t panel = first; panel < last; ++panel, to += strassen::kProducts * FactorFloats(t.p)) {
+    const int64_t pixel = 2 * task.at(panel);
+    MakeFactors<false>(t, pixel, std::min(2 * task.at(panel + 1), t.p.pixels) - pixel, begin, end, to);
   }
 }
 
@@ -643,11 +644,7 @@ HWY_ATTR void RunWide(const StrassenTask& t, int64_t begin, int64_t end, int64_t
   const Plan& p = t.p;
   for (int64_t at = begin; at < end; at += 2 * WidePairs()) {
     const int64_t pixels = std::min(2 * WidePairs(), end - at);
-    const float* const source = t.source + at;
-    if (t.finite()) {
-      MakePanel<kWideVectors, true>(p, source, source + p.half_channels * p.source_plane, p.source_plane, t.channel_scales(),
-                                    p.half_channels, pixels, kernels::gather::kAheadPlanes * p.source_plane, t.panels);
-    }
+    if (t.finite()) MakeFactors<true>(t, at, pixels, 0, p.half_channels, t.panels);
     for (int64_t i = tile_begin; i < tile_end; ++i) WideTile(t, i, at, pixels);
   }
 }
@@ -715,7 +712,7 @@ HWY_ATTR void StrassenRun(const ConvShape& s, Direction direction, const float* 
       const int64_t last = std::min(first + block, own.count);
       for (int64_t begin = 0; begin < p.half_channels; begin += p.slab) {
         const int64_t end = std::min(begin + p.slab, p.half_channels);
-        if (t.finite()) MakeFactors(t, own, first, last, begin, end);
+        if (t.finite()) MakePanels(t, own, first, last, begin, end);
         float* sums = t.sums;
         for (int64_t i = tile_begin; i < tile_end; ++i) {
           for (int64_t panel = first; panel < last; panel += strassen::kMostPanels) {
