@@ -1141,31 +1141,30 @@ double pack_seconds(const ConvShape& s, const Machine& m) {
   return 1e-6 + static_cast<double>(s.weight_count()) * 0.85e-9 / m.threads;
 }
 
+template <Direction kDirection>
+constexpr ConvKernel kernel() {
+  ConvKernel made{.name = "conv_direct",
+                  .direction = kDirection,
+                  .refuse = refuse<kDirection>,
+                  .seconds = seconds<kDirection>,
+                  .workspace_bytes = workspace_bytes<kDirection>,
+                  .packed_bytes = packed_bytes<kDirection>,
+                  .pack = pack<kDirection>,
+                  .pack_seconds = pack_seconds};
+  if constexpr (kDirection == Direction::kForward) {
+    made.forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { CONVOY_DISPATCH(DirectForward)(s, io, w); };
+  } else {
+    made.grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+      CONVOY_DISPATCH(DirectGradInput)(s, io, w);
+    };
+  }
+  return made;
+}
+
 }  // namespace
 
-const ConvKernel kConvDirectForward{.name = "conv_direct",
-                                    .direction = Direction::kForward,
-                                    .refuse = refuse<Direction::kForward>,
-                                    .seconds = seconds<Direction::kForward>,
-                                    .workspace_bytes = workspace_bytes<Direction::kForward>,
-                                    .packed_bytes = packed_bytes<Direction::kForward>,
-                                    .pack = pack<Direction::kForward>,
-                                    .pack_seconds = pack_seconds,
-                                    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                      CONVOY_DISPATCH(DirectForward)(s, io, w);
-                                    }};
-
-const ConvKernel kConvDirectGradInput{.name = "conv_direct",
-                                      .direction = Direction::kGradInput,
-                                      .refuse = refuse<Direction::kGradInput>,
-                                      .seconds = seconds<Direction::kGradInput>,
-                                      .workspace_bytes = workspace_bytes<Direction::kGradInput>,
-                                      .packed_bytes = packed_bytes<Direction::kGradInput>,
-                                      .pack = pack<Direction::kGradInput>,
-                                      .pack_seconds = pack_seconds,
-                                      .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-                                        CONVOY_DISPATCH(DirectGradInput)(s, io, w);
-                                      }};
+const ConvKernel kConvDirectForward = kernel<Direction::kForward>();
+const ConvKernel kConvDirectGradInput = kernel<Direction::kGradInput>();
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

@@ -622,35 +622,35 @@ double pack_seconds(const ConvShape& s, const Machine& m) {
   return 1e-6 + static_cast<double>(s.weight_count()) * 0.7e-9 / m.threads;
 }
 
+template <Direction kDirection>
+constexpr ConvKernel kernel() {
+  ConvKernel made{.name = "conv_pointwise",
+                  .direction = kDirection,
+                  .refuse = refuse<kDirection>,
+                  .seconds = seconds<kDirection>,
+                  .workspace_bytes = workspace_bytes<kDirection>,
+                  .packed_bytes = packed_bytes<kDirection>,
+                  .pack = pack<kDirection>,
+                  .pack_seconds = pack_seconds};
+  if constexpr (kDirection == Direction::kForward) {
+    made.residual_in_place = [](const ConvShape& s) {  // sums of the first of two chains wait in the result
+      return s.in_channels_per_group() * s.taps() <= pointwise::kChain;
+    };
+    made.forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+      CONVOY_DISPATCH(PointwiseForward)(s, io, w);
+    };
+  } else {
+    made.grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+      CONVOY_DISPATCH(PointwiseGradInput)(s, io, w);
+    };
+  }
+  return made;
+}
+
 }  // namespace
 
-const ConvKernel kConvPointwiseForward{
-    .name = "conv_pointwise",
-    .direction = Direction::kForward,
-    .refuse = refuse<Direction::kForward>,
-    .seconds = seconds<Direction::kForward>,
-    .workspace_bytes = workspace_bytes<Direction::kForward>,
-    .packed_bytes = packed_bytes<Direction::kForward>,
-    .pack = pack<Direction::kForward>,
-    .pack_seconds = pack_seconds,
-    .residual_in_place =
-        [](const ConvShape& s) {  // sums of the first of two chains wait in the result
-          return s.in_channels_per_group() * s.taps() <= pointwise::kChain;
-        },
-    .forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { CONVOY_DISPATCH(PointwiseForward)
-                                                                                    (s, io, w); }};
-
-const ConvKernel kConvPointwiseGradInput{.name = "conv_pointwise",
-                                         .direction = Direction::kGradInput,
-                                         .refuse = refuse<Direction::kGradInput>,
-                                         .seconds = seconds<Direction::kGradInput>,
-                                         .workspace_bytes = workspace_bytes<Direction::kGradInput>,
-                                         .packed_bytes = packed_bytes<Direction::kGradInput>,
-                                         .pack = pack<Direction::kGradInput>,
-                                         .pack_seconds = pack_seconds,
-                                         .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-                                           CONVOY_DISPATCH(PointwiseGradInput)(s, io, w);
-                                         }};
+const ConvKernel kConvPointwiseForward = kernel<Direction::kForward>();
+const ConvKernel kConvPointwiseGradInput = kernel<Direction::kGradInput>();
 
 namespace pointwise {
 

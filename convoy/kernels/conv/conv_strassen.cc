@@ -919,36 +919,34 @@ double pack_seconds(const ConvShape& s, const Machine& m) {
   return 4e-6 + static_cast<double>(s.weight_count()) * 1.5e-9 / m.threads;
 }
 
+template <Direction kDirection>
+constexpr ConvKernel kernel() {
+  ConvKernel made{.name = "conv_strassen",
+                  .direction = kDirection,
+                  .accuracy = Accuracy::kDefault,
+                  .refuse = refuse<kDirection>,
+                  .seconds = seconds<kDirection>,
+                  .workspace_bytes = workspace_bytes<kDirection>,
+                  .packed_bytes = packed_bytes<kDirection>,
+                  .pack = pack<kDirection>,
+                  .pack_seconds = pack_seconds};
+  if constexpr (kDirection == Direction::kForward) {
+    made.residual_in_place = [](const ConvShape&) { return true; };
+    made.forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
+      CONVOY_DISPATCH(StrassenForward)(s, io, w);
+    };
+  } else {
+    made.grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+      CONVOY_DISPATCH(StrassenGradInput)(s, io, w);
+    };
+  }
+  return made;
+}
+
 }  // namespace
 
-const ConvKernel kConvStrassenForward{.name = "conv_strassen",
-                                      .direction = Direction::kForward,
-                                      .accuracy = Accuracy::kDefault,
-                                      .refuse = refuse<Direction::kForward>,
-                                      .seconds = seconds<Direction::kForward>,
-                                      .workspace_bytes = workspace_bytes<Direction::kForward>,
-                                      .packed_bytes = packed_bytes<Direction::kForward>,
-                                      .pack = pack<Direction::kForward>,
-                                      .pack_seconds = pack_seconds,
-                                      .residual_in_place = [](const ConvShape&) { return true; },
-                                      .forward =
-                                          [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) {
-                                            CONVOY_DISPATCH(StrassenForward)
-                                            (s, io, w);
-                                          }};
-
-const ConvKernel kConvStrassenGradInput{.name = "conv_strassen",
-                                        .direction = Direction::kGradInput,
-                                        .accuracy = Accuracy::kDefault,
-                                        .refuse = refuse<Direction::kGradInput>,
-                                        .seconds = seconds<Direction::kGradInput>,
-                                        .workspace_bytes = workspace_bytes<Direction::kGradInput>,
-                                        .packed_bytes = packed_bytes<Direction::kGradInput>,
-                                        .pack = pack<Direction::kGradInput>,
-                                        .pack_seconds = pack_seconds,
-                                        .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
-                                          CONVOY_DISPATCH(StrassenGradInput)(s, io, w);
-                                        }};
+const ConvKernel kConvStrassenForward = kernel<Direction::kForward>();
+const ConvKernel kConvStrassenGradInput = kernel<Direction::kGradInput>();
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE
