@@ -203,7 +203,7 @@ HWY_INLINE void ResizeRows(const ResizeAxes& axes, int taps, int64_t growing, co
 template <class T>
 HWY_INLINE void CopyRows(const ResizeAxes& axes, bool twice, const T* input, T* output, int64_t begin, int64_t end) {
   const ResizeTaps &d = axes[0], &h = axes[1], &w = axes[2];
-  const hn::ScalableTag<T> v;
+  const hn::CappedTag<T, 32 / sizeof(T)> v;  // 512 bits take longer to interleave, and leave more of a row
   const auto lanes = static_cast<int64_t>(hn::Lanes(v));
   const int64_t rows = d.output * h.output;
   const T* before = nullptr;
