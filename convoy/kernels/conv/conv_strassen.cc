@@ -244,6 +244,7 @@ struct StrassenTask {
   conv_tile::Finish finish;
   float* panels;
   float *sums = nullptr, *results = nullptr, *gathered = nullptr;
+  bool streams = false;  // results of wide plans go past the caches
   conv_tile::Work work{};
 
   bool finite() const { return packed[at.finite] != 0; }
@@ -590,7 +591,8 @@ HWY_NOINLINE HWY_ATTR void WideTile(const StrassenTask& t, int64_t tile, int64_t
     const float* const residual = t.finish.residual != nullptr ? t.finish.residual + (result - t.finish.result) : nullptr;
     for (int64_t place = 0; place < strassen::kProducts; ++place) {
       // Lines of results that the outer cache holds would stop the stores.
-      for (int64_t r = 2 * rows * place / strassen::kProducts; r < 2 * rows * (place + 1) / strassen::kProducts; ++r) {
+      for (int64_t r = 2 * rows * place / strassen::kProducts; !t.streams && r < 2 * rows * (place + 1) / strassen::kProducts;
+           ++r) {
         const int64_t there = (r < rows ? r : p.half_rows + r - rows) * p.pixels;
         for (int64_t n = 0; n < pixels; n += conv_tile::kLine) {
           __builtin_prefetch(result + there + n, 1, 3);
@@ -606,7 +608,7 @@ HWY_NOINLINE HWY_ATTR void WideTile(const StrassenTask& t, int64_t tile, int64_t
     for (; 2 * (n + lanes) <= pixels; n += lanes) {
       CombineWide(
           t, tile, n, at + 2 * n, 2 * lanes, [&](const float* from, int64_t) HWY_ATTR { return hn::LoadU(d, from); },
-          [&](Floats v, float* to, int64_t) HWY_ATTR { hn::StoreU(v, d, to); });
+          [&](Floats v, float* to, int64_t) HWY_ATTR { t.streams ? hn::Stream(v, d, to) : hn::StoreU(v, d, to); });
     }
     if (const int64_t left = pixels - 2 * n; left > 0) {
       const hn::Mask<Full> some[2] = {hn::FirstN(d, static_cast<size_t>(std::min(left, lanes))),
@@ -647,6 +649,7 @@ HWY_ATTR void RunWide(const StrassenTask& t, int64_t begin, int64_t end, int64_t
     if (t.finite()) MakeFactors<true>(t, at, pixels, 0, p.half_channels, t.panels);
     for (int64_t i = tile_begin; i < tile_end; ++i) WideTile(t, i, at, pixels);
   }
+  if (t.streams) hwy::FlushStream();
 }
 
 // In a network the residual comes from the outer cache.
@@ -670,6 +673,9 @@ HWY_ATTR void StrassenRun(const ConvShape& s, Direction direction, const float* 
   const Split split = StrassenSplit(p, num_threads());
   const StrassenScratch floats = ScratchOf(p);
   const int64_t parts = split.row_parts * split.pair_parts, tiles = Tiles(p), block = p.wide ? 1 : BlockPanels(p);
+  const bool streams = !epilogue.later && p.images * p.rows * p.pixels >= conv_tile::kFarFloats &&
+                       p.pixels % strassen::kLine == 0 &&
+                       reinterpret_cast<uintptr_t>(result) % (strassen::kLine * sizeof(float)) == 0;
   float* const scratch = workspace.take<float>(floats.all() * num_threads());
   parallel_for(p.images * parts, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t image = task / parts, group = image % p.groups, row_part = task % split.row_parts,
@@ -694,6 +700,7 @@ HWY_ATTR void StrassenRun(const ConvShape& s, Direction direction, const float* 
     if (p.wide) {
       t.work.sums_stride = 2 * WidePairs();
       t.work.channels = p.half_channels;
+      t.streams = streams;
       // Pairs lie a vector apart.
       const int64_t pair_vectors = 2 * tile::Lanes(), vectors = (p.pixels + pair_vectors - 1) / pair_vectors;
       return RunWide(t, vectors * pair_part / split.pair_parts * pair_vectors,
