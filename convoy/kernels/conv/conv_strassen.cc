@@ -244,8 +244,17 @@ struct StrassenTask {
   conv_tile::Finish finish;
   float* panels;
   float *sums = nullptr, *results = nullptr, *gathered = nullptr;
-  bool streams = false;  // results of wide plans go past the caches
   conv_tile::Work work{};
+  bool streams = false;  // results of wide plans go past the caches
+  // Sources of wide plans that come from memory: channels of the next panel that wait to be asked for.
+  int64_t next = 0, next_pixels = 0, asked = 0, asked_a_product = 0;
+
+  void ask_for_next() {
+    for (const int64_t until = std::min(asked + asked_a_product, p.channels); asked < until; ++asked) {
+      const float* const from = source + asked * p.source_plane + next;
+      for (int64_t n = 0; n < next_pixels; n += strassen::kLine) __builtin_prefetch(from + n);
+    }
+  }
 
   bool finite() const { return packed[at.finite] != 0; }
   int64_t rows(int64_t tile) const { return std::min(p.half_rows - tile * TileRows(p), TileRows(p)); }
@@ -575,7 +584,7 @@ HWY_INLINE void CombineWide(const StrassenTask& t, int64_t tile, int64_t n, int6
 }
 
 // A wide plan's tile of rows for the panel of `pixels` pixels from `at` on, whose right factors are made.
-HWY_NOINLINE HWY_ATTR void WideTile(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels) {
+HWY_NOINLINE HWY_ATTR void WideTile(StrassenTask& t, int64_t tile, int64_t at, int64_t pixels) {
   const Plan& p = t.p;
   const Full d;
   const int64_t rows = t.rows(tile), lanes = tile::Lanes(), width = WidePairs();
@@ -599,6 +608,7 @@ HWY_NOINLINE HWY_ATTR void WideTile(const StrassenTask& t, int64_t tile, int64_t
           if (residual != nullptr && residual != result) __builtin_prefetch(residual + there + n, 0, 3);
         }
       }
+      t.ask_for_next();
       tile::RunPixelTile<true>(work, rows, pairs, nullptr);
       work.weight += p.half_channels * rows;
       work.source += FactorFloats(p);
@@ -642,11 +652,17 @@ HWY_NOINLINE HWY_ATTR void WideTile(const StrassenTask& t, int64_t tile, int64_t
 }
 
 // The panels from the pixels `begin` to `end` and the tiles [tile_begin, tile_end) of a wide plan.
-HWY_ATTR void RunWide(const StrassenTask& t, int64_t begin, int64_t end, int64_t tile_begin, int64_t tile_end) {
+HWY_ATTR void RunWide(StrassenTask& t, int64_t begin, int64_t end, int64_t tile_begin, int64_t tile_end) {
   const Plan& p = t.p;
+  const int64_t products = (tile_end - tile_begin) * strassen::kProducts;
+  const bool far = !p.strided && p.images * p.channels * p.source_plane >= conv_tile::kFarFloats;
   for (int64_t at = begin; at < end; at += 2 * WidePairs()) {
     const int64_t pixels = std::min(2 * WidePairs(), end - at);
     if (t.finite()) MakeFactors<true>(t, at, pixels, 0, p.half_channels, t.panels);
+    t.next = at + pixels;
+    t.next_pixels = std::min(2 * WidePairs(), end - t.next);
+    t.asked = 0;
+    t.asked_a_product = far ? (p.channels + products - 1) / products : 0;
     for (int64_t i = tile_begin; i < tile_end; ++i) WideTile(t, i, at, pixels);
   }
   if (t.streams) hwy::FlushStream();

@@ -45,6 +45,12 @@ TEST_F(ConvStrassen, MatchesTheReference) {
   }
 }
 
+TEST_F(ConvStrassen, SourcesFromMemoryAndResultsPastTheCaches) {
+  Random random(18);
+  const ConvKernel* const kernel = &kConvStrassenForward;
+  check_kernels(std::span(&kernel, 1), Direction::kForward, shape_of("n9 ic96 oc96 i52 k1"), false, random);
+}
+
 std::vector<float> multiply(const ConvKernel& kernel, const ConvShape& s, const std::vector<float>& x,
                             const std::vector<float>& w) {
   std::vector<float> y(static_cast<size_t>(s.output_count()));
