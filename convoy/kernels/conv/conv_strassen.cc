@@ -915,11 +915,11 @@ double seconds(const ConvShape& s, const Machine& m) {
   // or four products, and seven quarters of the weight come from memory.
   const bool far = p.channels * p.source_plane > strassen::kNearFloats,
              memory = p.channels * p.images * p.source_plane > conv_tile::kFarFloats;
-  // Of few rows a wide plan gains nothing: what a panel's factors cost is not hidden.
-  const double few = p.wide && p.rows < 96 ? 1.04 : 1;
+  // A wide plan's tiles begin and end in the time of a few channels; of few rows what a panel's factors cost is not hidden.
+  const double few = p.wide ? (1 + 5 / channels) * (p.rows < 96 ? 1.04 : 1) : 1.02;
   const double value = p.wide ? (memory ? 0.41e-9 : 0.16e-9) : far ? 0.5e-9 : 0.25e-9, sum = p.wide ? 0.14e-9 : 0.55e-9;
   const double added = (channels * value + rows * sum) * pixels + static_cast<double>(s.weight_count()) * 0.09e-9;
-  return 1.5e-6 + (few * flops / (0.97 * m.flops_per_second) + added + gather::seconds(s)) / m.threads;
+  return 1.5e-6 + (few * flops / (0.99 * m.flops_per_second) + added + gather::seconds(s)) / m.threads;
 }
 
 template <Direction kDirection>
