@@ -136,7 +136,8 @@ HWY_INLINE int64_t TileRows() { return 2 * tile::Lanes(); }
 HWY_INLINE int64_t TileRows(const Plan& p) { return p.wide ? tile::kRows : TileRows(); }
 HWY_INLINE int64_t Tiles(const Plan& p) { return (p.half_rows + TileRows(p) - 1) / TileRows(p); }
 
-HWY_ATTR int64_t StrassenTileRows(const Plan& p) { return p.wide ? 1 : TileRows(); }
+// What the rows of each half must be a multiple of.
+HWY_ATTR int64_t StrassenRowStep(const Plan& p) { return p.wide ? 1 : TileRows(); }
 
 // A row of a panel takes whole vectors.
 HWY_INLINE int64_t PanelWidth() { return (tile::kPixels + tile::Lanes() - 1) / tile::Lanes() * tile::Lanes(); }
@@ -468,6 +469,14 @@ struct Quarters {
     c22 = hn::Add(hn::Sub(m1, m2), hn::Add(m3, product(Place::kM6)));
   }
 
+  template <class Upper, class Lower>
+  HWY_INLINE void Change(const Upper& upper, const Lower& lower) {
+    c11 = upper(c11);
+    c12 = upper(c12);
+    c21 = lower(c21);
+    c22 = lower(c22);
+  }
+
   // Zeros where all are finite.
   HWY_INLINE Floats Check() const {
     const Floats all = hn::Add(hn::Add(c11, c12), hn::Add(c21, c22));
@@ -527,15 +536,16 @@ template <class Load, class Store>
 HWY_INLINE void CombineWide(const StrassenTask& t, int64_t tile, int64_t n, int64_t at, int64_t pixels, const Load& load,
                             const Store& store) {
   const Full d;
-  const int64_t lanes = tile::Lanes(), width = WidePairs(), product_floats = tile::kRows * width, plane = t.p.pixels;
+  const int64_t lanes = tile::Lanes(), width = WidePairs(), product_floats = tile::kRows * width, plane = t.p.pixels,
+                half_rows = t.p.half_rows;
   const int64_t rows = t.rows(tile), row = tile * tile::kRows, stride = t.work.sums_stride;
   const Floats low = hn::Set(d, t.finish.low), high = hn::Set(d, t.finish.high), zero = hn::Zero(d);
   const bool clamp = t.finish.clamp;
-  const float *sums = t.sums + n, *const upper_scales = t.row_scales(row), *const lower_scales = t.row_scales(t.p.half_rows + row);
-  const float *const bias = t.bias != nullptr ? t.bias + row : nullptr, *const lower_bias = bias + t.p.half_rows;
-  float *to = t.result + row * plane + at, *below = to + t.p.half_rows * plane;
+  const float *sums = t.sums + n, *const scales = t.row_scales(row);
+  const float* const bias = t.bias != nullptr ? t.bias + row : nullptr;
+  float *to = t.result + row * plane + at, *below = to + half_rows * plane;
   const float* residual = t.finish.residual != nullptr ? t.finish.residual + (to - t.finish.result) : nullptr;
-  const int64_t half_plane = t.p.half_rows * plane;
+  const int64_t half_plane = half_rows * plane;
   float *const upper = t.results, *const lower = upper + tile::kRows * stride;
   bool mended = false;
   for (int64_t r = 0; r < rows; ++r, sums += width, to += plane, below += plane) {
@@ -551,17 +561,11 @@ HWY_INLINE void CombineWide(const StrassenTask& t, int64_t tile, int64_t n, int6
       c.c21 = hn::IfThenElse(finite, c.c21, hn::LoadU(d, lower + r * stride));
       c.c22 = hn::IfThenElse(finite, c.c22, hn::LoadU(d, lower + r * stride + lanes));
     }
-    const Floats scale = hn::Set(d, upper_scales[r]), lower_scale = hn::Set(d, lower_scales[r]);
-    c.c11 = hn::Mul(c.c11, scale);
-    c.c12 = hn::Mul(c.c12, scale);
-    c.c21 = hn::Mul(c.c21, lower_scale);
-    c.c22 = hn::Mul(c.c22, lower_scale);
+    const Floats scale = hn::Set(d, scales[r]), lower_scale = hn::Set(d, scales[half_rows + r]);
+    c.Change([&](Floats v) HWY_ATTR { return hn::Mul(v, scale); }, [&](Floats v) HWY_ATTR { return hn::Mul(v, lower_scale); });
     if (bias != nullptr) {
-      const Floats add = hn::Set(d, bias[r]), add_below = hn::Set(d, lower_bias[r]);
-      c.c11 = hn::Add(c.c11, add);
-      c.c12 = hn::Add(c.c12, add);
-      c.c21 = hn::Add(c.c21, add_below);
-      c.c22 = hn::Add(c.c22, add_below);
+      const Floats add = hn::Set(d, bias[r]), lower_add = hn::Set(d, bias[half_rows + r]);
+      c.Change([&](Floats v) HWY_ATTR { return hn::Add(v, add); }, [&](Floats v) HWY_ATTR { return hn::Add(v, lower_add); });
     }
     if (residual != nullptr) {
       c.c11 = hn::Add(c.c11, load(residual, 0));
@@ -571,10 +575,8 @@ HWY_INLINE void CombineWide(const StrassenTask& t, int64_t tile, int64_t n, int6
       residual += plane;
     }
     if (clamp) {
-      c.c11 = tile::Clamped(c.c11, low, high);
-      c.c12 = tile::Clamped(c.c12, low, high);
-      c.c21 = tile::Clamped(c.c21, low, high);
-      c.c22 = tile::Clamped(c.c22, low, high);
+      const auto clamped = [&](Floats v) HWY_ATTR { return tile::Clamped(v, low, high); };
+      c.Change(clamped, clamped);
     }
     store(c.c11, to, 0);
     store(c.c12, to + lanes, 1);
@@ -877,7 +879,7 @@ CONVOY_EXPORT(StrassenForward);
 CONVOY_EXPORT(StrassenGradInput);
 CONVOY_EXPORT(StrassenPack);
 CONVOY_EXPORT(StrassenWorkspace);
-CONVOY_EXPORT(StrassenTileRows);
+CONVOY_EXPORT(StrassenRowStep);
 
 namespace {
 
@@ -899,7 +901,7 @@ const char* refuse(const ConvShape& s) {
     return "needs an even number of channels, at least 128, or 96 of a large map";
   }
   if (p.pixels < kLeastPixels) return "needs maps of at least 48 pixels";
-  if (p.rows == 0 || p.rows % (2 * CONVOY_DISPATCH(StrassenTileRows)(p)) != 0) {
+  if (p.rows == 0 || p.rows % (2 * CONVOY_DISPATCH(StrassenRowStep)(p)) != 0) {
     return p.wide ? "needs an even number of result channels" : "needs result channels that fill four vectors";
   }
   return nullptr;
