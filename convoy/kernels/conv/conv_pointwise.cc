@@ -44,7 +44,6 @@ constexpr int64_t kBlockSteps = 4, kBlockFloats = 4 << 10;
 constexpr int64_t kAliasFloats = 1024, kAliasChannels = 12;
 constexpr int64_t kFewPixels = 14;  // in a map: the samples of a batch then make one run
 
-constexpr int64_t kStreamed = 2 << 20;        // values of a result that goes past the caches, at least
 constexpr int64_t kStretchFloats = 64 << 10;  // results that wait for whole lines
 constexpr int64_t kStretchChannels = 128;     // with more, the multiplications hide the memory
 
@@ -94,7 +93,7 @@ inline bool one_pixel(const Plan& p) { return p.fold && p.source_image == p.chan
 
 inline int64_t sample_step(const Plan& p) { return p.groups * p.source_image; }
 
-inline bool large(const Plan& p) { return p.samples * p.groups * p.rows * p.map >= kStreamed; }
+inline bool large(const Plan& p) { return p.samples * p.groups * p.rows * p.map >= conv_tile::kStreamedFloats; }
 
 // The plan in terms of this instruction set's tiles.
 struct Tiles {

@@ -35,6 +35,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "convoy/core/parallel.h"
 
@@ -68,6 +69,7 @@ struct Plan {
   int64_t weight_row, weight_channel;
   int64_t chain, slab;  // channels of a half whose right factors are made at a time
 
+  bool from_memory() const { return images * channels * source_plane >= conv_tile::kFarFloats; }
   int64_t slabs() const { return (half_channels + slab - 1) / slab; }
 };
 
@@ -141,9 +143,6 @@ HWY_ATTR int64_t StrassenRowStep(const Plan& p) { return p.wide ? 1 : TileRows()
 
 // A row of a panel takes whole vectors.
 HWY_INLINE int64_t PanelWidth() { return (tile::kPixels + tile::Lanes() - 1) / tile::Lanes() * tile::Lanes(); }
-
-// Pixels of a panel are two rows of pairs.
-HWY_INLINE int64_t PanelPixels() { return 2 * PanelWidth(); }
 
 // Pairs of a panel of a wide plan.
 constexpr int64_t kWideVectors = tile::MostVectors(tile::kRows);
@@ -247,18 +246,11 @@ struct StrassenTask {
   float *sums = nullptr, *results = nullptr, *gathered = nullptr;
   conv_tile::Work work{};
   bool streams = false;  // results of wide plans go past the caches
-  // Sources of wide plans that come from memory: channels of the next panel that wait to be asked for.
-  int64_t next = 0, next_pixels = 0, asked = 0, asked_a_product = 0;
-
-  void ask_for_next() {
-    for (const int64_t until = std::min(asked + asked_a_product, p.channels); asked < until; ++asked) {
-      const float* const from = source + asked * p.source_plane + next;
-      for (int64_t n = 0; n < next_pixels; n += strassen::kLine) __builtin_prefetch(from + n);
-    }
-  }
 
   bool finite() const { return packed[at.finite] != 0; }
   int64_t rows(int64_t tile) const { return std::min(p.half_rows - tile * TileRows(p), TileRows(p)); }
+  // Of the rows of a tile in both halves.
+  int64_t row(int64_t tile, int64_t r) const { return tile * TileRows(p) + (r < rows(tile) ? r : p.half_rows + r - rows(tile)); }
   const float* factors(int64_t tile) const { return packed + tile * strassen::kProducts * p.half_channels * TileRows(p); }
   const float* row_scales(int64_t row) const { return packed + at.row_scales + row; }
   const float* channel_scales() const { return packed + at.channel_scales; }
@@ -400,8 +392,6 @@ HWY_NOINLINE HWY_ATTR void Directly(const StrassenTask& t, int64_t tile, int64_t
   AddGathered(t, tile, Place::kA12, second, pixels, true, upper);
   AddGathered(t, tile, Place::kA21, first, pixels, false, lower);
   AddGathered(t, tile, Place::kA22, second, pixels, true, lower);
-  Scale(t, tile, 0, pixels, upper);
-  Scale(t, tile, p.half_rows, pixels, lower);
 }
 
 // `pixels` <= kPixels pixels from `at` on as pairs of their own, with zeros beside them, which leave four of the products:
@@ -460,13 +450,13 @@ struct Quarters {
   Floats c11, c12, c21, c22;  // C11 and C21 are even pixels, C12 and C22 odd ones
 
   template <class Product>
-  HWY_INLINE explicit Quarters(const Product& product) {
+  static HWY_INLINE Quarters Of(const Product& product) {
     const Floats m1 = product(Place::kM1), m2 = product(Place::kM2), m3 = product(Place::kM3), m4 = product(Place::kM4),
                  m5 = product(Place::kM5);
-    c11 = hn::Add(hn::Add(m1, product(Place::kM7)), hn::Sub(m4, m5));
-    c12 = hn::Add(m3, m5);
-    c21 = hn::Add(m2, m4);
-    c22 = hn::Add(hn::Sub(m1, m2), hn::Add(m3, product(Place::kM6)));
+    return {.c11 = hn::Add(hn::Add(m1, product(Place::kM7)), hn::Sub(m4, m5)),
+            .c12 = hn::Add(m3, m5),
+            .c21 = hn::Add(m2, m4),
+            .c22 = hn::Add(hn::Sub(m1, m2), hn::Add(m3, product(Place::kM6)))};
   }
 
   template <class Upper, class Lower>
@@ -497,7 +487,8 @@ HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenP
       const Floats upper_scale = hn::LoadU(d, t.row_scales(part.tile * rows + v)),
                    lower_scale = hn::LoadU(d, t.row_scales(p.half_rows + part.tile * rows + v));
       for (int64_t n = 0; n < pairs; ++n) {
-        const Quarters c([&](Place place) HWY_ATTR { return hn::LoadU(d, part.sums + place * ProductFloats() + n * rows + v); });
+        const Quarters c =
+            Quarters::Of([&](Place place) HWY_ATTR { return hn::LoadU(d, part.sums + place * ProductFloats() + n * rows + v); });
         again[static_cast<size_t>(n)] |= !hn::AllTrue(d, hn::Eq(c.Check(), hn::Zero(d)));
         const int64_t k = n * 2 * rows + v;
         hn::StoreU(hn::Mul(c.c11, upper_scale), d, upper + k);
@@ -518,6 +509,8 @@ HWY_ATTR void Combine(const StrassenTask& t, const Panels& task, const StrassenP
     for (int64_t n = 0; n < pixels; n += tile::kPixels) {
       Directly(t, part.tile, 2 * first + n, std::min<int64_t>(tile::kPixels, pixels - n), upper + n * rows, lower + n * rows);
     }
+    Scale(t, part.tile, 0, pixels, upper);
+    Scale(t, part.tile, p.half_rows, pixels, lower);
   }
   const auto store = [&](const float* sums, int64_t row) HWY_ATTR {
     float* const to = t.result + row * p.pixels + 2 * first;
@@ -547,15 +540,16 @@ HWY_INLINE void CombineWide(const StrassenTask& t, int64_t tile, int64_t n, int6
   const float* residual = t.finish.residual != nullptr ? t.finish.residual + (to - t.finish.result) : nullptr;
   const int64_t half_plane = half_rows * plane;
   float *const upper = t.results, *const lower = upper + tile::kRows * stride;
-  bool mended = false;
+  bool again = false;
   for (int64_t r = 0; r < rows; ++r, sums += width, to += plane, below += plane) {
-    Quarters c([&](Place place) HWY_ATTR { return hn::LoadU(d, sums + place * product_floats); });
+    Quarters c = Quarters::Of([&](Place place) HWY_ATTR { return hn::LoadU(d, sums + place * product_floats); });
     const auto finite = hn::Eq(c.Check(), zero);
     if (HWY_UNLIKELY(!hn::AllTrue(d, finite))) {
-      for (int64_t i = 0; !mended && i < pixels; i += tile::kPixels) {
-        Apart(t, tile, at + i, std::min<int64_t>(tile::kPixels, pixels - i), upper + i, lower + i);
+      for (int64_t i = 0; !again && i < pixels; i += tile::kPixels) {
+        const auto sum = t.finite() ? Apart : Directly;
+        sum(t, tile, at + i, std::min<int64_t>(tile::kPixels, pixels - i), upper + i, lower + i);
       }
-      mended = true;
+      again = true;
       c.c11 = hn::IfThenElse(finite, c.c11, hn::LoadU(d, upper + r * stride));
       c.c12 = hn::IfThenElse(finite, c.c12, hn::LoadU(d, upper + r * stride + lanes));
       c.c21 = hn::IfThenElse(finite, c.c21, hn::LoadU(d, lower + r * stride));
@@ -585,68 +579,62 @@ HWY_INLINE void CombineWide(const StrassenTask& t, int64_t tile, int64_t n, int6
   }
 }
 
+// The next panel's pixels of a source that comes from memory, asked for during a panel's products, some channels at each.
+struct WideAhead {
+  const float* pixels;
+  int64_t plane, count, channels, a_product, first_tile;
+
+  HWY_INLINE void Ask(int64_t tile, int64_t place) const {
+    const int64_t product = (tile - first_tile) * strassen::kProducts + place;
+    for (int64_t c = product * a_product; c < std::min((product + 1) * a_product, channels); ++c) {
+      for (int64_t n = 0; n < count; n += strassen::kLine) __builtin_prefetch(pixels + c * plane + n);
+    }
+  }
+};
+
 // A wide plan's tile of rows for the panel of `pixels` pixels from `at` on, whose right factors are made.
-HWY_NOINLINE HWY_ATTR void WideTile(StrassenTask& t, int64_t tile, int64_t at, int64_t pixels) {
+HWY_NOINLINE HWY_ATTR void WideTile(const StrassenTask& t, int64_t tile, int64_t at, int64_t pixels, const WideAhead& ahead) {
   const Plan& p = t.p;
   const Full d;
   const int64_t rows = t.rows(tile), lanes = tile::Lanes(), width = WidePairs();
   const int64_t pairs = pixels / (2 * lanes) * lanes + std::min(pixels % (2 * lanes), lanes);
-  if (t.finite()) {
-    conv_tile::Work work = t.work;
-    work.source_channel = width;
-    work.sums_stride = width;
-    work.weight = t.factors(tile);
-    work.source = t.panels;
-    work.sums = t.sums;
-    const float* const result = t.result + tile * tile::kRows * p.pixels + at;
-    const float* const residual = t.finish.residual != nullptr ? t.finish.residual + (result - t.finish.result) : nullptr;
-    for (int64_t place = 0; place < strassen::kProducts; ++place) {
-      // Lines of results that the outer cache holds would stop the stores.
-      for (int64_t r = 2 * rows * place / strassen::kProducts; !t.streams && r < 2 * rows * (place + 1) / strassen::kProducts;
-           ++r) {
-        const int64_t there = (r < rows ? r : p.half_rows + r - rows) * p.pixels;
-        for (int64_t n = 0; n < pixels; n += conv_tile::kLine) {
-          __builtin_prefetch(result + there + n, 1, 3);
-          if (residual != nullptr && residual != result) __builtin_prefetch(residual + there + n, 0, 3);
-        }
-      }
-      t.ask_for_next();
-      tile::RunPixelTile<true>(work, rows, pairs, nullptr);
-      work.weight += p.half_channels * rows;
-      work.source += FactorFloats(p);
-      work.sums += tile::kRows * width;
-    }
-    int64_t n = 0;
-    for (; 2 * (n + lanes) <= pixels; n += lanes) {
-      CombineWide(
-          t, tile, n, at + 2 * n, 2 * lanes, [&](const float* from, int64_t) HWY_ATTR { return hn::LoadU(d, from); },
-          [&](Floats v, float* to, int64_t) HWY_ATTR { t.streams ? hn::Stream(v, d, to) : hn::StoreU(v, d, to); });
-    }
-    if (const int64_t left = pixels - 2 * n; left > 0) {
-      const hn::Mask<Full> some[2] = {hn::FirstN(d, static_cast<size_t>(std::min(left, lanes))),
-                                      hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(left - lanes, 0)))};
-      CombineWide(
-          t, tile, n, at + 2 * n, left, [&](const float* from, int64_t i) HWY_ATTR { return LoadMasked(some[i], d, from); },
-          [&](Floats v, float* to, int64_t i) HWY_ATTR { StoreMasked(v, some[i], d, to); });
-    }
-  } else {
-    const int64_t stride = t.work.sums_stride;
-    float *const upper = t.results, *const lower = upper + tile::kRows * stride;
-    for (int64_t n = 0; n < pixels; n += tile::kPixels) {
-      Directly(t, tile, at + n, std::min<int64_t>(tile::kPixels, pixels - n), upper + n, lower + n);
-    }
-    for (int64_t r = 0; r < 2 * rows; ++r) {
-      const int64_t row = (r < rows ? 0 : p.half_rows - rows) + tile * tile::kRows + r;
-      const float* const sums = r < rows ? upper + r * stride : lower + (r - rows) * stride;
-      float* const to = t.result + row * p.pixels + at;
-      const float* const residual = t.finish.residual != nullptr ? t.finish.residual + (to - t.finish.result) : nullptr;
-      for (int64_t n = 0; n < pixels; ++n) {
-        float v = sums[n] + (t.bias != nullptr ? t.bias[row] : 0.0f) + (residual != nullptr ? residual[n] : 0.0f);
-        if (v < t.finish.low) v = t.finish.low;
-        if (v > t.finish.high) v = t.finish.high;
-        to[n] = v;
+  conv_tile::Work work = t.work;
+  work.source_channel = width;
+  work.sums_stride = width;
+  work.weight = t.factors(tile);
+  work.source = t.panels;
+  work.sums = t.sums;
+  // Without products all pairs are computed once more.
+  if (!t.finite()) std::fill_n(t.sums, strassen::kProducts * tile::kRows * width, std::numeric_limits<float>::quiet_NaN());
+  const float* const residual = t.finish.residual != nullptr ? t.finish.residual + (t.result - t.finish.result) : nullptr;
+  for (int64_t place = 0; t.finite() && place < strassen::kProducts; ++place) {
+    // Lines of results that the outer cache holds would stop the stores.
+    const int64_t until = t.streams ? 0 : 2 * rows * (place + 1) / strassen::kProducts;
+    for (int64_t r = 2 * rows * place / strassen::kProducts; r < until; ++r) {
+      const int64_t there = t.row(tile, r) * p.pixels + at;
+      for (int64_t n = there; n < there + pixels; n += strassen::kLine) {
+        __builtin_prefetch(t.result + n, 1, 3);
+        if (residual != nullptr && residual != t.result) __builtin_prefetch(residual + n, 0, 3);
       }
     }
+    ahead.Ask(tile, place);
+    tile::RunPixelTile<true>(work, rows, pairs, nullptr);
+    work.weight += p.half_channels * rows;
+    work.source += FactorFloats(p);
+    work.sums += tile::kRows * width;
+  }
+  int64_t n = 0;
+  for (; 2 * (n + lanes) <= pixels; n += lanes) {
+    CombineWide(
+        t, tile, n, at + 2 * n, 2 * lanes, [&](const float* from, int64_t) HWY_ATTR { return hn::LoadU(d, from); },
+        [&](Floats v, float* to, int64_t) HWY_ATTR { t.streams ? hn::Stream(v, d, to) : hn::StoreU(v, d, to); });
+  }
+  if (const int64_t left = pixels - 2 * n; left > 0) {
+    const hn::Mask<Full> some[2] = {hn::FirstN(d, static_cast<size_t>(std::min(left, lanes))),
+                                    hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(left - lanes, 0)))};
+    CombineWide(
+        t, tile, n, at + 2 * n, left, [&](const float* from, int64_t i) HWY_ATTR { return LoadMasked(some[i], d, from); },
+        [&](Floats v, float* to, int64_t i) HWY_ATTR { StoreMasked(v, some[i], d, to); });
   }
   for (const int64_t half : {int64_t{0}, p.half_rows}) {
     t.epilogue.finish(t.result + (half + tile * tile::kRows) * p.pixels + at, pixels, rows, p.pixels);
@@ -654,18 +642,17 @@ HWY_NOINLINE HWY_ATTR void WideTile(StrassenTask& t, int64_t tile, int64_t at, i
 }
 
 // The panels from the pixels `begin` to `end` and the tiles [tile_begin, tile_end) of a wide plan.
-HWY_ATTR void RunWide(StrassenTask& t, int64_t begin, int64_t end, int64_t tile_begin, int64_t tile_end) {
+HWY_ATTR void RunWide(const StrassenTask& t, int64_t begin, int64_t end, int64_t tile_begin, int64_t tile_end) {
   const Plan& p = t.p;
   const int64_t products = (tile_end - tile_begin) * strassen::kProducts;
-  const bool far = !p.strided && p.images * p.channels * p.source_plane >= conv_tile::kFarFloats;
+  const int64_t a_product = !p.strided && p.from_memory() ? (p.channels + products - 1) / products : 0;
   for (int64_t at = begin; at < end; at += 2 * WidePairs()) {
     const int64_t pixels = std::min(2 * WidePairs(), end - at);
     if (t.finite()) MakeFactors<true>(t, at, pixels, 0, p.half_channels, t.panels);
-    t.next = at + pixels;
-    t.next_pixels = std::min(2 * WidePairs(), end - t.next);
-    t.asked = 0;
-    t.asked_a_product = far ? (p.channels + products - 1) / products : 0;
-    for (int64_t i = tile_begin; i < tile_end; ++i) WideTile(t, i, at, pixels);
+    const int64_t next = at + pixels;
+    const WideAhead ahead{t.source + next, p.source_plane, std::min(2 * WidePairs(), end - next),
+                          p.channels,      a_product,      tile_begin};
+    for (int64_t i = tile_begin; i < tile_end; ++i) WideTile(t, i, at, pixels, ahead);
   }
   if (t.streams) hwy::FlushStream();
 }
@@ -677,8 +664,7 @@ HWY_ATTR void AskForResidual(const StrassenTask& t, const Panels& task, const St
   const int64_t begin = 2 * task.at(part.panel), end = std::min(2 * task.at(part.last), p.pixels);
   const float* const residual = t.epilogue.residual + (t.result - t.finish.result);
   for (int64_t row = 0; row < 2 * TileRows(); ++row) {
-    const int64_t half = row < TileRows() ? 0 : p.half_rows - TileRows();
-    const float* const plane = residual + (half + part.tile * TileRows() + row) * p.pixels;
+    const float* const plane = residual + t.row(part.tile, row) * p.pixels;
     for (int64_t n = begin; n < end; n += strassen::kLine) __builtin_prefetch(plane + n, 0, 2);
   }
 }
@@ -691,7 +677,7 @@ HWY_ATTR void StrassenRun(const ConvShape& s, Direction direction, const float* 
   const Split split = StrassenSplit(p, num_threads());
   const StrassenScratch floats = ScratchOf(p);
   const int64_t parts = split.row_parts * split.pair_parts, tiles = Tiles(p), block = p.wide ? 1 : BlockPanels(p);
-  const bool streams = !epilogue.later && p.images * p.rows * p.pixels >= conv_tile::kFarFloats &&
+  const bool streams = !epilogue.later && p.images * p.rows * p.pixels >= conv_tile::kStreamedFloats &&
                        p.pixels % strassen::kLine == 0 &&
                        reinterpret_cast<uintptr_t>(result) % (strassen::kLine * sizeof(float)) == 0;
   float* const scratch = workspace.take<float>(floats.all() * num_threads());
@@ -915,11 +901,10 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double flops = 2 * rows * channels * pixels * 7 / 8 * m.with_eight_lanes(1.06);
   // Factors are made of every pixel, which comes from beyond the core's caches if the map is large, each result is added up of two
   // or four products, and seven quarters of the weight come from memory.
-  const bool far = p.channels * p.source_plane > strassen::kNearFloats,
-             memory = p.channels * p.images * p.source_plane > conv_tile::kFarFloats;
+  const bool far = p.channels * p.source_plane > strassen::kNearFloats;
   // A wide plan's tiles begin and end in the time of a few channels; of few rows what a panel's factors cost is not hidden.
   const double few = p.wide ? (1 + 5 / channels) * (p.rows < 96 ? 1.04 : 1) : 1.02;
-  const double value = p.wide ? (memory ? 0.41e-9 : 0.16e-9) : far ? 0.5e-9 : 0.25e-9, sum = p.wide ? 0.14e-9 : 0.55e-9;
+  const double value = p.wide ? (p.from_memory() ? 0.41e-9 : 0.16e-9) : far ? 0.5e-9 : 0.25e-9, sum = p.wide ? 0.14e-9 : 0.55e-9;
   const double added = (channels * value + rows * sum) * pixels + static_cast<double>(s.weight_count()) * 0.09e-9;
   return 1.5e-6 + (few * flops / (0.99 * m.flops_per_second) + added + gather::seconds(s)) / m.threads;
 }

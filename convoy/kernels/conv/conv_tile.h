@@ -28,6 +28,8 @@ constexpr double vectors_of(int64_t channels, int64_t lanes) {
 inline constexpr int64_t kLine = 16;
 /// Floats of a source that comes from memory, at least.
 inline constexpr int64_t kFarFloats = 2 << 20;
+/// Floats of a result that goes past the caches, at least.
+inline constexpr int64_t kStreamedFloats = 2 << 20;
 
 /// Sums of a run of pixels over channels and taps.
 struct Work {
