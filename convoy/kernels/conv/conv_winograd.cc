@@ -708,6 +708,31 @@ namespace {
 
 using winograd::Variant;
 
+const winograd::Scheme& scheme(Variant variant, Direction direction, int64_t kernel) {
+  switch (variant) {
+    case Variant::kStride2:
+      if (kernel > 6) return winograd::kF34;
+      return kernel <= 4 ? winograd::kF32 : direction == Direction::kGradInput ? winograd::kF23 : winograd::kF43;
+    case Variant::kF2:
+      return winograd::kF23;
+    case Variant::kF3:
+      return winograd::kF32;
+    case Variant::kF4:
+      return winograd::kF43;
+    case Variant::kF5:
+      break;
+  }
+  return winograd::kF25;
+}
+
+winograd::Problem problem(Variant variant, Direction direction, const ConvShape& s) {
+  const auto along = [&](size_t a) -> const winograd::Scheme& {
+    if (winograd::folds(s)) a = 3 - a;  // the line's taps lie along the rows
+    return s.axes[a].kernel_size > 1 ? scheme(variant, direction, s.axes[a].kernel_size) : winograd::kNone;
+  };
+  return winograd::make_problem(s, direction, along(1), along(2));
+}
+
 const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
   const int64_t taps = variant == Variant::kF5 ? 5 : variant == Variant::kF3 ? 2 : 3;
@@ -743,39 +768,16 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
   }
   if (!winograd::folds(s) && (s.axes[1].dilation > winograd::kMostDilation || s.axes[2].dilation > winograd::kMostDilation))
     return "needs a dilation of at most 8, for the rows between to stay in cache (in a sequence 16 and more, too)";
+  if (!problem(variant, direction, s).accurate()) return "needs results at the ends that see two taps of an axis, or fit its tiles";
   return nullptr;
-}
-
-const winograd::Scheme& scheme(Variant variant, Direction direction, int64_t kernel) {
-  switch (variant) {
-    case Variant::kStride2:
-      if (kernel > 6) return winograd::kF34;
-      return kernel <= 4 ? winograd::kF32 : direction == Direction::kGradInput ? winograd::kF23 : winograd::kF43;
-    case Variant::kF2:
-      return winograd::kF23;
-    case Variant::kF3:
-      return winograd::kF32;
-    case Variant::kF4:
-      return winograd::kF43;
-    case Variant::kF5:
-      break;
-  }
-  return winograd::kF25;
-}
-
-winograd::Problem problem(Variant variant, Direction direction, const ConvShape& s) {
-  const auto along = [&](size_t a) -> const winograd::Scheme& {
-    if (winograd::folds(s)) a = 3 - a;  // the line's taps lie along the rows
-    return s.axes[a].kernel_size > 1 ? scheme(variant, direction, s.axes[a].kernel_size) : winograd::kNone;
-  };
-  return winograd::make_problem(s, direction, along(1), along(2));
 }
 
 // Whole windows in every tile, and no result that sees padding only, which would be exact alone.
 bool pools(Variant variant, const ConvShape& s) {
   const winograd::Problem p = problem(variant, Direction::kForward, s);
   const auto fits = [](const shape::Axis& axis, const winograd::TiledAxis& tiled) {
-    return tiled.outputs % 2 == 0 && axis.dilation == 1 && axis.pad_begin < axis.kernel_size && axis.pad_end < axis.kernel_size;
+    return tiled.outputs % 2 == 0 && tiled.base == 0 && axis.dilation == 1 && axis.pad_begin < axis.kernel_size &&
+           axis.pad_end < axis.kernel_size;
   };
   return p.fold == 0 && fits(s.axes[1], p.h) && fits(s.axes[2], p.w);
 }

@@ -75,7 +75,8 @@ TEST_P(Winograd, MatchesTheReferenceAtAStride) {
     s.rank = static_cast<int>(pick(random, {1, 2, 2, 2, 3}));
     s.batch = pick(random, {1, 1, 2, 3});
     s.groups = pick(random, {1, 1, 1, 2});
-    s.in_channels = s.groups * (s.groups == 1 ? pick(random, {1, 3, 3, 4, 5, 7, 8, 8, 16, 17, 33, 70}) : pick(random, {16, 21, 34}));
+    s.in_channels =
+        s.groups * (s.groups == 1 ? pick(random, {1, 3, 3, 4, 5, 7, 8, 8, 16, 17, 33, 70}) : pick(random, {16, 21, 34}));
     s.out_channels = s.groups * (s.groups == 1 ? pick(random, {3, 8, 15, 16, 17, 31, 33, 64}) : pick(random, {16, 21, 32}));
     const int64_t size =
         GetParam() == Direction::kForward ? pick(random, {3, 3, 4, 4, 5, 6, 7, 7, 7, 8}) : pick(random, {4, 4, 5, 6});
@@ -226,7 +227,8 @@ TEST_F(WinogradPooling, NeedsWholeWindowsInATileAndNoResultOfPaddingAlone) {
     if (height == 1) s.axes[1] = {};
     return *shape::complete(s);
   };
-  EXPECT_TRUE(kConvWinogradF4Forward.pools(layer(3, 1, 1, 2, 3)));
+  EXPECT_TRUE(kConvWinogradF4Forward.pools(layer(3, 1, 1, 1, 3)));
+  EXPECT_FALSE(kConvWinogradF4Forward.pools(layer(3, 1, 1, 2, 3)));  // tiles begin early
   EXPECT_TRUE(kConvWinogradF2Forward.pools(layer(3, 1, 1, 0, 3)));
   EXPECT_TRUE(kConvWinogradF5Forward.pools(layer(5, 1, 1, 2, 5)));
   EXPECT_TRUE(kConvWinogradStride2Forward.pools(layer(5, 2, 1, 2, 5)));
@@ -300,8 +302,9 @@ TEST_F(WinogradErrors, StayInTheirTable) {
       {&kConvWinogradStride2Forward, 2, 7, 2, 2.0, 1.4},
       {&kConvWinogradStride2Forward, 2, 7, 2, 9.0, 2.5, true},
   };
-  const double unfused = std::string_view(simd_name()) == "WASM" ? 1.1 : 1.0;  // sums there round twice a step
   for (const ErrorRow& row : rows) {
+    // Sums of WebAssembly round twice a step; those of few channels over two transforms feel it most.
+    const double unfused = std::string_view(simd_name()) == "WASM" ? (row.few ? 1.7 : 1.1) : 1.0;
     double worst_e = 0, worst_r = 0, worst_strict = 0;
     for (const int64_t channels : row.few ? std::vector{3, 4, 6} : std::vector{32, 128, 512}) {
       for (const bool rectified : {false, true}) {
@@ -356,6 +359,63 @@ TEST_F(WinogradErrors, StayInTheirTable) {
     EXPECT_LE(row.most_e * unfused, 16);
     EXPECT_LE(row.most_r, 3.5);
   }
+}
+
+// Of one layer: the worst |error| / (u sum |weight| |input|).
+double worst_error(const ConvKernel& kernel, const ConvShape& s, bool rectified, Random& random) {
+  const Problem sizes = problem(s, kernel.direction);
+  std::vector<float> x = values(random, sizes.first, false), w = values(random, s.weight_count(), false);
+  if (rectified) {
+    for (float& v : x) v = std::max(v, 0.0f);
+  }
+  const auto count = static_cast<size_t>(sizes.result);
+  std::vector<float> got(count);
+  run_kernel(kernel, s, x.data(), w.data(), nullptr, got.data());
+  std::vector<double> xd(x.begin(), x.end()), wd(w.begin(), w.end()), exact(count), magnitude(count);
+  run_reference<double>(s, kernel.direction, xd.data(), wd.data(), nullptr, exact.data());
+  for (double& v : xd) v = std::abs(v);
+  for (double& v : wd) v = std::abs(v);
+  run_reference<double>(s, kernel.direction, xd.data(), wd.data(), nullptr, magnitude.data());
+  double worst = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (magnitude[i] > 0) worst = std::max(worst, std::abs(got[i] - exact[i]) / (0x1p-24 * magnitude[i]));
+  }
+  return worst;
+}
+
+TEST_F(WinogradErrors, StayBelowSixteenBehindAnyPadding) {
+  double worst = 0;
+  int ran = 0, refused = 0;
+  for (const ConvKernel* kernel :
+       {&kConvWinogradF4Forward, &kConvWinogradF4GradInput, &kConvWinogradF2Forward, &kConvWinogradF2GradInput}) {
+    for (const int64_t dilation : {1, 2}) {
+      for (int64_t size = 9; size < 13; ++size) {  // every place that a last tile may end with
+        for (int64_t paddings = 0; paddings < 16; ++paddings) {
+          ConvShape s;
+          s.in_channels = kernel->direction == Direction::kForward ? 64 : 32;
+          s.out_channels = kernel->direction == Direction::kForward ? 32 : 64;
+          for (size_t a = 1; a < 3; ++a) {
+            const int64_t begin = paddings % 4, end = paddings / 4;
+            s.input[a] = size * dilation + (a == 2 ? 1 : 0);
+            s.axes[a] = {3, 1, dilation, (a == 1 ? begin : end) * dilation, (a == 1 ? end : begin) * dilation};
+          }
+          s = *shape::complete(s);
+          if (kernel->refuse(s) != nullptr) {
+            ++refused;
+            continue;
+          }
+          Random random(static_cast<unsigned>(size * 16 + paddings));
+          const double error = worst_error(*kernel, s, paddings % 2 == 0, random);
+          worst = std::max(worst, error);
+          ++ran;
+          EXPECT_LE(error, 16) << kernel->name << " " << direction_name(kernel->direction) << ", dilation " << dilation << ", size "
+                               << size << ", paddings " << paddings % 4 << ", " << paddings / 4;
+        }
+      }
+    }
+  }
+  std::printf("  %d layers, %d refused: E %.2f\n", ran, refused, worst);
+  EXPECT_GT(ran, 400);
 }
 
 INSTANTIATE_TEST_SUITE_P(Directions, Winograd, testing::Values(Direction::kForward, Direction::kGradInput),

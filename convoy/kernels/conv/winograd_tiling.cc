@@ -21,7 +21,46 @@ int64_t task_cost(const Problem& p, const Tiling& t, int64_t tiles, int64_t vect
   return p.points() * (vectors * p.depth() * width + tiles * (t.channel_blocks + vectors) * kTransform);
 }
 
+// Calls visit(i, near) for the outputs at either end that see some inputs of a phase, but fewer than `taps`: output i of those
+// `dilation` apart, which fill tiles of their own.
+template <class Visit>
+void visit_ends(const TiledAxis& t, int64_t taps, const Visit& visit) {
+  const int64_t last_tap = (t.kernel - 1) * t.dilation, next = t.dilation * t.step;
+  for (int64_t r = 0; r < std::min(t.dilation, t.size); ++r) {
+    const auto at = [&](int64_t i) { return r * t.step + t.first + i * next; };  // input under the first tap
+    const auto seen = [&](int64_t i) {
+      const int64_t begin = std::max<int64_t>(at(i), at(i) - shape::floor_div(at(i), t.dilation) * t.dilation);
+      return ceil_div(std::max<int64_t>(ceil_div(std::min(at(i) + last_tap, t.source - 1) + 1 - begin, t.dilation), 0), t.step);
+    };
+    const int64_t count = ceil_div(t.size - r, t.dilation);
+    for (int64_t i = std::max<int64_t>(-shape::floor_div(at(0) + last_tap, next), 0); i < count; ++i) {
+      if (at(i) >= 0 || seen(i) >= taps) break;
+      if (seen(i) > 0) visit(i, true);
+    }
+    for (int64_t i = std::min(shape::floor_div(t.source - 1 - at(0), next), count - 1); i >= 0; --i) {
+      if (at(i) + last_tap < t.source || seen(i) >= taps) break;
+      if (seen(i) > 0) visit(i, false);
+    }
+  }
+}
+
 }  // namespace
+
+bool TiledAxis::sees_one_tap() const {
+  bool any = false;
+  if (kernel > step) visit_ends(*this, 2, [&](int64_t, bool) { any = true; });
+  return any;
+}
+
+int64_t TiledAxis::early_outputs(int64_t taps) const {
+  std::array<bool, kMostPoints> unfit{};
+  visit_ends(*this, taps, [&](int64_t i, bool near) {
+    const int64_t early = ((near ? 0 : outputs - 1) - i) % outputs;
+    unfit[static_cast<size_t>(early < 0 ? early + outputs : early)] = true;
+  });
+  const auto* const fit = std::find(unfit.begin(), unfit.begin() + outputs, false);
+  return fit == unfit.begin() + outputs ? -1 : fit - unfit.begin();
+}
 
 Tiling make_tiling(const Problem& p, int64_t lanes, int threads) {
   constexpr int64_t kPadding = 16;  // floats: planes a power of two apart would meet in the same cache sets
