@@ -69,7 +69,9 @@ const kernels::ConvKernel* fastest(const shape::ConvShape& shape, Direction dire
                                    std::vector<ConvCandidate>& candidates) {
   const KeepNumThreads kept;  // the count of the key is that of the trials and of their memory
   const std::string key = std::string(shape::descriptor(shape).view()) + ' ' + kernels::direction_name(direction) + ' ' +
-                          accuracy_name(options.accuracy) + (options.packed ? " packed " : " ") + std::to_string(num_threads());
+                          accuracy_name(options.accuracy) + (options.packed ? " packed " : " ") +
+                          (options.training ? "training " : "") + (options.weights_far ? "far " : "") +
+                          std::to_string(num_threads());
   // One at a time: trials at the same time would slow each other.
   const std::lock_guard lock(mutex);
   std::vector<double>& seconds = results()[key];

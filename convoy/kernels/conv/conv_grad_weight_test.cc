@@ -127,5 +127,12 @@ TEST_F(GradWeightRefusal, NamesTheMemory) {
   EXPECT_NE(kConvGradWeight.refuse(parse("n1 ic64 oc64 i200 k100")), nullptr);
 }
 
+TEST_F(GradWeightRefusal, OfWinogradNamesTapsThatSeePaddingAlone) {
+  // The last tap of a row of 2 columns, padded by 3 at its end, meets none of them: its weights' gradients are 0.
+  EXPECT_STREQ(kConvWinogradGradWeight.refuse(parse("n3 ic16 oc2 i2 k3 ph4:3 pw0:3")),
+               "needs 16 terms of every tap that are not padding");
+  EXPECT_EQ(kConvWinogradGradWeight.refuse(parse("n4 ic16 oc16 i3 k3 p1")), nullptr);
+}
+
 }  // namespace
 }  // namespace convoy::kernels

@@ -31,6 +31,7 @@
 
 #include "convoy/core/parallel.h"
 #include "convoy/shape/checked.h"
+#include "convoy/shape/taps.h"
 
 #ifndef CONVOY_KERNELS_CONV_GRAD_WEIGHT_WINOGRAD_CUT
 #define CONVOY_KERNELS_CONV_GRAD_WEIGHT_WINOGRAD_CUT
@@ -429,6 +430,16 @@ const ConvKernel kConvWinogradGradWeight{
       }
       if (s.output[1] < 3 || s.output[2] < 3) return "needs 3x3 outputs: smaller ones leave most of a tile empty";
       if (s.batch * s.output_positions() < 36) return "needs 36 terms in a sum, for rounding errors to average out";
+      int64_t terms = s.batch;  // of the tap that sees the fewest; one that sees padding alone is exactly 0
+      for (size_t a = 1; a < 3; ++a) {
+        int64_t least = s.output[a];
+        for (int64_t k = 0; k < 3; ++k) {
+          const shape::Range seen = shape::valid_outputs(k, s.input[a], s.output[a], s.axes[a]);
+          least = std::min(least, seen.size());
+        }
+        terms *= least;
+      }
+      if (terms < 16) return "needs 16 terms of every tap that are not padding";
       if (s.in_channels_per_group() < 8) return "needs 8 input channels: with fewer the transforms cost more than they save";
       if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) return "needs 16 channels per group";
       return nullptr;
