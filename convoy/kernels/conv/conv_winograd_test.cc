@@ -274,6 +274,21 @@ void sum_in_one_chain(const ConvShape& s, Direction direction, const std::vector
   }
 }
 
+// Results in double, and sum |weight| |input| of each.
+struct Exact {
+  std::vector<double> result, magnitude;
+
+  Exact(const ConvShape& s, Direction direction, const std::vector<float>& x, const std::vector<float>& w) {
+    std::vector<double> xd(x.begin(), x.end()), wd(w.begin(), w.end());
+    result.resize(static_cast<size_t>(problem(s, direction).result));
+    magnitude.resize(result.size());
+    run_reference<double>(s, direction, xd.data(), wd.data(), nullptr, result.data());
+    for (double& v : xd) v = std::abs(v);
+    for (double& v : wd) v = std::abs(v);
+    run_reference<double>(s, direction, xd.data(), wd.data(), nullptr, magnitude.data());
+  }
+};
+
 struct ErrorRow {
   const ConvKernel* kernel;
   int rank;
@@ -327,13 +342,8 @@ TEST_F(WinogradErrors, StayInTheirTable) {
         }
         const auto scale = static_cast<float>(std::sqrt(2.0 / static_cast<double>(channels * s.taps())));
         for (float& v : w) v *= scale;
-        std::vector<double> xd(x.begin(), x.end()), wd(w.begin(), w.end());
-        const auto count = static_cast<size_t>(problem(s, row.kernel->direction).result);
-        std::vector<double> exact(count), magnitude(count);
-        run_reference<double>(s, row.kernel->direction, xd.data(), wd.data(), nullptr, exact.data());
-        for (double& v : xd) v = std::abs(v);
-        for (double& v : wd) v = std::abs(v);
-        run_reference<double>(s, row.kernel->direction, xd.data(), wd.data(), nullptr, magnitude.data());
+        const Exact exact(s, row.kernel->direction, x, w);
+        const size_t count = exact.result.size();
         std::vector<float> got(count), strict(count), chain(count);
         run_kernel(*row.kernel, s, x.data(), w.data(), nullptr, got.data());
         const ConvKernel& direct = row.kernel->direction == Direction::kForward ? kConvDirectForward : kConvDirectGradInput;
@@ -341,8 +351,9 @@ TEST_F(WinogradErrors, StayInTheirTable) {
         sum_in_one_chain(s, row.kernel->direction, x, w, chain);
         double sum = 0, strict_sum = 0, chain_sum = 0;
         for (size_t i = 0; i < count; ++i) {
-          const double error = got[i] - exact[i], strict_error = strict[i] - exact[i], chain_error = chain[i] - exact[i];
-          worst_e = std::max(worst_e, std::abs(error) / (0x1p-24 * magnitude[i]));
+          const double truth = exact.result[i], error = got[i] - truth, strict_error = strict[i] - truth,
+                       chain_error = chain[i] - truth;
+          worst_e = std::max(worst_e, std::abs(error) / (0x1p-24 * exact.magnitude[i]));
           sum += error * error;
           strict_sum += strict_error * strict_error;
           chain_sum += chain_error * chain_error;
@@ -363,22 +374,17 @@ TEST_F(WinogradErrors, StayInTheirTable) {
 
 // Of one layer: the worst |error| / (u sum |weight| |input|).
 double worst_error(const ConvKernel& kernel, const ConvShape& s, bool rectified, Random& random) {
-  const Problem sizes = problem(s, kernel.direction);
-  std::vector<float> x = values(random, sizes.first, false), w = values(random, s.weight_count(), false);
+  std::vector<float> x = values(random, problem(s, kernel.direction).first, false);
+  const std::vector<float> w = values(random, s.weight_count(), false);
   if (rectified) {
     for (float& v : x) v = std::max(v, 0.0f);
   }
-  const auto count = static_cast<size_t>(sizes.result);
-  std::vector<float> got(count);
+  const Exact exact(s, kernel.direction, x, w);
+  std::vector<float> got(exact.result.size());
   run_kernel(kernel, s, x.data(), w.data(), nullptr, got.data());
-  std::vector<double> xd(x.begin(), x.end()), wd(w.begin(), w.end()), exact(count), magnitude(count);
-  run_reference<double>(s, kernel.direction, xd.data(), wd.data(), nullptr, exact.data());
-  for (double& v : xd) v = std::abs(v);
-  for (double& v : wd) v = std::abs(v);
-  run_reference<double>(s, kernel.direction, xd.data(), wd.data(), nullptr, magnitude.data());
   double worst = 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (magnitude[i] > 0) worst = std::max(worst, std::abs(got[i] - exact[i]) / (0x1p-24 * magnitude[i]));
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (exact.magnitude[i] > 0) worst = std::max(worst, std::abs(got[i] - exact.result[i]) / (0x1p-24 * exact.magnitude[i]));
   }
   return worst;
 }

@@ -25,21 +25,21 @@ int64_t task_cost(const Problem& p, const Tiling& t, int64_t tiles, int64_t vect
 // `dilation` apart, which fill tiles of their own.
 template <class Visit>
 void visit_ends(const TiledAxis& t, int64_t taps, const Visit& visit) {
+  const shape::Axis axis{t.kernel, t.step, t.dilation, -t.first, 0};
   const int64_t last_tap = (t.kernel - 1) * t.dilation, next = t.dilation * t.step;
   for (int64_t r = 0; r < std::min(t.dilation, t.size); ++r) {
-    const auto at = [&](int64_t i) { return r * t.step + t.first + i * next; };  // input under the first tap
-    const auto seen = [&](int64_t i) {
-      const int64_t begin = std::max<int64_t>(at(i), at(i) - shape::floor_div(at(i), t.dilation) * t.dilation);
-      return ceil_div(std::max<int64_t>(ceil_div(std::min(at(i) + last_tap, t.source - 1) + 1 - begin, t.dilation), 0), t.step);
-    };
-    const int64_t count = ceil_div(t.size - r, t.dilation);
-    for (int64_t i = std::max<int64_t>(-shape::floor_div(at(0) + last_tap, next), 0); i < count; ++i) {
-      if (at(i) >= 0 || seen(i) >= taps) break;
-      if (seen(i) > 0) visit(i, true);
+    const auto taps_of = [&](int64_t i) { return shape::valid_taps(r + i * t.dilation, t.source, axis); };
+    const auto enough = [&](shape::Range seen) { return ceil_div(seen.size(), t.step) >= taps; };
+    const int64_t first = r * t.step + t.first, count = ceil_div(t.size - r, t.dilation);
+    for (int64_t i = std::max<int64_t>(-shape::floor_div(first + last_tap, next), 0); i < count; ++i) {
+      const shape::Range seen = taps_of(i);
+      if (seen.begin == 0 || enough(seen)) break;
+      if (!seen.empty()) visit(i, true);
     }
-    for (int64_t i = std::min(shape::floor_div(t.source - 1 - at(0), next), count - 1); i >= 0; --i) {
-      if (at(i) + last_tap < t.source || seen(i) >= taps) break;
-      if (seen(i) > 0) visit(i, false);
+    for (int64_t i = std::min(shape::floor_div(t.source - 1 - first, next), count - 1); i >= 0; --i) {
+      const shape::Range seen = taps_of(i);
+      if (seen.end == t.kernel || enough(seen)) break;
+      if (!seen.empty()) visit(i, false);
     }
   }
 }
