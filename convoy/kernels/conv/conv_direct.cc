@@ -246,7 +246,9 @@ inline double channel_lane_work(const Plan& p, int64_t lanes) {
   for (int64_t r = 0; r < p.axes[2].phases; ++r) {
     columns += static_cast<double>(std::max<int64_t>(p.axes[2].phase[static_cast<size_t>(r)].count, 4));
   }
-  const double vectors = p.cut ? static_cast<double>((p.rows + lanes - 1) / lanes) : conv_tile::vectors_of(p.rows, lanes);
+  const double vectors = lanes == 16 && p.rows <= 8 ? 0.5
+                         : p.cut                    ? static_cast<double>((p.rows + lanes - 1) / lanes)
+                                                    : conv_tile::vectors_of(p.rows, lanes);
   // Transposing and storing cost as much as some 24 more terms.
   return columns * vectors * static_cast<double>(lanes) * (1 + 24 / terms_of_a_sum(p));
 }
@@ -521,11 +523,18 @@ HWY_INLINE int64_t PackedGroup(const Plan& p) {
 constexpr int kVectorPixels = HWY_TARGET == HWY_AVX2 ? 2 * tile::kPixels : tile::kPixels;
 HWY_INLINE int64_t TileColumns(const Plan& p) {
   if (p.pixel_lanes) return MostVectors(static_cast<int>((p.rows + DirectTiles(p) - 1) / DirectTiles(p))) * tile::Lanes();
+  if (tile::kHalves && 2 * p.rows <= tile::Lanes()) return 2 * tile::kPixels;
   return p.rows <= tile::Lanes() ? kVectorPixels : tile::kPixels;
 }
 
 // Whether result channels take a vector and a half. Tiles that have a form for it come first in a line.
 HWY_INLINE bool OneAndAHalf(const Plan& p) { return !p.pixel_lanes && !p.cut && tile::IsOneAndAHalf(p.rows); }
+
+// Halves of a vector that a tile's sums take, of so many weights per channel and tap.
+HWY_INLINE int64_t Halves(const Plan& p, int64_t weights) {
+  if (OneAndAHalf(p)) return 3;
+  return tile::kHalves && 2 * p.rows <= tile::Lanes() ? 1 : 2 * weights / tile::Lanes();
+}
 
 // The block of the result that a task computes and where its source lies in the slab.
 struct DirectBlock {
@@ -771,7 +780,7 @@ HWY_INLINE bool StoresAtOnce(const Plan& p, const SplitEpilogue& epilogue) {
 HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work work, int64_t lanes, const DirectLists& lists,
                          float* sums, const float* ahead_end, int64_t count, RowStore store) {
   const Axis &ad = p.axes[0], &ah = p.axes[1], &w = p.axes[2];
-  const int64_t width = b.end[2] - b.begin[2], stride = TileRows(p), halves = OneAndAHalf(p) ? 3 : 2 * lanes / tile::Lanes();
+  const int64_t width = b.end[2] - b.begin[2], stride = TileRows(p), halves = Halves(p, lanes);
   const int64_t line_floats = p.pixel_lanes ? SumsWidth(p) : width * stride, phase_width = SumsWidth(p) / w.phases;
   const float* const slab = work.source;
   float* const all_sums = sums;
@@ -908,6 +917,8 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
     DirectLists lists{reinterpret_cast<Pass*>(list), 0, reinterpret_cast<Tap*>(list + floats.passes)};
     lists.pass_count = MakePasses(p, b, lists.passes);
     const bool keep = p.slab_channels < p.channels;  // sums of all tiles wait for the next channels
+    // The thread's next task is the next group, whose weights follow.
+    const bool group_follows = group + 1 < p.groups && part + 1 == parts && task / parts % blocks + 1 == blocks;
     for (int64_t slab_begin = 0; slab_begin < p.channels; slab_begin += p.slab_channels) {
       const int64_t slab_end = std::min(p.channels, slab_begin + p.slab_channels);
       const float* source = io.source + (image * p.channels + slab_begin) * p.source_positions();
@@ -936,7 +947,7 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
           const float* const next = work.weight + work.channels * work.weight_channel;
           const int64_t next_floats = work.channels * p.taps * lanes;
           const int64_t turns = (b.end[0] - b.begin[0]) * (b.end[1] - b.begin[1]) * std::max<int64_t>(lists.pass_count, 1);
-          work.ahead = c + p.chain < p.channels || o + 1 < tile_end ? next : nullptr;
+          work.ahead = c + p.chain < p.channels || o + 1 < tile_end || group_follows ? next : nullptr;
           work.ahead_step = (next_floats + turns * work.channels - 1) / (turns * work.channels);  // a channel and turn
           const float* const ahead_end = next + next_floats;
           SumBlock(p, b, work, lanes, lists, tile_sums, ahead_end, count,

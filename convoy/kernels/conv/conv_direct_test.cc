@@ -63,6 +63,10 @@ constexpr const char* kShapes[] = {
     "n1 ic24 oc24 ih7 iw43 k3 p1",               // and side by side: three times 14 and 1
     "n1 ic18 oc17 ih5 iw21 k3 p1",               // 14 and 7
     "n1 ic22 oc24 ih8 iw52 k4 s2 p1",            // backward by phases of 26: 14, 7 and 5
+    "n1 ic32 oc32 g4 ih9 iw63 k3 s2 p1",         // half a vector of channels: 28 and 4 pixels
+    "n2 ic24 oc24 g3 i34 k3 s2 p1",              // 17
+    "n1 ic30 oc7 ih5 iw9 k5 p2",                 // seven of its channels
+    "n1 ic16 oc16 g2 iw90 kw3 pw40 dw40",        // cut
     "n1 ic4 oc20 i6 k2 s5",                      // a stride beyond the kernel
     "n1 ic4 oc20 i5 k3 p4",                      // lines of padding alone
     "transposed ic32 oc24 i9 k2 s2",             // phases of one tap

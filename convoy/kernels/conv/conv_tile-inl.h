@@ -114,7 +114,7 @@ HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w
     half_weight = hn::LoadU(HalfTag(), w + kV * lanes);
     Pin(half_weight);
   }
-  HWY_UNROLL(16)
+  HWY_UNROLL(28)
   for (int p = 0; p < kP; ++p) {
     // An address reaches three pixels: base, one and two steps on.
     if (kStrided && p % 3 == 0) {
@@ -129,14 +129,14 @@ HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w
   }
 }
 
-template <bool kLinear, bool kStrided, int kP, int kV, bool kHalf = false>
+template <bool kLinear, bool kStrided, int kP, int kV, bool kHalf = false, class D = Full>
 HWY_ATTR void ChannelTile(const Work& t) {
-  const Full d;
+  const D d;
   const HalfTag narrow;
-  const int64_t lanes = Lanes();
-  Floats sum[kP][kV];
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<D> sum[kP][kV];
   [[maybe_unused]] Half half[kP];
-  HWY_UNROLL(16)
+  HWY_UNROLL(28)
   for (int p = 0; p < kP; ++p) {
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) sum[p][v] = hn::Zero(d);
@@ -172,7 +172,7 @@ HWY_ATTR void ChannelTile(const Work& t) {
   } else {
     // Three taps a turn: 7 % faster than one where the weights come from L2. (A lambda for the body would keep the sums in memory.)
     // AVX2's tiles of one vector are many, so that they are to be small.
-    constexpr int kTurn = HWY_TARGET == HWY_AVX2 && kV == 1 ? 0 : 3;
+    constexpr int kTurn = (HWY_TARGET == HWY_AVX2 && kV == 1) || hn::MaxLanes(D()) < hn::MaxLanes(Full()) ? 0 : 3;
     const Tap *const turns = t.taps + (kTurn > 0 ? t.tap_count / 3 * 3 : 0), *const end = t.taps + t.tap_count;
     for (int64_t c = 0; c < t.channels; ++c) {
       const Tap* tap = t.taps;
@@ -199,14 +199,14 @@ HWY_ATTR void ChannelTile(const Work& t) {
   }
   float* const to = t.sums;
   if (t.add) {
-    HWY_UNROLL(16)
+    HWY_UNROLL(28)
     for (int p = 0; p < kP; ++p) {
       HWY_UNROLL(2)
       for (int v = 0; v < kV; ++v) sum[p][v] = hn::Add(hn::LoadU(d, to + p * t.sums_stride + v * lanes), sum[p][v]);
       if constexpr (kHalf) half[p] = hn::Add(hn::LoadU(narrow, to + p * t.sums_stride + lanes), half[p]);
     }
   }
-  HWY_UNROLL(16)
+  HWY_UNROLL(28)
   for (int p = 0; p < kP; ++p) {
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) hn::StoreU(sum[p][v], d, to + p * t.sums_stride + v * lanes);
@@ -214,21 +214,22 @@ HWY_ATTR void ChannelTile(const Work& t) {
   }
 }
 
-template <bool kLinear, bool kStrided, int kV, int... kP>
+template <bool kLinear, bool kStrided, int kV, class D = Full, int... kP>
 HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, std::integer_sequence<int, kP...>) {
-  static constexpr std::array<void (*)(const Work&), sizeof...(kP)> kTiles{ChannelTile<kLinear, kStrided, kP + 1, kV>...};
+  static constexpr std::array<void (*)(const Work&), sizeof...(kP)> kTiles{ChannelTile<kLinear, kStrided, kP + 1, kV, false, D>...};
   kTiles[static_cast<size_t>(pixels - 1)](t);
 }
 
-/// Sums for `pixels` <= kPixels pixels and 2 to 4 halves of a vector of result channels. kLinear: there is one tap, so none is
-/// looked up, and pixels lie side by side. What the upper half of 3 halves' second vector holds is left open. Of one vector there
-/// may be up to kVectorPixels.
+/// Sums for `pixels` <= kPixels pixels and 1 (of more than one tap) to 4 halves of a vector of result channels. kLinear: there is
+/// one tap, so none is looked up, and pixels lie side by side. What the upper half of 3 halves' second vector holds is left open.
+/// Of one vector there may be up to kVectorPixels.
 template <bool kLinear, int kVectorPixels = kPixels>
 HWY_INLINE void RunChannelTile(const Work& t, int64_t pixels, int64_t halves) {
   // An address more for every three pixels takes no time, but up to 2 % with AVX2, whose tile is small.
   constexpr bool kStrided = !kLinear, kBoth = kStrided && HWY_TARGET == HWY_AVX2;
   constexpr auto kAll = std::make_integer_sequence<int, kPixels>();
   if constexpr (kHalves && !kLinear) {
+    if (halves == 1) return RunChannelTile<false, true, 1, HalfTag>(t, pixels, std::make_integer_sequence<int, 2 * kPixels>());
     if (halves == 3 && pixels == kPixels) return ChannelTile<false, true, kPixels, 1, true>(t);
     if (halves == 3 && pixels == kHalfPixels) return ChannelTile<false, true, kHalfPixels, 1, true>(t);
   }
