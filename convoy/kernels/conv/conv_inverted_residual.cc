@@ -32,7 +32,7 @@ constexpr int64_t kColumns = 7;            // of a depthwise tile: 7, 14, 28, 56
 constexpr int64_t kBandFloats = 3 << 10;   // expanded at a time: a third of the first cache
 constexpr int64_t kMostRing = 4 << 10;     // of rows of a block that the depthwise layer reads: half of the first cache
 constexpr int64_t kChain = 256;            // channels of one chain of the projection's sums
-constexpr int64_t kMostMiddle = 96 << 10;  // floats of half of the depthwise results that stay in L2
+constexpr int64_t kMostMiddle = 48 << 10;  // floats of half of the depthwise results that stay in L2
 constexpr int64_t kMostKept = 160 << 10;   // the same where squeeze-and-excitation keeps them until all are there
 constexpr int64_t kMostAhead = 240 << 10;  // of a side's weights and results, for the gates' weights to stay in L2 beside them
 constexpr int64_t kNextPage = 1024;        // floats: weights that are used once are asked for where the processor stops by itself
@@ -241,7 +241,12 @@ HWY_NOINLINE void DepthwiseTile(const KernelRows& rows, int64_t lane, const floa
       for (int k = 0; k < kKernel; ++k) weight[k] = hn::LoadU(d, rows.weight[r] + lane + k * 2 * lanes);
       HWY_UNROLL(20)
       for (int j = 0; j < (kColumns - 1) * kStride + kKernel; ++j) {
-        Floats value = hn::LoadU(d, x + j * step);
+        // An address reaches three pixels: base, one and two steps on.
+        if (j % 3 == 0) {
+          if (j > 0) x += 3 * step;
+          tile::Pin(x);
+        }
+        Floats value = hn::LoadU(d, x + j % 3 * step);
         tile::Pin(value);
         HWY_UNROLL(5)
         for (int k = 0; k < kKernel; ++k) {
