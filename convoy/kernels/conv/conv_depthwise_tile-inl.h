@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "convoy/kernels/conv/conv_depthwise_rows-inl.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
 #include "hwy/highway.h"
 
 #ifndef CONVOY_KERNELS_CONV_DEPTHWISE_TILE_SEGMENT
@@ -121,8 +122,12 @@ HWY_NOINLINE void AddSegment(const TileColumns& tile, const hn::Mask<DV>* masks_
       hn::Mask<DV> inside_second;
       if constexpr (kStride == 2) inside_second = mask[1];
       Unroll<(kRows - 1) * kStride + kTaps>([&](auto r) CONVOY_UNROLLED {
+        if constexpr (r % 3 == 0) {  // an address reaches three rows
+          if constexpr (r > 0) row += 3 * t.row_step;
+          tile::Pin(row);
+        }
         if ((rows >> r & 1) != 0) {
-          const float* const at = row + r * t.row_step;
+          const float* const at = row + r % 3 * t.row_step;
           Vector x = LoadInside(d, inside, at);
           if constexpr (kStride == 2) {
             Vector y = LoadInside(d, inside_second, at + kLanes);
