@@ -76,6 +76,13 @@ void broadcast_all(Inference& inference) {
   inference.set(0, dtype, std::move(dims));
 }
 
+std::optional<size_t> count_of_numbers(const Inference& inference, size_t i) {
+  constexpr int64_t kMostAxes = 64;
+  const std::optional<Dims>& dims = inference.dims(i);
+  if (!dims || dims->size() != 1 || !dims->front().known() || dims->front().size > kMostAxes) return std::nullopt;
+  return static_cast<size_t>(dims->front().size);
+}
+
 void need_rank(const Inference& inference, size_t i, int64_t least, int64_t most) {
   if (!inference.dims(i)) return;
   const auto rank = static_cast<int64_t>(inference.dims(i)->size());

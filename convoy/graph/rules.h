@@ -27,6 +27,10 @@ void same_as_first(Inference& inference);
 /// Output 0 has input 0's element type and all inputs' shapes broadcast.
 void broadcast_all(Inference& inference);
 
+/// How many numbers an integer input of one axis holds, such as a shape or axes; nullopt if it is not known, or more than a tensor
+/// has axes.
+std::optional<size_t> count_of_numbers(const Inference& inference, size_t i);
+
 /// Throws Error unless input i, where known, has this many axes.
 void need_rank(const Inference& inference, size_t i, int64_t least, int64_t most);
 

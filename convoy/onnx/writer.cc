@@ -11,6 +11,7 @@
 #include "convoy/io/file.h"
 #include "convoy/onnx/import.h"
 #include "convoy/onnx/tensor_proto.h"
+#include "convoy/shape/axis.h"
 #include "convoy/shape/taps.h"
 
 namespace convoy::onnx {
@@ -58,6 +59,14 @@ struct SinceType {
   int64_t opset;
 };
 constexpr SinceType kSinceType[] = {{"Reduce", 0, DType::kBool, 20},
+                                    // What runtimes have of these is made of the functions that opset 18 defines.
+                                    {"Elu", 0, DType::kFloat64, 18},
+                                    {"HardSigmoid", 0, DType::kFloat64, 18},
+                                    {"Selu", 0, DType::kFloat64, 18},
+                                    {"Softplus", 0, DType::kFloat64, 18},
+                                    {"Softsign", 0, DType::kFloat64, 18},
+                                    {"ThresholdedRelu", 0, DType::kFloat64, 18},
+                                    {"Relu", 0, DType::kInt64, 18},
                                     {"IsInf", 0, DType::kFloat16, 20},
                                     {"QuantizeLinear", 0, DType::kFloat16, 19},
                                     {"QuantizeLinear", 1, DType::kInt32, 19},
@@ -69,15 +78,22 @@ constexpr SinceType kSinceType[] = {{"Reduce", 0, DType::kBool, 20},
                                     {"QLinearMatMul", 1, DType::kFloat16, 21},
                                     {"", 0, DType::kBFloat16, 22}};  // convolutions, pools and many others
 
-// Whether ONNX counts a window that begins behind the input before opset 22. Sizes that are not known do not say.
+// Whether ONNX counts a window that begins behind the input before opset 22; of a size that is not known, whether it may.
 bool had_another_size(const Graph& graph, const Node& node) {
-  if (node.attributes.integer("ceil_mode", 0) == 0) return false;
-  const std::optional<Shape> input = graph.value(node.inputs[0]).type.shape(), output = graph.value(node.output(0)).type.shape();
-  if (!input || !output) return false;
-  const auto axes = graph::windows(node.attributes, {}, {input->begin() + 2, input->end()});
-  for (size_t i = 2; i < input->size(); ++i) {
-    const shape::Axis& axis = (*axes)[i - 2];
-    if (shape::input_index((*output)[i] - 1, axis.kernel_size - 1, axis) + 1 < (*input)[i] + axis.pad_end) return true;
+  const auto& dims = graph.value(node.inputs[0]).type.dims;
+  if (node.attributes.integer("ceil_mode", 0) == 0 || !dims) return false;
+  const std::vector<int64_t> sizes = graph::spatial_sizes(*dims);
+  const auto axes = graph::windows(node.attributes, {}, sizes);
+  if (!axes) return false;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const shape::Axis& axis = (*axes)[i];
+    const int64_t span = *shape::effective_kernel_size(axis.kernel_size, axis.dilation);
+    if (sizes[i] < 0) {
+      if (axis.pad_end + axis.stride > span) return true;
+      continue;
+    }
+    const int64_t last = *shape::pool_output_size(sizes[i], axis, true) - 1;
+    if (shape::input_index(last, axis.kernel_size - 1, axis) + 1 < sizes[i] + axis.pad_end) return true;
   }
   return false;
 }
@@ -93,7 +109,7 @@ bool reduces_by_attribute(const Node& node) { return node.op.rfind("Reduce", 0) 
 
 class Writer {
  public:
-  explicit Writer(const Graph& graph) : graph_(graph) {}
+  explicit Writer(const Graph& graph) : graph_(graph) { spell_out(); }
 
   std::string write() {
     name_values();
@@ -119,6 +135,47 @@ class Writer {
     raise<Error>("{}: {}\n{}", describe(graph_, node), reason, fix);
   }
 
+  // Brings nodes to forms that ONNX's checker and runtimes read in one way.
+  void spell_out() {
+    std::vector<Node> nodes;
+    nodes.reserve(graph_.nodes.size());
+    for (Node& node : graph_.nodes) {
+      if (node.attributes.has("auto_pad") || node.attributes.has("output_shape"))
+        node.attributes = graph::explicit_padding(graph_, node);
+      // The checker reads the operator as a function, which lacks the default.
+      if (node.op == "MeanVarianceNormalization" && !node.attributes.has("axes"))
+        node.attributes.set("axes", std::vector<int64_t>{0, 2, 3});
+      // The checker reads nothing else, though the operator may have int32.
+      if (const Tensor* axes = fixed(node.input(3)); node.op == "Pad" && axes != nullptr && axes->dtype() == DType::kInt32)
+        node.inputs[3] = graph_.add_constant("axes", axes->to(DType::kInt64));
+      if (node.op == "HardSwish" && type(node, 0).dtype == DType::kFloat64) {
+        spell_out_hard_swish(node, nodes);
+      } else {
+        nodes.push_back(std::move(node));
+      }
+    }
+    graph_.nodes = std::move(nodes);
+  }
+
+  // x clip(x + 3, 0, 6) / 6: runtimes have it as x HardSigmoid(x), and that for float32 alone.
+  void spell_out_hard_swish(const Node& node, std::vector<Node>& nodes) {
+    const auto number = [&](double value) { return graph_.add_constant("number", Tensor::scalar(value, DType::kFloat64)); };
+    const auto add = [&](const char* op, std::vector<ValueId> inputs) {
+      const ValueId output = graph_.add_value(node.op, graph_.value(node.inputs[0]).type);
+      nodes.push_back({op, node.name, std::move(inputs), {output}});
+      return output;
+    };
+    const ValueId x = node.inputs[0], six = number(6);
+    const ValueId gate = add("Clip", {add("Add", {x, number(3)}), number(0), six});
+    nodes.push_back({"Div", node.name, {add("Mul", {x, gate}), six}, node.outputs});
+  }
+
+  // A constant that no caller can replace, or nullptr.
+  const Tensor* fixed(ValueId id) const {
+    const bool input = std::find(graph_.inputs.begin(), graph_.inputs.end(), id) != graph_.inputs.end();
+    return input ? nullptr : graph_.constant(id);
+  }
+
   // Names are unique in files. Inputs and outputs keep theirs.
   void name_values() {
     names_.resize(graph_.values.size());
@@ -134,9 +191,21 @@ class Writer {
     }
   }
 
-  // A name for output i that nobody reads, made from the first one's.
+  // Those up to the last that somebody reads, and those that must be there.
+  static size_t written_outputs(const Node& node) {
+    if (node.op == "Split") return node.outputs.size();
+    if (node.op == "TopK") return 2;
+    if (node.op == "DynamicQuantizeLinear") return 3;
+    if (node.op == "BatchNormalization" && node.attributes.integer("training_mode", 0) != 0) return 3;
+    size_t count = node.outputs.size();
+    while (count > 0 && node.outputs[count - 1] == kNoValue) --count;
+    return count;
+  }
+
+  // A name for output i that nobody reads, made from one that somebody does.
   std::string spare_name(const Node& node, size_t i) const {
-    std::string spare = formatted("{}_{}", name(node.output(0)), i);
+    const auto read = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != kNoValue; });
+    std::string spare = formatted("{}_{}", read == node.outputs.end() ? node.op : name(*read), i);
     while (taken_.count(spare) > 0) spare += "_";
     return spare;
   }
@@ -165,7 +234,7 @@ class Writer {
     if (node.op == "Pad" && node.inputs.size() > 3) opset = std::max<int64_t>(opset, 18);
     if (node.op == "Pad" && node.attributes.text("mode", "") == "wrap") opset = std::max<int64_t>(opset, 19);
     if (reduces_by_attribute(node) &&
-        (node.attributes.has("noop_with_empty_axes") || (node.input(1) != kNoValue && graph_.constant(node.input(1)) == nullptr)))
+        (node.attributes.has("noop_with_empty_axes") || (node.input(1) != kNoValue && fixed(node.input(1)) == nullptr)))
       opset = std::max<int64_t>(opset, 18);
     if (node.op == "Split" && node.input(1) == kNoValue && !splits_evenly(node)) opset = std::max<int64_t>(opset, 18);
     if (node.op == "ScatterND" || node.op == "ScatterElements") {
@@ -258,13 +327,9 @@ class Writer {
     }
     while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
     for (const ValueId id : inputs) message.add_string(1, name(id));
-    // In training mode all three must be there.
-    const bool complete = node.op == "BatchNormalization" && node.attributes.integer("training_mode", 0) != 0;
-    const size_t outputs = complete ? 3 : node.outputs.size();
-    for (size_t i = 0; i < outputs; ++i) {
-      const ValueId id = node.output(i);
-      message.add_string(2, complete && id == kNoValue ? spare_name(node, i) : name(id));
-    }
+    // ONNX Runtime falls over an empty name where the operator's outputs are not optional.
+    for (size_t i = 0; i < written_outputs(node); ++i)
+      message.add_string(2, node.output(i) == kNoValue ? spare_name(node, i) : name(node.output(i)));
     if (!node_name.empty()) message.add_string(3, node_name);
     message.add_string(4, node.op);
     for (const auto& [key, value] : attributes.all()) {
@@ -332,7 +397,7 @@ class Writer {
     tensor.add_message(2, shape);
   }
 
-  const Graph& graph_;
+  Graph graph_;
   std::vector<std::string> names_;
   std::unordered_set<std::string> taken_;  // names_
   int64_t opset_ = kLeastOpset;

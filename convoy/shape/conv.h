@@ -58,7 +58,7 @@ struct ConvShape {
 /// axes that the rank does not use are 1.
 ///
 /// Errors: those of output_size / transposed_output_size with the axis named, groups below 1 or not dividing the channels, negative
-/// channels or batch, kOutputTooSmall for a transposed output below 1 (0 is allowed: PyTorch returns an empty tensor), kOverflow.
+/// channels or batch, kOutputTooSmall for a transposed output below 1 (as PyTorch and ONNX Runtime have it), kOverflow.
 constexpr Result<ConvShape> complete(ConvShape s) {
   if (s.rank < 1 || s.rank > kMaxSpatialRank) return ShapeError{ShapeErrorCode::kBadRank, -1, s.rank, kMaxSpatialRank};
   if (s.groups < 1) return ShapeError{ShapeErrorCode::kNonPositiveGroups, -1, s.groups, 1};
@@ -75,7 +75,7 @@ constexpr Result<ConvShape> complete(ConvShape s) {
       e.axis = a;
       return e;
     }
-    if (s.transposed && *o < 0) return ShapeError{ShapeErrorCode::kOutputTooSmall, a, *o, 0};
+    if (s.transposed && *o < 1) return ShapeError{ShapeErrorCode::kOutputTooSmall, a, *o, 1};
     s.output[a] = *o;
   }
   for (int a = 0; a < s.first_axis(); ++a) {

@@ -121,19 +121,22 @@ TEST(ConvShape, RefusalsNameTheAxisAndTheNumbers) {
   EXPECT_EQ(flat.axis, 1);
 }
 
-TEST(ConvShape, TransposedOutputsBelowZeroAreTooSmall) {
+TEST(ConvShape, TransposedOutputsBelowOneAreTooSmall) {
   ConvShape s;
   s.rank = 1;
   s.transposed = true;
-  s.axes[2] = {1, 1, 1, 1, 1};
   s.input = {1, 1, 2};
-  EXPECT_EQ(complete(s)->output[2], 0);
-  s.axes[2] = {1, 1, 1, 2, 1};
-  const Result<ConvShape> r = complete(s);
-  ASSERT_FALSE(r.ok());
-  EXPECT_EQ(r.error().code, ShapeErrorCode::kOutputTooSmall);
-  EXPECT_EQ(r.error().axis, 2);
-  EXPECT_EQ(r.error().value, -1);
+  for (int64_t size = 0; size >= -1; --size) {
+    s.axes[2] = {1, 1, 1, 1 - size, 1};
+    const Result<ConvShape> r = complete(s);
+    ASSERT_FALSE(r.ok());
+    EXPECT_EQ(r.error().code, ShapeErrorCode::kOutputTooSmall);
+    EXPECT_EQ(r.error().axis, 2);
+    EXPECT_EQ(r.error().value, size);
+    EXPECT_EQ(r.error().limit, 1);
+  }
+  s.axes[2] = {1, 1, 1, 1, 0};
+  EXPECT_EQ(complete(s)->output[2], 1);
 }
 
 TEST(ConvShape, CountsAndBytesMustFit) {

@@ -152,6 +152,33 @@ TEST(OnnxEqual, ComparesTexts) {
 }
 
 // The form that opset 6 has is read under older numbers too.
+// A slice backwards from before the first entry begins there, other than Python's, which is empty.
+TEST(OnnxSlice, BackwardsFromBeforeTheBeginning) {
+  const auto slice = [](int64_t start, int64_t end, int64_t step) {
+    return std::vector<Message>{int64_tensor("s", {start}), int64_tensor("e", {end}), int64_tensor("a", {0}),
+                                int64_tensor("t", {step})};
+  };
+  const std::vector<Message> nodes = {node("Slice", {"x", "s", "e", "a", "t"}, {"y"})};
+  expect_values(result(nodes, {3}, slice(-8, INT64_MIN, -1), 13), {1}, {1});
+  expect_values(result(nodes, {3}, slice(-8, -8, -2), 13), {1}, {1});
+  expect_values(result(nodes, {3}, slice(-8, -3, -1), 13), {0}, {});
+  expect_values(result(nodes, {0}, slice(-8, -8, -1), 13), {0}, {});
+}
+
+// As a layer's (PyTorch), and in ONNX Runtime.
+TEST(OnnxConvTranspose, HasAnOutput) {
+  const std::vector<Message> weight = {float_tensor("w", {1, 1, 2})};
+  for (const std::vector<int64_t>& pads : {std::vector<int64_t>{1, 1}, std::vector<int64_t>{0, 2}, std::vector<int64_t>{2, 1}}) {
+    const std::vector<Message> nodes = {node("ConvTranspose", {"x", "w"}, {"y"}, {attribute_ints("pads", pads)})};
+    for (const bool optimise : {false, true}) {
+      EXPECT_THROW((void)Model::load_bytes(model_of(nodes, {1, 1, 1}, weight), {.optimise = optimise}), ShapeMismatch) << optimise;
+      const Model open = Model::load_bytes(model_of(nodes, {1, 1, -3}, weight), {.optimise = optimise});
+      EXPECT_THROW((void)open.run({{"x", Tensor::zeros({1, 1, 1})}}), ShapeMismatch) << optimise;
+      EXPECT_EQ(open.run({{"x", Tensor::zeros({1, 1, 3})}}).at("y").shape()[2], 4 - pads[0] - pads[1]);
+    }
+  }
+}
+
 TEST(OnnxOldOpsets, ReadWhatDidNotChange) {
   expect_values(result({node("Neg", {"x"}, {"y"})}, {2}, {}, 1), {2}, {-1, -2});
   expect_values(result({node("Add", {"x", "b"}, {"y"}, {attribute_int("broadcast", 1), attribute_int("axis", 0)})}, {2, 2},

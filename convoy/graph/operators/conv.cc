@@ -38,13 +38,6 @@ void check_kernel(const Attributes& attributes, const std::vector<int64_t>& kern
   }
 }
 
-[[noreturn]] void refuse_axis(const shape::ShapeError& error, size_t i, int64_t n, const shape::Axis& axis) {
-  raise<ShapeMismatch>(
-      "spatial axis {}: {}\n"
-      "size {}, kernel {}, stride {}, dilation {}, padding {} and {}",
-      i, shape::reason(error.code), n, axis.kernel_size, axis.stride, axis.dilation, axis.pad_begin, axis.pad_end);
-}
-
 int64_t groups_of(const Attributes& attributes) {
   const int64_t groups = attributes.integer("group", 1);
   if (groups < 1) raise<Error>("attribute 'group' is {}\nit must be at least 1", groups);
@@ -113,13 +106,10 @@ void infer_windows(Inference& inference, size_t weight_input, std::optional<DTyp
     raise<ShapeMismatch>("attribute 'group' is {}, the weight {}\nthe groups must divide its first size", groups, *weight);
   }
   Dims output{(*input)[0], outputs};
-  std::vector<int64_t> kernel;
-  for (size_t i = 2; i < weight->size(); ++i) {
-    if (!(*weight)[i].known()) {
-      output.resize(input->size());
-      return inference.set(0, dtype, std::move(output));
-    }
-    kernel.push_back((*weight)[i].size);
+  const std::vector<int64_t> kernel = kernel_sizes(inference.attributes(), *weight);
+  if (kernel.empty()) {
+    output.resize(input->size());
+    return inference.set(0, dtype, std::move(output));
   }
   check_kernel(inference.attributes(), kernel);
   const auto axes = windows(inference.attributes(), kernel, spatial_sizes(*input));
@@ -166,56 +156,6 @@ void infer_conv(Inference& inference) {
 
 // ---- transposed ----
 
-struct TransposedAxis {
-  shape::Axis axis;
-  int64_t output_padding = 0;
-  int64_t output = 0;
-};
-
-// Where pads come from: `pads`, or output_shape (then what is left over is cut in front and behind), or SAME (output n s).
-std::vector<TransposedAxis> transposed_axes(const Attributes& attributes, const Shape& input, const Shape& weight) {
-  check_input(input, weight);
-  check_kernel(attributes, kernel_of(weight));
-  const std::string auto_pad = attributes.text("auto_pad", "NOTSET");
-  const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
-  const std::vector<shape::Axis> given = *windows(attributes, kernel_of(weight), spatial_sizes(dims_of(input)));
-  const size_t rank = given.size();
-  std::vector<int64_t> extra = attributes.integers("output_padding"), wanted = attributes.integers("output_shape");
-  if (extra.empty()) extra.assign(rank, 0);
-  if (wanted.size() == rank + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);
-  if (extra.size() != rank || (!wanted.empty() && wanted.size() != rank)) {
-    raise<Error>("output_padding or output_shape has another number of sizes than the kernel\nthey need {}", rank);
-  }
-  std::vector<TransposedAxis> axes;
-  for (size_t i = 0; i < rank; ++i) {
-    const int64_t n = input[2 + i];
-    TransposedAxis out{given[i], extra[i]};
-    if (extra[i] < 0) raise<Error>("attribute 'output_padding' has {}\nit must be 0 or more", extra[i]);
-    shape::Axis bare = out.axis;
-    bare.pad_begin = bare.pad_end = 0;
-    const shape::Result<int64_t> unpadded = shape::transposed_output_size(n, bare, 0);
-    if (!unpadded) refuse_axis(unpadded.error(), i, n, bare);
-    const shape::Checked full = shape::Checked(*unpadded) + extra[i];
-    if (same || !wanted.empty()) {
-      const shape::Checked goal = wanted.empty() ? shape::Checked(n) * out.axis.stride : shape::Checked(wanted[i]);
-      const shape::Checked cut = full - goal;
-      if (!cut.ok()) refuse_axis({shape::ShapeErrorCode::kOverflow}, i, n, bare);
-      const int64_t total = std::max<int64_t>(cut.value(), 0);
-      const bool upper = auto_pad == "SAME_UPPER";
-      out.axis.pad_begin = upper ? total / 2 : total - total / 2;
-      out.axis.pad_end = total - out.axis.pad_begin;
-      out.output_padding = (shape::Checked(extra[i]) + std::max<int64_t>(-std::min<int64_t>(cut.value(), 0), 0)).value();
-    }
-    const shape::Checked size = shape::Checked(*unpadded) + out.output_padding - out.axis.pad_begin - out.axis.pad_end;
-    if (!size.ok() || size.value() < 0) {
-      refuse_axis({size.ok() ? shape::ShapeErrorCode::kOutputTooSmall : shape::ShapeErrorCode::kOverflow}, i, n, out.axis);
-    }
-    out.output = size.value();
-    axes.push_back(out);
-  }
-  return axes;
-}
-
 Tensor with_bias(const Tensor& output, const Tensor& bias) {
   if (!bias.defined()) return output;
   Shape per_channel(output.shape().size() - 1, 1);
@@ -225,7 +165,10 @@ Tensor with_bias(const Tensor& output, const Tensor& bias) {
 
 std::vector<Value> run_conv_transpose(Call& call) {
   const Tensor input = computed(call.tensor(0)), weight = computed(call.tensor(1)), bias = computed(call.tensor(2));
-  const std::vector<TransposedAxis> axes = transposed_axes(call.attributes(), input.shape(), weight.shape());
+  check_input(input.shape(), weight.shape());
+  check_kernel(call.attributes(), kernel_of(weight.shape()));
+  const std::vector<TransposedAxis> axes =
+      transposed_windows(call.attributes(), kernel_of(weight.shape()), spatial_sizes(dims_of(input.shape())));
   ConvTransposeOptions options{.groups = groups_of(call.attributes())};
   std::vector<int64_t> stride, dilation, padding, output_padding;
   bool symmetric = true;
@@ -278,17 +221,11 @@ void infer_conv_transpose(Inference& inference) {
     output[1] = {out_channels.value()};
   }
   check_bias(inference, 2, output[1]);
-  // Axes of unknown size are computed with a stand-in and left unknown.
-  Shape sizes{1, 1}, kernel{1, 1};
-  for (size_t i = 2; i < input->size(); ++i) {
-    if (!(*weight)[i].known()) return inference.set(0, inference.dtype(0), std::move(output));
-    kernel.push_back((*weight)[i].size);
-    sizes.push_back((*input)[i].known() ? (*input)[i].size : 1024);
-  }
-  const std::vector<TransposedAxis> axes = transposed_axes(inference.attributes(), sizes, kernel);
-  for (size_t i = 0; i < axes.size(); ++i) {
-    if ((*input)[2 + i].known()) output[2 + i] = {axes[i].output};
-  }
+  const std::vector<int64_t> kernel = kernel_sizes(inference.attributes(), *weight);
+  if (kernel.empty()) return inference.set(0, inference.dtype(0), std::move(output));
+  check_kernel(inference.attributes(), kernel);
+  const std::vector<TransposedAxis> axes = transposed_windows(inference.attributes(), kernel, spatial_sizes(*input));
+  for (size_t i = 0; i < axes.size(); ++i) output[2 + i] = {axes[i].output};
   inference.set(0, inference.dtype(0), std::move(output));
 }
 
@@ -349,13 +286,18 @@ std::vector<Value> run_col2im(Call& call) {
 void infer_col2im(Inference& inference) {
   need_rank(inference, 0, 3, 3);
   const std::optional<std::vector<int64_t>> image = inference.numbers(1), block = inference.numbers(2);
-  if (!image || !block || !inference.dims(0)) return inference.set(0, inference.dtype(0), std::nullopt);
-  col2im_shape(inference.attributes(), *image, *block);
-  shape::Checked taps(1);
-  for (const int64_t size : *block) taps = taps * size;
-  const Dim& channels = (*inference.dims(0))[1];
-  Dims dims{(*inference.dims(0))[0], channels.known() && taps.ok() && taps.value() > 0 ? Dim{channels.size / taps.value()} : Dim{}};
-  for (const int64_t size : *image) dims.push_back({size});
+  if (image && block) col2im_shape(inference.attributes(), *image, *block);
+  const auto image_rank = count_of_numbers(inference, 1), rank = image_rank ? image_rank : count_of_numbers(inference, 2);
+  if (!rank) return inference.set(0, inference.dtype(0), std::nullopt);
+  Dims dims(2 + *rank);
+  if (inference.dims(0)) {
+    const Dim& channels = (*inference.dims(0))[1];
+    shape::Checked taps(block ? 1 : 0);
+    for (const int64_t size : block.value_or(std::vector<int64_t>{})) taps = taps * size;
+    dims[0] = (*inference.dims(0))[0];
+    if (channels.known() && taps.ok() && taps.value() > 0) dims[1] = {channels.size / taps.value()};
+  }
+  for (size_t i = 0; image && i < std::min(*rank, image->size()); ++i) dims[2 + i] = {(*image)[i]};
   inference.set(0, inference.dtype(0), std::move(dims));
 }
 

@@ -38,14 +38,17 @@ std::vector<AxisSlice> slices(int64_t rank, const std::vector<int64_t>& starts, 
   return result;
 }
 
-// Entries of range(start, end, step) over n, as Python counts.
+// Where a slice begins over n: unlike Python's, one backwards from before the first entry begins there.
+int64_t from_inside(int64_t n, const AxisSlice& slice) { return slice.step < 0 ? std::max(slice.start, -n) : slice.start; }
+
+// Entries of range(start, end, step) over n.
 int64_t slice_length(int64_t n, const AxisSlice& slice) {
   const bool back = slice.step < 0;
   const auto at = [&](int64_t i) {
     if (i < 0) i = i < -n ? -1 : i + n;
     return std::clamp<int64_t>(i, back ? -1 : 0, back ? n - 1 : n);
   };
-  const int64_t start = at(slice.start);
+  const int64_t start = at(from_inside(n, slice));
   // An end before the beginning, counted from the end, is the beginning.
   const int64_t end = slice.end < -n ? (back ? -1 : 0) : at(slice.end);
   if (back) {
@@ -92,7 +95,9 @@ std::vector<Value> run_slice(Call& call) {
   if (call.has(3)) axes = call.numbers(3);
   if (call.has(4)) steps = call.numbers(4);
   const Tensor& input = call.tensor(0);
-  return {ops::slice(input, slices(input.dim(), starts, ends, call.has(3) ? &axes : nullptr, call.has(4) ? &steps : nullptr))};
+  std::vector<AxisSlice> parts = slices(input.dim(), starts, ends, call.has(3) ? &axes : nullptr, call.has(4) ? &steps : nullptr);
+  for (AxisSlice& part : parts) part.start = from_inside(input.size(part.axis), part);
+  return {ops::slice(input, parts)};
 }
 
 // ---- padding ----

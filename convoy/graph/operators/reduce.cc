@@ -42,11 +42,18 @@ void infer_reduce(Inference& inference) {
       inference.has(1) ? inference.numbers(1) : std::optional<std::vector<int64_t>>(std::vector<int64_t>{});
   if (!inference.dims(0)) return inference.set(0, inference.dtype(0), std::nullopt);
   const Dims& dims = *inference.dims(0);
+  const bool none_if_empty = inference.attributes().integer("noop_with_empty_axes", 0) != 0;
   if (!numbers) {
-    return inference.set(0, inference.dtype(0), keep ? std::optional<Dims>(Dims(dims.size())) : std::nullopt);
+    std::optional<Dims> result;
+    const auto count = count_of_numbers(inference, 1);
+    if (keep) {
+      result = Dims(dims.size());
+    } else if (count && *count <= dims.size()) {
+      result = *count == 0 && !none_if_empty ? Dims{} : Dims(dims.size() - *count);
+    }
+    return inference.set(0, inference.dtype(0), std::move(result));
   }
-  const auto axes =
-      reduced_axes(*numbers, inference.attributes().integer("noop_with_empty_axes", 0) != 0, static_cast<int64_t>(dims.size()));
+  const auto axes = reduced_axes(*numbers, none_if_empty, static_cast<int64_t>(dims.size()));
   inference.set(0, inference.dtype(0), axes ? without(dims, *axes, keep) : dims);
 }
 

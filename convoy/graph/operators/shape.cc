@@ -107,9 +107,8 @@ void infer_reshape(Inference& inference) {
     for (Dim& dim : *dims) {
       if (dim.size == 0 && !allow_zero) dim = {};
     }
-  } else if (inference.dims(1) && inference.dims(1)->size() == 1 && (*inference.dims(1))[0].known() &&
-             (*inference.dims(1))[0].size <= 64) {
-    dims = Dims(static_cast<size_t>((*inference.dims(1))[0].size));
+  } else if (const auto rank = count_of_numbers(inference, 1)) {
+    dims = Dims(*rank);
   }
   inference.set(0, inference.dtype(0), std::move(dims));
   if (const std::optional<Dims> contents = inference.contents(0)) inference.set_contents(0, *contents);
@@ -201,6 +200,9 @@ void infer_squeeze(Inference& inference) {
   const bool all_known = inference.type(0).shape().has_value();
   if (inference.dims(0) && (inference.has(1) ? axes.has_value() : all_known))
     dims = squeezed(*inference.dims(0), inference.has(1) ? &*axes : nullptr);
+  const auto removed = count_of_numbers(inference, 1);
+  if (!dims && inference.dims(0) && removed && *removed <= inference.dims(0)->size())
+    dims = Dims(inference.dims(0)->size() - *removed);
   inference.set(0, inference.dtype(0), std::move(dims));
   if (const std::optional<Dims> contents = inference.contents(0)) inference.set_contents(0, *contents);
 }
@@ -215,7 +217,12 @@ std::vector<Value> run_squeeze(Call& call) {
 void infer_unsqueeze(Inference& inference) {
   std::optional<Dims> dims;
   const std::optional<std::vector<int64_t>> axes = inference.constant(1) != nullptr ? inference.numbers(1) : std::nullopt;
-  if (inference.dims(0) && axes) dims = unsqueezed(*inference.dims(0), *axes);
+  const auto added = count_of_numbers(inference, 1);
+  if (inference.dims(0) && axes) {
+    dims = unsqueezed(*inference.dims(0), *axes);
+  } else if (inference.dims(0) && added) {
+    dims = Dims(inference.dims(0)->size() + *added);
+  }
   inference.set(0, inference.dtype(0), std::move(dims));
   if (const std::optional<Dims> contents = inference.contents(0)) inference.set_contents(0, *contents);
 }
@@ -259,10 +266,9 @@ std::vector<Value> run_transpose(Call& call) {
 // ---- repeated values ----
 
 void infer_expand(Inference& inference) {
-  const std::optional<Dims> target = inference.contents(1);
-  std::optional<Dims> dims;
-  if (target && inference.dims(0)) dims = broadcast(*inference.dims(0), *target);
-  inference.set(0, inference.dtype(0), std::move(dims));
+  std::optional<Dims> target = inference.contents(1);
+  if (const auto rank = count_of_numbers(inference, 1); !target && rank) target = Dims(*rank);
+  inference.set(0, inference.dtype(0), broadcast(inference.dims(0), target));
 }
 
 std::vector<Value> run_expand(Call& call) {
@@ -542,6 +548,7 @@ void infer_constant_of_shape(Inference& inference) {
       if (dim.size < 0) raise<Error>("the shape is {}\nsizes are 0 or more", target_text(*dims));
     }
   }
+  if (const auto rank = count_of_numbers(inference, 0); !dims && rank) dims = Dims(*rank);
   inference.set(0, fill_value(inference.attributes()).dtype(), std::move(dims));
 }
 
