@@ -306,6 +306,8 @@ std::vector<Refusal> refusals() {
       {"ReshapeOverflow", with_list("Reshape", {int64_t{1} << 62, int64_t{1} << 62, 4}),
        "node 'n1' \\(Reshape\\): input 'shape' is .*\nits sizes do not fit 64 bits together"},
       {"SoftmaxAxis", unary("Softmax", {attribute_int("axis", 9)}), "node 'n1' \\(Softmax\\): axis 9 is outside \\[-4, 3\\]\n"},
+      {"OldSoftmaxAxisMost", unary("Softmax", {attribute_int("axis", INT64_MAX)}, 9),
+       "axis 9223372036854775807 is outside \\[-4, 3\\]\n"},
       {"GatherIndex",
        model_of({node("Shape", {"x"}, {"s"}), node("Gather", {"s", "i"}, {"y"}, {}, "n1")}, {1, 2, 4, 4}, {int64_tensor("i", {4})}),
        "node 'n1' \\(Gather\\): indices has 4\nthe axis has 4 entries"},
