@@ -209,6 +209,14 @@ class Progress(tool.TestCase):
         self.assertEqual(process.returncode, 128 + signal.SIGHUP)
         self.assertTrue(os.path.exists(path))
 
+    def test_ctrl_c_ends_the_timing_of_a_layer(self):
+        begin = time.time()
+        result = tool.interrupt_after(0.5, "bench", "--layer", "ic1 oc1 i2048 k3", "--seconds", "600", "--json")
+        self.assertEqual(result.code, 130, result)
+        self.json_of(result, "convoy.bench/1")
+        self.assertEqual(result.err, "convoy: interrupted: 1 of 1 layers were measured\n")
+        self.assertLess(time.time() - begin, 60)
+
     def test_second_ctrl_c_kills(self):
         process = tool.start(*self.train, "--epochs", "100000")
         tool.wait_for_handler(process)
