@@ -284,6 +284,7 @@ int run(const Options& options, Session& session) {
         problem.layer, direction,
         {.plan = {.algorithm = algorithm, .accuracy = accuracy, .packed = !options.repack, .training = options.repack},
          .seconds = options.seconds.value_or(0.5),
+         .stop = [] { return stop_signal() != 0; },
          .cold = options.cold});
     const std::string name = problem.name.empty() ? std::string(shape::descriptor(problem.layer).view()) : problem.name;
     table.add_row({name, m.plan.name(), report::duration(m.min_seconds), report::duration(m.median_seconds),
@@ -304,7 +305,7 @@ int run(const Options& options, Session& session) {
   if (options.explain) session.print("\n" + explanations);
   if (!options.layer) document.set("layers", layers);
   session.document(document);
-  if (done < problems.size()) stop_if_asked(fmt::format("{} of {} layers were measured", done, problems.size()));
+  stop_if_asked(fmt::format("{} of {} layers were measured", done, problems.size()));
   return kOk;
 }
 

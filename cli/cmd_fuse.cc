@@ -308,8 +308,7 @@ int run(const Options& options, Session& session) {
   if (options.out && (agrees || options.inexact)) {
     save_model(*options.out, *fused.module, {.info = loaded.file.info});
     written = options.out;
-    session.print(
-        fmt::format("\nwrote {} ({})\n", *written, report::bytes(static_cast<int64_t>(std::filesystem::file_size(*written)))));
+    session.print("\nwrote " + with_size(*written) + "\n");
   } else if (options.out) {
     session.print("\nnothing was written: the folded network differs\n");
   }

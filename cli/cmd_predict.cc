@@ -112,7 +112,7 @@ int run(const Options& options, Session& session) {
   std::vector<std::pair<std::string, FileError>> unreadable;
   int64_t done = 0;
   int width = 0;
-  for (const std::string& path : options.images) width = std::max(width, report::display_width(path));
+  for (const std::string& path : options.images) width = std::max(width, report::display_width(shown_name(path)));
   for (const std::string& path : options.images) {
     stop_if_asked(report::grouped(done) + " of " + report::counted(static_cast<int64_t>(options.images.size()), "image") + " done");
     std::vector<Guess> result;
@@ -126,7 +126,7 @@ int run(const Options& options, Session& session) {
       continue;
     }
     ++done;
-    std::string line = report::pad_right(path, width);
+    std::string line = report::pad_right(shown_name(path), width);
     report::Json classes = report::Json::array();
     for (size_t i = 0; i < result.size(); ++i) {
       const std::string text = shown_name(result[i].label) + " " + report::percent(result[i].probability);

@@ -174,7 +174,7 @@ void show(const Model& model, const std::map<std::string, Tensor>& outputs, cons
                                report::counted(static_cast<int64_t>(showing.labels.size()), "name"), scores[0].size()));
     }
     for (size_t i = 0; i < scores.size(); ++i) {
-      const std::string heading = scores.size() > 1 ? fmt::format("sample {}", i) : showing.headed ? showing.file : "";
+      const std::string heading = scores.size() > 1 ? fmt::format("sample {}", i) : showing.headed ? shown_name(showing.file) : "";
       const report::Json classes =
           show_classes(best_guesses(probabilities_of(scores[i]), showing.labels, showing.top), heading, session);
       results.push(report::Json::object({{"file", file}, {"sample", static_cast<int64_t>(i)}, {"classes", classes}}));
@@ -192,7 +192,7 @@ void show(const Model& model, const std::map<std::string, Tensor>& outputs, cons
                                     {"shape", report::Json::array_of(output.shape())},
                                     {"values", range.json()}}));
   }
-  if (showing.headed) session.print(session.style().bold(showing.file) + "\n");
+  if (showing.headed) session.print(session.style().bold(shown_name(showing.file)) + "\n");
   session.print(table.text(session.style()));
   results.push(report::Json::object({{"file", file}, {"outputs", rows}}));
 }

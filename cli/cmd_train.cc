@@ -260,8 +260,7 @@ int run(const Options& options, Session& session) {
   session.print("\n");
   if (losses.size() > 1) session.print("loss  " + report::sparkline(losses) + "\n");
   if (save) {
-    session.print(fmt::format("saved {} ({}); use it:  convoy predict --weights {} IMAGE...\n", *save,
-                              report::bytes(static_cast<int64_t>(std::filesystem::file_size(*save))), *save));
+    session.print(fmt::format("saved {}; use it:  convoy predict --weights {} IMAGE...\n", with_size(*save), *save));
   } else {
     session.print("nothing was saved: --save FILE keeps the network\n");
   }

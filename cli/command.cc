@@ -84,8 +84,8 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, std::optional<st
 
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::optional<std::string>& value, const std::string& type,
                       const std::string& text) {
-  return add_parsed(app, name, type, text, [&value, option = long_name(name)](const std::string& given) {
-    if (given.empty()) throw UsageError("option '" + option + "' needs a value, got ''");
+  return add_parsed(app, name, type, text, [&value, type, option = long_name(name)](const std::string& given) {
+    if (given.empty()) throw UsageError("option '" + option + "' needs a value, got ''", "give " + option + " " + type);
     value = given;
   });
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 
 #include "cli/exit_code.h"
 #include "cli/fusing.h"
@@ -328,8 +327,7 @@ int fuse_model(const FuseModelOptions& options, Session& session) {
     io::OutputFile file(*options.out);  // what was verified, to the byte
     file.write(bytes.data(), bytes.size());
     file.commit();
-    session.print(fmt::format("wrote {} ({})\n", *options.out,
-                              report::bytes(static_cast<int64_t>(std::filesystem::file_size(*options.out)))));
+    session.print(fmt::format("wrote {} ({})\n", *options.out, report::bytes(static_cast<int64_t>(bytes.size()))));
   } else if (options.out) {
     session.print("nothing was written: the folded network differs\n");
   }

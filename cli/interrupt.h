@@ -6,7 +6,8 @@
 
 namespace convoy::cli {
 
-/// Catches SIGINT and SIGTERM once each and ignores SIGPIPE (a closed pipe shows as a failed write instead).
+/// Catches SIGINT, SIGTERM and SIGHUP once each and ignores SIGPIPE and SIGXFSZ (a closed pipe, and a file past its limit, show as
+/// failed writes instead).
 void install_signal_handlers();
 
 /// The signal that asked to stop, 0 if none did.

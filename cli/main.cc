@@ -49,10 +49,31 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
+// Where a value was forgotten the parser takes the next option for it, and where it is empty the next word.
+void check_values(const CLI::App& app, const std::vector<std::string>& words, const std::string& advice) {
+  const auto option_of = [&](const std::string& word) {
+    return word.starts_with('-') ? app.get_option_no_throw(word.substr(0, word.find('='))) : nullptr;
+  };
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    const CLI::Option* option = option_of(words[i]);
+    if (option == nullptr) continue;
+    const size_t equals = words[i].find('=');
+    const std::string name = "option '" + words[i].substr(0, equals) + "'";
+    if (option->get_items_expected_min() == 0) {
+      if (equals != std::string::npos) throw UsageError(name + " takes no value", advice);
+    } else if (equals != std::string::npos) {
+      if (equals + 1 == words[i].size()) throw UsageError(name + " needs a value, got ''", advice);
+    } else if (++i < words.size() && (words[i] == "--" || option_of(words[i]) != nullptr)) {
+      throw UsageError(name + " needs a value", advice);
+    }
+  }
+}
+
 // The parser's own complaints in the tool's words.
 void parse(CLI::App& app, const std::string& command, std::vector<std::string> words) {
   const std::string advice =
       command.empty() ? "'convoy help' lists the commands" : "'convoy help " + command + "' lists the options";
+  check_values(app, words, advice);
   app.allow_extras();
   std::reverse(words.begin(), words.end());  // the parser takes them from the end
   try {

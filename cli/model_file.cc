@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "convoy/core/error.h"
 #include "convoy/io/file.h"
+#include "convoy/report/format.h"
 
 namespace convoy::cli {
 
@@ -51,6 +53,12 @@ void save_model(const std::string& path, const nn::Module& network, const ModelF
     state.progress["results"] = text_of(results);
   }
   nn::save_checkpoint(path, network, state);
+}
+
+std::string with_size(const std::string& path) {
+  std::error_code error;
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  return error ? path : fmt::format("{} ({})", path, report::bytes(static_cast<int64_t>(size)));
 }
 
 ModelFile load_model(const std::string& path) {

@@ -39,6 +39,9 @@ struct ModelFile {
 /// Writes atomically.
 void save_model(const std::string& path, const nn::Module& network, const ModelFile& file);
 
+/// "net.safetensors (1.2 MB)"; the name alone of what has no size, such as a pipe.
+std::string with_size(const std::string& path);
+
 /// Errors: FileError.
 ModelFile load_model(const std::string& path);
 

@@ -216,14 +216,13 @@ Tensor image_input(const std::string& path, const ModelValue& input, const Image
   for (const double value : deviation) {
     if (value == 0) throw UsageError("--std: 0 cannot divide", "use numbers above 0");
   }
-  Tensor result = Tensor::empty({1, channels, image.size(1), image.size(2)});
+  Tensor result = image.reshape({1, channels, image.size(1), image.size(2)});
   const int64_t plane = image.size(1) * image.size(2);
   for (int64_t c = 0; c < channels; ++c) {
     const auto at = static_cast<size_t>(c);
     const double m = mean[std::min(at, mean.size() - 1)], d = deviation[std::min(at, deviation.size() - 1)];
-    for (int64_t i = 0; i < plane; ++i) {
-      result.data<float>()[c * plane + i] = static_cast<float>((static_cast<double>(image.data<float>()[c * plane + i]) - m) / d);
-    }
+    float* const values = result.data<float>() + c * plane;
+    for (int64_t i = 0; i < plane; ++i) values[i] = static_cast<float>((static_cast<double>(values[i]) - m) / d);
   }
   return result.to(*dtype);
 }

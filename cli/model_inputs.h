@@ -73,8 +73,8 @@ auto running(const std::string& path, F&& f) {
     return f();
   } catch (const FileError&) {
     throw;
-  } catch (const ShapeMismatch&) {
-    throw;
+  } catch (const ShapeMismatch& error) {
+    throw ShapeMismatch(path + ": " + error.reason(), error.fix());
   } catch (const OutOfMemory&) {
     throw;
   } catch (const Error& error) {

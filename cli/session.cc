@@ -24,10 +24,13 @@ bool write_all(int descriptor, std::string_view text) {
   return true;
 }
 
-// Every line after the first is set under the first one's words. What would move the cursor is escaped: names come from files, too.
+// Every line after the first is set under the first one's words. What would move the cursor is escaped: names come from files, too,
+// and so do words of any length, whose ends nobody reads.
 std::string indented(std::string_view text) {
+  constexpr size_t kLongest = 4000;
   std::string result;
   while (!text.empty()) {
+    if (result.size() >= kLongest) return result + "...";
     const auto [code, length] = front_character(text);
     const bool moves = (code < 0x20 && code != '\n' && code != '\t') || (code >= 0x7F && code < 0xA0);
     if (length == 0 || moves) {
@@ -90,7 +93,10 @@ void Session::fail(std::string_view reason, std::string_view fix, int exit_code)
   complain(reason, fix);
   report::Json error = error_object(reason, fix, exit_code);
   for (auto& [name, value] : kept_) error.set(name, std::move(value));
-  document(error);
+  try {
+    document(error);
+  } catch (const FileError&) {  // nobody can be told more; the exit code is that of what went wrong first
+  }
 }
 
 }  // namespace convoy::cli

@@ -20,11 +20,13 @@ namespace {
 }  // namespace
 
 std::string to_string(const Shape& shape) {
+  constexpr size_t kMost = 64;  // files may hold lists of any length, and messages show them
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) {
+  for (size_t i = 0; i < std::min(shape.size(), kMost); ++i) {
     if (i > 0) text += ", ";
     text += std::to_string(shape[i]);
   }
+  if (shape.size() > kMost) text += ", ... " + std::to_string(shape.size()) + " numbers";
   return text + "]";
 }
 
@@ -39,7 +41,7 @@ int64_t numel(const Shape& shape) {
     bytes = bytes * std::max<int64_t>(n, 1);
   }
   if (!count.ok() || !bytes.ok()) {
-    raise<Error>("numel: integer multiplication overflow\nthe shape {} has more elements than 64 bits can count", shape);
+    raise<ShapeMismatch>("numel: integer multiplication overflow\nthe shape {} has more elements than 64 bits can count", shape);
   }
   return count.value();
 }

@@ -97,6 +97,12 @@ struct Executor::Plans {
 Executor::Executor(Graph graph, const ExecutorOptions& options) : options_(options), plans_(std::make_unique<Plans>()) {
   if (options.planned && !options.keep_weights) plans_->weights = Weights(graph, options.reload);
   graph_ = std::make_shared<const Graph>(std::move(graph));
+  for (const ValueInfo& info : graph_->values) {
+    if (!info.constant.defined() || info.constant.nbytes() == 0) continue;
+    const char* const begin = static_cast<const char*>(info.constant.raw_data());
+    constants_.emplace_back(begin, begin + info.constant.nbytes());
+  }
+  std::sort(constants_.begin(), constants_.end());
   std::vector<int32_t> last(graph_->values.size(), -1);
   for (size_t i = 0; i < graph_->nodes.size(); ++i) {
     const Node& node = graph_->nodes[i];
@@ -310,8 +316,20 @@ Values Executor::run(const Values& inputs, const Observer& observer) const {
   }
 
   Values outputs;
-  for (const ValueId id : graph_->outputs) outputs[graph_->value(id).name] = values[static_cast<size_t>(id)];
+  for (const ValueId id : graph_->outputs) {
+    Value& output = outputs[graph_->value(id).name] = values[static_cast<size_t>(id)];
+    if (output.is_tensor() && is_constants(output.tensor())) output = output.tensor().clone();
+  }
   return outputs;
+}
+
+// Whether the values lie in a constant's memory: operators may hand on what they get, and whoever writes into an output must not
+// change the network.
+bool Executor::is_constants(const Tensor& tensor) const {
+  const char* const at = static_cast<const char*>(tensor.raw_data());
+  const auto after =
+      std::upper_bound(constants_.begin(), constants_.end(), at, [](const char* p, const auto& range) { return p < range.first; });
+  return after != constants_.begin() && at < std::prev(after)->second;
 }
 
 int64_t Executor::peak_bytes(const std::vector<Type>& input_types) const {

@@ -90,11 +90,13 @@ class Executor {
   std::shared_ptr<const Schedule> schedule(const std::vector<Type>& input_types, bool for_run) const;
   std::shared_ptr<const Schedule> checked_schedule(const std::vector<Type>& input_types) const;
   int64_t bytes_of_values(const std::vector<Type>& input_types) const;
+  bool is_constants(const Tensor& tensor) const;
 
   std::shared_ptr<const Graph> graph_;  // schedules refer to it
   ExecutorOptions options_;
   std::vector<const Operator*> operators_;
-  std::vector<std::vector<ValueId>> released_;  // after each node: the values that nobody reads again
+  std::vector<std::pair<const char*, const char*>> constants_;  // where their values lie, sorted
+  std::vector<std::vector<ValueId>> released_;                  // after each node: the values that nobody reads again
   std::unique_ptr<Plans> plans_;
 };
 

@@ -156,6 +156,7 @@ std::string describe(const Graph& graph, const Node& node) {
     for (const ValueId id : node.outputs) {
       if (id != kNoValue) return formatted("the node ({}) that makes '{}'", node.op, graph.value(id).name);
     }
+    return formatted("a node ({}) without a name", node.op);
   }
   return formatted("node '{}' ({})", name, node.op);
 }

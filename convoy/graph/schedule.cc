@@ -312,7 +312,7 @@ void Schedule::count_memory() {
   for (const ValueId id : graph_.inputs) use_.peak_bytes += block(id);
   const std::set<ValueId> outputs(graph_.outputs.begin(), graph_.outputs.end());
   for (const ValueId id : outputs) {
-    if (output_place(id).region == Region::kOutput) use_.peak_bytes += block(id);
+    if (output_place(id).region != Region::kInput) use_.peak_bytes += block(id);
   }
   int64_t most = 0;  // that an operator without a step makes, before it is copied to its place
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -450,9 +450,9 @@ bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outpu
       outputs[i] = Tensor::empty(types_[static_cast<size_t>(id)].shape, types_[static_cast<size_t>(id)].dtype);
     } else if (place.region == Region::kInput) {  // handed through
       const Tensor& given = inputs[static_cast<size_t>(place.index)];
-      outputs[i] = given.defined() ? given : graph_.value(id).constant;
+      outputs[i] = given.defined() ? given : graph_.value(id).constant.clone();
     } else {
-      outputs[i] = graph_.value(id).constant;
+      outputs[i] = graph_.value(id).constant.clone();  // whoever writes into it must not change the network
     }
     if (place.region == Region::kOutput) places[static_cast<size_t>(id)] = static_cast<char*>(outputs[i].raw_data());
   }

@@ -7,6 +7,9 @@
 #include <jpeglib.h>
 // clang-format on
 #include <png.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <cmath>
@@ -18,6 +21,7 @@
 #include "convoy/core/random.h"
 #include "tests/mutation.h"
 #include "tests/refusal.h"
+#include "tests/sanitized.h"
 #include "tests/temporary_folder.h"
 
 namespace convoy::io {
@@ -264,8 +268,8 @@ void put32(std::string& bytes, size_t at, uint32_t value) {
   for (size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<char>(value >> (24 - 8 * i));
 }
 
-std::string png_claiming(uint32_t width, uint32_t height) {
-  std::string bytes = png_of({.width = 4, .height = 4}, std::vector<uint8_t>(16));
+std::string png_claiming(uint32_t width, uint32_t height, int interlace = PNG_INTERLACE_NONE) {
+  std::string bytes = png_of({.width = 4, .height = 4, .interlace = interlace}, std::vector<uint8_t>(16));
   put32(bytes, 16, width);
   put32(bytes, 20, height);
   uint32_t crc = 0xffffffffu;
@@ -298,6 +302,25 @@ TEST(ReadImage, RefusesSizesThatCannotBe) {
   EXPECT_TRUE(contains(claim(16384, 16384), "cannot hold 16384 x 16384 pixels"));
   EXPECT_TRUE(contains(claim(0, 16), "broken JPEG"));
   EXPECT_TRUE(contains(claim(64, 16), "broken JPEG")) << "more rows than there are";
+}
+
+TEST(Png, BrokenFilesTakeNoMemoryForPixelsThatAreNotThere) {
+#ifdef CONVOY_SANITIZED
+  GTEST_SKIP() << "sanitizers take memory of their own";
+#endif
+  const std::string file = png_claiming(16384, 16384, PNG_INTERLACE_ADAM7) + std::string(300000, '\0');
+  std::fflush(nullptr);
+  const pid_t child = ::fork();  // what a process has used at most never falls
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const bool refused = contains(message([&] { decode(file); }), "broken PNG");
+    rusage use = {};
+    ::getrusage(RUSAGE_SELF, &use);
+    ::_exit(refused && use.ru_maxrss < 64 << 10 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(Jpeg, RefusesEndlessScans) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "convoy/core/error.h"
@@ -122,11 +123,12 @@ Tensor decode_png(const ImageBytes& file) {
     raise<FileError>("{}: broken PNG: its rows have an unknown form\nopen it in an image program and save it again", file.name);
   }
   Tensor image = Tensor::empty({channels, height, width});
-  std::vector<uint16_t> buffer((row_bytes + 1) / 2 *
-                               static_cast<size_t>(interlaced ? height : 1));  // of uint16_t for its alignment
+  // Of uint16_t for its alignment; without values, so that a broken file takes no more memory than it fills.
+  const auto buffer =
+      std::make_unique_for_overwrite<uint16_t[]>((row_bytes + 1) / 2 * static_cast<size_t>(interlaced ? height : 1));
   std::vector<png_bytep> rows;
   for (int64_t y = 0; interlaced && y < height; ++y) {
-    rows.push_back(reinterpret_cast<png_bytep>(buffer.data() + (row_bytes + 1) / 2 * static_cast<size_t>(y)));
+    rows.push_back(reinterpret_cast<png_bytep>(buffer.get() + (row_bytes + 1) / 2 * static_cast<size_t>(y)));
   }
   float* to = image.data<float>();
   const auto spread = [&](const void* row, int64_t y) {
@@ -139,8 +141,8 @@ Tensor decode_png(const ImageBytes& file) {
   const bool complete = guarded(reader.jump, [&] {
     if (interlaced) png_read_image(reader.png, rows.data());
     for (int64_t y = 0; y < height; ++y) {
-      if (!interlaced) png_read_row(reader.png, reinterpret_cast<png_bytep>(buffer.data()), nullptr);
-      spread(interlaced ? static_cast<const void*>(rows[static_cast<size_t>(y)]) : buffer.data(), y);
+      if (!interlaced) png_read_row(reader.png, reinterpret_cast<png_bytep>(buffer.get()), nullptr);
+      spread(interlaced ? static_cast<const void*>(rows[static_cast<size_t>(y)]) : buffer.get(), y);
     }
     png_read_end(reader.png, nullptr);
   });

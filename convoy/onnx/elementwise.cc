@@ -55,7 +55,7 @@ void convert_softmax(Importing& importing) {
   if (importing.opset() >= 13) return;
   const int64_t axis = importing.attributes().integer("axis", 1);
   const auto& dims = importing.type(0).dims;
-  const bool last = dims && (axis == -1 || axis + 1 == static_cast<int64_t>(dims->size()));
+  const bool last = dims && (axis == -1 || axis == static_cast<int64_t>(dims->size()) - 1);
   importing.attributes().set("axis", int64_t{-1});
   if (last) return;
   if (axis < 0 && !dims) importing.rank(0);

@@ -70,16 +70,24 @@ ExternalData::ExternalData(const std::string& folder, const std::string& locatio
   }
   file_ = at;
   size_ = static_cast<uint64_t>(status.st_size);
+  device_ = status.st_dev;
+  number_ = status.st_ino;
 }
 
 ExternalData::~ExternalData() {
   if (file_ >= 0) ::close(file_);
 }
 
-void ExternalData::check(uint64_t offset, uint64_t length) const {
-  if (length <= size_ && offset <= size_ - length) return;
-  refuse(location_, formatted("has {} bytes; {} from offset {} are asked for", size_, length, offset),
-         "was the file copied whole?");
+void ExternalData::check(uint64_t offset, uint64_t length, ExternalReads& reads) const {
+  if (length > size_ || offset > size_ - length) {
+    refuse(location_, formatted("has {} bytes; {} from offset {} are asked for", size_, length, offset),
+           "was the file copied whole?");
+  }
+  constexpr uint64_t kMostTimes = 8;
+  uint64_t& read = reads[{device_, number_}];
+  read += length;
+  if (read > kMostTimes * size_)
+    refuse(location_, formatted("is asked for more than {} times", kMostTimes), "let tensors have bytes of their own");
 }
 
 void ExternalData::read(uint64_t offset, void* to, uint64_t length) const {

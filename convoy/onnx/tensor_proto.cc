@@ -189,10 +189,12 @@ class TensorReader {
 
   // The number of elements, known to fit into memory that may be asked for.
   int64_t checked_count(size_t size_of_one) const {
-    if (std::find(parts_.dims.begin(), parts_.dims.end(), 0) != parts_.dims.end()) return 0;
-    shape::Checked bytes(static_cast<int64_t>(size_of_one));
-    for (const int64_t size : parts_.dims) bytes = bytes * size;
-    if (!bytes.ok() || bytes.value() > source_.limits.tensor_bytes) {
+    shape::Checked bytes(static_cast<int64_t>(size_of_one)), apart_from_zeros(16);  // as numel() wants them
+    for (const int64_t size : parts_.dims) {
+      bytes = bytes * size;
+      apart_from_zeros = apart_from_zeros * std::max<int64_t>(size, 1);
+    }
+    if (!apart_from_zeros.ok() || bytes.value() > source_.limits.tensor_bytes) {
       fail(formatted("dims {} need more than {} bytes", parts_.dims, source_.limits.tensor_bytes),
            "the limit is Limits::tensor_bytes");
     }
@@ -344,7 +346,7 @@ class TensorReader {
         fail(formatted("length of its external data is {}, dims {} of {} need {}", length, parts_.dims, dtype, need),
              "store every element once, little-endian");
       }
-      data.check(offset, length);
+      data.check(offset, length, *source_.external_reads);
       tensor = empty(dtype, length);
       data.read(offset, tensor.raw_data(), length);
     } catch (const FileError&) {

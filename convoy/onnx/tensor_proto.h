@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "convoy/core/dtype.h"
 #include "convoy/graph/value.h"
+#include "convoy/onnx/external_data.h"
 #include "convoy/onnx/limits.h"
 #include "convoy/onnx/wire.h"
 
@@ -27,6 +29,7 @@ struct TensorSource {
   Limits limits = {};
   /// The folder that external data may lie in; empty: external data is refused.
   std::string folder = {};
+  std::shared_ptr<ExternalReads> external_reads = std::make_shared<ExternalReads>();
   /// Where large values are listed instead of being copied: read_pending copies them, on all threads.
   std::vector<PendingValues>* pending = nullptr;
 };

@@ -54,7 +54,7 @@ Measurement measure_conv(const shape::ConvShape& layer, Direction direction, con
   run();
   std::vector<double> times;
   const Clock::time_point begin = Clock::now();
-  while (times.size() < 5 || (elapsed(begin) < options.seconds && times.size() < 100000)) {
+  while (times.size() < 5 || (elapsed(begin) < options.seconds && times.size() < 100000 && !(options.stop && options.stop()))) {
     const Clock::time_point start = Clock::now();
     run();
     times.push_back(elapsed(start));

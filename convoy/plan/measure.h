@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "convoy/plan/conv_plan.h"
@@ -32,6 +33,7 @@ double multiply_adds(const shape::ConvShape& layer);
 struct MeasureOptions {
   ConvPlanOptions plan;  // plan.packed false: the weight is packed in every call
   double seconds = 0.5;
+  std::function<bool()> stop = {};  // asked after each call from the fifth on: whether they are enough
   bool cold =
       false;  // calls rotate over copies of the packed weight of 2 last-level caches together (at most 64), as in a large network
 };

@@ -1,4 +1,6 @@
 """Help, version, and being wrong helpfully."""
+import os
+
 import tool
 from tool import run
 
@@ -77,6 +79,25 @@ class Wrong(tool.TestCase):
         for words, (first, second) in cases.items():
             with self.subTest(" ".join(words)):
                 self.expect_error(run(*words), 2, first, second)
+
+    def test_a_forgotten_value_is_not_the_next_option(self):
+        for words, first in ((("run", "m.onnx", "--output-dir", "--json"), "option '--output-dir' needs a value"),
+                             (("run", "m.onnx", "--output-dir=", "out"), "option '--output-dir' needs a value, got ''"),
+                             (("shape", "conv2d", "-i", "-k", "3"), "option '-i' needs a value"),
+                             (("train", "--net", "--"), "option '--net' needs a value"),
+                             (("help", "--ascii=no"), "option '--ascii' takes no value")):
+            with self.subTest(" ".join(words)):
+                result = run(*words, cwd=self.folder)
+                self.assertEqual(result.code, 2, result)
+                self.assertEqual(result.err, f"convoy: error: {first}\n       'convoy help {words[0]}' lists the options\n")
+                self.assertEqual(os.listdir(self.folder), [])
+        self.assertIn("needs a value", self.json_of(run("run", "--labels", "--json"), "convoy.error/1")["error"])
+        self.expect_error(run("predict", "--labels", ""), 2, "option '--labels' needs a value, got ''", "give --labels FILE")
+
+    def test_words_of_any_length_are_shortened(self):
+        result = run("train", "--epochs", "9" * 100000)
+        self.assertEqual(result.code, 2)
+        self.assertLess(len(result.err), 5000)
 
     def test_wrong_environment_variables(self):
         for name, wrong, right in [("CONVOY_NUM_THREADS", "two", "2"), ("CONVOY_NUM_THREADS", "0", "1024"), ("CONVOY_ACCURACY", "exact", "strict"),

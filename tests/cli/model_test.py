@@ -111,6 +111,13 @@ class Models(tool.TestCase):
         path = self.write("open.onnx", onnx_model("Mul", "x", ["N", 1, "H", "W"], initializer=("w", [3]), then=("Relu", "y", "z")))
         self.assertEqual([layer["type"] for layer in json.loads(run("summary", path, "--size", "4", "--json").out)["layers"]], ["Mul"])
 
+    def test_errors_name_the_file(self):
+        """Also where only a run's sizes are impossible."""
+        path = self.write("open.onnx", onnx_model("Mul", "x", ["N", 1, "H", "W"], initializer=("w", [3])))
+        first = f"{path}: the node (Mul) that makes 'y': shapes [3] and [1, 1, 4, 4] cannot be broadcast together"
+        for command in ("summary", path), ("bench", path), ("run", path, "--random-input"):
+            self.assertIn(f"convoy: error: {first}\n", run(*command, "--size", "4").err)
+
     def test_two_dashes_end_the_options(self):
         self.write("-relu.onnx", onnx_model("Relu", "x", [1]))
         self.assertEqual(run("summary", "--", "-relu.onnx", cwd=self.folder).code, 0)
@@ -188,6 +195,13 @@ class Models(tool.TestCase):
                 self.assertRegex(result.err, f"not enough memory: a run needs {need}, and [0-9.]+ [MG]B are available\n")
                 self.assertIn("use smaller sizes, fewer at a time, or a smaller batch", result.err)
                 self.assertEqual((result.code, result.out), (4, ""))
+
+    def test_sizes_without_end_are_no_bug(self):
+        path = self.write("endless.onnx", onnx_model("Identity", "x", ["N", 1, "h", "w"] + ["d"] * 8, FLOAT16))
+        shape = ", ".join(["4096", "1"] + ["16384"] * 10)
+        for command in ["run", path, "--random-input"], ["bench", path]:
+            self.expect_error(run(*command, "--batch", "4096", "--size", "16384"), 4, "numel: integer multiplication overflow",
+                              f"the shape [{shape}] has more elements than 64 bits can count")
 
     def test_a_run_fits_the_memory_there_is(self):
         """Inputs alone would, the network does not: without a limit the system would end the process."""

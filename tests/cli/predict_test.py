@@ -42,6 +42,11 @@ class Predict(tool.TestCase):
         for label, (line, path) in enumerate(zip(lines, self.images)):
             self.assertRegex(line, rf"^{path}  {label} \d+\.\d %(  \d \d+\.\d %){{2}}$")
 
+    def test_names_of_files_move_no_cursor(self):
+        path = self.write("a\x1b[2Jb.png", striped(1))
+        self.assertIn(r'b.png"', run("predict", "--weights", self.model, path).out)
+        self.assertNotIn("\x1b", run("predict", "--weights", self.model, path).out)
+
     def test_json_and_top(self):
         document = self.json_of(run("predict", "--weights", self.model, self.images[1], "--top", "2", "--json"), "convoy.predict/1")
         classes = document["images"][0]["classes"]

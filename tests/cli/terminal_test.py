@@ -2,6 +2,7 @@
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -109,6 +110,21 @@ class Pipes(tool.TestCase):
             done = subprocess.run([TOOL, "help"], stdout=full, stderr=subprocess.PIPE, env=PLAIN, timeout=60)
         self.assertEqual(done.returncode, 3)
         self.assertIn(b"No space left on device", done.stderr)
+        for words, code in (("help", "--json"), 3), (("nope", "--json"), 2):
+            with open("/dev/full", "w") as full:
+                self.assertEqual(subprocess.run([TOOL, *words], stdout=full, stderr=subprocess.DEVNULL, env=PLAIN, timeout=60).returncode, code)
+
+    def test_a_limit_of_file_sizes_is_an_error_that_leaves_nothing(self):
+        words = [TOOL, "fuse", Width.MODEL, "-o", os.path.join(self.folder, "out.onnx")]
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=PLAIN, timeout=60, preexec_fn=limit)
+        self.assertEqual(done.returncode, 3, done)
+        self.assertIn(b"out.onnx: cannot write: File too large", done.stderr)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_devices_may_be_written_to(self):
+        for words in (["fuse", Width.MODEL, "-o", "/dev/null"], ["train", "--data", "shapes", "--net", "shapes", "--epochs", "1", "--save", "/dev/null"]):
+            self.assertEqual(run(*words).code, 0)
 
 
 class Width(tool.TestCase):
@@ -183,6 +199,23 @@ class Progress(tool.TestCase):
         self.assertEqual(seen[-1], "")
         self.assertRegex(seen[-3], r"^convoy: interrupted: (epoch \d+ of 1000, batch \d+ of 38 done|\d+ of 1,000 epochs done)$")
         self.assertIn("convoy train --resume " + path, seen[-2])
+
+    def test_a_closed_terminal_keeps_the_checkpoint(self):
+        path = os.path.join(self.folder, "model.safetensors")
+        process = tool.start(*self.train, "--epochs", "100000", "--save", path)
+        tool.wait_for_handler(process)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 128 + signal.SIGHUP)
+        self.assertTrue(os.path.exists(path))
+
+    def test_ctrl_c_ends_the_timing_of_a_layer(self):
+        begin = time.time()
+        result = tool.interrupt_after(0.5, "bench", "--layer", "ic1 oc1 i2048 k3", "--seconds", "600", "--json")
+        self.assertEqual(result.code, 130, result)
+        self.json_of(result, "convoy.bench/1")
+        self.assertEqual(result.err, "convoy: interrupted: 1 of 1 layers were measured\n")
+        self.assertLess(time.time() - begin, 60)
 
     def test_second_ctrl_c_kills(self):
         process = tool.start(*self.train, "--epochs", "100000")

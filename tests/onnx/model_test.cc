@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <numeric>
 #include <thread>
@@ -197,6 +198,26 @@ TEST(ModelMemory, BudgetCountsOutputs) {
   const Model model = Model::load_bytes(bytes, {.memory_budget = 4 << 20});
   EXPECT_THROW(model.run({{"x", Tensor::ones({1, 1})}}), Error);
   EXPECT_NO_THROW(Model::load_bytes(bytes, {.memory_budget = 9 << 20}).run({{"x", Tensor::ones({1, 1})}}));
+}
+
+TEST(ModelMemory, WritingIntoAnOutputChangesNoConstant) {
+  const std::string bytes = model({{1, node("Relu", {"x"}, {"y"})},
+                                   {1, node("Identity", {"w"}, {"v"})},
+                                   {1, node("Reshape", {"w", "s"}, {"u"})},
+                                   {5, float_tensor("w", {4})},
+                                   {5, int64_tensor("s", {2, 2})},
+                                   {11, value_info("x", {-1})},
+                                   {12, Message().bytes(1, "y")},
+                                   {12, Message().bytes(1, "w")},
+                                   {12, Message().bytes(1, "v")},
+                                   {12, Message().bytes(1, "u")}});
+  for (const bool optimise : {false, true}) {
+    const Model network = Model::load_bytes(bytes, {.optimise = optimise});
+    const auto run = [&] { return network.run({{"x", Tensor::ones({4})}}); };
+    const std::vector<float> before = run().at("w").to_vector<float>();
+    for (auto& [name, output] : run()) std::memset(Tensor(output).raw_data(), 0x5a, output.nbytes());
+    for (const char* name : {"w", "v", "u"}) EXPECT_EQ(run().at(name).to_vector<float>(), before) << name;
+  }
 }
 
 TEST(ModelMemory, ManyThreadsMayRunAndPlanAtOnce) {

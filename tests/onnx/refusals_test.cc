@@ -20,6 +20,7 @@
 #include "convoy/onnx/model.h"
 #include "tests/onnx/model_bytes.h"
 #include "tests/onnx/used.h"
+#include "tests/refusal.h"
 #include "tests/sanitized.h"
 #include "tests/temporary_folder.h"
 
@@ -148,6 +149,8 @@ std::vector<Refusal> refusals() {
        model_of({node("Pad", {"x", "p"}, {"z"}, {attribute_text("mode", "zeros")}, "pad"), node("Conv", {"z", "w"}, {"y"})},
                 {1, 2, 4, 4}, {int64_tensor("p", {0, 0, 1, 1, 0, 0, 1, 1}), w}),
        "node 'pad' \\(Pad\\): attribute 'mode' is 'zeros'\n.*reflect"},
+      {"DimsOverflowBesideZero", with_initializer(tensor_header("w", {int64_t{1} << 39, int64_t{1} << 39, 0}, kFloat)),
+       "initializer \"w\": dims \\[549755813888, 549755813888, 0\\] need more than"},
       {"DimsHuge", with_initializer(tensor_header("w", {int64_t{1} << 62}, kFloat)),
        "initializer \"w\": dims has a size of 4611686018427387904\n"},
       {"DimsNegative", with_initializer(tensor_header("w", {-1, 4}, kFloat)), "initializer \"w\": dims has a negative size: -1\n"},
@@ -240,6 +243,10 @@ std::vector<Refusal> refusals() {
        "node 'conv1' \\(Conv\\): attribute 'strides' is a string\nit must be a list of integers"},
       {"AttributeTypeNumber", conv({Message().bytes(1, "group").integer(3, 1).integer(20, 99)}, w),
        "attribute 'group' has the type 99\n"},
+      {"TextConstant",
+       model_of({node("Constant", {}, {"c"}, {Message().bytes(1, "value_string").bytes(4, "text").integer(20, 3)}),
+                 node("Relu", {"x"}, {"y"})}),
+       "a node \\(Constant\\) without a name: its value is text\n"},
       {"AttributeTwice", conv({attribute_int("group", 1), attribute_int("group", 1)}, w), "attribute 'group' is given twice\n"},
       {"AttributeMissing", unary("MaxPool", {}),
        "node 'n1' \\(MaxPool\\): attribute 'kernel_shape' is missing\nit must be a list of integers"},
@@ -299,6 +306,8 @@ std::vector<Refusal> refusals() {
       {"ReshapeOverflow", with_list("Reshape", {int64_t{1} << 62, int64_t{1} << 62, 4}),
        "node 'n1' \\(Reshape\\): input 'shape' is .*\nits sizes do not fit 64 bits together"},
       {"SoftmaxAxis", unary("Softmax", {attribute_int("axis", 9)}), "node 'n1' \\(Softmax\\): axis 9 is outside \\[-4, 3\\]\n"},
+      {"OldSoftmaxAxisMost", unary("Softmax", {attribute_int("axis", INT64_MAX)}, 9),
+       "axis 9223372036854775807 is outside \\[-4, 3\\]\n"},
       {"GatherIndex",
        model_of({node("Shape", {"x"}, {"s"}), node("Gather", {"s", "i"}, {"y"}, {}, "n1")}, {1, 2, 4, 4}, {int64_tensor("i", {4})}),
        "node 'n1' \\(Gather\\): indices has 4\nthe axis has 4 entries"},
@@ -306,6 +315,8 @@ std::vector<Refusal> refusals() {
        model_of({node("BatchNormalization", {"x", "v", "v", "v", "v"}, {"y"}, {}, "bn")}, {1, 4, 2, 2}, {float_tensor("v", {3})}),
        "node 'bn' \\(BatchNormalization\\): scale has shape \\[3\\]\nthe input has 4 channels"},
       {"TransposePerm", unary("Transpose", {attribute_ints("perm", {0, 1, 1, 2})}), "attribute 'perm' is \\[0, 1, 1, 2\\]\n"},
+      {"TransposeLong", unary("Transpose", {attribute_ints("perm", std::vector<int64_t>(3000, 7))}),
+       "attribute 'perm' is \\[(7, ){64}\\.\\.\\. 3000 numbers\\]\n"},
       {"SqueezeSize", with_list("Squeeze", {1}), "axis 1 has size 2\n"},
       {"UnsqueezeTwice", with_list("Unsqueeze", {0, 0}), "axes name axis 0 twice\n"},
       {"ConcatSizes",
@@ -595,6 +606,22 @@ TEST(OnnxExternalData, OnlyFromTheModelsFolderAndOnlyWhatIsThere) {
     EXPECT_NE(message.find(text), std::string::npos) << message;
     EXPECT_NE(message.find("initializer \"w\""), std::string::npos) << message;
   }
+}
+
+TEST(OnnxExternalData, ASmallModelDoesNotMakeMuchOfAFile) {
+  const TemporaryFolder folder;
+  folder.write("w.bin", std::string(8, 0));
+  const auto load = [&](int tensors) {
+    std::vector<Message> initializers;
+    for (int i = 0; i < tensors; ++i) {
+      initializers.push_back(tensor_header("w" + std::to_string(i), {2}, kFloat).integer(14, 1));
+      initializers.back().message(13, Message().bytes(1, "location").bytes(2, i % 2 == 0 ? "w.bin" : "./w.bin"));
+    }
+    const std::string path = folder.write("m.onnx", model_of({node("Relu", {"x"}, {"y"})}, {2}, initializers));
+    return testing::message([&] { Model::load(path, {.external_data = true}); });
+  };
+  EXPECT_EQ(load(8), "accepted");
+  EXPECT_NE(load(9).find("initializer \"w8\": external data \"w.bin\" is asked for more than 8 times\n"), std::string::npos);
 }
 
 // ---- what is unusual and right ----
