@@ -789,7 +789,13 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
   }
   if (!winograd::folds(s) && (s.axes[1].dilation > winograd::kMostDilation || s.axes[2].dilation > winograd::kMostDilation))
     return "needs a dilation of at most 8, for the rows between to stay in cache (in a sequence 16 and more, too)";
-  if (!problem(variant, direction, s).accurate()) return "needs results at the ends that see two taps of an axis, or fit its tiles";
+  const winograd::Problem p = problem(variant, direction, s);
+  if (!p.accurate()) return "needs results at the ends that see two taps of an axis, or fit its tiles";
+  // Behind rectified inputs few terms may happen to be small beside those of the tile that a result does not see. E of corners: 8
+  // channels under one tap 478, 8 under 2x2 31, 3 under 7x7 behind more padding than "same" 160.
+  const bool short_sums = variant == Variant::kF3 || (variant != Variant::kStride2 && p.sees_one_tap());
+  if (p.fewest_terms() < (variant == Variant::kStride2 && w > 6 ? 48 : short_sums ? 32 : 0))
+    return "needs 32 terms in every sum (7x7 and 8x8 at a stride of 2: 48), for rounding errors to average out";
   return nullptr;
 }
 

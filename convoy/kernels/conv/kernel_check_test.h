@@ -123,6 +123,39 @@ inline void run_kernel(const ConvKernel& kernel, const ConvShape& s, const float
   }
 }
 
+/// Results in double, and of each the sum of its products' magnitudes: |weight| |input|, say.
+struct Exact {
+  std::vector<double> result, magnitude;
+
+  Exact(const ConvShape& s, Direction direction, const std::vector<float>& first, const std::vector<float>& second) {
+    std::vector<double> a(first.begin(), first.end()), b(second.begin(), second.end());
+    result.resize(static_cast<size_t>(problem(s, direction).result));
+    magnitude.resize(result.size());
+    run_reference<double>(s, direction, a.data(), b.data(), nullptr, result.data());
+    for (double& v : a) v = std::abs(v);
+    for (double& v : b) v = std::abs(v);
+    run_reference<double>(s, direction, a.data(), b.data(), nullptr, magnitude.data());
+  }
+};
+
+/// Of one layer: the worst |error| / (u sum of its products' magnitudes).
+inline double worst_error(const ConvKernel& kernel, const ConvShape& s, bool rectified, Random& random) {
+  const Problem p = problem(s, kernel.direction);
+  std::vector<float> first = values(random, p.first, false);
+  const std::vector<float> second = values(random, p.second, false);
+  if (rectified) {
+    for (float& v : first) v = std::max(v, 0.0f);
+  }
+  const Exact exact(s, kernel.direction, first, second);
+  std::vector<float> got(exact.result.size());
+  run_kernel(kernel, s, first.data(), second.data(), nullptr, got.data());
+  double worst = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (exact.magnitude[i] > 0) worst = std::max(worst, std::abs(got[i] - exact.result[i]) / (0x1p-24 * exact.magnitude[i]));
+  }
+  return worst;
+}
+
 /// A scheme that computes a tile of results together spreads its rounding over the tile: the largest magnitude that can meet a
 /// result's in a tile. Tiles have up to 6 results an axis, `dilation` apart, or 8 at a stride.
 inline std::vector<double> tile_magnitude(const ConvShape& s, Direction direction, std::vector<double> values) {

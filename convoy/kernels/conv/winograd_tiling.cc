@@ -21,40 +21,47 @@ int64_t task_cost(const Problem& p, const Tiling& t, int64_t tiles, int64_t vect
   return p.points() * (vectors * p.depth() * width + tiles * (t.channel_blocks + vectors) * kTransform);
 }
 
-// Calls visit(i, near) for the outputs at either end that see some inputs of a phase, but fewer than `taps`: output i of those
-// `dilation` apart, which fill tiles of their own.
+// Calls visit(i, near, inputs) for the outputs at either end that see some inputs, but of a phase fewer than `taps`: output i of
+// those `dilation` apart, which fill tiles of their own.
 template <class Visit>
 void visit_ends(const TiledAxis& t, int64_t taps, const Visit& visit) {
-  const shape::Axis axis{t.kernel, t.step, t.dilation, -t.first, 0};
-  const int64_t last_tap = (t.kernel - 1) * t.dilation, next = t.dilation * t.step;
+  const shape::Axis axis{t.taps(), t.step, t.dilation, -t.first, 0};
+  const int64_t last_tap = (t.taps() - 1) * t.dilation, next = t.dilation * t.step;
+  const int64_t before = t.phases > 1 ? 0 : -t.base / t.dilation;  // which are none of the layer's
   for (int64_t r = 0; r < std::min(t.dilation, t.size); ++r) {
     const auto taps_of = [&](int64_t i) { return shape::valid_taps(r + i * t.dilation, t.source, axis); };
     const auto enough = [&](shape::Range seen) { return ceil_div(seen.size(), t.step) >= taps; };
     const int64_t first = r * t.step + t.first, count = ceil_div(t.size - r, t.dilation);
-    for (int64_t i = std::max<int64_t>(-shape::floor_div(first + last_tap, next), 0); i < count; ++i) {
+    for (int64_t i = std::max(-shape::floor_div(first + last_tap, next), before); i < count; ++i) {
       const shape::Range seen = taps_of(i);
       if (seen.begin == 0 || enough(seen)) break;
-      if (!seen.empty()) visit(i, true);
+      if (!seen.empty()) visit(i, true, seen.size());
     }
-    for (int64_t i = std::min(shape::floor_div(t.source - 1 - first, next), count - 1); i >= 0; --i) {
+    for (int64_t i = std::min(shape::floor_div(t.source - 1 - first, next), count - 1); i >= before; --i) {
       const shape::Range seen = taps_of(i);
-      if (seen.end == t.kernel || enough(seen)) break;
-      if (!seen.empty()) visit(i, false);
+      if (seen.end == t.taps() || enough(seen)) break;
+      if (!seen.empty()) visit(i, false, seen.size());
     }
   }
 }
 
 }  // namespace
 
+int64_t TiledAxis::fewest_inputs() const {
+  int64_t fewest = taps();
+  visit_ends(*this, taps() + 1, [&](int64_t, bool, int64_t inputs) { fewest = std::min(fewest, inputs); });
+  return fewest;
+}
+
 bool TiledAxis::sees_one_tap() const {
   bool any = false;
-  if (kernel > step) visit_ends(*this, 2, [&](int64_t, bool) { any = true; });
+  if (taps() > step) visit_ends(*this, 2, [&](int64_t, bool, int64_t) { any = true; });
   return any;
 }
 
 int64_t TiledAxis::early_outputs(int64_t taps) const {
   std::array<bool, kMostPoints> unfit{};
-  visit_ends(*this, taps, [&](int64_t i, bool near) {
+  visit_ends(*this, taps, [&](int64_t i, bool near, int64_t) {
     const int64_t early = ((near ? 0 : outputs - 1) - i) % outputs;
     unfit[static_cast<size_t>(early < 0 ? early + outputs : early)] = true;
   });

@@ -53,6 +53,10 @@ struct TiledAxis {
     }
     return false;
   }
+  /// Taps of an output's phase.
+  int64_t taps() const { return phases > 1 ? points - outputs + 1 : kernel; }
+  /// The fewest inputs that a result sees, of those that see any.
+  int64_t fewest_inputs() const;
   /// Whether a result sees inputs through one tap alone, behind a padding of more than "same".
   bool sees_one_tap() const;
   /// By how many outputs the tiles must begin early, fewer than `outputs`, lest a result that sees fewer than `taps` inputs of a
@@ -91,6 +95,11 @@ struct Problem {
   int64_t sliced_phases() const { return source_phases() / interleaved; }
   int64_t source_phase(int64_t slice, int64_t channel) const {
     return interleaved > 1 ? channel % interleaved : slice % source_phases();
+  }
+  bool sees_one_tap() const { return fold > 0 ? line.sees_one_tap() : h.sees_one_tap() || w.sees_one_tap(); }
+  /// Terms in the shortest sum of a result.
+  int64_t fewest_terms() const {
+    return planes() * d.fewest_inputs() * (fold > 0 ? line.fewest_inputs() : h.fewest_inputs() * w.fewest_inputs());
   }
   /// Depth taps and phases of the sources: [depth tap][phase].
   int64_t slices() const { return d.points * sliced_phases(); }
@@ -186,15 +195,18 @@ inline Problem make_problem(const ConvShape& s, Direction direction, const Schem
     }
     return t;
   };
-  // A result of F(4,3) that sees one tap of three takes the rounding of inputs that it does not see, most in a tile's first place
-  // at the near end of the axis and in its last at the far one: in corners up to 54 u sum |w| |x|, 21 where another axis has two
-  // taps there, 15 in all other places. So the tiles begin earlier, where that helps.
+  // A result that sees one tap of an axis takes the rounding of inputs that it does not see, most in a tile's first place at the
+  // near end of the axis and in its last at the far one. F(4,3), of three taps: in corners up to 54 u sum |w| |x|, 21 where another
+  // axis has two taps there, 15 in all other places; F(2,5): up to 41; F(3,2): 31. So the tiles begin earlier, where that helps,
+  // but for F(3,2) where padding or cropping keeps the size, which would take more tiles.
   const auto begin_early = [](TiledAxis& t, const Scheme& of, int64_t taps, bool shifts) {
-    if (of.points != kF43.points || of.outputs != kF43.outputs) return;
-    const int64_t early = t.early_outputs(taps);
+    const auto is = [&of](const Scheme& that) { return of.points == that.points && of.outputs == that.outputs; };
+    if (!is(kF43) && !is(kF25) && !is(kF32)) return;
+    if (is(kF32) && (!shifts || shape::ceil_div(t.source, t.step) == shape::ceil_div(t.result, t.phases))) return;
+    const int64_t early = t.early_outputs(is(kF43) ? taps : 2);
     t.accurate = early == 0 || (early > 0 && shifts);
     if (!t.accurate) return;
-    t.base -= early * t.dilation;
+    t.base -= early * t.dilation * t.phases;
     t.size += early * t.dilation;
     t.first -= early * t.dilation * t.step;
   };
@@ -213,7 +225,7 @@ inline Problem make_problem(const ConvShape& s, Direction direction, const Schem
   }
   p.h = axis(1, scheme_h.outputs, scheme_h.points);
   p.w = axis(2, scheme_w.outputs, scheme_w.points);
-  if (p.h.sees_one_tap() || p.w.sees_one_tap()) {
+  if (p.sees_one_tap()) {
     const int64_t taps = scheme_h.points > 1 && scheme_w.points > 1 ? 3 : 2;
     begin_early(p.h, scheme_h, taps, true);
     begin_early(p.w, scheme_w, taps, true);
