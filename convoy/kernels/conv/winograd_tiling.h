@@ -99,7 +99,7 @@ struct Problem {
   bool sees_one_tap() const { return fold > 0 ? line.sees_one_tap() : h.sees_one_tap() || w.sees_one_tap(); }
   /// Terms in the shortest sum of a result.
   int64_t fewest_terms() const {
-    return planes() * d.fewest_inputs() * (fold > 0 ? line.fewest_inputs() : h.fewest_inputs() * w.fewest_inputs());
+    return planes() / merged * d.fewest_inputs() * (fold > 0 ? line.fewest_inputs() : h.fewest_inputs() * w.fewest_inputs());
   }
   /// Depth taps and phases of the sources: [depth tap][phase].
   int64_t slices() const { return d.points * sliced_phases(); }
