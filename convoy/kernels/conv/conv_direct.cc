@@ -238,8 +238,9 @@ inline int64_t column_cost(const Axis& axis, bool cut) {
 
 // Sums that the lanes compute per channel and tap, those beyond the result included. lanes: floats of a vector.
 inline double terms_of_a_sum(const Plan& p) {
+  // Phases without taps have no sums: of 17 channels through one tap at a stride of 2 a sum has 17 terms.
   const int64_t phases = p.axes[0].phases * p.axes[1].phases * p.axes[2].phases;
-  return static_cast<double>(p.channels) * static_cast<double>(p.taps) / static_cast<double>(phases);
+  return static_cast<double>(p.channels) * std::max(static_cast<double>(p.taps) / static_cast<double>(phases), 1.0);
 }
 inline double channel_lane_work(const Plan& p, int64_t lanes) {
   double columns = 0;
@@ -1028,7 +1029,12 @@ HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
   const Plan p = MakePlan(s, direction);
   const int64_t lanes = tile::Lanes();
-  const double all = p.pixel_lanes ? direct::pixel_lane_work(p, lanes) : direct::channel_lane_work(p, lanes);
+  // Beyond a step of 2 results that no tap reaches take some time, too.
+  const auto phases = static_cast<double>(p.axes[0].phases * p.axes[1].phases * p.axes[2].phases);
+  const double unreached = p.axes[2].result_step > 2 ? std::max(phases / static_cast<double>(p.taps), 1.0) - 1 : 0;
+  const double all = (p.pixel_lanes ? direct::pixel_lane_work(p, lanes) : direct::channel_lane_work(p, lanes)) *
+                     (1 + 0.2 * unreached * 24 / (direct::terms_of_a_sum(p) + 24)) *
+                     (lanes == 8 && phases > static_cast<double>(p.taps) ? 1.5 : 1.0);
   const double exact = static_cast<double>(p.axes[2].result) * static_cast<double>(p.rows);
   const double cut =
       p.cut ? static_cast<double>(direct::column_cost(p.axes[2], true)) / static_cast<double>(direct::column_cost(p.axes[2], false))

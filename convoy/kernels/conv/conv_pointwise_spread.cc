@@ -218,8 +218,9 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double values = static_cast<double>(s.input_count()), rows = values / static_cast<double>(s.input[2]);
   const double computed = static_cast<double>(s.batch * image_floats(s));
   if (s.taps() == 1) {
-    return 2e-6 + kConvPointwiseGradInput.seconds(compact(s), m) +
-           (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads;
+    return 2e-6 +
+           (kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads) /
+               1.5;
   }
   const double runs = computed / static_cast<double>(s.output[2]);
   if (tiled(s)) {
