@@ -40,7 +40,6 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -280,16 +279,14 @@ struct ProductWork {
   int64_t next_step;
 };
 
-// Products of kP tiles and kV vectors of results at one point; kHalf: of the second vector's lower half. D: of half a vector the
-// lower half, of one alone.
-template <int kP, int kV, bool kHalf = false, class D = Full>
+// Products of kP tiles and kV vectors of results at one point; kHalf: of the second vector's lower half.
+template <int kP, int kV, bool kHalf = false>
 HWY_ATTR void ProductTile(const ProductWork& work) {
-  using Sum = hn::Vec<D>;
-  const D d;
+  const Full d;
   const tile::HalfTag narrow;
   const int64_t lanes = Lanes();
   constexpr int kWhole = kHalf ? kV - 1 : kV;
-  Sum sum[kP][kWhole];
+  Floats sum[kP][kWhole];
   [[maybe_unused]] tile::Half half[kP];
   HWY_UNROLL(16)
   for (int p = 0; p < kP; ++p) {
@@ -306,7 +303,7 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
   for (int64_t c = 0; c < work.depth; c += lanes, block += work.v_block) {
     const int64_t count = std::min(lanes, work.depth - c);
     for (int64_t i = 0; i < count; ++i, u += kV * lanes) {
-      Sum first = hn::LoadU(d, u), second = first;
+      Floats first = hn::LoadU(d, u), second = first;
       tile::Pin(first);
       if constexpr (kWhole > 1) {
         second = hn::LoadU(d, u + lanes);
@@ -323,7 +320,7 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
       next += next_step;
       HWY_UNROLL(16)
       for (int p = 0; p < kP; ++p) {
-        Sum value = hn::Set(d, block[p * lanes + i]);
+        Floats value = hn::Set(d, block[p * lanes + i]);
         if constexpr (kV > 1) tile::Pin(value);
         Accumulate(value, first, sum[p][0]);
         if constexpr (kWhole > 1) Accumulate(value, second, sum[p][1]);
@@ -347,10 +344,10 @@ HWY_ATTR void ProductTile(const ProductWork& work) {
   }
 }
 
-template <int kV, class D = Full, int... kP>
+template <int kV, int... kP>
 HWY_INLINE void ProductTiles(ProductWork work, int64_t tiles, bool one_and_a_half, std::integer_sequence<int, kP...>) {
   using Tile = void (*)(const ProductWork&);
-  static constexpr std::array<Tile, sizeof...(kP)> kTiles{ProductTile<kP + 1, kV, false, D>...};
+  static constexpr std::array<Tile, sizeof...(kP)> kTiles{ProductTile<kP + 1, kV>...};
   const int64_t parts = (tiles + tile::kPixels - 1) / tile::kPixels, lanes = Lanes();
   work.next_step = (kV * lanes + parts - 1) / parts;
   for (int64_t i = 0, at = 0, count = 0; at < tiles; ++i, at += count) {  // of about equal size, or those that have a form of 1.5
@@ -395,29 +392,17 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, const Block& block, 
           ++following;
         } while (following < p.slices() && !p.multiplies(following, point));
         // Multiples of the widest vector, so that the chains are the same for every instruction set.
-        const int64_t cuts = (p.terms() + winograd::kLongestChain - 1) / winograd::kLongestChain;
-        const int64_t cut = ((p.terms() + cuts - 1) / cuts + 15) / 16 * 16;
-        for (int64_t channel = 0; channel < p.terms(); channel += cut) {
+        const int64_t cuts = (p.channels + winograd::kLongestChain - 1) / winograd::kLongestChain;
+        const int64_t cut = ((p.channels + cuts - 1) / cuts + 15) / 16 * 16;
+        for (int64_t channel = 0; channel < p.channels; channel += cut) {
           work.v = v + point * t.source_plane + (slice * blocks_per_slice * lanes + channel) * tiles;
-          work.depth = std::min(cut, p.terms() - channel);
-          work.u = weights + (slice * p.terms() + channel) * vectors * lanes;
+          work.depth = std::min(cut, p.channels - channel);
+          work.u = weights + (slice * p.channels + channel) * vectors * lanes;
           work.add = slice > 0 || channel > 0;
-          work.next = group_ahead                 ? work.u + p.group_floats(lanes)
-                      : channel + cut < p.terms() ? work.u + work.depth * vectors * lanes
-                      : following < p.slices()    ? weights + following * p.terms() * vectors * lanes
-                                                  : after;
-          if constexpr (tile::kHalves) {
-            if (p.merged == 2) {
-              for (int64_t half = 0; half < lanes; half += lanes / 2) {
-                ProductWork part = work;
-                part.v += half;
-                part.u += half;
-                part.m += half;
-                ProductTiles<1, tile::HalfTag>(part, tiles, false, std::make_integer_sequence<int, tile::kPixels>());
-              }
-              continue;
-            }
-          }
+          work.next = group_ahead                  ? work.u + p.group_floats(lanes)
+                      : channel + cut < p.channels ? work.u + work.depth * vectors * lanes
+                      : following < p.slices()     ? weights + following * p.channels * vectors * lanes
+                                                   : after;
           if (vectors == 2) {
             ProductTiles<2>(work, tiles, p.phases() == 1 && tile::IsOneAndAHalf(p.results),
                             std::make_integer_sequence<int, tile::kPixels>());
@@ -648,18 +633,18 @@ HWY_INLINE Transforms ChooseTransforms(winograd::Variant variant, Direction dire
 
 HWY_ATTR void WinogradPack(winograd::Variant variant, Direction direction, const ConvShape& s, const float* weight, float* packed) {
   const Transforms transforms = ChooseTransforms(variant, direction, s);
-  transforms.pack(winograd::make_problem(s, direction, *transforms.h, *transforms.w, Lanes()), weight, packed);
+  transforms.pack(winograd::make_problem(s, direction, *transforms.h, *transforms.w), weight, packed);
 }
 
 HWY_ATTR size_t WinogradPackedBytes(winograd::Variant variant, Direction direction, const ConvShape& s) {
   const Transforms transforms = ChooseTransforms(variant, direction, s);
-  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w, Lanes());
+  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
   return static_cast<size_t>(p.groups * p.group_floats(Lanes())) * sizeof(float);
 }
 
 HWY_ATTR size_t WinogradWorkspace(winograd::Variant variant, Direction direction, const ConvShape& s, int threads) {
   const Transforms transforms = ChooseTransforms(variant, direction, s);
-  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w, Lanes());
+  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
   const Tiling t = winograd::make_tiling(p, Lanes(), threads);
   const auto bytes = [](int64_t floats) { return padded_bytes(static_cast<size_t>(floats) * sizeof(float)); };
   return bytes((t.source_floats(p) + t.product_floats(p) + t.row_floats + t.column_floats + t.result_floats) * threads);
@@ -668,7 +653,7 @@ HWY_ATTR size_t WinogradWorkspace(winograd::Variant variant, Direction direction
 HWY_ATTR void WinogradRun(winograd::Variant variant, Direction direction, const ConvShape& s, const Arrays& io,
                           Workspace& workspace) {
   const Transforms transforms = ChooseTransforms(variant, direction, s);
-  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w, Lanes());
+  const Problem p = winograd::make_problem(s, direction, *transforms.h, *transforms.w);
   const int threads = num_threads();
   const Tiling t = winograd::make_tiling(p, Lanes(), threads);
   const SplitEpilogue epilogue(io.epilogue);
@@ -748,7 +733,7 @@ winograd::Problem problem(Variant variant, Direction direction, const ConvShape&
     if (winograd::folds(s)) a = 3 - a;  // the line's taps lie along the rows
     return s.axes[a].kernel_size > 1 ? scheme(variant, direction, s.axes[a].kernel_size) : winograd::kNone;
   };
-  return winograd::make_problem(s, direction, along(1), along(2), CONVOY_DISPATCH(WinogradLanes)());
+  return winograd::make_problem(s, direction, along(1), along(2));
 }
 
 const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
@@ -781,11 +766,8 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
   // Phases are channels, too; of one or two planes an error reached 26 u sum |w| |x|.
   const bool few = variant == Variant::kStride2 && w > 6 && channels > 2;
   if (channels < 8 && !few) return "needs 8 channels, for rounding errors to average out (7x7 and 8x8 at a stride of 2: 3)";
-  const int64_t fewest = std::min(s.in_channels_per_group(), s.out_channels_per_group());
-  if (s.groups > 1 && fewest < 16) {
-    const auto lanes = CONVOY_DISPATCH(WinogradLanes)();
-    const bool fills = winograd::merges_groups(s, lanes) || fewest >= std::max<int64_t>(lanes, 8);
-    if (h == 1 || w == 1 || !fills) return "needs 16 channels per group, or 8 that fill vectors and a square kernel";
+  if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) {
+    return "needs 16 channels per group";
   }
   if (!winograd::folds(s) && (s.axes[1].dilation > winograd::kMostDilation || s.axes[2].dilation > winograd::kMostDilation))
     return "needs a dilation of at most 8, for the rows between to stay in cache (in a sequence 16 and more, too)";
@@ -819,18 +801,11 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   const double width = static_cast<double>(lanes), groups = static_cast<double>(p.groups);
   const double tiles = static_cast<double>(p.rows()) * static_cast<double>(p.w.tiles());
   const double points = static_cast<double>(p.points());
-  const double sums = static_cast<double>(p.multiplied()) * static_cast<double>(p.terms());  // products of a tile and result
+  const double sums = static_cast<double>(p.multiplied()) * static_cast<double>(p.channels);  // products of a tile and result
   // A vector of weights takes about as long for one tile as for five; phases of the sources lie apart, and at a stride few tiles
   // are left for the threads.
   const bool strided = p.sliced_phases() > 1;
-  // Sums of a few channels for one vector of results are short, and need more tiles to hide what an addition takes.
-  constexpr double kLeastShort = 8, kShortCall = 4;
-  const bool shorter = p.groups > 1 && p.terms() < 16;
-  const double multiplied = tiles * p.products_left();
-  const double multiplied_tiles = strided ? tiles + 5.0
-                                  : shorter
-                                      ? std::max(multiplied, kLeastShort) + kShortCall * std::ceil(tiles / (lanes == 16 ? 14 : 6))
-                                      : std::max(multiplied, 5.0);
+  const double multiplied_tiles = strided ? tiles + 5.0 : std::max(tiles * p.products_left(), 5.0);
   const double products = groups * multiplied_tiles * sums * results * width;
   const double weight_bytes = groups * sums * results * width * sizeof(float);
   const double streamed = std::max(weight_bytes - 512.0 * 1024.0, 0.0);  // the rest stays in L2
@@ -846,7 +821,7 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.slices()) + results);
   const double transforms = vectors * points * (strided ? 12 : 4.5) * 2 * width;
   // A chain of products ends with a load, an addition and a store, which counts beside a dozen of them.
-  const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.terms()) / winograd::kLongestChain, 1.0);
+  const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.channels) / winograd::kLongestChain, 1.0);
   const double added = groups * tiles * points * (p.interleaved > 1 ? chains : chains - 1) * results * 5 * 2 * width;
   // Where little is saved, what the weight displaces in a network counts: 256 or 512 channels from 28x28 take 0.8 of
   // conv_direct's time alone, 0.77 to 1 there.

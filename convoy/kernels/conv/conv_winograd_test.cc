@@ -63,37 +63,6 @@ TEST_P(Winograd, MatchesTheReference) {
   EXPECT_GT(ran, 100);
 }
 
-// Groups of 8 channels and a few more: of 8 two share the vectors of AVX-512, and each fills one of AVX2.
-TEST_P(Winograd, MatchesTheReferenceInSmallGroups) {
-  Random random(12);
-  const std::vector<const ConvKernel*> kernels = winograd_kernels(GetParam());
-  int ran = 0;
-  for (int round = 0; round < 120; ++round) {
-    ConvShape s;
-    s.rank = static_cast<int>(pick(random, {2, 2, 3}));
-    s.batch = pick(random, {1, 1, 2});
-    s.groups = pick(random, {2, 2, 3, 4, 6});
-    s.in_channels = s.groups * pick(random, {8, 8, 8, 9, 12});
-    s.out_channels = random() % 4 == 0 ? s.groups * pick(random, {8, 10, 16}) : s.in_channels;
-    const int64_t kernel = pick(random, {2, 3, 3, 5});
-    for (int a = s.first_axis(); a < 3; ++a) {
-      const auto at = static_cast<size_t>(a);
-      s.input[at] = 1 + static_cast<int64_t>(random() % (a == 0 ? 4 : 40));
-      s.axes[at].kernel_size = a == 0 ? pick(random, {1, 3}) : kernel;
-      s.axes[at].dilation = pick(random, {1, 1, 2});
-      const int64_t same = s.axes[at].dilation * (s.axes[at].kernel_size - 1) / 2;
-      s.axes[at].pad_begin = pick(random, {same, same, same, 0, 1, 2});
-      s.axes[at].pad_end = random() % 3 == 0 ? pick(random, {0, 1}) : s.axes[at].pad_begin;
-    }
-    const auto complete = shape::complete(s);
-    if (!complete) continue;
-    check_kernels(kernels, GetParam(), shape::essential(*complete), round % 4 == 0, random);
-    if (HasFatalFailure()) return;
-    for (const ConvKernel* k : kernels) ran += k->refuse(*complete) == nullptr;
-  }
-  EXPECT_GT(ran, 20);
-}
-
 // A stride of 2: kernels of 3 or 4 to 6, forward to 8 and there with phases of few planes in one vector; every padding and
 // remainder, so that tiles are cut off on both sides.
 TEST_P(Winograd, MatchesTheReferenceAtAStride) {

@@ -62,12 +62,11 @@ HWY_INLINE void Spread(const Doubles* HWY_RESTRICT g, Steps from, Doubles* HWY_R
   }
 }
 
-// to[i][lane] = from[lane * stride + i], i < count, zero beyond `results` lanes; those of the upper half lie `apart` further on.
-// Nothing else is read.
-HWY_INLINE void TurnTaps(const float* from, int64_t stride, int64_t apart, int64_t results, int64_t count, float* to) {
+// to[i][lane] = from[lane * stride + i], i < count, zero beyond `results` lanes. Nothing else is read.
+HWY_INLINE void TurnTaps(const float* from, int64_t stride, int64_t results, int64_t count, float* to) {
   const int64_t lanes = tile::Lanes();
 #if HWY_TARGET != HWY_SCALAR
-  if (count >= 4 && results == lanes && apart == 0) {
+  if (count >= 4 && results == lanes) {
     const Full d;
     const hn::Repartition<double, Full> pairs;
     for (int64_t at = 0; at < count; at += 4) {
@@ -88,9 +87,7 @@ HWY_INLINE void TurnTaps(const float* from, int64_t stride, int64_t apart, int64
   }
 #endif
   for (int64_t i = 0; i < count; ++i) {
-    for (int64_t l = 0; l < lanes; ++l) {
-      to[i * lanes + l] = l < results ? from[l * stride + (l < lanes / 2 ? 0 : apart) + i] : 0.0f;
-    }
+    for (int64_t l = 0; l < lanes; ++l) to[i * lanes + l] = l < results ? from[l * stride + i] : 0.0f;
   }
 }
 
@@ -132,7 +129,7 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
   const int64_t all_points = points_h * points_w;
   const int64_t lanes = tile::Lanes(), narrow = static_cast<int64_t>(hn::Lanes(Narrow()));
   const int64_t vectors = p.vectors(lanes), pairs = (vectors + 1) / 2, depth = p.depth();
-  const int64_t parts = (p.terms() + kChannels - 1) / kChannels;
+  const int64_t parts = (p.channels + kChannels - 1) / kChannels;
   const int64_t area = p.h.kernel * p.w.kernel, taps = p.d.points * area;
   const bool streamed = p.groups * vectors * lanes * all_points * depth >= kStreamed &&
                         reinterpret_cast<uintptr_t>(packed) % (hn::Lanes(Full()) * sizeof(float)) == 0;
@@ -145,20 +142,18 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
     const int64_t part = task % parts, pair = task / parts % pairs, group = task / parts / pairs;
     const int64_t width = std::min<int64_t>(2, vectors - 2 * pair) * lanes, first = 2 * pair * lanes;
     float* const to = packed + (group * vectors * lanes + first) * all_points * depth;
-    for (int64_t channel = part * kChannels; channel < std::min(p.terms(), (part + 1) * kChannels); ++channel) {
+    for (int64_t channel = part * kChannels; channel < std::min(p.channels, (part + 1) * kChannels); ++channel) {
       for (int64_t slice = 0; slice < p.slices(); ++slice) {
         const int64_t tap = slice / p.sliced_phases();
         for (int64_t v = 0; v < width; v += lanes) {
           const int64_t vector = (first + v) / lanes, result = vector / p.phases() * lanes;
           const int64_t results = std::min(lanes, p.results - result);
           if (p.flipped) {
-            const int64_t row = p.results / p.merged;  // of the weight; merged groups lie terms() of them apart
-            TurnTaps(weight + ((group * p.channels + channel) * row + result) * taps + taps - (tap + 1) * area, taps,
-                     (p.merged - 1) * (p.terms() - 1) * row * taps, results, area, turned);
+            TurnTaps(weight + ((group * p.channels + channel) * p.results + result) * taps + taps - (tap + 1) * area, taps, results,
+                     area, turned);
           } else {
-            const int64_t row = p.planes() / p.merged;
-            TurnTaps(weight + ((group * p.results + result) * row + channel / p.interleaved) * taps + tap * area, row * taps, 0,
-                     results, area, turned);
+            TurnTaps(weight + ((group * p.results + result) * p.planes() + channel / p.interleaved) * taps + tap * area,
+                     p.planes() * taps, results, area, turned);
           }
           // The layer's tap under a tap of the scheme: of a phase of the sources, or of the results from the last to the first.
           const int64_t phase = p.source_phase(slice, channel);
@@ -182,7 +177,7 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
             }
           }
           // Whole lines at once: the points lie far apart, in few sets of the cache.
-          float* const out = to + (slice * p.terms() + channel) * width + v;
+          float* const out = to + (slice * p.channels + channel) * width + v;
           for (int64_t i = 0; i < all_points; ++i) {
             const auto point = hn::Load(d, points + i * lanes);
             if (streamed) {

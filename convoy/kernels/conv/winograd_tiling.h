@@ -72,8 +72,6 @@ struct TiledAxis {
 struct Problem {
   int64_t batch, groups;
   int64_t channels, results;  // per group
-  /// Groups of the layer that make one here, in parts of a vector each: a result sums over the channels of its own part.
-  int64_t merged = 1;
   /// Phases of each plane that are channels side by side, for few planes; 1: phases are slices.
   int64_t interleaved = 1;
   TiledAxis d, h, w;  // d: one output a tile, its points are the taps
@@ -99,13 +97,11 @@ struct Problem {
   bool sees_one_tap() const { return fold > 0 ? line.sees_one_tap() : h.sees_one_tap() || w.sees_one_tap(); }
   /// Terms in the shortest sum of a result.
   int64_t fewest_terms() const {
-    return planes() / merged * d.fewest_inputs() * (fold > 0 ? line.fewest_inputs() : h.fewest_inputs() * w.fewest_inputs());
+    return planes() * d.fewest_inputs() * (fold > 0 ? line.fewest_inputs() : h.fewest_inputs() * w.fewest_inputs());
   }
   /// Depth taps and phases of the sources: [depth tap][phase].
   int64_t slices() const { return d.points * sliced_phases(); }
-  /// Channels that a result sums over.
-  int64_t terms() const { return channels / merged; }
-  int64_t depth() const { return slices() * terms(); }
+  int64_t depth() const { return slices() * channels; }
   /// Floats of a group's packed weight.
   int64_t group_floats(int64_t lanes) const { return points() * depth() * vectors(lanes) * lanes; }
   /// Whether the weight of a slice at a point is anything but zeros: the second phase of an odd kernel has a tap less than the
@@ -141,27 +137,13 @@ inline bool folds(const ConvShape& s) {
   return s.axes[2].dilation >= kLeastFold && s.axes[2].stride == 1;
 }
 
-/// Whether two groups share vectors: each fills half a one, of which there are tiles.
-inline bool merges_groups(const ConvShape& s, int64_t lanes) {
-  const bool dense = std::all_of(s.axes.begin(), s.axes.end(), [](const shape::Axis& axis) { return axis.stride == 1; });
-  return lanes == 16 && dense && s.groups % 2 == 0 && s.in_channels_per_group() == 8 && s.out_channels_per_group() == 8;
-}
-
-/// lanes: of a vector.
-inline Problem make_problem(const ConvShape& s, Direction direction, const Scheme& scheme_h, const Scheme& scheme_w,
-                            int64_t lanes) {
+inline Problem make_problem(const ConvShape& s, Direction direction, const Scheme& scheme_h, const Scheme& scheme_w) {
   Problem p;
   p.flipped = direction == Direction::kGradInput;
   p.batch = s.batch;
   p.groups = s.groups;
   p.channels = p.flipped ? s.out_channels_per_group() : s.in_channels_per_group();
   p.results = p.flipped ? s.in_channels_per_group() : s.out_channels_per_group();
-  if (merges_groups(s, lanes)) {
-    p.merged = 2;
-    p.groups /= p.merged;
-    p.channels *= p.merged;
-    p.results *= p.merged;
-  }
   if (!p.flipped && p.channels <= kFewPlanes) {
     p.interleaved = s.axes[1].stride * s.axes[2].stride;
     p.channels *= p.interleaved;
