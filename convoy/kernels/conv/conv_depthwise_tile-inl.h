@@ -122,12 +122,8 @@ HWY_NOINLINE void AddSegment(const TileColumns& tile, const hn::Mask<DV>* masks_
       hn::Mask<DV> inside_second;
       if constexpr (kStride == 2) inside_second = mask[1];
       Unroll<(kRows - 1) * kStride + kTaps>([&](auto r) CONVOY_UNROLLED {
-        if constexpr (r % 3 == 0) {  // an address reaches three rows
-          if constexpr (r > 0) row += 3 * t.row_step;
-          tile::Pin(row);
-        }
+        const float* const at = tile::ByThrees(row, r, t.row_step);
         if ((rows >> r & 1) != 0) {
-          const float* const at = row + r % 3 * t.row_step;
           Vector x = LoadInside(d, inside, at);
           if constexpr (kStride == 2) {
             Vector y = LoadInside(d, inside_second, at + kLanes);

@@ -214,6 +214,7 @@ struct Plan {
   int64_t source_positions() const { return axes[0].source * axes[1].source * axes[2].source; }
   int64_t result_positions() const { return axes[0].result * axes[1].result * axes[2].result; }
   int64_t block_count() const { return blocks[0] * blocks[1] * blocks[2]; }
+  double phases() const { return static_cast<double>(axes[0].phases * axes[1].phases * axes[2].phases); }
 };
 
 // How many register tiles' worth of columns a line takes, in pixels x column taps; a tile narrower than 4 pixels costs as much
@@ -239,17 +240,16 @@ inline int64_t column_cost(const Axis& axis, bool cut) {
 // Sums that the lanes compute per channel and tap, those beyond the result included. lanes: floats of a vector.
 inline double terms_of_a_sum(const Plan& p) {
   // Phases without taps have no sums: of 17 channels through one tap at a stride of 2 a sum has 17 terms.
-  const int64_t phases = p.axes[0].phases * p.axes[1].phases * p.axes[2].phases;
-  return static_cast<double>(p.channels) * std::max(static_cast<double>(p.taps) / static_cast<double>(phases), 1.0);
+  return static_cast<double>(p.channels) * std::max(static_cast<double>(p.taps) / p.phases(), 1.0);
 }
 inline double channel_lane_work(const Plan& p, int64_t lanes) {
   double columns = 0;
   for (int64_t r = 0; r < p.axes[2].phases; ++r) {
     columns += static_cast<double>(std::max<int64_t>(p.axes[2].phase[static_cast<size_t>(r)].count, 4));
   }
-  const double vectors = lanes == 16 && p.rows <= 8 ? 0.5
-                         : p.cut                    ? static_cast<double>((p.rows + lanes - 1) / lanes)
-                                                    : conv_tile::vectors_of(p.rows, lanes);
+  const double vectors = conv_tile::half(p.rows, lanes) ? 0.5
+                         : p.cut                        ? static_cast<double>((p.rows + lanes - 1) / lanes)
+                                                        : conv_tile::vectors_of(p.rows, lanes);
   // Transposing and storing cost as much as some 24 more terms.
   return columns * vectors * static_cast<double>(lanes) * (1 + 24 / terms_of_a_sum(p));
 }
@@ -524,7 +524,7 @@ HWY_INLINE int64_t PackedGroup(const Plan& p) {
 constexpr int kVectorPixels = HWY_TARGET == HWY_AVX2 ? 2 * tile::kPixels : tile::kPixels;
 HWY_INLINE int64_t TileColumns(const Plan& p) {
   if (p.pixel_lanes) return MostVectors(static_cast<int>((p.rows + DirectTiles(p) - 1) / DirectTiles(p))) * tile::Lanes();
-  if (tile::kHalves && 2 * p.rows <= tile::Lanes()) return 2 * tile::kPixels;
+  if (conv_tile::half(p.rows, tile::Lanes())) return 2 * tile::kPixels;
   return p.rows <= tile::Lanes() ? kVectorPixels : tile::kPixels;
 }
 
@@ -534,7 +534,7 @@ HWY_INLINE bool OneAndAHalf(const Plan& p) { return !p.pixel_lanes && !p.cut && 
 // Halves of a vector that a tile's sums take, of so many weights per channel and tap.
 HWY_INLINE int64_t Halves(const Plan& p, int64_t weights) {
   if (OneAndAHalf(p)) return 3;
-  return tile::kHalves && 2 * p.rows <= tile::Lanes() ? 1 : 2 * weights / tile::Lanes();
+  return conv_tile::half(p.rows, tile::Lanes()) ? 1 : 2 * weights / tile::Lanes();
 }
 
 // The block of the result that a task computes and where its source lies in the slab.
@@ -1030,11 +1030,11 @@ HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
   const Plan p = MakePlan(s, direction);
   const int64_t lanes = tile::Lanes();
   // Beyond a step of 2 results that no tap reaches take some time, too.
-  const auto phases = static_cast<double>(p.axes[0].phases * p.axes[1].phases * p.axes[2].phases);
-  const double unreached = p.axes[2].result_step > 2 ? std::max(phases / static_cast<double>(p.taps), 1.0) - 1 : 0;
+  const double phases_of_a_tap = p.phases() / static_cast<double>(p.taps);
+  const double unreached = p.axes[2].result_step > 2 ? std::max(phases_of_a_tap, 1.0) - 1 : 0;
   const double all = (p.pixel_lanes ? direct::pixel_lane_work(p, lanes) : direct::channel_lane_work(p, lanes)) *
                      (1 + 0.2 * unreached * 24 / (direct::terms_of_a_sum(p) + 24)) *
-                     (lanes == 8 && phases > static_cast<double>(p.taps) ? 1.5 : 1.0);
+                     (lanes == 8 && phases_of_a_tap > 1 ? 1.5 : 1.0);
   const double exact = static_cast<double>(p.axes[2].result) * static_cast<double>(p.rows);
   const double cut =
       p.cut ? static_cast<double>(direct::column_cost(p.axes[2], true)) / static_cast<double>(direct::column_cost(p.axes[2], false))

@@ -241,12 +241,7 @@ HWY_NOINLINE void DepthwiseTile(const KernelRows& rows, int64_t lane, const floa
       for (int k = 0; k < kKernel; ++k) weight[k] = hn::LoadU(d, rows.weight[r] + lane + k * 2 * lanes);
       HWY_UNROLL(20)
       for (int j = 0; j < (kColumns - 1) * kStride + kKernel; ++j) {
-        // An address reaches three pixels: base, one and two steps on.
-        if (j % 3 == 0) {
-          if (j > 0) x += 3 * step;
-          tile::Pin(x);
-        }
-        Floats value = hn::LoadU(d, x + j % 3 * step);
+        Floats value = hn::LoadU(d, tile::ByThrees(x, j, step));
         tile::Pin(value);
         HWY_UNROLL(5)
         for (int k = 0; k < kKernel; ++k) {

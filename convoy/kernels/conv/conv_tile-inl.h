@@ -87,6 +87,15 @@ HWY_INLINE void Pin(const float*& p) {
 #endif
 }
 
+// The i-th of addresses `step` apart, asked for in order: one register reaches three, base, one and two steps on.
+HWY_INLINE const float* ByThrees(const float*& at, int i, int64_t step) {
+  if (i % 3 == 0) {
+    if (i > 0) at += 3 * step;
+    Pin(at);
+  }
+  return at + i % 3 * step;
+}
+
 template <class V>
 HWY_INLINE Half LowerHalf(V v) {
   if constexpr (kHalves) {
@@ -116,12 +125,7 @@ HWY_INLINE void AddTap(const float* x, int64_t step, const float* HWY_RESTRICT w
   }
   HWY_UNROLL(28)
   for (int p = 0; p < kP; ++p) {
-    // An address reaches three pixels: base, one and two steps on.
-    if (kStrided && p % 3 == 0) {
-      if (p > 0) x += 3 * step;
-      Pin(x);
-    }
-    V value = hn::Set(d, x[kStrided ? p % 3 * step : p]);
+    V value = hn::Set(d, kStrided ? *ByThrees(x, p, step) : x[p]);
     if (kV > 1 || kHalf) Pin(value);
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) Accumulate(value, weight[v], sum[p][v]);

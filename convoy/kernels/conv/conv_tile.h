@@ -19,6 +19,8 @@ struct Tap {
 constexpr bool one_and_a_half(int64_t channels, int64_t lanes) {
   return lanes == 16 && channels > lanes && 2 * channels <= 3 * lanes;
 }
+/// Whether they fill half a vector at the most, whose multiply-adds take half the time.
+constexpr bool half(int64_t channels, int64_t lanes) { return lanes == 16 && 2 * channels <= lanes; }
 /// Vectors that result channels take the time of.
 constexpr double vectors_of(int64_t channels, int64_t lanes) {
   return one_and_a_half(channels, lanes) ? 1.5 : static_cast<double>((channels + lanes - 1) / lanes);
