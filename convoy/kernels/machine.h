@@ -12,6 +12,8 @@ struct Machine {
   double bytes_per_second = 0;  // from the last-level cache or memory, all threads together
   size_t l2_bytes = size_t{1} << 20;
   int lanes = 16;  // floats of a vector
+  /// A core adds a vector beside each vector that it multiplies.
+  bool adds_beside = false;
   /// A layer's weights come from memory, since those of the others lie in the caches.
   bool weights_far = false;
 

@@ -40,17 +40,21 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(24, 144, 1, 56, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");
-  const char* const few_rows = wide_vectors() ? "conv_pointwise" : "conv_strassen";
+  // Where a core adds beside its multiplications, pairs of products take the 1x1 layers.
+  const bool pairs = kernels::nominal_machine().adds_beside;
+  const char *const many_rows = pairs ? "conv_paired" : "conv_strassen", *const few_channels =
+                                                                             pairs ? "conv_paired" : "conv_pointwise";
+  const char* const few_rows = wide_vectors() ? few_channels : "conv_strassen";
   EXPECT_STREQ(ConvPlan(layer(256, 64, 1, 56, 1, 1, 0), Direction::kForward).name(), few_rows);
   EXPECT_STREQ(ConvPlan(layer(64, 256, 1, 56, 1, 1, 0), Direction::kGradInput).name(), few_rows);
-  EXPECT_STREQ(ConvPlan(layer(64, 256, 1, 56, 1, 1, 0), Direction::kForward).name(), "conv_pointwise");
+  EXPECT_STREQ(ConvPlan(layer(64, 256, 1, 56, 1, 1, 0), Direction::kForward).name(), few_channels);
   for (const auto& [in, out] : {std::pair<int64_t, int64_t>{1024, 256}, {256, 1024}}) {
-    EXPECT_STREQ(ConvPlan(layer(in, out, 1, 14, 1, 1, 0), Direction::kForward).name(), "conv_strassen");
+    EXPECT_STREQ(ConvPlan(layer(in, out, 1, 14, 1, 1, 0), Direction::kForward).name(), many_rows);
     const ConvPlan strict(layer(in, out, 1, 14, 1, 1, 0), Direction::kForward, {.accuracy = Accuracy::kStrict});
     EXPECT_STREQ(strict.name(), "conv_pointwise");
   }
-  EXPECT_STREQ(ConvPlan(layer(128, 256, 1, 56, 1, 1, 0), Direction::kForward).name(), "conv_strassen");
-  EXPECT_STREQ(ConvPlan(layer(512, 1024, 1, 28, 1, 2, 0), Direction::kForward).name(), "conv_strassen");
+  EXPECT_STREQ(ConvPlan(layer(128, 256, 1, 56, 1, 1, 0), Direction::kForward).name(), many_rows);
+  EXPECT_STREQ(ConvPlan(layer(512, 1024, 1, 28, 1, 2, 0), Direction::kForward).name(), many_rows);
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(),
                runs_on("AVX2") ? "conv_depthwise_channels" : "conv_depthwise_stride2");

@@ -10,6 +10,7 @@
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
+#include "convoy/kernels/conv/conv_paired.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_pointwise_spread.h"
 #include "convoy/kernels/conv/conv_reference.h"
@@ -42,6 +43,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF5Forward,         //
       &kConvWinogradStride2Forward,    //
       &kConvWeight24Forward,           //
+      &kConvPairedForward,             //
       &kConvStrassenForward,           //
       &kConvPointwiseForward,          //
       &kConvDirectForward,             //
@@ -59,6 +61,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF4GradInput,         //
       &kConvWinogradF5GradInput,         //
       &kConvWinogradStride2GradInput,    //
+      &kConvPairedGradInput,             //
       &kConvStrassenGradInput,           //
       &kConvPointwiseGradInput,          //
       &kConvPointwiseSpreadGradInput,    //

@@ -52,13 +52,6 @@ TEST_F(ConvStrassen, SourcesFromMemoryAndResultsPastTheCaches) {
   check_kernels(std::span(&kernel, 1), Direction::kForward, shape_of("n9 ic96 oc96 i52 k1"), false, random);
 }
 
-std::vector<float> multiply(const ConvKernel& kernel, const ConvShape& s, const std::vector<float>& x,
-                            const std::vector<float>& w) {
-  std::vector<float> y(static_cast<size_t>(s.output_count()));
-  run_kernel(kernel, s, x.data(), w.data(), nullptr, y.data());
-  return y;
-}
-
 TEST_F(ConvStrassen, IsExactOnSmallIntegers) {
   Random random(3);
   for (const char* text : {"ic256 oc128 i13 k1", "ic256 oc128 i29 k1"}) {
@@ -149,36 +142,6 @@ TEST_F(ConvStrassen, RowsAndChannelsOfZerosAreLeftOut) {
   }
 }
 
-struct Errors {
-  double e = 0, r = 0, strict = 0;
-};
-
-// docs/accuracy.md says what E and R are.
-Errors errors(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w) {
-  const std::vector<float> got = multiply(kConvStrassenForward, s, x, w), direct = multiply(kConvDirectForward, s, x, w);
-  const auto pixels = static_cast<size_t>(s.output_positions()), channels = static_cast<size_t>(s.in_channels);
-  Errors worst;
-  double sum = 0, chain_sum = 0, strict_sum = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    double exact = 0, magnitude = 0;
-    float chain = 0;
-    for (size_t c = 0; c < channels; ++c) {
-      const float weight = w[i / pixels * channels + c], value = x[c * pixels + i % pixels];
-      exact += static_cast<double>(weight) * value;
-      magnitude += std::abs(static_cast<double>(weight) * value);
-      chain = std::fma(weight, value, chain);
-    }
-    worst.e = std::max(worst.e, std::abs(got[i] - exact) / (0x1p-24 * magnitude));
-    const double size = 1 / magnitude;  // rows of every magnitude count alike
-    sum += std::pow((got[i] - exact) * size, 2);
-    chain_sum += std::pow((chain - exact) * size, 2);
-    strict_sum += std::pow((direct[i] - exact) * size, 2);
-  }
-  worst.r = std::sqrt(sum / chain_sum);
-  worst.strict = std::sqrt(sum / strict_sum);
-  return worst;
-}
-
 TEST_F(ConvStrassen, ErrorsStayInTheirTable) {
   Errors worst, scaled;
   for (const int64_t channels : {128, 512, 2048}) {
@@ -191,7 +154,7 @@ TEST_F(ConvStrassen, ErrorsStayInTheirTable) {
         const auto take = [](Errors& all, const Errors& one) {
           all = {std::max(all.e, one.e), std::max(all.r, one.r), std::max(all.strict, one.strict)};
         };
-        take(worst, errors(s, x, w));
+        take(worst, errors(kConvStrassenForward, s, x, w));
         // Rows of any size; channels that are large where their weights are small, and the other way round.
         std::uniform_real_distribution<float> decades(-4, 4);
         const auto pixels = static_cast<size_t>(s.output_positions()), count = static_cast<size_t>(channels);
@@ -204,7 +167,7 @@ TEST_F(ConvStrassen, ErrorsStayInTheirTable) {
           for (size_t row = 0; row < w.size() / count; ++row) w[row * count + c] *= size;
           for (size_t i = 0; i < pixels; ++i) x[c * pixels + i] /= size;
         }
-        take(scaled, errors(s, x, w));
+        take(scaled, errors(kConvStrassenForward, s, x, w));
       }
     }
   }

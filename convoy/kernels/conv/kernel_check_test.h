@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/conv/conv_direct.h"
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/kernels/conv/conv_reference.h"
 #include "convoy/kernels/machine.h"
@@ -258,6 +259,44 @@ inline void check_kernels(std::span<const ConvKernel* const> list, Direction dir
                one.data(), epilogue);
     ASSERT_EQ(std::memcmp(one.data(), once.data() + last * count, one.size() * sizeof(float)), 0) << "the last sample alone";
   }
+}
+
+/// The forward pass.
+inline std::vector<float> multiply(const ConvKernel& kernel, const ConvShape& s, const std::vector<float>& x,
+                                   const std::vector<float>& w) {
+  std::vector<float> y(static_cast<size_t>(s.output_count()));
+  run_kernel(kernel, s, x.data(), w.data(), nullptr, y.data());
+  return y;
+}
+
+struct Errors {
+  double e = 0, r = 0, strict = 0;
+};
+
+/// Of a 1x1 layer of one sample and group: docs/accuracy.md says what E and R are.
+inline Errors errors(const ConvKernel& kernel, const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w) {
+  const std::vector<float> got = multiply(kernel, s, x, w), direct = multiply(kConvDirectForward, s, x, w);
+  const auto pixels = static_cast<size_t>(s.output_positions()), channels = static_cast<size_t>(s.in_channels);
+  Errors worst;
+  double sum = 0, chain_sum = 0, strict_sum = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    double exact = 0, magnitude = 0;
+    float chain = 0;
+    for (size_t c = 0; c < channels; ++c) {
+      const float weight = w[i / pixels * channels + c], value = x[c * pixels + i % pixels];
+      exact += static_cast<double>(weight) * value;
+      magnitude += std::abs(static_cast<double>(weight) * value);
+      chain = std::fma(weight, value, chain);
+    }
+    worst.e = std::max(worst.e, std::abs(got[i] - exact) / (0x1p-24 * magnitude));
+    const double size = 1 / magnitude;  // rows of every magnitude count alike
+    sum += std::pow((got[i] - exact) * size, 2);
+    chain_sum += std::pow((chain - exact) * size, 2);
+    strict_sum += std::pow((direct[i] - exact) * size, 2);
+  }
+  worst.r = std::sqrt(sum / chain_sum);
+  worst.strict = std::sqrt(sum / strict_sum);
+  return worst;
 }
 
 }  // namespace convoy::kernels::kernel_check

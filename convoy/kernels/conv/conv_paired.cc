@@ -1,0 +1,450 @@
+// forward:    output[oc][pixel]     = sum over ic of weight[oc][ic] input[ic][pixel]
+// grad_input: grad_input[ic][pixel] = sum over oc of weight[oc][ic] grad_output[oc][pixel]
+//
+// Panels of pixels are copied, scaled (conv_pairs-inl.h). Lanes are pixels, 16 of a panel, where these fill vectors well, else
+// result channels, and a panel is up to 26 pixels: the product is the same with its sides exchanged.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_paired.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "hwy/highway.h"
+
+#include "convoy/kernels/conv/conv_gather-inl.h"
+#include "convoy/kernels/conv/conv_paired.h"
+#include "convoy/kernels/conv/conv_pairs-inl.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/dispatch-inl.h"
+#include "convoy/kernels/elementwise/transpose-inl.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "convoy/core/parallel.h"
+
+#ifndef CONVOY_KERNELS_CONV_PAIRED_GEOMETRY
+#define CONVOY_KERNELS_CONV_PAIRED_GEOMETRY
+namespace convoy::kernels::paired {
+
+constexpr int64_t kLanes = 16;
+constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in turn: most of 512 KB
+
+constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
+
+/// `total` in as few parts of at most `most` as can be, as equal as can be.
+struct Parts {
+  int64_t count, least, extra;
+
+  Parts(int64_t total, int64_t most)
+      : count((total + most - 1) / most), least(total / std::max<int64_t>(count, 1)), extra(total % std::max<int64_t>(count, 1)) {}
+  int64_t begin(int64_t i) const { return i * least + std::min(i, extra); }
+  int64_t size(int64_t i) const { return least + (i < extra ? 1 : 0); }
+};
+
+struct Plan {
+  int64_t images, groups, channels, rows, pixels;
+  int64_t source_plane;
+  bool strided, pixel_lanes;
+  int64_t weight_row, weight_channel;
+
+  // Pixels in panels, and rows in tiles: those of the side that is broadcast as equal as can be.
+  int64_t panels() const { return pixel_lanes ? (pixels + kLanes - 1) / kLanes : Parts(pixels, conv_pairs::kTile).count; }
+  int64_t panel_begin(int64_t i) const {
+    return pixel_lanes ? std::min(i * kLanes, pixels) : Parts(pixels, conv_pairs::kTile).begin(i);
+  }
+  int64_t panel_size(int64_t i) const { return panel_begin(i + 1) - panel_begin(i); }
+  int64_t tiles() const { return pixel_lanes ? Parts(rows, conv_pairs::kTile).count : (rows + kLanes - 1) / kLanes; }
+  int64_t tile_begin(int64_t i) const { return pixel_lanes ? Parts(rows, conv_pairs::kTile).begin(i) : std::min(i * kLanes, rows); }
+  int64_t tile_rows(int64_t i) const { return tile_begin(i + 1) - tile_begin(i); }
+  // As packed.
+  int64_t tile_width(int64_t i) const { return pixel_lanes ? tile_rows(i) : kLanes; }
+  int64_t packed_begin(int64_t i) const { return pixel_lanes ? tile_begin(i) : i * kLanes; }
+  int64_t packed_rows() const { return pixel_lanes ? rows : tiles() * kLanes; }
+
+  int64_t panel_floats() const {
+    return conv_pairs::kHeader + lines(channels * (pixel_lanes ? kLanes : Parts(pixels, conv_pairs::kTile).size(0)));
+  }
+  int64_t block_panels() const { return std::clamp<int64_t>(kBlockFloats / panel_floats(), 1, panels()); }
+};
+
+inline Plan make_plan(const ConvShape& s, Direction direction) {
+  const bool forward = direction == Direction::kForward;
+  Plan p{};
+  p.groups = s.groups;
+  p.images = s.batch * s.groups;
+  p.channels = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
+  p.pixels = s.output_positions();
+  p.source_plane = forward ? s.input_positions() : p.pixels;
+  p.strided = s.input != s.output;
+  p.weight_row = forward ? p.channels : 1;
+  p.weight_channel = forward ? 1 : p.rows;
+  const auto up = [](int64_t size) {
+    return static_cast<double>((size + kLanes - 1) / kLanes * kLanes) / static_cast<double>(std::max<int64_t>(size, 1));
+  };
+  p.pixel_lanes = up(p.pixels) <= up(p.rows) * (1 + 6.0 / static_cast<double>(std::max<int64_t>(p.channels, 1)));
+  return p;
+}
+
+// A packed group: [tile of rows][channel][rows of the tile], then for each channel the factor of its pixels, for each row what its
+// pairs add too much and the factor of its sums, and for each tile whether it may go by pairs.
+struct Packed {
+  int64_t channel_factors, offsets, row_factors, good, all;
+};
+inline Packed packed_of(const Plan& p) {
+  Packed at{};
+  at.channel_factors = lines(p.packed_rows() * p.channels);
+  at.offsets = at.channel_factors + lines(p.channels);
+  at.row_factors = at.offsets + lines(p.packed_rows());
+  at.good = at.row_factors + lines(p.packed_rows());
+  at.all = at.good + lines(p.tiles());
+  return at;
+}
+
+struct Scratch {
+  int64_t panels, sums, segments;
+  int64_t all() const { return panels + sums + segments; }
+};
+inline Scratch scratch_of(const Plan& p) {
+  return {.panels = p.block_panels() * p.panel_floats() + 2 * conv_tile::kLine,
+          .sums = 2 * kLanes * kLanes * 2,
+          .segments = p.strided ? lines(static_cast<int64_t>(2 * kLanes * sizeof(gather::Segment) / sizeof(float))) : 0};
+}
+
+/// Tasks of an image: parts of the tiles of rows and of the panels. Every part of the rows makes all panels again.
+struct Split {
+  int64_t row_parts, panel_parts;
+};
+inline Split split_of(const Plan& p, int threads) {
+  Split best{1, 1};
+  double least = 0;
+  for (int64_t r = 1; r <= std::min<int64_t>(p.tiles(), threads); ++r) {
+    for (int64_t f = 1; f <= 3; ++f) {
+      const int64_t q = std::min<int64_t>((f * threads + r - 1) / r, p.panels());
+      const auto rounds = static_cast<double>((p.images * r * q + threads - 1) / threads);
+      const auto tiles = static_cast<double>((p.tiles() + r - 1) / r), panels = static_cast<double>((p.panels() + q - 1) / q);
+      // In cycles for a channel: a tile takes 17, a panel's copy 5 a vector, a weight from the outer cache 0.1.
+      const double each = p.pixel_lanes ? 17 : 0.68 * static_cast<double>(p.panel_size(0));
+      const double time = rounds * (panels * (tiles * each + 8) + tiles * 1.6);
+      if (least == 0 || time < least) {
+        least = time;
+        best = {r, q};
+      }
+    }
+  }
+  return best;
+}
+
+}  // namespace convoy::kernels::paired
+#endif  // CONVOY_KERNELS_CONV_PAIRED_GEOMETRY
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using paired::kLanes;
+using paired::Packed;
+using paired::Plan;
+using paired::Scratch;
+using paired::Split;
+
+#if HWY_TARGET == HWY_AVX3
+
+using tile::Floats;
+using tile::Full;
+
+// What a task works on: an image, and its thread's scratch memory.
+struct PairedTask {
+  const Plan& p;
+  const ConvShape& shape;
+  const Packed at;
+  const float *source, *packed, *bias;
+  float* result;
+  const SplitEpilogue& epilogue;
+  conv_tile::Finish finish;
+  float *panels, *sums;
+  gather::Segment* segments;
+
+  pairs::Panel panel(int64_t i) const { return {panels + i * p.panel_floats()}; }
+};
+
+HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) {
+  const Plan& p = t.p;
+  const int64_t first = p.panel_begin(i), pixels = p.panel_size(i), width = p.pixel_lanes ? kLanes : pixels;
+  const float* from = t.source + first;
+  int64_t step = p.source_plane;
+  if (p.strided) {
+    const int64_t count = gather::FindSegments(t.shape, 0, first, first + pixels, width, 0, t.segments);
+    gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.channels, width, panel.values());
+    from = panel.values();
+    step = width;
+  }
+  const auto make = width <= kLanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
+  make(from, step, t.packed + t.at.channel_factors, p.channels, pixels, width, panel);
+}
+
+HWY_ATTR void RunPairs(const float* v, const float* s, int64_t n, int64_t channels, const pairs::Finish& finish) {
+  pairs::RunTile(v, s, n, channels, finish);
+}
+
+// The results of a tile of rows for a panel of `pixels` pixels from `at` on.
+HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t pixels, const pairs::Panel& panel) {
+  const Plan& p = t.p;
+  const int64_t row = p.tile_begin(tile), rows = p.tile_rows(tile), packed = p.packed_begin(tile);
+  const float *const weight = t.packed + packed * p.channels, *const offsets = t.packed + t.at.offsets + packed,
+                     *const factors = t.packed + t.at.row_factors + packed;
+  float* const to = t.result + row * p.pixels + at;
+  const auto run = panel.good() != 0 && t.packed[t.at.good + tile] != 0 ? RunPairs : pairs::RunDirectly;
+  if (p.pixel_lanes) {
+    run(panel.values(), weight, rows, p.channels,
+        {.vector_offsets = panel.offsets(),
+         .vector_factors = panel.undo(),
+         .offsets = offsets,
+         .factors = factors,
+         .bias = t.bias != nullptr ? t.bias + row : nullptr,
+         .residual = t.finish.residual != nullptr ? t.finish.residual + (to - t.finish.result) : nullptr,
+         .low = t.finish.low,
+         .high = t.finish.high,
+         .to = to,
+         .stride = p.pixels,
+         .lanes = pixels});
+  } else {
+    run(weight, panel.values(), pixels, p.channels,
+        {.vector_offsets = offsets,
+         .vector_factors = factors,
+         .offsets = panel.offsets(),
+         .factors = panel.undo(),
+         .to = t.sums,
+         .stride = kLanes,
+         .lanes = kLanes});
+    conv_tile::Finish finish = t.finish;
+    finish.bias = t.bias != nullptr ? t.bias + row : nullptr;
+    tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, p.pixels);
+  }
+  t.epilogue.finish(to, pixels, rows, p.pixels);
+}
+
+HWY_ATTR void RunPanels(const PairedTask& t, int64_t panel_begin, int64_t panel_end, int64_t tile_begin, int64_t tile_end) {
+  const Plan& p = t.p;
+  const int64_t block = p.block_panels();
+  for (int64_t first = panel_begin; first < panel_end; first += block) {
+    const int64_t last = std::min(first + block, panel_end);
+    for (int64_t j = first; j < last; ++j) Make(t, j, t.panel(j - first));
+    for (int64_t i = tile_begin; i < tile_end; ++i) {
+      for (int64_t j = first; j < last; ++j) Multiply(t, i, p.panel_begin(j), p.panel_size(j), t.panel(j - first));
+    }
+  }
+}
+
+// The power of two nearest to what brings the root of the mean to 1; of nothing, and of what is not finite, 1.
+HWY_INLINE float Balance(double squares, int64_t count) {
+  if (squares == 0 || !std::isfinite(squares)) return 1;
+  return std::ldexp(1.0F,
+                    -static_cast<int>(std::clamp(std::round(std::log2(squares / static_cast<double>(count)) / 2), -30.0, 30.0)));
+}
+
+#endif  // HWY_AVX3
+
+HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* source, const float* bias, const float* packed,
+                        float* result, const Epilogue<float>& what_follows, Workspace& workspace) {
+#if HWY_TARGET == HWY_AVX3
+  const Plan p = paired::make_plan(s, direction);
+  const SplitEpilogue epilogue(what_follows);
+  const Split split = paired::split_of(p, num_threads());
+  const Scratch floats = paired::scratch_of(p);
+  const int64_t parts = split.row_parts * split.panel_parts;
+  float* const scratch = workspace.take<float>(floats.all() * num_threads());
+  parallel_for(p.images * parts, [&](int64_t task, int thread) HWY_ATTR {
+    const int64_t image = task / parts, group = image % p.groups, row_part = task % split.row_parts,
+                  panel_part = task % parts / split.row_parts;
+    const Packed at = paired::packed_of(p);
+    float* const own = scratch + thread * floats.all();
+    const PairedTask t{p,
+                       s,
+                       at,
+                       source + image * p.channels * p.source_plane,
+                       packed + group * at.all,
+                       bias != nullptr ? bias + group * p.rows : nullptr,
+                       result + image * p.rows * p.pixels,
+                       epilogue,
+                       conv_tile::Finish(epilogue, result),
+                       own,
+                       own + floats.panels,
+                       reinterpret_cast<gather::Segment*>(own + floats.panels + floats.sums)};
+    RunPanels(t, p.panels() * panel_part / split.panel_parts, p.panels() * (panel_part + 1) / split.panel_parts,
+              p.tiles() * row_part / split.row_parts, p.tiles() * (row_part + 1) / split.row_parts);
+  });
+#endif
+}
+
+HWY_ATTR void PairedPack(const ConvShape& s, Direction direction, const float* weight, float* packed) {
+#if HWY_TARGET == HWY_AVX3
+  const Plan p = paired::make_plan(s, direction);
+  const Packed at = paired::packed_of(p);
+  for (int64_t group = 0; group < p.groups; ++group, packed += at.all, weight += p.rows * p.channels) {
+    const auto value = [&](int64_t row, int64_t channel) { return weight[row * p.weight_row + channel * p.weight_channel]; };
+    float *const channel_factors = packed + at.channel_factors, *const row_factors = packed + at.row_factors;
+    // Rows first: a channel's mean is taken over rows of one size.
+    std::fill_n(row_factors, p.packed_rows(), 1.0F);
+    parallel_for(p.rows, [&](int64_t row) {
+      double squares = 0;
+      for (int64_t c = 0; c < p.channels; ++c) squares += static_cast<double>(value(row, c)) * value(row, c);
+      row_factors[row] = Balance(squares, p.channels);
+    });
+    parallel_for((p.channels + kLanes - 1) / kLanes, [&](int64_t part) {
+      for (int64_t c = part * kLanes; c < std::min((part + 1) * kLanes, p.channels); ++c) {
+        double squares = 0;
+        for (int64_t row = 0; row < p.rows; ++row) squares += std::pow(static_cast<double>(value(row, c)) * row_factors[row], 2);
+        channel_factors[c] = squares == 0 ? 0 : Balance(squares, p.rows);
+      }
+    });
+    // None below 1, so that no pixel is multiplied by more; zeros alone have no size, and leave their pixels out.
+    float least = std::numeric_limits<float>::infinity();
+    for (int64_t c = 0; c < p.channels; ++c) least = channel_factors[c] > 0 ? std::min(least, channel_factors[c]) : least;
+    for (int64_t c = 0; c < p.channels; ++c) channel_factors[c] /= least;
+    parallel_for(p.tiles(), [&](int64_t i) HWY_ATTR {
+      const Full d;
+      const int64_t begin = p.tile_begin(i), rows = p.tile_rows(i), width = p.tile_width(i), packed_begin = p.packed_begin(i);
+      float* const to = packed + packed_begin * p.channels;
+      const float* const from = weight + begin * p.weight_row;
+      if (rows < width) std::fill_n(to, p.channels * width, 0.0F);
+      if (p.weight_channel == 1) {
+        Transpose(from, p.weight_row, to, width, rows, p.channels);
+      } else {
+        for (int64_t c = 0; c < p.channels; ++c) std::copy_n(from + c * p.weight_channel, rows, to + c * width);
+      }
+      bool good = true;
+      for (int64_t r = 0; r < width; r += kLanes) {
+        const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(width - r, kLanes)));
+        const Floats first = hn::MaskedLoad(mask, d, row_factors + packed_begin + r);
+        Floats squares = hn::Zero(d), sizes = hn::Zero(d);
+        for (int64_t c = 0; c < p.channels; ++c) {
+          float* const place = to + c * width + r;
+          const Floats v = hn::Mul(hn::Mul(hn::MaskedLoad(mask, d, place), first), hn::Set(d, channel_factors[c]));
+          hn::BlendedStore(v, mask, d, place);
+          squares = hn::MulAdd(v, v, squares);
+          sizes = hn::Add(sizes, hn::Abs(v));
+        }
+        const pairs::Scales scales = pairs::Scales::Of(squares, sizes, p.channels, mask);
+        good &= scales.good;
+        for (int64_t c = 0; c < p.channels; ++c) {
+          float* const place = to + c * width + r;
+          hn::BlendedStore(hn::Mul(hn::MaskedLoad(mask, d, place), scales.scale), mask, d, place);
+        }
+        const Floats offsets =
+            pairs::Offsets(p.channels, [&](int64_t c) HWY_ATTR { return hn::MaskedLoad(mask, d, to + c * width + r); });
+        hn::BlendedStore(offsets, mask, d, packed + at.offsets + packed_begin + r);
+        hn::BlendedStore(hn::Div(scales.undo, first), mask, d, row_factors + packed_begin + r);
+      }
+      packed[at.good + i] = good ? 1.0F : 0.0F;
+    });
+    // Pixels are multiplied by what undoes their channel's factor.
+    for (int64_t c = 0; c < p.channels; ++c) channel_factors[c] = channel_factors[c] > 0 ? 1 / channel_factors[c] : 0;
+  }
+#endif
+}
+
+HWY_ATTR void PairedForward(const ConvShape& s, const ConvForward<float>& io, Workspace& workspace) {
+  PairedRun(s, Direction::kForward, io.input, io.bias, io.packed, io.output, io.epilogue, workspace);
+}
+
+HWY_ATTR void PairedGradInput(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
+  PairedRun(s, Direction::kGradInput, io.grad_output, io.bias, io.packed, io.grad_input, io.epilogue, workspace);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::kernels {
+
+CONVOY_EXPORT(PairedForward);
+CONVOY_EXPORT(PairedGradInput);
+CONVOY_EXPORT(PairedPack);
+
+namespace {
+
+constexpr int64_t kLeastChannels = 24, kLeastRows = 8, kLeastPixels = 32;
+
+template <Direction kDirection>
+const char* refuse(const ConvShape& s) {
+  if (nominal_machine().lanes != paired::kLanes) return "needs vectors of 512 bits";
+  if (s.taps() != 1) return "needs a kernel of one tap";
+  for (size_t a = 0; a < 3; ++a) {
+    // A crop, or padding behind, can make maps of the input's size as well.
+    if (s.axes[a].pad_begin > 0 || (s.output[a] - 1) * s.axes[a].stride - s.axes[a].pad_begin >= s.input[a])
+      return "needs no padding";
+  }
+  if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
+  const paired::Plan p = paired::make_plan(s, kDirection);
+  if (p.channels < kLeastChannels) return "needs 24 channels";
+  if (p.rows < kLeastRows) return "needs 8 result channels";
+  if (p.pixels < kLeastPixels) return "needs maps of at least 32 pixels";
+  return nullptr;
+}
+
+template <Direction kDirection>
+double seconds(const ConvShape& s, const Machine& m) {
+  const paired::Plan p = paired::make_plan(s, kDirection);
+  const auto turns = static_cast<double>(p.channels / conv_pairs::kSix), channels = static_cast<double>(p.channels);
+  const double cycle = 2.0 * paired::kLanes / m.flops_per_second;
+  const double multiplied = m.adds_beside ? turns * 4.1 + (channels - turns * conv_pairs::kSix) : turns * 9 + channels;
+  const auto images = static_cast<double>(p.images), panels = static_cast<double>(p.panels()),
+             tiles = static_cast<double>(p.tiles());
+  const double each =
+      p.pixel_lanes ? static_cast<double>(p.rows) * panels : static_cast<double>(p.pixels) * tiles;  // vectors of results
+  const double copied = panels * channels * (p.pixel_lanes ? 5 : 9);
+  return 1.5e-6 + (images * (each * (multiplied + (p.pixel_lanes ? 5 : 9)) + copied) * cycle + gather::seconds(s)) / m.threads;
+}
+
+template <Direction kDirection>
+size_t workspace_bytes(const ConvShape& s, int threads) {
+  return static_cast<size_t>(paired::scratch_of(paired::make_plan(s, kDirection)).all() * threads) * sizeof(float);
+}
+
+template <Direction kDirection>
+size_t packed_bytes(const ConvShape& s) {
+  const paired::Plan p = paired::make_plan(s, kDirection);
+  return static_cast<size_t>(p.groups * paired::packed_of(p).all) * sizeof(float);
+}
+
+template <Direction kDirection>
+void pack(const ConvShape& s, const float* weight, float* packed) {
+  CONVOY_DISPATCH(PairedPack)(s, kDirection, weight, packed);
+}
+
+double pack_seconds(const ConvShape& s, const Machine& m) {
+  return 4e-6 + static_cast<double>(s.weight_count()) * 2e-9 / m.threads;
+}
+
+template <Direction kDirection>
+constexpr ConvKernel kernel() {
+  ConvKernel made{.name = "conv_paired",
+                  .direction = kDirection,
+                  .accuracy = Accuracy::kDefault,
+                  .refuse = refuse<kDirection>,
+                  .seconds = seconds<kDirection>,
+                  .workspace_bytes = workspace_bytes<kDirection>,
+                  .packed_bytes = packed_bytes<kDirection>,
+                  .pack = pack<kDirection>,
+                  .pack_seconds = pack_seconds};
+  made.residual_in_place = [](const ConvShape&) { return true; };
+  if constexpr (kDirection == Direction::kForward) {
+    made.forward = [](const ConvShape& s, const ConvForward<float>& io, Workspace& w) { CONVOY_DISPATCH(PairedForward)(s, io, w); };
+  } else {
+    made.grad_input = [](const ConvShape& s, const ConvGradInput<float>& io, Workspace& w) {
+      CONVOY_DISPATCH(PairedGradInput)(s, io, w);
+    };
+  }
+  return made;
+}
+
+}  // namespace
+
+const ConvKernel kConvPairedForward = kernel<Direction::kForward>();
+const ConvKernel kConvPairedGradInput = kernel<Direction::kGradInput>();
+
+}  // namespace convoy::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,272 @@
+// Sums of products, four of six by pairs: S. Winograd, A New Algorithm for Inner Product, 1968:
+//   x1 w1 + x2 w2 = (x1 + w2)(x2 + w1) - x1 x2 - w1 w2 = -(x1 - w2)(x2 - w1) + x1 x2 + w1 w2
+// Sums of x1 x2 depend on the pixel alone, those of w1 w2 on the row. A core that adds beside its multiplications, one vector of
+// each in a cycle (Zen 4), takes four cycles for six channels: four additions, two products of pairs, and two as they are. Signs
+// alternate, or what is subtracted in the end would grow with the number of channels where no input is negative.
+//
+// Inputs and weights should be of one size, or the small would drown: powers of two bring the mean square of each pixel and of each
+// row near 1. The relative error is that of a direct sum where many terms are alike. Where few stand out (N = (sum |x|)^2 / sum x^2
+// says how many count; so do NaN and infinity) it is not, and the tile is summed up directly.
+
+// Per-target include guard, as Highway asks for.
+#if defined(CONVOY_KERNELS_CONV_PAIRS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVOY_KERNELS_CONV_PAIRS_INL_H_
+#undef CONVOY_KERNELS_CONV_PAIRS_INL_H_
+#else
+#define CONVOY_KERNELS_CONV_PAIRS_INL_H_
+#endif
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "convoy/kernels/conv/conv_pairs.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/masked-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::kernels {
+namespace HWY_NAMESPACE {
+namespace pairs {
+namespace hn = hwy::HWY_NAMESPACE;
+using conv_pairs::kSix;
+using conv_pairs::kTile;
+using tile::Floats;
+using tile::Full;
+
+#if HWY_TARGET == HWY_AVX3  // elsewhere nothing asks for it
+
+// sum[i] +-= (v1 +- s2[i]) (v2 +- s1[i]) for two channels that follow each other.
+template <bool kPlus, int kN>
+HWY_INLINE void AddPair(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s, Floats (&sum)[kN]) {
+  const Full d;
+  const Floats first = hn::LoadU(d, v), second = hn::LoadU(d, v + tile::Lanes());
+  HWY_UNROLL(26)
+  for (int i = 0; i < kN; ++i) {
+    const Floats below = hn::Set(d, s[kN + i]), above = hn::Set(d, s[i]);
+    if constexpr (kPlus) {
+      sum[i] = hn::MulAdd(hn::Add(first, below), hn::Add(second, above), sum[i]);
+    } else {
+      sum[i] = hn::NegMulAdd(hn::Sub(first, below), hn::Sub(second, above), sum[i]);
+    }
+  }
+}
+
+template <int kN>
+HWY_INLINE void AddOne(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s, Floats (&sum)[kN]) {
+  const Full d;
+  const Floats value = hn::LoadU(d, v);
+  HWY_UNROLL(26)
+  for (int i = 0; i < kN; ++i) sum[i] = hn::MulAdd(value, hn::Set(d, s[i]), sum[i]);
+}
+
+/// What a tile's sums still need. Sides: that of vectors, whose lanes are given, and that of single values, given for each sum.
+struct Finish {
+  const float *vector_offsets, *vector_factors, *offsets, *factors;  // pairs: offsets are subtracted; then times both factors
+  const float* bias = nullptr;                                       // for each sum; null: none
+  const float* residual = nullptr;                                   // like the results; null: none
+  float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
+  float* to;
+  int64_t stride;
+  int64_t lanes;  // that are stored
+};
+
+template <int kN>
+HWY_ATTR void Tile(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s, int64_t channels, const Finish& f) {
+  const Full d;
+  const int64_t lanes = tile::Lanes();
+  Floats sum[kN];
+  HWY_UNROLL(26)
+  for (int i = 0; i < kN; ++i) sum[i] = hn::Zero(d);
+  int64_t c = 0;
+  for (; c + kSix <= channels; c += kSix, v += kSix * lanes, s += kSix * kN) {
+    AddPair<true, kN>(v, s, sum);
+    AddOne<kN>(v + 2 * lanes, s + 2 * kN, sum);
+    AddPair<false, kN>(v + 3 * lanes, s + 3 * kN, sum);
+    AddOne<kN>(v + 5 * lanes, s + 5 * kN, sum);
+  }
+  for (; c < channels; ++c, v += lanes, s += kN) AddOne<kN>(v, s, sum);
+  const Floats offset = hn::LoadU(d, f.vector_offsets), factor = hn::LoadU(d, f.vector_factors);
+  HWY_UNROLL(26)
+  for (int i = 0; i < kN; ++i) {
+    sum[i] = hn::Mul(hn::Mul(hn::Sub(hn::Sub(sum[i], offset), hn::Set(d, f.offsets[i])), factor), hn::Set(d, f.factors[i]));
+  }
+  const auto mask = hn::FirstN(d, static_cast<size_t>(f.lanes));
+  if (f.bias != nullptr) {
+    HWY_UNROLL(26)
+    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::Set(d, f.bias[i]));
+  }
+  if (f.residual != nullptr) {
+    HWY_UNROLL(26)
+    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::MaskedLoad(mask, d, f.residual + i * f.stride));
+  }
+  if (f.low != -std::numeric_limits<float>::infinity()) {
+    const Floats low = hn::Set(d, f.low);
+    HWY_UNROLL(26)
+    for (int i = 0; i < kN; ++i) sum[i] = tile::AtLeast(sum[i], low);
+  }
+  if (f.high != std::numeric_limits<float>::infinity()) {
+    const Floats high = hn::Set(d, f.high);
+    HWY_UNROLL(26)
+    for (int i = 0; i < kN; ++i) sum[i] = tile::AtMost(sum[i], high);
+  }
+  HWY_UNROLL(26)
+  for (int i = 0; i < kN; ++i) hn::BlendedStore(sum[i], mask, d, f.to + i * f.stride);
+}
+
+template <int... kN>
+HWY_INLINE void RunTile(const float* v, const float* s, int64_t n, int64_t channels, const Finish& finish,
+                        std::integer_sequence<int, kN...>) {
+  static constexpr std::array<void (*)(const float*, const float*, int64_t, const Finish&), sizeof...(kN)> kTiles{Tile<kN + 1>...};
+  kTiles[static_cast<size_t>(n - 1)](v, s, channels, finish);
+}
+
+/// finish(sum over c of v[c] s[c][i]), a vector, for i < n <= kTile.
+HWY_INLINE void RunTile(const float* v, const float* s, int64_t n, int64_t channels, const Finish& finish) {
+  RunTile(v, s, n, channels, finish, std::make_integer_sequence<int, static_cast<int>(kTile)>());
+}
+
+/// The same without pairs, and with nothing to be subtracted.
+inline HWY_NOINLINE HWY_ATTR void RunDirectly(const float* v, const float* s, int64_t n, int64_t channels, const Finish& f) {
+  const Full d;
+  const int64_t lanes = tile::Lanes();
+  const auto mask = hn::FirstN(d, static_cast<size_t>(f.lanes));
+  const Floats factor = hn::LoadU(d, f.vector_factors), low = hn::Set(d, f.low), high = hn::Set(d, f.high);
+  for (int64_t i = 0; i < n; i += 4) {
+    const int64_t j[4] = {i, std::min(i + 1, n - 1), std::min(i + 2, n - 1), std::min(i + 3, n - 1)};
+    Floats sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+    for (int64_t c = 0; c < channels; ++c) {
+      const Floats value = hn::LoadU(d, v + c * lanes);
+      HWY_UNROLL(4)
+      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, s[c * n + j[k]]), sum[k]);
+    }
+    for (int64_t k = 0; k < std::min<int64_t>(4, n - i); ++k) {
+      Floats r = hn::Mul(hn::Mul(sum[k], factor), hn::Set(d, f.factors[i + k]));
+      if (f.bias != nullptr) r = hn::Add(r, hn::Set(d, f.bias[i + k]));
+      if (f.residual != nullptr) r = hn::Add(r, hn::MaskedLoad(mask, d, f.residual + (i + k) * f.stride));
+      hn::BlendedStore(tile::Clamped(r, low, high), mask, d, f.to + (i + k) * f.stride);
+    }
+  }
+}
+
+// What the pairs of one vector's lanes add too much, channel by channel in the order of the sums: of zeros on the other side just
+// that is left, and the difference is exactly zero.
+template <class Load>
+HWY_INLINE Floats Offsets(int64_t channels, const Load& load) {
+  Floats sum = hn::Zero(Full());
+  for (int64_t c = 0; c + kSix <= channels; c += kSix) {
+    sum = hn::MulAdd(load(c), load(c + 1), sum);
+    sum = hn::NegMulAdd(load(c + 3), load(c + 4), sum);
+  }
+  return sum;
+}
+
+// Powers of two by which lanes with these sums of squares are near 1 in the mean, and those that undo it; whether that serves.
+struct Scales {
+  Floats scale, undo;
+  bool good;
+
+  static HWY_INLINE Scales Of(Floats squares, Floats sizes, int64_t channels, hn::Mask<Full> mask) {
+    const Full d;
+    const hn::RebindToSigned<Full> di;
+    const Floats least = hn::Set(d, conv_pairs::kLeastSquares);
+    const auto in_range = hn::And(hn::Ge(squares, least), hn::Le(squares, hn::Set(d, conv_pairs::kMostSquares)));
+    const auto many = hn::Ge(hn::Mul(sizes, sizes), hn::Mul(squares, hn::Set(d, conv_pairs::least_terms(channels))));
+    const Floats mean = hn::Mul(squares, hn::Set(d, 1.0F / static_cast<float>(channels)));
+    auto half = hn::ShiftRight<1>(hn::Sub(hn::ShiftRight<23>(hn::BitCast(di, mean)), hn::Set(di, 126)));
+    half = hn::IfThenElse(hn::RebindMask(di, in_range), half,
+                          hn::IfThenElse(hn::RebindMask(di, hn::Lt(squares, least)), hn::Set(di, -64), hn::Set(di, 64)));
+    const auto bias = hn::Set(di, 127);
+    return {.scale = hn::BitCast(d, hn::ShiftLeft<23>(hn::Sub(bias, half))),
+            .undo = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(bias, half))),
+            .good = hn::AllTrue(d, hn::Or(hn::Not(mask), hn::Or(hn::Eq(sizes, hn::Zero(d)), hn::And(in_range, many))))};
+  }
+};
+
+/// A panel: up to kTile pixels of all channels, scaled, [channel][width], behind what is said of each pixel.
+struct Panel {
+  float* at;
+
+  float* offsets() const { return at; }
+  float* undo() const { return at + conv_pairs::kUndo; }
+  float& good() const { return at[conv_pairs::kGood]; }
+  float* values() const { return at + conv_pairs::kHeader; }
+};
+
+/// Makes it of pixels whose channels lie `step` floats apart, perhaps in the panel itself, kV vectors of them, times a factor for
+/// each channel; zeros behind them up to its width.
+template <int kV>
+HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const float* factors, int64_t channels, int64_t pixels,
+                                     int64_t width, const Panel& panel) {
+  const Full d;
+  const int64_t lanes = tile::Lanes();
+  hn::Mask<Full> mask[kV], row[kV];
+  Floats squares[kV], sizes[kV];
+  HWY_UNROLL(2)
+  for (int v = 0; v < kV; ++v) {
+    mask[v] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(pixels - v * lanes, 0, lanes)));
+    row[v] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(width - v * lanes, 0, lanes)));
+    squares[v] = sizes[v] = hn::Zero(d);
+  }
+  const auto load = [&](int64_t c, int v) HWY_ATTR {
+    return hn::Mul(hn::MaskedLoad(mask[v], d, from + c * step + v * lanes), hn::Set(d, factors[c]));
+  };
+  for (int64_t c = 0; c < channels; ++c) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kV; ++v) {
+      __builtin_prefetch(from + (c + 8) * step + v * lanes);
+      const Floats value = load(c, v);
+      squares[v] = hn::MulAdd(value, value, squares[v]);
+      sizes[v] = hn::Add(sizes[v], hn::Abs(value));
+    }
+  }
+  bool good = true;
+  Floats scale[kV], sum[kV];
+  HWY_UNROLL(2)
+  for (int v = 0; v < kV; ++v) {
+    const Scales scales = Scales::Of(squares[v], sizes[v], channels, mask[v]);
+    good &= scales.good;
+    hn::StoreU(scales.undo, d, panel.undo() + v * lanes);
+    scale[v] = scales.scale;
+    sum[v] = hn::Zero(d);
+  }
+  panel.good() = good ? 1.0F : 0.0F;
+  float* to = panel.values();
+  // Both vectors of a channel, before the next one's: a panel's row may lie where its pixels came from.
+  const auto move = [&](int64_t c, Floats(&kept)[kV]) HWY_ATTR {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kV; ++v) {
+      kept[v] = hn::Mul(load(c, v), scale[v]);
+      hn::BlendedStore(kept[v], row[v], d, to + v * lanes);
+    }
+    to += width;
+  };
+  int64_t c = 0;
+  for (; c + kSix <= channels; c += kSix) {
+    Floats one[kV], other[kV];
+    const auto pair = [&](int64_t at, bool plus) HWY_ATTR {
+      move(at, one);
+      move(at + 1, other);
+      HWY_UNROLL(2)
+      for (int v = 0; v < kV; ++v) sum[v] = plus ? hn::MulAdd(one[v], other[v], sum[v]) : hn::NegMulAdd(one[v], other[v], sum[v]);
+      move(at + 2, one);
+    };
+    pair(c, true);
+    pair(c + 3, false);
+  }
+  for (Floats kept[kV]; c < channels; ++c) move(c, kept);
+  HWY_UNROLL(2)
+  for (int v = 0; v < kV; ++v) hn::StoreU(sum[v], d, panel.offsets() + v * lanes);
+}
+
+#endif  // HWY_AVX3
+
+}  // namespace pairs
+}  // namespace HWY_NAMESPACE
+}  // namespace convoy::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
