@@ -147,7 +147,7 @@ const Machine& nominal_machine() {
                    .flops_per_second = lanes >= 8 ? 96e9 : lanes * 2 * 3e9,
                    .bytes_per_second = 20e9,
                    .lanes = static_cast<int>(lanes),
-                   .adds_beside = adds_beside()};
+                   .adds_beside = lanes >= 16 && adds_beside()};
   }();
   return nominal;
 }

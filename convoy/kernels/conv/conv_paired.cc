@@ -32,15 +32,18 @@ constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in t
 
 constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
 
-/// `total` in as few parts of at most `most` as can be, as equal as can be.
+/// `total` in as few tiles as can be, as equal as can be, all but the last of an even size.
 struct Parts {
-  int64_t count, least, extra;
+  int64_t total, count, least, extra;
 
-  Parts(int64_t total, int64_t most)
-      : count((total + most - 1) / most), least(total / std::max<int64_t>(count, 1)), extra(total % std::max<int64_t>(count, 1)) {}
-  int64_t begin(int64_t i) const { return i * least + std::min(i, extra); }
-  int64_t size(int64_t i) const { return least + (i < extra ? 1 : 0); }
+  explicit Parts(int64_t size)
+      : total(size),
+        count((total + conv_pairs::kTile - 1) / conv_pairs::kTile),
+        least((total + 1) / 2 / std::max<int64_t>(count, 1)),
+        extra((total + 1) / 2 % std::max<int64_t>(count, 1)) {}
+  int64_t begin(int64_t i) const { return std::min(2 * (i * least + std::min(i, extra)), total); }
 };
+constexpr int64_t even(int64_t size) { return (size + 1) / 2 * 2; }
 
 struct Plan {
   int64_t images, groups, channels, rows, pixels;
@@ -49,22 +52,18 @@ struct Plan {
   int64_t weight_row, weight_channel;
 
   // Pixels in panels, and rows in tiles: those of the side that is broadcast as equal as can be.
-  int64_t panels() const { return pixel_lanes ? (pixels + kLanes - 1) / kLanes : Parts(pixels, conv_pairs::kTile).count; }
-  int64_t panel_begin(int64_t i) const {
-    return pixel_lanes ? std::min(i * kLanes, pixels) : Parts(pixels, conv_pairs::kTile).begin(i);
-  }
+  int64_t panels() const { return pixel_lanes ? (pixels + kLanes - 1) / kLanes : Parts(pixels).count; }
+  int64_t panel_begin(int64_t i) const { return pixel_lanes ? std::min(i * kLanes, pixels) : Parts(pixels).begin(i); }
   int64_t panel_size(int64_t i) const { return panel_begin(i + 1) - panel_begin(i); }
-  int64_t tiles() const { return pixel_lanes ? Parts(rows, conv_pairs::kTile).count : (rows + kLanes - 1) / kLanes; }
-  int64_t tile_begin(int64_t i) const { return pixel_lanes ? Parts(rows, conv_pairs::kTile).begin(i) : std::min(i * kLanes, rows); }
+  int64_t tiles() const { return pixel_lanes ? Parts(rows).count : (rows + kLanes - 1) / kLanes; }
+  int64_t tile_begin(int64_t i) const { return pixel_lanes ? Parts(rows).begin(i) : std::min(i * kLanes, rows); }
   int64_t tile_rows(int64_t i) const { return tile_begin(i + 1) - tile_begin(i); }
   // As packed.
-  int64_t tile_width(int64_t i) const { return pixel_lanes ? tile_rows(i) : kLanes; }
+  int64_t tile_width(int64_t i) const { return pixel_lanes ? even(tile_rows(i)) : kLanes; }
   int64_t packed_begin(int64_t i) const { return pixel_lanes ? tile_begin(i) : i * kLanes; }
-  int64_t packed_rows() const { return pixel_lanes ? rows : tiles() * kLanes; }
+  int64_t packed_rows() const { return pixel_lanes ? even(rows) : tiles() * kLanes; }
 
-  int64_t panel_floats() const {
-    return conv_pairs::kHeader + lines(channels * (pixel_lanes ? kLanes : Parts(pixels, conv_pairs::kTile).size(0)));
-  }
+  int64_t panel_floats() const { return conv_pairs::kHeader + lines(channels * (pixel_lanes ? kLanes : even(panel_size(0)))); }
   int64_t block_panels() const { return std::clamp<int64_t>(kBlockFloats / panel_floats(), 1, panels()); }
 };
 
@@ -171,7 +170,7 @@ struct PairedTask {
 
 HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) {
   const Plan& p = t.p;
-  const int64_t first = p.panel_begin(i), pixels = p.panel_size(i), width = p.pixel_lanes ? kLanes : pixels;
+  const int64_t first = p.panel_begin(i), pixels = p.panel_size(i), width = p.pixel_lanes ? kLanes : paired::even(pixels);
   const float* from = t.source + first;
   int64_t step = p.source_plane;
   if (p.strided) {
@@ -184,10 +183,6 @@ HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) 
   make(from, step, t.packed + t.at.channel_factors, p.channels, pixels, width, panel);
 }
 
-HWY_ATTR void RunPairs(const float* v, const float* s, int64_t n, int64_t channels, const pairs::Finish& finish) {
-  pairs::RunTile(v, s, n, channels, finish);
-}
-
 // The results of a tile of rows for a panel of `pixels` pixels from `at` on.
 HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t pixels, const pairs::Panel& panel) {
   const Plan& p = t.p;
@@ -195,9 +190,9 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
   const float *const weight = t.packed + packed * p.channels, *const offsets = t.packed + t.at.offsets + packed,
                      *const factors = t.packed + t.at.row_factors + packed;
   float* const to = t.result + row * p.pixels + at;
-  const auto run = panel.good() != 0 && t.packed[t.at.good + tile] != 0 ? RunPairs : pairs::RunDirectly;
+  const auto run = panel.good() != 0 && t.packed[t.at.good + tile] != 0 ? pairs::RunTile : pairs::RunDirectly;
   if (p.pixel_lanes) {
-    run(panel.values(), weight, rows, p.channels,
+    run(panel.values(), weight, p.channels,
         {.vector_offsets = panel.offsets(),
          .vector_factors = panel.undo(),
          .offsets = offsets,
@@ -208,16 +203,18 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
          .high = t.finish.high,
          .to = to,
          .stride = p.pixels,
-         .lanes = pixels});
+         .lanes = pixels,
+         .count = rows});
   } else {
-    run(weight, panel.values(), pixels, p.channels,
+    run(weight, panel.values(), p.channels,
         {.vector_offsets = offsets,
          .vector_factors = factors,
          .offsets = panel.offsets(),
          .factors = panel.undo(),
          .to = t.sums,
          .stride = kLanes,
-         .lanes = kLanes});
+         .lanes = kLanes,
+         .count = pixels});
     conv_tile::Finish finish = t.finish;
     finish.bias = t.bias != nullptr ? t.bias + row : nullptr;
     tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, p.pixels);

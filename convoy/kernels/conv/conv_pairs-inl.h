@@ -72,6 +72,7 @@ struct Finish {
   float* to;
   int64_t stride;
   int64_t lanes;  // that are stored
+  int64_t count;  // of sums that are stored: all of a tile, or all but the last
 };
 
 template <int kN>
@@ -95,13 +96,14 @@ HWY_ATTR void Tile(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s, int
     sum[i] = hn::Mul(hn::Mul(hn::Sub(hn::Sub(sum[i], offset), hn::Set(d, f.offsets[i])), factor), hn::Set(d, f.factors[i]));
   }
   const auto mask = hn::FirstN(d, static_cast<size_t>(f.lanes));
+  const auto at = [&](int i) { return i + 1 < kN ? i : f.count - 1; };
   if (f.bias != nullptr) {
     HWY_UNROLL(26)
-    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::Set(d, f.bias[i]));
+    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::Set(d, f.bias[at(i)]));
   }
   if (f.residual != nullptr) {
     HWY_UNROLL(26)
-    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::MaskedLoad(mask, d, f.residual + i * f.stride));
+    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::MaskedLoad(mask, d, f.residual + at(i) * f.stride));
   }
   if (f.low != -std::numeric_limits<float>::infinity()) {
     const Floats low = hn::Set(d, f.low);
@@ -114,25 +116,28 @@ HWY_ATTR void Tile(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s, int
     for (int i = 0; i < kN; ++i) sum[i] = tile::AtMost(sum[i], high);
   }
   HWY_UNROLL(26)
-  for (int i = 0; i < kN; ++i) hn::BlendedStore(sum[i], mask, d, f.to + i * f.stride);
+  for (int i = 0; i + 1 < kN; ++i) hn::BlendedStore(sum[i], mask, d, f.to + i * f.stride);
+  if (f.count == kN) hn::BlendedStore(sum[kN - 1], mask, d, f.to + (kN - 1) * f.stride);
 }
 
-template <int... kN>
-HWY_INLINE void RunTile(const float* v, const float* s, int64_t n, int64_t channels, const Finish& finish,
-                        std::integer_sequence<int, kN...>) {
-  static constexpr std::array<void (*)(const float*, const float*, int64_t, const Finish&), sizeof...(kN)> kTiles{Tile<kN + 1>...};
-  kTiles[static_cast<size_t>(n - 1)](v, s, channels, finish);
+template <int... kI>
+HWY_INLINE void RunTileOf(const float* v, const float* s, int64_t channels, const Finish& finish,
+                          std::integer_sequence<int, kI...>) {
+  static constexpr std::array<void (*)(const float*, const float*, int64_t, const Finish&), sizeof...(kI)> kTiles{
+      Tile<static_cast<int>(conv_pairs::kLeastTile) + 2 * kI>...};
+  kTiles[static_cast<size_t>((finish.count + 1 - conv_pairs::kLeastTile) / 2)](v, s, channels, finish);
 }
 
-/// finish(sum over c of v[c] s[c][i]), a vector, for i < n <= kTile.
-HWY_INLINE void RunTile(const float* v, const float* s, int64_t n, int64_t channels, const Finish& finish) {
-  RunTile(v, s, n, channels, finish, std::make_integer_sequence<int, static_cast<int>(kTile)>());
+/// finish(sum over c of v[c] s[c][i]), a vector, for i < finish.count of kLeastTile to kTile. Rows of s are of even length.
+inline HWY_NOINLINE HWY_ATTR void RunTile(const float* v, const float* s, int64_t channels, const Finish& finish) {
+  constexpr int64_t kSizes = (kTile - conv_pairs::kLeastTile) / 2 + 1;
+  RunTileOf(v, s, channels, finish, std::make_integer_sequence<int, static_cast<int>(kSizes)>());
 }
 
 /// The same without pairs, and with nothing to be subtracted.
-inline HWY_NOINLINE HWY_ATTR void RunDirectly(const float* v, const float* s, int64_t n, int64_t channels, const Finish& f) {
+inline HWY_NOINLINE HWY_ATTR void RunDirectly(const float* v, const float* s, int64_t channels, const Finish& f) {
   const Full d;
-  const int64_t lanes = tile::Lanes();
+  const int64_t lanes = tile::Lanes(), n = f.count, width = (n + 1) / 2 * 2;
   const auto mask = hn::FirstN(d, static_cast<size_t>(f.lanes));
   const Floats factor = hn::LoadU(d, f.vector_factors), low = hn::Set(d, f.low), high = hn::Set(d, f.high);
   for (int64_t i = 0; i < n; i += 4) {
@@ -141,7 +146,7 @@ inline HWY_NOINLINE HWY_ATTR void RunDirectly(const float* v, const float* s, in
     for (int64_t c = 0; c < channels; ++c) {
       const Floats value = hn::LoadU(d, v + c * lanes);
       HWY_UNROLL(4)
-      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, s[c * n + j[k]]), sum[k]);
+      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, s[c * width + j[k]]), sum[k]);
     }
     for (int64_t k = 0; k < std::min<int64_t>(4, n - i); ++k) {
       Floats r = hn::Mul(hn::Mul(sum[k], factor), hn::Set(d, f.factors[i + k]));

@@ -5,8 +5,10 @@
 
 namespace convoy::kernels::conv_pairs {
 
-inline constexpr int64_t kSix = 6;    // channels of a turn, of which four are two pairs
-inline constexpr int64_t kTile = 26;  // sums, vectors, of a tile: with operands and both sums of a pair 31 of 32 registers
+inline constexpr int64_t kSix = 6;  // channels of a turn, of which four are two pairs
+// Sums, vectors, of a tile: with operands and both sums of a pair 31 of 32 registers. There are tiles of every second size from the
+// least on.
+inline constexpr int64_t kTile = 26, kLeastTile = 8;
 // What stands in front of a panel's values: for each pixel what its pairs add too much and the factor of its sums, and whether all
 // may go by pairs.
 inline constexpr int64_t kUndo = 32, kGood = 64, kHeader = 80;
