@@ -190,31 +190,37 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
   const float *const weight = t.packed + packed * p.channels, *const offsets = t.packed + t.at.offsets + packed,
                      *const factors = t.packed + t.at.row_factors + packed;
   float* const to = t.result + row * p.pixels + at;
-  const auto run = panel.good() != 0 && t.packed[t.at.good + tile] != 0 ? pairs::RunTile : pairs::RunDirectly;
+  const bool good = panel.good() != 0 && t.packed[t.at.good + tile] != 0;
   if (p.pixel_lanes) {
-    run(panel.values(), weight, p.channels,
-        {.vector_offsets = panel.offsets(),
-         .vector_factors = panel.undo(),
-         .offsets = offsets,
-         .factors = factors,
-         .bias = t.bias != nullptr ? t.bias + row : nullptr,
-         .residual = t.finish.residual != nullptr ? t.finish.residual + (to - t.finish.result) : nullptr,
-         .low = t.finish.low,
-         .high = t.finish.high,
-         .to = to,
-         .stride = p.pixels,
-         .lanes = pixels,
-         .count = rows});
+    pairs::Run({.v = panel.values(),
+                .s = weight,
+                .channels = p.channels,
+                .vector_offsets = panel.offsets(),
+                .vector_factors = panel.undo(),
+                .offsets = offsets,
+                .factors = factors,
+                .bias = t.bias != nullptr ? t.bias + row : nullptr,
+                .residual = t.finish.residual != nullptr ? t.finish.residual + (to - t.finish.result) : nullptr,
+                .low = t.finish.low,
+                .high = t.finish.high,
+                .to = to,
+                .stride = p.pixels,
+                .lanes = pixels,
+                .count = rows},
+               good);
   } else {
-    run(weight, panel.values(), p.channels,
-        {.vector_offsets = offsets,
-         .vector_factors = factors,
-         .offsets = panel.offsets(),
-         .factors = panel.undo(),
-         .to = t.sums,
-         .stride = kLanes,
-         .lanes = kLanes,
-         .count = pixels});
+    pairs::Run({.v = weight,
+                .s = panel.values(),
+                .channels = p.channels,
+                .vector_offsets = offsets,
+                .vector_factors = factors,
+                .offsets = panel.offsets(),
+                .factors = panel.undo(),
+                .to = t.sums,
+                .stride = kLanes,
+                .lanes = kLanes,
+                .count = pixels},
+               good);
     conv_tile::Finish finish = t.finish;
     finish.bias = t.bias != nullptr ? t.bias + row : nullptr;
     tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, p.pixels);

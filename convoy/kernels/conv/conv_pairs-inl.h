@@ -63,27 +63,43 @@ HWY_INLINE void AddOne(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s,
   for (int i = 0; i < kN; ++i) sum[i] = hn::MulAdd(value, hn::Set(d, s[i]), sum[i]);
 }
 
-/// What a tile's sums still need. Sides: that of vectors, whose lanes are given, and that of single values, given for each sum.
-struct Finish {
+/// A tile: sum[i] = sum over c of v[c] s[c][i], a vector, and what follows. Sides: that of vectors, whose lanes are given, and that
+/// of single values, given for each sum.
+struct Work {
+  const float* v;  // [channel][lane]
+  const float* s;  // [channel][kLeastTile to kTile, an even number]
+  int64_t channels;
   const float *vector_offsets, *vector_factors, *offsets, *factors;  // pairs: offsets are subtracted; then times both factors
   const float* bias = nullptr;                                       // for each sum; null: none
+  const float* vector_bias = nullptr;                                // of the lanes; null: none
   const float* residual = nullptr;                                   // like the results; null: none
   float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
   float* to;
   int64_t stride;
-  int64_t lanes;  // that are stored
-  int64_t count;  // of sums that are stored: all of a tile, or all but the last
+  int64_t lanes;                    // that are stored
+  int64_t count;                    // of sums that are stored: all of a tile, or all but the last
+  int64_t split = kTile, jump = 0;  // from this sum on so many floats further
+  // Fetched meanwhile, so many floats for six channels, two lines of them; null: nothing.
+  const float* ahead = nullptr;
+  int64_t ahead_step = 0;
+
+  HWY_INLINE int64_t place(int64_t i) const { return i * stride + (i < split ? 0 : jump); }
 };
 
 template <int kN>
-HWY_ATTR void Tile(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s, int64_t channels, const Finish& f) {
+HWY_ATTR void Tile(const Work& f) {
   const Full d;
   const int64_t lanes = tile::Lanes();
   Floats sum[kN];
   HWY_UNROLL(26)
   for (int i = 0; i < kN; ++i) sum[i] = hn::Zero(d);
+  const float *v = f.v, *s = f.s, *ahead = f.ahead != nullptr ? f.ahead : f.v;  // asked for without asking whether
+  const int64_t channels = f.channels, ahead_step = f.ahead != nullptr ? f.ahead_step : 0;
   int64_t c = 0;
   for (; c + kSix <= channels; c += kSix, v += kSix * lanes, s += kSix * kN) {
+    __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead + ahead_step / 2, 0, 2);
+    ahead += ahead_step;
     AddPair<true, kN>(v, s, sum);
     AddOne<kN>(v + 2 * lanes, s + 2 * kN, sum);
     AddPair<false, kN>(v + 3 * lanes, s + 3 * kN, sum);
@@ -101,9 +117,14 @@ HWY_ATTR void Tile(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s, int
     HWY_UNROLL(26)
     for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::Set(d, f.bias[at(i)]));
   }
+  if (f.vector_bias != nullptr) {
+    const Floats bias = hn::LoadU(d, f.vector_bias);
+    HWY_UNROLL(26)
+    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], bias);
+  }
   if (f.residual != nullptr) {
     HWY_UNROLL(26)
-    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::MaskedLoad(mask, d, f.residual + at(i) * f.stride));
+    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::MaskedLoad(mask, d, f.residual + f.place(at(i))));
   }
   if (f.low != -std::numeric_limits<float>::infinity()) {
     const Floats low = hn::Set(d, f.low);
@@ -116,26 +137,24 @@ HWY_ATTR void Tile(const float* HWY_RESTRICT v, const float* HWY_RESTRICT s, int
     for (int i = 0; i < kN; ++i) sum[i] = tile::AtMost(sum[i], high);
   }
   HWY_UNROLL(26)
-  for (int i = 0; i + 1 < kN; ++i) hn::BlendedStore(sum[i], mask, d, f.to + i * f.stride);
-  if (f.count == kN) hn::BlendedStore(sum[kN - 1], mask, d, f.to + (kN - 1) * f.stride);
+  for (int i = 0; i + 1 < kN; ++i) hn::BlendedStore(sum[i], mask, d, f.to + f.place(i));
+  if (f.count == kN) hn::BlendedStore(sum[kN - 1], mask, d, f.to + f.place(kN - 1));
 }
 
 template <int... kI>
-HWY_INLINE void RunTileOf(const float* v, const float* s, int64_t channels, const Finish& finish,
-                          std::integer_sequence<int, kI...>) {
-  static constexpr std::array<void (*)(const float*, const float*, int64_t, const Finish&), sizeof...(kI)> kTiles{
+HWY_INLINE void RunTileOf(const Work& work, std::integer_sequence<int, kI...>) {
+  static constexpr std::array<void (*)(const Work&), sizeof...(kI)> kTiles{
       Tile<static_cast<int>(conv_pairs::kLeastTile) + 2 * kI>...};
-  kTiles[static_cast<size_t>((finish.count + 1 - conv_pairs::kLeastTile) / 2)](v, s, channels, finish);
+  kTiles[static_cast<size_t>((work.count + 1 - conv_pairs::kLeastTile) / 2)](work);
 }
 
-/// finish(sum over c of v[c] s[c][i]), a vector, for i < finish.count of kLeastTile to kTile. Rows of s are of even length.
-inline HWY_NOINLINE HWY_ATTR void RunTile(const float* v, const float* s, int64_t channels, const Finish& finish) {
+inline HWY_NOINLINE HWY_ATTR void RunByPairs(const Work& work) {
   constexpr int64_t kSizes = (kTile - conv_pairs::kLeastTile) / 2 + 1;
-  RunTileOf(v, s, channels, finish, std::make_integer_sequence<int, static_cast<int>(kSizes)>());
+  RunTileOf(work, std::make_integer_sequence<int, static_cast<int>(kSizes)>());
 }
 
 /// The same without pairs, and with nothing to be subtracted.
-inline HWY_NOINLINE HWY_ATTR void RunDirectly(const float* v, const float* s, int64_t channels, const Finish& f) {
+inline HWY_NOINLINE HWY_ATTR void RunDirectly(const Work& f) {
   const Full d;
   const int64_t lanes = tile::Lanes(), n = f.count, width = (n + 1) / 2 * 2;
   const auto mask = hn::FirstN(d, static_cast<size_t>(f.lanes));
@@ -143,19 +162,23 @@ inline HWY_NOINLINE HWY_ATTR void RunDirectly(const float* v, const float* s, in
   for (int64_t i = 0; i < n; i += 4) {
     const int64_t j[4] = {i, std::min(i + 1, n - 1), std::min(i + 2, n - 1), std::min(i + 3, n - 1)};
     Floats sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
-    for (int64_t c = 0; c < channels; ++c) {
-      const Floats value = hn::LoadU(d, v + c * lanes);
+    for (int64_t c = 0; c < f.channels; ++c) {
+      const Floats value = hn::LoadU(d, f.v + c * lanes);
       HWY_UNROLL(4)
-      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, s[c * width + j[k]]), sum[k]);
+      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, f.s[c * width + j[k]]), sum[k]);
     }
     for (int64_t k = 0; k < std::min<int64_t>(4, n - i); ++k) {
       Floats r = hn::Mul(hn::Mul(sum[k], factor), hn::Set(d, f.factors[i + k]));
       if (f.bias != nullptr) r = hn::Add(r, hn::Set(d, f.bias[i + k]));
-      if (f.residual != nullptr) r = hn::Add(r, hn::MaskedLoad(mask, d, f.residual + (i + k) * f.stride));
-      hn::BlendedStore(tile::Clamped(r, low, high), mask, d, f.to + (i + k) * f.stride);
+      if (f.vector_bias != nullptr) r = hn::Add(r, hn::LoadU(d, f.vector_bias));
+      if (f.residual != nullptr) r = hn::Add(r, hn::MaskedLoad(mask, d, f.residual + f.place(i + k)));
+      hn::BlendedStore(tile::Clamped(r, low, high), mask, d, f.to + f.place(i + k));
     }
   }
 }
+
+/// By pairs if both sides allow it.
+HWY_INLINE void Run(const Work& work, bool good) { good ? RunByPairs(work) : RunDirectly(work); }
 
 // What the pairs of one vector's lanes add too much, channel by channel in the order of the sums: of zeros on the other side just
 // that is left, and the difference is exactly zero.
