@@ -196,8 +196,8 @@ class InvertedResidualStep final : public PackedStep {
  public:
   InvertedResidualStep(const kernels::InvertedResidualShape& shape, const StepSite& site)
       : PackedStep({1, static_cast<size_t>(kernels::inverted_residual_packed_floats(shape)) * sizeof(float),
-                    formatted("inverted_residual {} {}", shape::descriptor(sample_of(shape.expand)).view(),
-                              shape::descriptor(sample_of(shape.depthwise)).view())}),
+                    formatted("inverted_residual {} {} {}", shape::descriptor(sample_of(shape.expand)).view(),
+                              shape::descriptor(sample_of(shape.depthwise)).view(), shape.pairs ? "by pairs" : "")}),
         shape_(shape) {
     set_activation(epilogues_.expand, fused_activation(site.attributes(), kExpandActivation));
     set_activation(epilogues_.depthwise, fused_activation(site.attributes()));
@@ -246,7 +246,8 @@ StepPlan inverted_residual_step(const StepSite& site) {
   if (!holds_channels(site, 2, expanded) || !holds_channels(site, 3, expanded) || !holds_channels(site, 4, results)) return {};
   if (site.has(5) && site.input(5).shape != site.output(0).shape) return {};
   const kernels::InvertedResidualShape shape{*expand, *depthwise, *project, squeezed,
-                                             site.attributes().integer("shortcut", 0) != 0};
+                                             site.attributes().integer("shortcut", 0) != 0,
+                                             accuracy() != Accuracy::kStrict && kernels::nominal_machine().adds_beside};
   if (kernels::refuse_inverted_residual(shape) != nullptr) return {};
   return {std::make_unique<InvertedResidualStep>(shape, site)};
 }

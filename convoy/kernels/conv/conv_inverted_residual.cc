@@ -14,6 +14,7 @@
 
 #include "convoy/kernels/conv/conv_depthwise_geometry.h"
 #include "convoy/kernels/conv/conv_inverted_residual.h"
+#include "convoy/kernels/conv/conv_pairs-inl.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
 
@@ -36,6 +37,9 @@ constexpr int64_t kMostMiddle = 48 << 10;  // floats of half of the depthwise re
 constexpr int64_t kMostKept = 160 << 10;   // the same where squeeze-and-excitation keeps them until all are there
 constexpr int64_t kMostAhead = 240 << 10;  // of a side's weights and results, for the gates' weights to stay in L2 beside them
 constexpr int64_t kNextPage = 1024;        // floats: weights that are used once are asked for where the processor stops by itself
+
+constexpr int64_t kLeastPairs =
+    32;  // channels whose expansion goes by pairs: with 24 what a tile begins and ends with takes as long
 
 constexpr int64_t kOwnFloats =
     128 << 10;  // threads' scratch memory begins at multiples, so that one layer's is not another's of the next
@@ -84,6 +88,12 @@ struct Plan {
   // Chains of the projection's sums lie on one side or two, one for each of two threads, of as many channels as halves of vectors
   // allow. A side's last block may be narrower.
   int64_t sides, chains, first_blocks;  // of the first side
+  // By pairs: panels of the input's pixels of a row, or of two where these are short, and behind all weights the factor of each
+  // channel's pixels, what each expanded channel's pairs add too much, the factor of its sums, and which of each vector should
+  // not go by pairs. A block's part of the expansion is then [vector][channel][lane].
+  bool pairs;
+  int64_t panel_rows, row_panels;
+  int64_t channel_factors_at, offsets_at, factors_at, direct_at;
   // Packed: [block][block_floats], [block][tap][lane], [block of results][expanded channel][its lanes]. A block has its part of the
   // expansion, [channel][lane], and of squeeze-and-excitation, [lane][squeezed value] and [squeezed value][lane], the values of a
   // lane being padded to whole vectors: while a block is expanded, what lies between it and the next is fetched. Weights of the
@@ -139,6 +149,21 @@ struct Plan {
       excite_at = packed;
       packed += blocks * gates;
     }
+    pairs = s.pairs && lanes == 16 && lines.pointwise && terms >= kLeastPairs && width >= conv_pairs::kLeastTile - 1;
+    panel_rows = pairs && 2 * width <= conv_pairs::kTile ? 2 : 1;
+    row_panels = panel_rows > 1 ? 1 : conv_pairs::Parts(width).count;
+    if (!pairs) return;
+    channel_factors_at = packed;
+    offsets_at = channel_factors_at + round_up(terms, lanes);
+    factors_at = offsets_at + blocks * step;
+    direct_at = factors_at + blocks * step;
+    packed = direct_at + round_up(blocks * step / lanes, lanes);
+  }
+  // Panels of rows begin at multiples of panel_rows.
+  int64_t panel_row(int64_t row) const { return row / panel_rows * panel_rows; }
+  int64_t rows_made(int64_t needed) const { return std::min(round_up(needed, panel_rows), height); }
+  int64_t panel_floats() const {
+    return conv_pairs::kHeader + round_up(terms * (panel_rows > 1 ? 2 * width : conv_pairs::Parts(width).most()), lanes);
   }
   int64_t middle_floats() const { return blocks * out_map * step; }                // of a sample, if they are kept
   int64_t row_sums() const { return blocks * out_height * step; }                  // so are the sums of rows
@@ -173,6 +198,7 @@ struct Cut {
   int64_t blocks;       // of one task, at most
   int64_t row_blocks;   // that keep rows of their own
   int64_t middle_step;  // floats from block to block of depthwise results
+  int64_t panels;       // that the rows of results which are projected at a time read at most
 
   Cut(const Plan& p, int64_t batch, int threads) {
     slots = p.by_rows || p.chains == 1 ? 1 : threads <= 2 ? 2 : p.chains;
@@ -180,10 +206,13 @@ struct Cut {
     const int64_t task_rows = (p.out_height + row_parts - 1) / row_parts;
     rows = p.by_rows ? std::clamp<int64_t>(2 * kBandFloats / (p.out_width * p.block), 1, task_rows) : task_rows;
     band = std::clamp<int64_t>(kBandFloats / (p.columns * p.step * p.stride), 1, rows);
-    ring = (band - 1) * p.stride + p.kernel;
+    ring = (band - 1) * p.stride + p.kernel + p.panel_rows - 1;
     blocks = p.side_blocks(std::max<int64_t>(slots / 2, 1));
     row_blocks = p.by_rows ? p.blocks : 1;
     middle_step = (p.squeezed > 0 ? p.out_height : rows) * p.out_width * p.step;
+    panels = p.pairs ? std::min((rows - 1) * p.stride + p.kernel + 2 * p.panel_rows, p.height + p.panel_rows) / p.panel_rows *
+                           p.row_panels
+                     : 0;
   }
 };
 
@@ -407,7 +436,7 @@ struct Call {
 // Scratch memory of one thread. The projection's taps are listed for whole blocks of results and for the last one, which may be
 // narrower.
 struct Own {
-  float *rows, *lines, *middle, *sums, *squeezed;
+  float *rows, *lines, *middle, *sums, *squeezed, *panels;
   Tap *expand_taps, *project_taps;
 
   static int64_t Floats(const Plan& p, const Cut& cut) { return Own(p, cut, nullptr).end_; }
@@ -428,6 +457,7 @@ struct Own {
     expand_taps = reinterpret_cast<Tap*>(take(p.terms * kTap));
     project_taps = reinterpret_cast<Tap*>(take(2 * p.chain_channels() * kTap));
     squeezed = take(p.squeezed_lanes);
+    panels = take(cut.panels * p.panel_floats());
     end_ = round_up(at, kOwnFloats);
   }
   int64_t rows_floats;
@@ -471,6 +501,82 @@ HWY_ATTR void FillLines(const inverted_residual_parts::Lines& lines, const float
   }
 }
 
+#if HWY_TARGET == HWY_AVX3
+// The panels of the input's rows [row, end), where a panel begins with the first.
+HWY_ATTR void MakePanels(const Call& k, const float* input, int64_t row, int64_t end, float* to) {
+  const Plan& p = k.p;
+  const conv_pairs::Parts parts(p.panel_rows > 1 ? 0 : p.width);
+  for (; row < end; row += p.panel_rows) {
+    for (int64_t j = 0; j < p.row_panels; ++j, to += p.panel_floats()) {
+      const int64_t at = parts.begin(j),
+                    pixels = p.panel_rows > 1 ? std::min(p.panel_rows, p.height - row) * p.width : parts.begin(j + 1) - at;
+      const auto make = pixels <= p.lanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
+      make(input + row * p.width + at, p.in_map, k.io.packed + p.channel_factors_at, p.terms, pixels, conv_pairs::even(pixels),
+           {to});
+    }
+  }
+}
+
+// What all tiles of a block share.
+HWY_INLINE pairs::Work PairWork(const Plan& p, const float* packed, int64_t b, const float* bias, const Limits& limits) {
+  pairs::Work work{};
+  work.v = packed + b * p.block_floats;
+  work.channels = p.terms;
+  work.vector_offsets = packed + p.offsets_at + b * p.step;
+  work.vector_factors = packed + p.factors_at + b * p.step;
+  work.vector_bias = bias;
+  if (limits.clamp) {
+    work.low = limits.low;
+    work.high = limits.high;
+  }
+  work.stride = p.step;
+  work.lanes = p.lanes;
+  return work;
+}
+
+// The rows of a block that begin with a panel.
+HWY_ATTR void ExpandPanels(const Call& k, int64_t b, int64_t first, int64_t panel, float* rows, const Own& own, pairs::Work& work) {
+  const Plan& p = k.p;
+  const int64_t row_floats = p.columns * p.step, count = std::min(p.panel_rows, p.height - first);
+  const auto row_of = [&](int64_t i) { return rows + (first + i) % k.cut.ring * row_floats + p.pad_left * p.step; };
+  const conv_pairs::Parts parts(p.panel_rows > 1 ? 0 : p.width);
+  const int64_t turns = p.terms / conv_pairs::kSix, width = p.lanes_of_block(b);
+  const float *const weight = work.v, *const offsets = work.vector_offsets, *const factors = work.vector_factors,
+                     *const bias = work.vector_bias, *const direct = k.io.packed + p.direct_at + b * p.step / p.lanes;
+  if (count > 1) {
+    work.split = p.width;
+    work.jump = row_of(1) - row_of(0) - p.width * p.step;
+  } else {
+    work.split = conv_pairs::kTile;
+  }
+  for (int64_t j = 0; j < p.row_panels; ++j) {
+    const pairs::Panel of{own.panels + (panel + j) * p.panel_floats()};
+    const int64_t at = parts.begin(j);
+    float* const to = row_of(0) + at * p.step;
+    work.s = of.values();
+    work.offsets = of.offsets();
+    work.factors = of.undo();
+    work.direct = pairs::LoadBits(of.direct());
+    work.count = p.panel_rows > 1 ? count * p.width : parts.begin(j + 1) - at;
+    for (int64_t v = 0; v * p.lanes < width; ++v) {
+      work.v = weight + v * p.terms * p.lanes;
+      work.vector_offsets = offsets + v * p.lanes;
+      work.vector_factors = factors + v * p.lanes;
+      work.vector_bias = bias + v * p.lanes;
+      work.to = to + v * p.lanes;
+      work.vector_direct = pairs::LoadBits(direct + v);
+      pairs::Run(work);
+      if (work.ahead != nullptr) work.ahead += turns * work.ahead_step;
+    }
+  }
+  work.v = weight;
+  work.vector_offsets = offsets;
+  work.vector_factors = factors;
+  work.vector_bias = bias;
+  for (int64_t i = 0; i < count; ++i) k.between.finish(row_of(i), p.width * p.step);
+}
+#endif
+
 // Result rows [begin, end) of the depthwise layer of one block: to[pixel][channel]. Rows up to `expanded` of its ring are there.
 // What takes the shortcut goes to where the projection's sums will be.
 HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t begin, int64_t end, int64_t expanded, float* rows,
@@ -491,8 +597,25 @@ HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t b
   const float* const bias = BiasOf(p, k.io.expand_bias, b, copies[0]);
   Fetch(ahead, (p.rows_read(end) - expanded) * row_tiles, work);
   const float* const weight = k.io.packed + p.depthwise_at + b * p.kernel * row_taps;
+#if HWY_TARGET == HWY_AVX3
+  const int64_t first_row = p.panel_row(expanded);
+  pairs::Work pair_work = PairWork(p, k.io.packed, b, bias, limits);
+  if (p.pairs) {
+    expanded = first_row;
+    const int64_t tiles = (p.rows_made(p.rows_read(end)) - expanded + p.panel_rows - 1) / p.panel_rows * p.row_panels *
+                          (round_up(width, p.lanes) / p.lanes);
+    const int64_t turns = tiles * (p.terms / conv_pairs::kSix);
+    pair_work.ahead = ahead.at;
+    pair_work.ahead_step = turns > 0 ? (ahead.floats + turns - 1) / turns : 0;
+  }
+#endif
   for (int64_t oh = begin; oh < end; oh += k.cut.band) {
     const int64_t next = std::min(oh + k.cut.band, end);
+#if HWY_TARGET == HWY_AVX3
+    for (const int64_t needed = p.rows_read(next); p.pairs && expanded < needed; expanded += p.panel_rows) {
+      ExpandPanels(k, b, expanded, (expanded - first_row) / p.panel_rows * p.row_panels, rows, own, pair_work);
+    }
+#endif
     for (const int64_t needed = p.rows_read(next); expanded < needed; ++expanded) {
       float* const row = rows + expanded % k.cut.ring * row_floats + p.pad_left * p.step;
       if (!p.lines.pointwise) FillLines(p.lines, input, expanded, own.lines);
@@ -631,15 +754,26 @@ HWY_ATTR int64_t BeginPart(const Call& k, const Part& part, const Own& own) {
   return std::clamp<int64_t>(part.row_begin * p.stride - p.pad_top, 0, p.height);
 }
 
+// What the expansion of all blocks reads of the input's rows from `expanded` on, for the results up to `next`.
+HWY_INLINE void MakeRows([[maybe_unused]] const Call& k, [[maybe_unused]] const Part& part, [[maybe_unused]] int64_t expanded,
+                         [[maybe_unused]] int64_t next, [[maybe_unused]] const Own& own) {
+#if HWY_TARGET == HWY_AVX3
+  const Plan& p = k.p;
+  if (!p.pairs) return;
+  MakePanels(k, k.io.input + part.sample * p.lines.channels * p.in_map, p.panel_row(expanded), p.rows_read(next), own.panels);
+#endif
+}
+
 HWY_ATTR void RunPart(const Call& k, const Part& part, float* slot_sums, const Own& own) {
   int64_t expanded = BeginPart(k, part, own);
   for (int64_t row = part.row_begin; row < part.row_end; row += k.cut.rows) {
     const int64_t next = std::min(row + k.cut.rows, part.row_end);
     const int64_t first = k.p.chain_begin(part.chain_begin);
+    MakeRows(k, part, expanded, next, own);
     for (int64_t b = first; b < k.p.chain_begin(part.chain_end); ++b) {
       ExpandBlock(k, part, b, row, next, expanded, own.middle + (b - first) * k.cut.middle_step, own);
     }
-    expanded = std::max(expanded, k.p.rows_read(next));
+    expanded = std::max(expanded, k.p.rows_made(k.p.rows_read(next)));
     ProjectPart(k, part, row, next, own.middle, slot_sums, own);
   }
 }
@@ -785,6 +919,7 @@ HWY_ATTR void InvertedResidual(const InvertedResidualShape& s, const InvertedRes
       const Own own(p, cut, scratch + thread * own_floats);
       float* const of_sample = sums + part.sample * p.squeeze_floats();
       const int64_t expanded = BeginPart(k, part, own);
+      MakeRows(k, part, expanded, part.row_end, own);
       for (int64_t chain = part.chain_begin; chain < part.chain_end; ++chain) {
         float* const share = share_of(of_sample, chain);
         if (cut.row_parts == 1) std::fill_n(share, p.squeezed_lanes, 0.0f);
@@ -837,12 +972,19 @@ HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* 
   const Plan p(s, tile::Lanes());
   std::fill_n(packed, p.packed, 0.0f);
   const int64_t taps = p.kernel * p.kernel;
+#if HWY_TARGET == HWY_AVX3
+  const int64_t row = p.terms + taps + p.results + 2 * p.squeezed;
+  // Rows' factors lie one behind the other at first.
+  if (p.pairs) pairs::Balance(weights, p.expanded, row, p.terms, 1, packed + p.factors_at, packed + p.channel_factors_at);
+#endif
   int64_t b = 0;
   for (int64_t e = 0; e < p.expanded; ++e, weights += p.terms + taps + p.results + 2 * p.squeezed) {
     while (e >= p.block_channel(b) + p.lanes_of_block(b)) ++b;
     const int64_t lane = e - p.block_channel(b);
     float* const of_block = packed + b * p.block_floats;
-    for (int64_t t = 0; t < p.terms; ++t) of_block[t * p.step + lane] = weights[t];
+    for (int64_t t = 0; t < p.terms; ++t) {
+      of_block[p.pairs ? (lane / p.lanes * p.terms + t) * p.lanes + lane % p.lanes : t * p.step + lane] = weights[t];
+    }
     for (int64_t t = 0; t < taps; ++t) packed[p.depthwise_at + (b * taps + t) * p.block + lane] = weights[p.terms + t];
     for (int64_t o = 0; o < p.results; ++o) {
       packed[p.project_at + o / p.block * p.block * p.expanded + e * p.lanes_of_results(o / p.block) + o % p.block] =
@@ -854,6 +996,20 @@ HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* 
       packed[p.excite_at + b * p.excite_step + i * p.step + lane] = squeeze[p.squeezed + i];
     }
   }
+#if HWY_TARGET == HWY_AVX3
+  for (int64_t i = p.pairs ? p.blocks : 0; i-- > 0;) {
+    for (int64_t lane = round_up(p.lanes_of_block(i), p.lanes); (lane -= p.lanes) >= 0;) {
+      const int64_t first = p.block_channel(i) + lane, at = i * p.step + lane, count = std::min(p.lanes, p.expanded - first);
+      float* const factors = packed + p.factors_at + at;
+      std::copy_backward(packed + p.factors_at + first, packed + p.factors_at + first + count, factors + count);
+      std::fill(factors + count, factors + p.lanes, 1.0f);
+      const uint32_t direct = pairs::ScaleRows(packed + i * p.block_floats + lane * p.terms, p.lanes, p.lanes, p.terms,
+                                               packed + p.channel_factors_at, factors, packed + p.offsets_at + at);
+      pairs::StoreBits(direct, packed + p.direct_at + at / p.lanes);
+    }
+  }
+  if (p.pairs) pairs::Undo(packed + p.channel_factors_at, p.terms);
+#endif
 }
 
 int64_t InvertedResidualPackedFloats(const InvertedResidualShape& s) { return Plan(s, tile::Lanes()).packed; }

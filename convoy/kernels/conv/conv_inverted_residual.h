@@ -13,6 +13,7 @@ struct InvertedResidualShape {
   ConvShape expand, depthwise, project;
   int64_t squeezed = 0;
   bool shortcut = false;
+  bool pairs = false;  // sums may go by pairs (conv_pairs-inl.h), if the accuracy allows it and they are faster here
 };
 
 /// Shapes: input (N, C, H, W), biases (E), (E), (O), (squeezed), (E), output (N, O, *). Biases may be null.

@@ -47,6 +47,7 @@ InvertedResidualShape shape_of(const Case& c) {
   s.project = *shape::complete(s.project);
   s.squeezed = c.squeezed;
   s.shortcut = c.shortcut;
+  s.pairs = true;  // where they are faster and the layer has the channels
   return s;
 }
 
@@ -201,6 +202,15 @@ const Case kCases[] = {
     {1, 3, 16, 16, 36, 70, 5, 1, 2, 0, 3, 2, 1, 1, true},
     {1, 9, 13, 13, 9, 11, 3, 1, 1, 0, 1, 1, 0, 0, true},
     {1, 2, 16, 16, 180, 150, 3, 1, 1, 0, 3, 1, 1, 1, true},
+    // By pairs: rows in panels, two rows a panel, and one left over.
+    {1, 30, 70, 20, 7, 7, 3, 1, 1},
+    {2, 24, 100, 26, 14, 14, 5, 1, 2},
+    {1, 40, 96, 24, 9, 13, 3, 2, 1, 10},
+    {1, 26, 40, 9, 57, 56, 3, 1, 1},
+    {2, 32, 200, 70, 28, 28, 3, 1, 1},
+    {1, 64, 200, 64, 11, 7, 5, 1, 2, 16},
+    {1, 25, 600, 12, 28, 29, 3, 1, 1},
+    {1, 35, 120, 40, 15, 15, 5, 2, 2},
 };
 
 // Plain C++ runs one layer after the other.

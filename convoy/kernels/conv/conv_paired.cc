@@ -32,19 +32,6 @@ constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in t
 
 constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
 
-/// `total` in as few tiles as can be, as equal as can be, all but the last of an even size.
-struct Parts {
-  int64_t total, count, least, extra;
-
-  explicit Parts(int64_t size)
-      : total(size),
-        count((total + conv_pairs::kTile - 1) / conv_pairs::kTile),
-        least((total + 1) / 2 / std::max<int64_t>(count, 1)),
-        extra((total + 1) / 2 % std::max<int64_t>(count, 1)) {}
-  int64_t begin(int64_t i) const { return std::min(2 * (i * least + std::min(i, extra)), total); }
-};
-constexpr int64_t even(int64_t size) { return (size + 1) / 2 * 2; }
-
 struct Plan {
   int64_t images, groups, channels, rows, pixels;
   int64_t source_plane;
@@ -52,18 +39,20 @@ struct Plan {
   int64_t weight_row, weight_channel;
 
   // Pixels in panels, and rows in tiles: those of the side that is broadcast as equal as can be.
-  int64_t panels() const { return pixel_lanes ? (pixels + kLanes - 1) / kLanes : Parts(pixels).count; }
-  int64_t panel_begin(int64_t i) const { return pixel_lanes ? std::min(i * kLanes, pixels) : Parts(pixels).begin(i); }
+  int64_t panels() const { return pixel_lanes ? (pixels + kLanes - 1) / kLanes : conv_pairs::Parts(pixels).count; }
+  int64_t panel_begin(int64_t i) const { return pixel_lanes ? std::min(i * kLanes, pixels) : conv_pairs::Parts(pixels).begin(i); }
   int64_t panel_size(int64_t i) const { return panel_begin(i + 1) - panel_begin(i); }
-  int64_t tiles() const { return pixel_lanes ? Parts(rows).count : (rows + kLanes - 1) / kLanes; }
-  int64_t tile_begin(int64_t i) const { return pixel_lanes ? Parts(rows).begin(i) : std::min(i * kLanes, rows); }
+  int64_t tiles() const { return pixel_lanes ? conv_pairs::Parts(rows).count : (rows + kLanes - 1) / kLanes; }
+  int64_t tile_begin(int64_t i) const { return pixel_lanes ? conv_pairs::Parts(rows).begin(i) : std::min(i * kLanes, rows); }
   int64_t tile_rows(int64_t i) const { return tile_begin(i + 1) - tile_begin(i); }
   // As packed.
-  int64_t tile_width(int64_t i) const { return pixel_lanes ? even(tile_rows(i)) : kLanes; }
+  int64_t tile_width(int64_t i) const { return pixel_lanes ? conv_pairs::even(tile_rows(i)) : kLanes; }
   int64_t packed_begin(int64_t i) const { return pixel_lanes ? tile_begin(i) : i * kLanes; }
-  int64_t packed_rows() const { return pixel_lanes ? even(rows) : tiles() * kLanes; }
+  int64_t packed_rows() const { return pixel_lanes ? conv_pairs::even(rows) : tiles() * kLanes; }
 
-  int64_t panel_floats() const { return conv_pairs::kHeader + lines(channels * (pixel_lanes ? kLanes : even(panel_size(0)))); }
+  int64_t panel_floats() const {
+    return conv_pairs::kHeader + lines(channels * (pixel_lanes ? kLanes : conv_pairs::even(panel_size(0))));
+  }
   int64_t block_panels() const { return std::clamp<int64_t>(kBlockFloats / panel_floats(), 1, panels()); }
 };
 
@@ -87,17 +76,17 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
 }
 
 // A packed group: [tile of rows][channel][rows of the tile], then for each channel the factor of its pixels, for each row what its
-// pairs add too much and the factor of its sums, and for each tile whether it may go by pairs.
+// pairs add too much and the factor of its sums, and for each tile which rows should not go by pairs.
 struct Packed {
-  int64_t channel_factors, offsets, row_factors, good, all;
+  int64_t channel_factors, offsets, row_factors, direct, all;
 };
 inline Packed packed_of(const Plan& p) {
   Packed at{};
   at.channel_factors = lines(p.packed_rows() * p.channels);
   at.offsets = at.channel_factors + lines(p.channels);
   at.row_factors = at.offsets + lines(p.packed_rows());
-  at.good = at.row_factors + lines(p.packed_rows());
-  at.all = at.good + lines(p.tiles());
+  at.direct = at.row_factors + lines(p.packed_rows());
+  at.all = at.direct + lines(p.tiles());
   return at;
 }
 
@@ -150,9 +139,6 @@ using paired::Split;
 
 #if HWY_TARGET == HWY_AVX3
 
-using tile::Floats;
-using tile::Full;
-
 // What a task works on: an image, and its thread's scratch memory.
 struct PairedTask {
   const Plan& p;
@@ -170,7 +156,7 @@ struct PairedTask {
 
 HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) {
   const Plan& p = t.p;
-  const int64_t first = p.panel_begin(i), pixels = p.panel_size(i), width = p.pixel_lanes ? kLanes : paired::even(pixels);
+  const int64_t first = p.panel_begin(i), pixels = p.panel_size(i), width = p.pixel_lanes ? kLanes : conv_pairs::even(pixels);
   const float* from = t.source + first;
   int64_t step = p.source_plane;
   if (p.strided) {
@@ -190,7 +176,7 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
   const float *const weight = t.packed + packed * p.channels, *const offsets = t.packed + t.at.offsets + packed,
                      *const factors = t.packed + t.at.row_factors + packed;
   float* const to = t.result + row * p.pixels + at;
-  const bool good = panel.good() != 0 && t.packed[t.at.good + tile] != 0;
+  const uint32_t pixels_direct = pairs::LoadBits(panel.direct()), rows_direct = pairs::LoadBits(t.packed + t.at.direct + tile);
   if (p.pixel_lanes) {
     pairs::Run({.v = panel.values(),
                 .s = weight,
@@ -206,8 +192,9 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .to = to,
                 .stride = p.pixels,
                 .lanes = pixels,
-                .count = rows},
-               good);
+                .count = rows,
+                .vector_direct = pixels_direct,
+                .direct = rows_direct});
   } else {
     pairs::Run({.v = weight,
                 .s = panel.values(),
@@ -219,8 +206,9 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .to = t.sums,
                 .stride = kLanes,
                 .lanes = kLanes,
-                .count = pixels},
-               good);
+                .count = pixels,
+                .vector_direct = rows_direct,
+                .direct = pixels_direct});
     conv_tile::Finish finish = t.finish;
     finish.bias = t.bias != nullptr ? t.bias + row : nullptr;
     tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, p.pixels);
@@ -238,13 +226,6 @@ HWY_ATTR void RunPanels(const PairedTask& t, int64_t panel_begin, int64_t panel_
       for (int64_t j = first; j < last; ++j) Multiply(t, i, p.panel_begin(j), p.panel_size(j), t.panel(j - first));
     }
   }
-}
-
-// The power of two nearest to what brings the root of the mean to 1; of nothing, and of what is not finite, 1.
-HWY_INLINE float Balance(double squares, int64_t count) {
-  if (squares == 0 || !std::isfinite(squares)) return 1;
-  return std::ldexp(1.0F,
-                    -static_cast<int>(std::clamp(std::round(std::log2(squares / static_cast<double>(count)) / 2), -30.0, 30.0)));
 }
 
 #endif  // HWY_AVX3
@@ -286,28 +267,10 @@ HWY_ATTR void PairedPack(const ConvShape& s, Direction direction, const float* w
   const Plan p = paired::make_plan(s, direction);
   const Packed at = paired::packed_of(p);
   for (int64_t group = 0; group < p.groups; ++group, packed += at.all, weight += p.rows * p.channels) {
-    const auto value = [&](int64_t row, int64_t channel) { return weight[row * p.weight_row + channel * p.weight_channel]; };
     float *const channel_factors = packed + at.channel_factors, *const row_factors = packed + at.row_factors;
-    // Rows first: a channel's mean is taken over rows of one size.
     std::fill_n(row_factors, p.packed_rows(), 1.0F);
-    parallel_for(p.rows, [&](int64_t row) {
-      double squares = 0;
-      for (int64_t c = 0; c < p.channels; ++c) squares += static_cast<double>(value(row, c)) * value(row, c);
-      row_factors[row] = Balance(squares, p.channels);
-    });
-    parallel_for((p.channels + kLanes - 1) / kLanes, [&](int64_t part) {
-      for (int64_t c = part * kLanes; c < std::min((part + 1) * kLanes, p.channels); ++c) {
-        double squares = 0;
-        for (int64_t row = 0; row < p.rows; ++row) squares += std::pow(static_cast<double>(value(row, c)) * row_factors[row], 2);
-        channel_factors[c] = squares == 0 ? 0 : Balance(squares, p.rows);
-      }
-    });
-    // None below 1, so that no pixel is multiplied by more; zeros alone have no size, and leave their pixels out.
-    float least = std::numeric_limits<float>::infinity();
-    for (int64_t c = 0; c < p.channels; ++c) least = channel_factors[c] > 0 ? std::min(least, channel_factors[c]) : least;
-    for (int64_t c = 0; c < p.channels; ++c) channel_factors[c] /= least;
+    pairs::Balance(weight, p.rows, p.weight_row, p.channels, p.weight_channel, row_factors, channel_factors);
     parallel_for(p.tiles(), [&](int64_t i) HWY_ATTR {
-      const Full d;
       const int64_t begin = p.tile_begin(i), rows = p.tile_rows(i), width = p.tile_width(i), packed_begin = p.packed_begin(i);
       float* const to = packed + packed_begin * p.channels;
       const float* const from = weight + begin * p.weight_row;
@@ -317,33 +280,16 @@ HWY_ATTR void PairedPack(const ConvShape& s, Direction direction, const float* w
       } else {
         for (int64_t c = 0; c < p.channels; ++c) std::copy_n(from + c * p.weight_channel, rows, to + c * width);
       }
-      bool good = true;
+      uint32_t direct = 0;
       for (int64_t r = 0; r < width; r += kLanes) {
-        const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(width - r, kLanes)));
-        const Floats first = hn::MaskedLoad(mask, d, row_factors + packed_begin + r);
-        Floats squares = hn::Zero(d), sizes = hn::Zero(d);
-        for (int64_t c = 0; c < p.channels; ++c) {
-          float* const place = to + c * width + r;
-          const Floats v = hn::Mul(hn::Mul(hn::MaskedLoad(mask, d, place), first), hn::Set(d, channel_factors[c]));
-          hn::BlendedStore(v, mask, d, place);
-          squares = hn::MulAdd(v, v, squares);
-          sizes = hn::Add(sizes, hn::Abs(v));
-        }
-        const pairs::Scales scales = pairs::Scales::Of(squares, sizes, p.channels, mask);
-        good &= scales.good;
-        for (int64_t c = 0; c < p.channels; ++c) {
-          float* const place = to + c * width + r;
-          hn::BlendedStore(hn::Mul(hn::MaskedLoad(mask, d, place), scales.scale), mask, d, place);
-        }
-        const Floats offsets =
-            pairs::Offsets(p.channels, [&](int64_t c) HWY_ATTR { return hn::MaskedLoad(mask, d, to + c * width + r); });
-        hn::BlendedStore(offsets, mask, d, packed + at.offsets + packed_begin + r);
-        hn::BlendedStore(hn::Div(scales.undo, first), mask, d, row_factors + packed_begin + r);
+        const int64_t row = packed_begin + r;
+        direct |= pairs::ScaleRows(to + r, width, std::min(width - r, kLanes), p.channels, channel_factors, row_factors + row,
+                                   packed + at.offsets + row)
+                  << r;
       }
-      packed[at.good + i] = good ? 1.0F : 0.0F;
+      pairs::StoreBits(direct, packed + at.direct + i);
     });
-    // Pixels are multiplied by what undoes their channel's factor.
-    for (int64_t c = 0; c < p.channels; ++c) channel_factors[c] = channel_factors[c] > 0 ? 1 / channel_factors[c] : 0;
+    pairs::Undo(channel_factors, p.channels);
   }
 #endif
 }
@@ -369,7 +315,7 @@ CONVOY_EXPORT(PairedPack);
 
 namespace {
 
-constexpr int64_t kLeastChannels = 24, kLeastRows = 8, kLeastPixels = 32;
+constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kLeastRows = 8, kLeastPixels = 32;
 
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {

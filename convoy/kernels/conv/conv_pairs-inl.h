@@ -6,7 +6,7 @@
 //
 // Inputs and weights should be of one size, or the small would drown: powers of two bring the mean square of each pixel and of each
 // row near 1. The relative error is that of a direct sum where many terms are alike. Where few stand out (N = (sum |x|)^2 / sum x^2
-// says how many count; so do NaN and infinity) it is not, and the tile is summed up directly.
+// says how many count; so do NaN and infinity) it is not, and the pixel's or the row's results are summed up directly.
 
 // Per-target include guard, as Highway asks for.
 #if defined(CONVOY_KERNELS_CONV_PAIRS_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -18,10 +18,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <utility>
 
+#include "convoy/core/parallel.h"
 #include "convoy/kernels/conv/conv_pairs.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/masked-inl.h"
@@ -76,9 +79,10 @@ struct Work {
   float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
   float* to;
   int64_t stride;
-  int64_t lanes;                    // that are stored
-  int64_t count;                    // of sums that are stored: all of a tile, or all but the last
-  int64_t split = kTile, jump = 0;  // from this sum on so many floats further
+  int64_t lanes;                           // that are stored
+  int64_t count;                           // of sums that are stored: all of a tile, or all but the last
+  int64_t split = kTile, jump = 0;         // from this sum on so many floats further
+  uint32_t vector_direct = 0, direct = 0;  // bits of the lanes, and of the sums, that do not go by pairs
   // Fetched meanwhile, so many floats for six channels, two lines of them; null: nothing.
   const float* ahead = nullptr;
   int64_t ahead_step = 0;
@@ -107,20 +111,17 @@ HWY_ATTR void Tile(const Work& f) {
   }
   for (; c < channels; ++c, v += lanes, s += kN) AddOne<kN>(v, s, sum);
   const Floats offset = hn::LoadU(d, f.vector_offsets), factor = hn::LoadU(d, f.vector_factors);
+  const Floats begin = f.vector_bias != nullptr ? hn::LoadU(d, f.vector_bias) : hn::Zero(d);
   HWY_UNROLL(26)
   for (int i = 0; i < kN; ++i) {
-    sum[i] = hn::Mul(hn::Mul(hn::Sub(hn::Sub(sum[i], offset), hn::Set(d, f.offsets[i])), factor), hn::Set(d, f.factors[i]));
+    const Floats without = hn::Sub(hn::Sub(sum[i], offset), hn::Set(d, f.offsets[i]));
+    sum[i] = hn::MulAdd(without, hn::Mul(factor, hn::Set(d, f.factors[i])), begin);
   }
   const auto mask = hn::FirstN(d, static_cast<size_t>(f.lanes));
   const auto at = [&](int i) { return i + 1 < kN ? i : f.count - 1; };
   if (f.bias != nullptr) {
     HWY_UNROLL(26)
     for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], hn::Set(d, f.bias[at(i)]));
-  }
-  if (f.vector_bias != nullptr) {
-    const Floats bias = hn::LoadU(d, f.vector_bias);
-    HWY_UNROLL(26)
-    for (int i = 0; i < kN; ++i) sum[i] = hn::Add(sum[i], bias);
   }
   if (f.residual != nullptr) {
     HWY_UNROLL(26)
@@ -153,32 +154,53 @@ inline HWY_NOINLINE HWY_ATTR void RunByPairs(const Work& work) {
   RunTileOf(work, std::make_integer_sequence<int, static_cast<int>(kSizes)>());
 }
 
-/// The same without pairs, and with nothing to be subtracted.
-inline HWY_NOINLINE HWY_ATTR void RunDirectly(const Work& f) {
+// Where lanes or sums do not go by pairs they are summed up directly, nothing being subtracted: what decides is a result's own two
+// sides, whatever else is in the tile.
+inline HWY_NOINLINE HWY_ATTR void RunPartlyDirectly(const Work& f) {
   const Full d;
-  const int64_t lanes = tile::Lanes(), n = f.count, width = (n + 1) / 2 * 2;
+  const int64_t lanes = tile::Lanes(), width = (f.count + 1) / 2 * 2;
+  const uint32_t all_lanes = (uint32_t{1} << f.lanes) - 1, all = (uint32_t{1} << f.count) - 1;
   const auto mask = hn::FirstN(d, static_cast<size_t>(f.lanes));
   const Floats factor = hn::LoadU(d, f.vector_factors), low = hn::Set(d, f.low), high = hn::Set(d, f.high);
-  for (int64_t i = 0; i < n; i += 4) {
-    const int64_t j[4] = {i, std::min(i + 1, n - 1), std::min(i + 2, n - 1), std::min(i + 3, n - 1)};
-    Floats sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+  const Floats begin = f.vector_bias != nullptr ? hn::LoadU(d, f.vector_bias) : hn::Zero(d);
+  HWY_ALIGN float results[kTile * HWY_LANES(float)];
+  int64_t which[kTile], count = 0;
+  for (int64_t i = 0; i < f.count; ++i) {
+    if ((f.vector_direct & all_lanes) != 0 || (f.direct >> i & 1) != 0) which[count++] = i;
+  }
+  for (int64_t n = 0; n < count; n += 4) {
+    int64_t at[4];
+    Floats sum[4];
+    for (int64_t k = 0; k < 4; ++k) {
+      at[k] = which[std::min(n + k, count - 1)];
+      sum[k] = hn::Zero(d);
+    }
     for (int64_t c = 0; c < f.channels; ++c) {
       const Floats value = hn::LoadU(d, f.v + c * lanes);
       HWY_UNROLL(4)
-      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, f.s[c * width + j[k]]), sum[k]);
+      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, f.s[c * width + at[k]]), sum[k]);
     }
-    for (int64_t k = 0; k < std::min<int64_t>(4, n - i); ++k) {
-      Floats r = hn::Mul(hn::Mul(sum[k], factor), hn::Set(d, f.factors[i + k]));
-      if (f.bias != nullptr) r = hn::Add(r, hn::Set(d, f.bias[i + k]));
-      if (f.vector_bias != nullptr) r = hn::Add(r, hn::LoadU(d, f.vector_bias));
-      if (f.residual != nullptr) r = hn::Add(r, hn::MaskedLoad(mask, d, f.residual + f.place(i + k)));
-      hn::BlendedStore(tile::Clamped(r, low, high), mask, d, f.to + f.place(i + k));
+    for (int64_t k = 0; k < std::min<int64_t>(4, count - n); ++k) {
+      Floats r = hn::MulAdd(sum[k], hn::Mul(factor, hn::Set(d, f.factors[at[k]])), begin);
+      if (f.bias != nullptr) r = hn::Add(r, hn::Set(d, f.bias[at[k]]));
+      if (f.residual != nullptr) r = hn::Add(r, hn::MaskedLoad(mask, d, f.residual + f.place(at[k])));
+      hn::StoreU(tile::Clamped(r, low, high), d, results + (n + k) * lanes);
     }
+  }
+  // Before that nothing was stored: the residual may lie where the results go.
+  if ((f.vector_direct & all_lanes) != all_lanes && (f.direct & all) != all) RunByPairs(f);
+  for (int64_t n = 0; n < count; ++n) {
+    const uint32_t of = (f.direct >> which[n] & 1) != 0 ? all_lanes : f.vector_direct & all_lanes;
+    const auto bits = static_cast<uint16_t>(of);
+    hn::BlendedStore(hn::LoadU(d, results + n * lanes), hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(&bits)), d,
+                     f.to + f.place(which[n]));
   }
 }
 
-/// By pairs if both sides allow it.
-HWY_INLINE void Run(const Work& work, bool good) { good ? RunByPairs(work) : RunDirectly(work); }
+HWY_INLINE void Run(const Work& work) {
+  if (HWY_LIKELY((work.vector_direct | work.direct) == 0)) return RunByPairs(work);
+  RunPartlyDirectly(work);
+}
 
 // What the pairs of one vector's lanes add too much, channel by channel in the order of the sums: of zeros on the other side just
 // that is left, and the difference is exactly zero.
@@ -192,10 +214,24 @@ HWY_INLINE Floats Offsets(int64_t channels, const Load& load) {
   return sum;
 }
 
+HWY_INLINE uint32_t BitsOf(hn::Mask<Full> mask) {
+  uint8_t bytes[8] = {};
+  hn::StoreMaskBits(Full(), mask, bytes);
+  return bytes[0] | static_cast<uint32_t>(bytes[1]) << 8;
+}
+
+/// Such bits among floats.
+HWY_INLINE uint32_t LoadBits(const float* from) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, from, sizeof(bits));
+  return bits;
+}
+HWY_INLINE void StoreBits(uint32_t bits, float* to) { std::memcpy(to, &bits, sizeof(bits)); }
+
 // Powers of two by which lanes with these sums of squares are near 1 in the mean, and those that undo it; whether that serves.
 struct Scales {
   Floats scale, undo;
-  bool good;
+  uint32_t direct;  // bits of the lanes that should not go by pairs
 
   static HWY_INLINE Scales Of(Floats squares, Floats sizes, int64_t channels, hn::Mask<Full> mask) {
     const Full d;
@@ -210,7 +246,7 @@ struct Scales {
     const auto bias = hn::Set(di, 127);
     return {.scale = hn::BitCast(d, hn::ShiftLeft<23>(hn::Sub(bias, half))),
             .undo = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(bias, half))),
-            .good = hn::AllTrue(d, hn::Or(hn::Not(mask), hn::Or(hn::Eq(sizes, hn::Zero(d)), hn::And(in_range, many))))};
+            .direct = BitsOf(hn::AndNot(hn::Or(hn::Eq(sizes, hn::Zero(d)), hn::And(in_range, many)), mask))};
   }
 };
 
@@ -220,7 +256,7 @@ struct Panel {
 
   float* offsets() const { return at; }
   float* undo() const { return at + conv_pairs::kUndo; }
-  float& good() const { return at[conv_pairs::kGood]; }
+  float* direct() const { return at + conv_pairs::kDirect; }  // bits of pixels
   float* values() const { return at + conv_pairs::kHeader; }
 };
 
@@ -251,17 +287,17 @@ HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const floa
       sizes[v] = hn::Add(sizes[v], hn::Abs(value));
     }
   }
-  bool good = true;
+  uint32_t direct = 0;
   Floats scale[kV], sum[kV];
   HWY_UNROLL(2)
   for (int v = 0; v < kV; ++v) {
     const Scales scales = Scales::Of(squares[v], sizes[v], channels, mask[v]);
-    good &= scales.good;
+    direct |= scales.direct << (v * lanes);
     hn::StoreU(scales.undo, d, panel.undo() + v * lanes);
     scale[v] = scales.scale;
     sum[v] = hn::Zero(d);
   }
-  panel.good() = good ? 1.0F : 0.0F;
+  StoreBits(direct, panel.direct());
   float* to = panel.values();
   // Both vectors of a channel, before the next one's: a panel's row may lie where its pixels came from.
   const auto move = [&](int64_t c, Floats(&kept)[kV]) HWY_ATTR {
@@ -288,6 +324,67 @@ HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const floa
   for (Floats kept[kV]; c < channels; ++c) move(c, kept);
   HWY_UNROLL(2)
   for (int v = 0; v < kV; ++v) hn::StoreU(sum[v], d, panel.offsets() + v * lanes);
+}
+
+// The power of two nearest to what brings the root of the mean to 1; of nothing, and of what is not finite, 1.
+HWY_INLINE float FactorOf(double squares, int64_t count, double most_exponent) {
+  if (squares == 0 || !std::isfinite(squares)) return 1;
+  const double exponent = std::round(std::log2(squares / static_cast<double>(count)) / 2);
+  return std::ldexp(1.0F, -static_cast<int>(std::clamp(exponent, -most_exponent, most_exponent)));
+}
+
+/// What rows and channels of a weight are multiplied by to be of one size. No channel's is below 1, so that no pixel is multiplied
+/// by more; zeros alone have no size: of such a channel it is 0, and its pixels are left out.
+inline HWY_NOINLINE void Balance(const float* weight, int64_t rows, int64_t weight_row, int64_t channels, int64_t weight_channel,
+                                 float* row_factors, float* channel_factors) {
+  const auto value = [&](int64_t row, int64_t c) { return static_cast<double>(weight[row * weight_row + c * weight_channel]); };
+  // Rows first: a channel's mean is taken over rows of one size.
+  parallel_for(rows, [&](int64_t row) {
+    double squares = 0;
+    for (int64_t c = 0; c < channels; ++c) squares += value(row, c) * value(row, c);
+    row_factors[row] = FactorOf(squares, channels, 120);
+  });
+  constexpr int64_t kAtOnce = 16;
+  parallel_for((channels + kAtOnce - 1) / kAtOnce, [&](int64_t part) {
+    const int64_t first = part * kAtOnce, count = std::min(kAtOnce, channels - first);
+    double squares[kAtOnce] = {};
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t c = 0; c < count; ++c) squares[c] += std::pow(value(row, first + c) * row_factors[row], 2);
+    }
+    for (int64_t c = 0; c < count; ++c) channel_factors[first + c] = squares[c] == 0 ? 0 : FactorOf(squares[c], rows, 30);
+  });
+  float least = std::numeric_limits<float>::infinity();
+  for (int64_t c = 0; c < channels; ++c) least = channel_factors[c] > 0 ? std::min(least, channel_factors[c]) : least;
+  for (int64_t c = 0; c < channels; ++c) channel_factors[c] /= least;
+}
+
+/// What pixels are multiplied by instead.
+HWY_INLINE void Undo(float* channel_factors, int64_t channels) {
+  for (int64_t c = 0; c < channels; ++c) channel_factors[c] = channel_factors[c] > 0 ? 1 / channel_factors[c] : 0;
+}
+
+/// Scales to[channel * step + row], up to a vector of rows, by Balance's factors and to a mean square near 1, and says which
+/// should not go by pairs. row_factors: then of their sums.
+inline HWY_NOINLINE HWY_ATTR uint32_t ScaleRows(float* to, int64_t step, int64_t rows, int64_t channels,
+                                                const float* channel_factors, float* row_factors, float* offsets) {
+  const Full d;
+  const auto mask = hn::FirstN(d, static_cast<size_t>(rows));
+  const Floats first = hn::MaskedLoad(mask, d, row_factors);
+  Floats squares = hn::Zero(d), sizes = hn::Zero(d);
+  for (int64_t c = 0; c < channels; ++c) {
+    const Floats v = hn::Mul(hn::Mul(hn::MaskedLoad(mask, d, to + c * step), first), hn::Set(d, channel_factors[c]));
+    hn::BlendedStore(v, mask, d, to + c * step);
+    squares = hn::MulAdd(v, v, squares);
+    sizes = hn::Add(sizes, hn::Abs(v));
+  }
+  const Scales scales = Scales::Of(squares, sizes, channels, mask);
+  for (int64_t c = 0; c < channels; ++c) {
+    hn::BlendedStore(hn::Mul(hn::MaskedLoad(mask, d, to + c * step), scales.scale), mask, d, to + c * step);
+  }
+  const Floats sum = Offsets(channels, [&](int64_t c) HWY_ATTR { return hn::MaskedLoad(mask, d, to + c * step); });
+  hn::BlendedStore(sum, mask, d, offsets);
+  hn::BlendedStore(hn::Div(scales.undo, first), mask, d, row_factors);
+  return scales.direct;
 }
 
 #endif  // HWY_AVX3

@@ -1,6 +1,7 @@
 // Sizes and limits of sums by pairs (conv_pairs-inl.h).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace convoy::kernels::conv_pairs {
@@ -9,12 +10,28 @@ inline constexpr int64_t kSix = 6;  // channels of a turn, of which four are two
 // Sums, vectors, of a tile: with operands and both sums of a pair 31 of 32 registers. There are tiles of every second size from the
 // least on.
 inline constexpr int64_t kTile = 26, kLeastTile = 8;
-// What stands in front of a panel's values: for each pixel what its pairs add too much and the factor of its sums, and whether all
-// may go by pairs.
-inline constexpr int64_t kUndo = 32, kGood = 64, kHeader = 80;
+inline constexpr int64_t kLeastTerms = 24;  // with fewer E is near 8, and few tiles may go by pairs
+
+// What stands in front of a panel's values: for each pixel what its pairs add too much and the factor of its sums, and which
+// should not go by pairs.
+inline constexpr int64_t kUndo = 32, kDirect = 64, kHeader = 80;
 
 // Sums of squares outside of these, which may have lost digits, go without pairs, scaled by 2^64 or 2^-64.
 inline constexpr float kLeastSquares = 1e-30F, kMostSquares = 1e30F;
+
+/// `total` in as few tiles as can be, as equal as can be, all but the last of an even size.
+struct Parts {
+  int64_t total, count, least, extra;
+
+  explicit Parts(int64_t size)
+      : total(size),
+        count((total + kTile - 1) / kTile),
+        least((total + 1) / 2 / std::max<int64_t>(count, 1)),
+        extra((total + 1) / 2 % std::max<int64_t>(count, 1)) {}
+  int64_t most() const { return 2 * (least + (extra > 0 ? 1 : 0)); }
+  int64_t begin(int64_t i) const { return std::min(2 * (i * least + std::min(i, extra)), total); }
+};
+constexpr int64_t even(int64_t size) { return (size + 1) / 2 * 2; }
 
 /// How many of so many terms should count. In some two million drawn results with fewer E passed 16 now and then (from 24 channels
 /// on: 9.4 of 48, 12.4 of 128, 25 of 256, 33 of 960), with more none did.
