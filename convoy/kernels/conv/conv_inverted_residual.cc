@@ -17,6 +17,7 @@
 #include "convoy/kernels/conv/conv_pairs-inl.h"
 #include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
+#include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
 #include <array>
@@ -40,6 +41,9 @@ constexpr int64_t kNextPage = 1024;        // floats: weights that are used once
 
 constexpr int64_t kLeastPairs =
     32;  // channels whose expansion goes by pairs: with 24 what a tile begins and ends with takes as long
+
+constexpr int64_t kLeastPairedResults = 64;   // of a projection by pairs: with fewer the copies of its pixels take what it saves
+constexpr int64_t kLeastPairedChannels = 48;  // of its chains
 
 constexpr int64_t kOwnFloats =
     128 << 10;  // threads' scratch memory begins at multiples, so that one layer's is not another's of the next
@@ -94,6 +98,10 @@ struct Plan {
   bool pairs;
   int64_t panel_rows, row_panels;
   int64_t channel_factors_at, offsets_at, factors_at, direct_at;
+  // The projection by pairs: its weights are [chain][vector of results][channel][lane], and as above there are factors of expanded
+  // channels, and of each chain's results what their pairs add too much, their factors and bits.
+  bool project_pairs;
+  int64_t result_vectors, middle_factors_at, result_offsets_at, result_factors_at, result_direct_at;
   // Packed: [block][block_floats], [block][tap][lane], [block of results][expanded channel][its lanes]. A block has its part of the
   // expansion, [channel][lane], and of squeeze-and-excitation, [lane][squeezed value] and [squeezed value][lane], the values of a
   // lane being padded to whole vectors: while a block is expanded, what lies between it and the next is fetched. Weights of the
@@ -143,7 +151,9 @@ struct Plan {
     if (near) block_floats += gates;
     depthwise_at = blocks * block_floats;
     project_at = depthwise_at + blocks * block * kernel * kernel;
-    packed = project_at + round_up(round_up(results, half) * expanded, lanes);
+    result_vectors = (results + lanes - 1) / lanes;
+    project_pairs = s.pairs && lanes == 16 && results >= kLeastPairedResults && expanded / chains >= kLeastPairedChannels;
+    packed = project_at + round_up(project_pairs ? result_vectors * lanes * expanded : round_up(results, half) * expanded, lanes);
     excite_step = near ? block_floats : gates;
     if (!near) {
       excite_at = packed;
@@ -152,13 +162,26 @@ struct Plan {
     pairs = s.pairs && lanes == 16 && lines.pointwise && terms >= kLeastPairs && width >= conv_pairs::kLeastTile - 1;
     panel_rows = pairs && 2 * width <= conv_pairs::kTile ? 2 : 1;
     row_panels = panel_rows > 1 ? 1 : conv_pairs::Parts(width).count;
-    if (!pairs) return;
-    channel_factors_at = packed;
-    offsets_at = channel_factors_at + round_up(terms, lanes);
-    factors_at = offsets_at + blocks * step;
-    direct_at = factors_at + blocks * step;
-    packed = direct_at + round_up(blocks * step / lanes, lanes);
+    const auto take = [this](int64_t floats) {
+      const int64_t at = packed;
+      packed += round_up(floats, lanes);
+      return at;
+    };
+    if (pairs) {
+      channel_factors_at = take(terms);
+      offsets_at = take(blocks * step);
+      factors_at = take(blocks * step);
+      direct_at = take(blocks * step / lanes);
+    }
+    if (project_pairs) {
+      middle_factors_at = take(expanded);
+      result_offsets_at = take(chains * result_vectors * lanes);
+      result_factors_at = take(chains * result_vectors * lanes);
+      result_direct_at = take(chains * result_vectors);
+    }
   }
+  // Of a chain's first channel and vector of results.
+  int64_t paired_project_at(int64_t chain) const { return project_at + chain_channel(chain) * result_vectors * lanes; }
   // Panels of rows begin at multiples of panel_rows.
   int64_t panel_row(int64_t row) const { return row / panel_rows * panel_rows; }
   int64_t rows_made(int64_t needed) const { return std::min(round_up(needed, panel_rows), height); }
@@ -436,7 +459,7 @@ struct Call {
 // Scratch memory of one thread. The projection's taps are listed for whole blocks of results and for the last one, which may be
 // narrower.
 struct Own {
-  float *rows, *lines, *middle, *sums, *squeezed, *panels;
+  float *rows, *lines, *middle, *sums, *squeezed, *panels, *middle_panel, *turned;
   Tap *expand_taps, *project_taps;
 
   static int64_t Floats(const Plan& p, const Cut& cut) { return Own(p, cut, nullptr).end_; }
@@ -453,14 +476,17 @@ struct Own {
     rows = take(rows_floats);
     lines = take(p.lines.floats());
     middle = take(p.squeezed > 0 ? 0 : cut.blocks * cut.middle_step);
-    sums = take((std::max(pixels, slots_pixels(p, cut)) + p.lanes) * p.block);
+    sums_floats = (std::max(pixels, slots_pixels(p, cut)) + p.lanes) * p.block;
+    sums = take(sums_floats * (p.project_pairs ? p.result_blocks : 1));
     expand_taps = reinterpret_cast<Tap*>(take(p.terms * kTap));
     project_taps = reinterpret_cast<Tap*>(take(2 * p.chain_channels() * kTap));
     squeezed = take(p.squeezed_lanes);
     panels = take(cut.panels * p.panel_floats());
+    middle_panel = take(p.project_pairs ? conv_pairs::kHeader + p.chain_channels() * conv_pairs::kTile + p.lanes : 0);
+    turned = take(p.project_pairs ? p.chain_channels() * conv_pairs::kTurned : 0);
     end_ = round_up(at, kOwnFloats);
   }
-  int64_t rows_floats;
+  int64_t rows_floats, sums_floats;  // of one block of results
 
  private:
   static int64_t slots_pixels(const Plan& p, const Cut& cut) { return cut.slots > 1 ? p.out_map : 0; }
@@ -540,7 +566,7 @@ HWY_ATTR void ExpandPanels(const Call& k, int64_t b, int64_t first, int64_t pane
   const int64_t row_floats = p.columns * p.step, count = std::min(p.panel_rows, p.height - first);
   const auto row_of = [&](int64_t i) { return rows + (first + i) % k.cut.ring * row_floats + p.pad_left * p.step; };
   const conv_pairs::Parts parts(p.panel_rows > 1 ? 0 : p.width);
-  const int64_t turns = p.terms / conv_pairs::kSix, width = p.lanes_of_block(b);
+  const int64_t width = p.lanes_of_block(b);
   const float *const weight = work.v, *const offsets = work.vector_offsets, *const factors = work.vector_factors,
                      *const bias = work.vector_bias, *const direct = k.io.packed + p.direct_at + b * p.step / p.lanes;
   if (count > 1) {
@@ -566,7 +592,7 @@ HWY_ATTR void ExpandPanels(const Call& k, int64_t b, int64_t first, int64_t pane
       work.to = to + v * p.lanes;
       work.vector_direct = pairs::LoadBits(direct + v);
       pairs::Run(work);
-      if (work.ahead != nullptr) work.ahead += turns * work.ahead_step;
+      if (work.ahead != nullptr) work.ahead += p.terms * work.ahead_step;
     }
   }
   work.v = weight;
@@ -604,9 +630,8 @@ HWY_ATTR void ExpandRows(const Call& k, const float* input, int64_t b, int64_t b
     expanded = first_row;
     const int64_t tiles = (p.rows_made(p.rows_read(end)) - expanded + p.panel_rows - 1) / p.panel_rows * p.row_panels *
                           (round_up(width, p.lanes) / p.lanes);
-    const int64_t turns = tiles * (p.terms / conv_pairs::kSix);
     pair_work.ahead = ahead.at;
-    pair_work.ahead_step = turns > 0 ? (ahead.floats + turns - 1) / turns : 0;
+    pair_work.ahead_step = tiles > 0 ? (ahead.floats + tiles * p.terms - 1) / (tiles * p.terms) : 0;
   }
 #endif
   for (int64_t oh = begin; oh < end; oh += k.cut.band) {
@@ -705,12 +730,61 @@ HWY_ATTR void ExpandBlock(const Call& k, const Part& part, int64_t b, int64_t ro
     if (!last || p.squeezed > 0) {
       ahead = {k.io.packed + b * p.block_floats + p.squeeze_at, p.block_floats - (last ? p.squeeze_at : 0)};
     } else {
-      ahead = {k.ProjectWeight(0, part.chain_begin), p.chain_channels() * p.lanes_of_results(0)};
+      ahead = p.project_pairs ? Ahead{k.io.packed + p.paired_project_at(part.chain_begin), p.chain_channels() * p.lanes}
+                              : Ahead{k.ProjectWeight(0, part.chain_begin), p.chain_channels() * p.lanes_of_results(0)};
     }
   }
   ExpandRows(k, k.io.input + part.sample * p.lines.channels * p.in_map, b, row, next, expanded,
              own.rows + (p.by_rows ? b : 0) * k.cut.ring * p.columns * p.step, own, ahead, middle);
 }
+
+#if HWY_TARGET == HWY_AVX3
+// What one chain adds to all results of `pixels` pixels: sums[block of results][pixel][lane], blocks `block_floats` apart. Pixels
+// are copied by up to 26, [channel][pixel].
+HWY_ATTR void AddChainByPairs(const Call& k, const float* middle, int64_t pixels, int64_t chain, bool add, const Own& own,
+                              float* sums, int64_t block_floats) {
+  const Plan& p = k.p;
+  const pairs::Panel panel{own.middle_panel};
+  const int64_t first_channel = p.chain_channel(chain), channels = p.chain_end(chain) - first_channel,
+                first_result = chain * p.result_vectors * p.lanes;
+  const float* const weight = k.io.packed + p.paired_project_at(chain);
+  pairs::Work work{};
+  work.s = panel.values();
+  work.channels = channels;
+  work.offsets = panel.offsets();
+  work.factors = panel.undo();
+  work.stride = p.block;
+  work.lanes = p.lanes;
+  const conv_pairs::Parts parts(pixels);
+  for (int64_t j = 0; j < parts.count; ++j) {
+    const int64_t at = parts.begin(j), count = parts.begin(j + 1) - at, width = conv_pairs::even(count);
+    float* to = own.turned;
+    const float* from = middle + at * p.step;
+    for (int64_t b = p.chain_begin(chain), left = channels; left > 0; ++b, from += k.cut.middle_step) {
+      const int64_t of_block = std::min(p.lanes_of_block(b), left);
+      Transpose(from, p.step, to, conv_pairs::kTurned, count, of_block);
+      to += of_block * conv_pairs::kTurned;
+      left -= of_block;
+    }
+    const auto make = count <= p.lanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
+    make(own.turned, conv_pairs::kTurned, k.io.packed + p.middle_factors_at + first_channel, channels, count, width, panel);
+    work.count = count;
+    work.direct = pairs::LoadBits(panel.direct());
+    for (int64_t v = 0; v < p.result_vectors; ++v) {
+      const int64_t result = first_result + v * p.lanes;
+      work.v = weight + v * channels * p.lanes;
+      work.vector_offsets = k.io.packed + p.result_offsets_at + result;
+      work.vector_factors = k.io.packed + p.result_factors_at + result;
+      work.vector_direct = pairs::LoadBits(k.io.packed + p.result_direct_at + result / p.lanes);
+      work.to = sums + v / 2 * block_floats + at * p.block + v % 2 * p.lanes;
+      work.residual = add ? work.to : nullptr;
+      work.ahead = j == 0 && !p.by_rows ? work.v + channels * p.lanes : nullptr;
+      work.ahead_step = p.lanes;
+      pairs::Run(work);
+    }
+  }
+}
+#endif
 
 // What a part's chains add to rows [row, next) of the results. slot_sums [block of results][pixel][lane]: where sums wait for other
 // parts; null: they are all.
@@ -718,6 +792,20 @@ HWY_ATTR void ProjectPart(const Call& k, const Part& part, int64_t row, int64_t 
                           const Own& own) {
   const Plan& p = k.p;
   const int64_t pixels = (next - row) * p.out_width, first = p.chain_begin(part.chain_begin);
+#if HWY_TARGET == HWY_AVX3
+  if (p.project_pairs) {
+    float* const to = slot_sums != nullptr ? slot_sums + row * p.out_width * p.block : own.sums;
+    for (int64_t chain = part.chain_begin; chain < part.chain_end; ++chain) {
+      AddChainByPairs(k, middle + (p.chain_begin(chain) - first) * k.cut.middle_step, pixels, chain,
+                      chain > part.chain_begin || p.shortcut, own, to,
+                      slot_sums != nullptr ? p.out_map * p.block : own.sums_floats);
+    }
+    for (int64_t o = 0; slot_sums == nullptr && o < p.result_blocks; ++o) {
+      FinishResults(k, own.sums + o * own.sums_floats, part.sample, o, row * p.out_width, pixels);
+    }
+    return;
+  }
+#endif
   for (int64_t o = 0; o < p.result_blocks; ++o) {
     float* const to = slot_sums != nullptr ? slot_sums + (o * p.out_map + row * p.out_width) * p.block : own.sums;
     for (int64_t chain = part.chain_begin; chain < part.chain_end; ++chain) {
@@ -968,35 +1056,35 @@ HWY_ATTR void InvertedResidual(const InvertedResidualShape& s, const InvertedRes
   });
 }
 
-HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* weights, float* packed) {
-  const Plan p(s, tile::Lanes());
-  std::fill_n(packed, p.packed, 0.0f);
-  const int64_t taps = p.kernel * p.kernel;
 #if HWY_TARGET == HWY_AVX3
-  const int64_t row = p.terms + taps + p.results + 2 * p.squeezed;
-  // Rows' factors lie one behind the other at first.
+// The factors of channels and rows, these one behind the other at first, and the projection.
+HWY_ATTR void PackPairs(const Plan& p, const float* weights, float* packed) {
+  const int64_t row = p.terms + p.kernel * p.kernel + p.results + 2 * p.squeezed;
   if (p.pairs) pairs::Balance(weights, p.expanded, row, p.terms, 1, packed + p.factors_at, packed + p.channel_factors_at);
-#endif
-  int64_t b = 0;
-  for (int64_t e = 0; e < p.expanded; ++e, weights += p.terms + taps + p.results + 2 * p.squeezed) {
-    while (e >= p.block_channel(b) + p.lanes_of_block(b)) ++b;
-    const int64_t lane = e - p.block_channel(b);
-    float* const of_block = packed + b * p.block_floats;
-    for (int64_t t = 0; t < p.terms; ++t) {
-      of_block[p.pairs ? (lane / p.lanes * p.terms + t) * p.lanes + lane % p.lanes : t * p.step + lane] = weights[t];
+  if (!p.project_pairs) return;
+  for (int64_t chain = 0; chain < p.chains; ++chain) {
+    const int64_t first = p.chain_channel(chain), channels = p.chain_end(chain) - first;
+    const int64_t first_result = chain * p.result_vectors * p.lanes;
+    const float* const from = weights + first * row + p.terms + p.kernel * p.kernel;
+    float* const factors = packed + p.result_factors_at + first_result;
+    float* const channel_factors = packed + p.middle_factors_at + first;
+    std::fill_n(factors, p.result_vectors * p.lanes, 1.0f);
+    pairs::Balance(from, p.results, 1, channels, row, factors, channel_factors);
+    for (int64_t v = 0; v < p.result_vectors; ++v) {
+      float* const to = packed + p.paired_project_at(chain) + v * channels * p.lanes;
+      const int64_t o = v * p.lanes, at = first_result + o;
+      for (int64_t c = 0; c < channels; ++c) {
+        std::copy_n(from + c * row + o, std::min(p.lanes, p.results - o), to + c * p.lanes);
+      }
+      const uint32_t direct =
+          pairs::ScaleRows(to, p.lanes, p.lanes, channels, channel_factors, factors + o, packed + p.result_offsets_at + at);
+      pairs::StoreBits(direct, packed + p.result_direct_at + at / p.lanes);
     }
-    for (int64_t t = 0; t < taps; ++t) packed[p.depthwise_at + (b * taps + t) * p.block + lane] = weights[p.terms + t];
-    for (int64_t o = 0; o < p.results; ++o) {
-      packed[p.project_at + o / p.block * p.block * p.expanded + e * p.lanes_of_results(o / p.block) + o % p.block] =
-          weights[p.terms + taps + o];
-    }
-    const float* const squeeze = weights + p.terms + taps + p.results;
-    for (int64_t i = 0; i < p.squeezed; ++i) {
-      of_block[p.squeeze_at + lane * p.squeezed_lanes + i] = squeeze[i];
-      packed[p.excite_at + b * p.excite_step + i * p.step + lane] = squeeze[p.squeezed + i];
-    }
+    pairs::Undo(channel_factors, channels);
   }
-#if HWY_TARGET == HWY_AVX3
+}
+
+HWY_ATTR void ScalePairs(const Plan& p, float* packed) {
   for (int64_t i = p.pairs ? p.blocks : 0; i-- > 0;) {
     for (int64_t lane = round_up(p.lanes_of_block(i), p.lanes); (lane -= p.lanes) >= 0;) {
       const int64_t first = p.block_channel(i) + lane, at = i * p.step + lane, count = std::min(p.lanes, p.expanded - first);
@@ -1009,6 +1097,37 @@ HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* 
     }
   }
   if (p.pairs) pairs::Undo(packed + p.channel_factors_at, p.terms);
+}
+#endif
+
+HWY_ATTR void InvertedResidualPack(const InvertedResidualShape& s, const float* weights, float* packed) {
+  const Plan p(s, tile::Lanes());
+  std::fill_n(packed, p.packed, 0.0f);
+  const int64_t taps = p.kernel * p.kernel;
+#if HWY_TARGET == HWY_AVX3
+  PackPairs(p, weights, packed);
+#endif
+  int64_t b = 0;
+  for (int64_t e = 0; e < p.expanded; ++e, weights += p.terms + taps + p.results + 2 * p.squeezed) {
+    while (e >= p.block_channel(b) + p.lanes_of_block(b)) ++b;
+    const int64_t lane = e - p.block_channel(b);
+    float* const of_block = packed + b * p.block_floats;
+    for (int64_t t = 0; t < p.terms; ++t) {
+      of_block[p.pairs ? (lane / p.lanes * p.terms + t) * p.lanes + lane % p.lanes : t * p.step + lane] = weights[t];
+    }
+    for (int64_t t = 0; t < taps; ++t) packed[p.depthwise_at + (b * taps + t) * p.block + lane] = weights[p.terms + t];
+    for (int64_t o = 0; o < p.results && !p.project_pairs; ++o) {
+      packed[p.project_at + o / p.block * p.block * p.expanded + e * p.lanes_of_results(o / p.block) + o % p.block] =
+          weights[p.terms + taps + o];
+    }
+    const float* const squeeze = weights + p.terms + taps + p.results;
+    for (int64_t i = 0; i < p.squeezed; ++i) {
+      of_block[p.squeeze_at + lane * p.squeezed_lanes + i] = squeeze[i];
+      packed[p.excite_at + b * p.excite_step + i * p.step + lane] = squeeze[p.squeezed + i];
+    }
+  }
+#if HWY_TARGET == HWY_AVX3
+  ScalePairs(p, packed);
 #endif
 }
 

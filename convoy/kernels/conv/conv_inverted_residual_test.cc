@@ -211,6 +211,12 @@ const Case kCases[] = {
     {1, 64, 200, 64, 11, 7, 5, 1, 2, 16},
     {1, 25, 600, 12, 28, 29, 3, 1, 1},
     {1, 35, 120, 40, 15, 15, 5, 2, 2},
+    // The projection, too: of one and several chains, with rest of blocks, in rows, with gates.
+    {1, 8, 600, 64, 7, 7, 3, 1, 1},
+    {2, 32, 104, 70, 14, 15, 5, 1, 2},
+    {1, 9, 120, 80, 14, 14, 3, 2, 1, 6},
+    {1, 20, 530, 90, 30, 29, 3, 1, 1},
+    {1, 40, 1100, 130, 9, 7, 5, 1, 2, 12},
 };
 
 // Plain C++ runs one layer after the other.

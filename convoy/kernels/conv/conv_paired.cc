@@ -91,12 +91,13 @@ inline Packed packed_of(const Plan& p) {
 }
 
 struct Scratch {
-  int64_t panels, sums, segments;
-  int64_t all() const { return panels + sums + segments; }
+  int64_t panels, sums, gathered, segments;
+  int64_t all() const { return panels + sums + gathered + segments; }
 };
 inline Scratch scratch_of(const Plan& p) {
   return {.panels = p.block_panels() * p.panel_floats() + 2 * conv_tile::kLine,
           .sums = 2 * kLanes * kLanes * 2,
+          .gathered = p.strided ? p.channels * conv_pairs::kTurned : 0,
           .segments = p.strided ? lines(static_cast<int64_t>(2 * kLanes * sizeof(gather::Segment) / sizeof(float))) : 0};
 }
 
@@ -148,7 +149,7 @@ struct PairedTask {
   float* result;
   const SplitEpilogue& epilogue;
   conv_tile::Finish finish;
-  float *panels, *sums;
+  float *panels, *sums, *gathered;
   gather::Segment* segments;
 
   pairs::Panel panel(int64_t i) const { return {panels + i * p.panel_floats()}; }
@@ -160,10 +161,10 @@ HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) 
   const float* from = t.source + first;
   int64_t step = p.source_plane;
   if (p.strided) {
-    const int64_t count = gather::FindSegments(t.shape, 0, first, first + pixels, width, 0, t.segments);
-    gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.channels, width, panel.values());
-    from = panel.values();
-    step = width;
+    const int64_t count = gather::FindSegments(t.shape, 0, first, first + pixels, conv_pairs::kTurned, 0, t.segments);
+    gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.channels, conv_pairs::kTurned, t.gathered);
+    from = t.gathered;
+    step = conv_pairs::kTurned;
   }
   const auto make = width <= kLanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
   make(from, step, t.packed + t.at.channel_factors, p.channels, pixels, width, panel);
@@ -255,7 +256,8 @@ HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* so
                        conv_tile::Finish(epilogue, result),
                        own,
                        own + floats.panels,
-                       reinterpret_cast<gather::Segment*>(own + floats.panels + floats.sums)};
+                       own + floats.panels + floats.sums,
+                       reinterpret_cast<gather::Segment*>(own + floats.panels + floats.sums + floats.gathered)};
     RunPanels(t, p.panels() * panel_part / split.panel_parts, p.panels() * (panel_part + 1) / split.panel_parts,
               p.tiles() * row_part / split.row_parts, p.tiles() * (row_part + 1) / split.row_parts);
   });

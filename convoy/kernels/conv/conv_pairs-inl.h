@@ -83,7 +83,7 @@ struct Work {
   int64_t count;                           // of sums that are stored: all of a tile, or all but the last
   int64_t split = kTile, jump = 0;         // from this sum on so many floats further
   uint32_t vector_direct = 0, direct = 0;  // bits of the lanes, and of the sums, that do not go by pairs
-  // Fetched meanwhile, so many floats for six channels, two lines of them; null: nothing.
+  // Fetched meanwhile, so many floats for each channel; null: nothing.
   const float* ahead = nullptr;
   int64_t ahead_step = 0;
 
@@ -101,9 +101,8 @@ HWY_ATTR void Tile(const Work& f) {
   const int64_t channels = f.channels, ahead_step = f.ahead != nullptr ? f.ahead_step : 0;
   int64_t c = 0;
   for (; c + kSix <= channels; c += kSix, v += kSix * lanes, s += kSix * kN) {
-    __builtin_prefetch(ahead, 0, 2);
-    __builtin_prefetch(ahead + ahead_step / 2, 0, 2);
-    ahead += ahead_step;
+    HWY_UNROLL(6)
+    for (int i = 0; i < kSix; ++i, ahead += ahead_step) __builtin_prefetch(ahead, 0, 2);
     AddPair<true, kN>(v, s, sum);
     AddOne<kN>(v + 2 * lanes, s + 2 * kN, sum);
     AddPair<false, kN>(v + 3 * lanes, s + 3 * kN, sum);
@@ -260,8 +259,8 @@ struct Panel {
   float* values() const { return at + conv_pairs::kHeader; }
 };
 
-/// Makes it of pixels whose channels lie `step` floats apart, perhaps in the panel itself, kV vectors of them, times a factor for
-/// each channel; zeros behind them up to its width.
+/// Makes it of pixels whose channels lie `step` floats apart, kV vectors of them, times a factor for each channel; zeros behind
+/// them up to its width.
 template <int kV>
 HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const float* factors, int64_t channels, int64_t pixels,
                                      int64_t width, const Panel& panel) {
@@ -299,7 +298,6 @@ HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const floa
   }
   StoreBits(direct, panel.direct());
   float* to = panel.values();
-  // Both vectors of a channel, before the next one's: a panel's row may lie where its pixels came from.
   const auto move = [&](int64_t c, Floats(&kept)[kV]) HWY_ATTR {
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) {

@@ -10,6 +10,9 @@ inline constexpr int64_t kSix = 6;  // channels of a turn, of which four are two
 // Sums, vectors, of a tile: with operands and both sums of a pair 31 of 32 registers. There are tiles of every second size from the
 // least on.
 inline constexpr int64_t kTile = 26, kLeastTile = 8;
+// From row to row of pixels that are copied before they are made a panel: in place its masked stores would stop the loads behind.
+inline constexpr int64_t kTurned = 32;
+
 inline constexpr int64_t kLeastTerms = 24;  // with fewer E is near 8, and few tiles may go by pairs
 
 // What stands in front of a panel's values: for each pixel what its pairs add too much and the factor of its sums, and which
