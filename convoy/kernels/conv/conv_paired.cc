@@ -171,7 +171,8 @@ HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) 
 }
 
 // The results of a tile of rows for a panel of `pixels` pixels from `at` on.
-HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t pixels, const pairs::Panel& panel) {
+HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t pixels, const pairs::Panel& panel,
+                         const float* ahead, int64_t ahead_step) {
   const Plan& p = t.p;
   const int64_t row = p.tile_begin(tile), rows = p.tile_rows(tile), packed = p.packed_begin(tile);
   const float *const weight = t.packed + packed * p.channels, *const offsets = t.packed + t.at.offsets + packed,
@@ -195,7 +196,9 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .lanes = pixels,
                 .count = rows,
                 .vector_direct = pixels_direct,
-                .direct = rows_direct});
+                .direct = rows_direct,
+                .ahead = ahead,
+                .ahead_step = ahead_step});
   } else {
     pairs::Run({.v = weight,
                 .s = panel.values(),
@@ -209,7 +212,9 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .lanes = kLanes,
                 .count = pixels,
                 .vector_direct = rows_direct,
-                .direct = pixels_direct});
+                .direct = pixels_direct,
+                .ahead = ahead,
+                .ahead_step = ahead_step});
     conv_tile::Finish finish = t.finish;
     finish.bias = t.bias != nullptr ? t.bias + row : nullptr;
     tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, p.pixels);
@@ -224,7 +229,13 @@ HWY_ATTR void RunPanels(const PairedTask& t, int64_t panel_begin, int64_t panel_
     const int64_t last = std::min(first + block, panel_end);
     for (int64_t j = first; j < last; ++j) Make(t, j, t.panel(j - first));
     for (int64_t i = tile_begin; i < tile_end; ++i) {
-      for (int64_t j = first; j < last; ++j) Multiply(t, i, p.panel_begin(j), p.panel_size(j), t.panel(j - first));
+      // The next tile's weights may lie beyond the caches: they are asked for meanwhile.
+      const int64_t next = i + 1 < tile_end ? i + 1 : tile_begin, step = (p.tile_width(next) + last - first - 1) / (last - first);
+      const float* ahead = i + 1 < tile_end || last < panel_end ? t.packed + p.packed_begin(next) * p.channels : nullptr;
+      for (int64_t j = first; j < last; ++j) {
+        Multiply(t, i, p.panel_begin(j), p.panel_size(j), t.panel(j - first), ahead, step);
+        if (ahead != nullptr) ahead += step * p.channels;
+      }
     }
   }
 }

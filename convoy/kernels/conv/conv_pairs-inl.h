@@ -280,7 +280,7 @@ HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const floa
   for (int64_t c = 0; c < channels; ++c) {
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) {
-      __builtin_prefetch(from + (c + 8) * step + v * lanes);
+      __builtin_prefetch(from + (c + conv_pairs::kAheadChannels) * step + v * lanes);
       const Floats value = load(c, v);
       squares[v] = hn::MulAdd(value, value, squares[v]);
       sizes[v] = hn::Add(sizes[v], hn::Abs(value));

@@ -13,6 +13,8 @@ inline constexpr int64_t kTile = 26, kLeastTile = 8;
 // From row to row of pixels that are copied before they are made a panel: in place its masked stores would stop the loads behind.
 inline constexpr int64_t kTurned = 32;
 
+inline constexpr int64_t kAheadChannels = 24;  // whose pixels are asked for while a panel is made
+
 inline constexpr int64_t kLeastTerms = 24;  // with fewer E is near 8, and few tiles may go by pairs
 
 // What stands in front of a panel's values: for each pixel what its pairs add too much and the factor of its sums, and which
