@@ -28,6 +28,7 @@
 namespace convoy::kernels::paired {
 
 constexpr int64_t kLanes = 16;
+constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
 constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in turn: most of 512 KB
 
 constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
@@ -151,6 +152,7 @@ struct PairedTask {
   conv_tile::Finish finish;
   float *panels, *sums, *gathered;
   gather::Segment* segments;
+  bool streams;  // results go past the caches
 
   pairs::Panel panel(int64_t i) const { return {panels + i * p.panel_floats()}; }
 };
@@ -195,6 +197,7 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .stride = p.pixels,
                 .lanes = pixels,
                 .count = rows,
+                .streamed = t.streams,
                 .vector_direct = pixels_direct,
                 .direct = rows_direct,
                 .ahead = ahead,
@@ -227,9 +230,15 @@ HWY_ATTR void RunPanels(const PairedTask& t, int64_t panel_begin, int64_t panel_
   const int64_t block = p.block_panels();
   for (int64_t first = panel_begin; first < panel_end; first += block) {
     const int64_t last = std::min(first + block, panel_end);
-    for (int64_t j = first; j < last; ++j) Make(t, j, t.panel(j - first));
-    for (int64_t i = tile_begin; i < tile_end; ++i) {
-      // The next tile's weights may lie beyond the caches: they are asked for meanwhile.
+    // What comes next may lie beyond the caches, and is asked for meanwhile: at the first tile the next panel's pixels, of which a
+    // line of each channel is new, then the next tile's weights.
+    for (int64_t j = first; j < last; ++j) {
+      Make(t, j, t.panel(j - first));
+      const bool more = !p.strided && j + 1 < panel_end;
+      Multiply(t, tile_begin, p.panel_begin(j), p.panel_size(j), t.panel(j - first),
+               more ? t.source + p.panel_begin(j + 2) - 1 : nullptr, p.source_plane);
+    }
+    for (int64_t i = tile_begin + 1; i < tile_end; ++i) {
       const int64_t next = i + 1 < tile_end ? i + 1 : tile_begin, step = (p.tile_width(next) + last - first - 1) / (last - first);
       const float* ahead = i + 1 < tile_end || last < panel_end ? t.packed + p.packed_begin(next) * p.channels : nullptr;
       for (int64_t j = first; j < last; ++j) {
@@ -250,6 +259,8 @@ HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* so
   const Split split = paired::split_of(p, num_threads());
   const Scratch floats = paired::scratch_of(p);
   const int64_t parts = split.row_parts * split.panel_parts;
+  const bool streams = p.pixel_lanes && !epilogue.later && p.images * p.rows * p.pixels >= conv_tile::kStreamedFloats &&
+                       p.pixels % kLanes == 0 && reinterpret_cast<uintptr_t>(result) % (kLanes * sizeof(float)) == 0;
   float* const scratch = workspace.take<float>(floats.all() * num_threads());
   parallel_for(p.images * parts, [&](int64_t task, int thread) HWY_ATTR {
     const int64_t image = task / parts, group = image % p.groups, row_part = task % split.row_parts,
@@ -268,9 +279,11 @@ HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* so
                        own,
                        own + floats.panels,
                        own + floats.panels + floats.sums,
-                       reinterpret_cast<gather::Segment*>(own + floats.panels + floats.sums + floats.gathered)};
+                       reinterpret_cast<gather::Segment*>(own + floats.panels + floats.sums + floats.gathered),
+                       streams};
     RunPanels(t, p.panels() * panel_part / split.panel_parts, p.panels() * (panel_part + 1) / split.panel_parts,
               p.tiles() * row_part / split.row_parts, p.tiles() * (row_part + 1) / split.row_parts);
+    if (streams) hwy::FlushStream();
   });
 #endif
 }
@@ -357,7 +370,9 @@ double seconds(const ConvShape& s, const Machine& m) {
              tiles = static_cast<double>(p.tiles());
   const double each =
       p.pixel_lanes ? static_cast<double>(p.rows) * panels : static_cast<double>(p.pixels) * tiles;  // vectors of results
-  const double copied = panels * channels * (p.pixel_lanes ? 5 : 9);
+  // A vector of pixels takes some cycles to be made part of a panel, and more from beyond the core's caches.
+  const bool far = p.channels * p.source_plane > paired::kNearFloats;
+  const double copied = panels * channels * (p.pixel_lanes ? 11 : 18) * (far ? 1.6 : 1);
   return 1.5e-6 + (images * (each * (multiplied + (p.pixel_lanes ? 5 : 9)) + copied) * cycle + gather::seconds(s)) / m.threads;
 }
 

@@ -46,6 +46,12 @@ TEST_F(ConvPaired, MatchesTheReference) {
   }
 }
 
+TEST_F(ConvPaired, SourcesFromMemoryAndResultsPastTheCaches) {
+  Random random(18);
+  const ConvKernel* const kernel = &kConvPairedForward;
+  check_kernels(std::span(&kernel, 1), Direction::kForward, shape_of("n9 ic96 oc97 i52 k1"), false, random);
+}
+
 // Lanes are pixels in the first, channels in the second.
 constexpr const char* kBoth[] = {"ic64 oc50 i16 k1", "ic64 oc64 i7 k1"};
 

@@ -82,6 +82,7 @@ struct Work {
   int64_t lanes;                           // that are stored
   int64_t count;                           // of sums that are stored: all of a tile, or all but the last
   int64_t split = kTile, jump = 0;         // from this sum on so many floats further
+  bool streamed = false;                   // whole lines of results go past the caches
   uint32_t vector_direct = 0, direct = 0;  // bits of the lanes, and of the sums, that do not go by pairs
   // Fetched meanwhile, so many floats for each channel; null: nothing.
   const float* ahead = nullptr;
@@ -135,6 +136,12 @@ HWY_ATTR void Tile(const Work& f) {
     const Floats high = hn::Set(d, f.high);
     HWY_UNROLL(26)
     for (int i = 0; i < kN; ++i) sum[i] = tile::AtMost(sum[i], high);
+  }
+  if (f.streamed) {
+    HWY_UNROLL(26)
+    for (int i = 0; i + 1 < kN; ++i) hn::Stream(sum[i], d, f.to + i * f.stride);
+    if (f.count == kN) hn::Stream(sum[kN - 1], d, f.to + (kN - 1) * f.stride);
+    return;
   }
   HWY_UNROLL(26)
   for (int i = 0; i + 1 < kN; ++i) hn::BlendedStore(sum[i], mask, d, f.to + f.place(i));
