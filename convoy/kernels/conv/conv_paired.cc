@@ -200,6 +200,7 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .streamed = t.streams,
                 .vector_direct = pixels_direct,
                 .direct = rows_direct,
+                .whole = true,
                 .ahead = ahead,
                 .ahead_step = ahead_step});
   } else {
@@ -216,6 +217,7 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .count = pixels,
                 .vector_direct = rows_direct,
                 .direct = pixels_direct,
+                .whole = true,
                 .ahead = ahead,
                 .ahead_step = ahead_step});
     conv_tile::Finish finish = t.finish;

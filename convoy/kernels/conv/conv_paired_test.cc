@@ -146,13 +146,14 @@ TEST_F(ConvPaired, ErrorsStayInTheirTable) {
   const auto take = [](Errors& all, const Errors& one) {
     all = {std::max(all.e, one.e), std::max(all.r, one.r), std::max(all.strict, one.strict)};
   };
-  for (const int64_t channels : {24, 32, 64, 128, 512, 2048}) {
+  for (const int64_t channels : {24, 32, 64, 128, 256, 512, 960, 2048}) {
     for (const char* rest : {" oc64 k1 i32", " oc128 k1 i13"}) {  // lanes of pixels, and of channels
       const ConvShape s = shape_of("ic" + std::to_string(channels) + rest);
       Random random(static_cast<unsigned>(channels));
       std::uniform_real_distribution<float> some(0, 1);
       const std::vector<float> normal = values(random, s.input_count(), false), w = values(random, s.weight_count(), false);
-      for (const float left : {2.0F, 0.5F, 0.3F, 0.2F, 0.15F, 0.1F, 0.05F, 0.02F}) {  // of all values, rectified; 2: normal
+      for (const float left :
+           {2.0F, 0.5F, 0.3F, 0.2F, 0.15F, 0.1F, 0.08F, 0.06F, 0.05F, 0.02F}) {  // of all values, rectified; 2: normal
         std::vector<float> x = normal;
         for (float& v : x) v = left > 1 ? v : some(random) < left ? std::abs(v) : 0;
         take(left >= 0.5F ? dense : few, errors(kConvPairedForward, s, x, w));
@@ -163,7 +164,7 @@ TEST_F(ConvPaired, ErrorsStayInTheirTable) {
               dense.r, dense.strict, few.e, few.r);
   EXPECT_LE(dense.e, 9);    // 16 is admitted
   EXPECT_LE(dense.r, 1.9);  // and 3.5
-  EXPECT_LE(few.e, 14.5);
+  EXPECT_LE(few.e, 15.5);
   EXPECT_LE(few.r, 2.7);
 }
 

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -84,6 +85,7 @@ struct Work {
   int64_t split = kTile, jump = 0;         // from this sum on so many floats further
   bool streamed = false;                   // whole lines of results go past the caches
   uint32_t vector_direct = 0, direct = 0;  // bits of the lanes, and of the sums, that do not go by pairs
+  bool whole = false;                      // what is in a tile is always the same: many of these take the others with them
   // Fetched meanwhile, so many floats for each channel; null: nothing.
   const float* ahead = nullptr;
   int64_t ahead_step = 0;
@@ -171,22 +173,27 @@ inline HWY_NOINLINE HWY_ATTR void RunPartlyDirectly(const Work& f) {
   const Floats begin = f.vector_bias != nullptr ? hn::LoadU(d, f.vector_bias) : hn::Zero(d);
   HWY_ALIGN float results[kTile * HWY_LANES(float)];
   int64_t which[kTile], count = 0;
+  // Pairs take 0.7 of a direct sum's time.
+  const bool all_directly = f.whole && ((f.vector_direct & all_lanes) != 0 || 3 * std::popcount(f.direct & all) > f.count);
   for (int64_t i = 0; i < f.count; ++i) {
-    if ((f.vector_direct & all_lanes) != 0 || (f.direct >> i & 1) != 0) which[count++] = i;
+    if (all_directly || (f.vector_direct & all_lanes) != 0 || (f.direct >> i & 1) != 0) which[count++] = i;
   }
-  for (int64_t n = 0; n < count; n += 4) {
-    int64_t at[4];
-    Floats sum[4];
-    for (int64_t k = 0; k < 4; ++k) {
+  constexpr int64_t kAtOnce = 8;
+  for (int64_t n = 0; n < count; n += kAtOnce) {
+    int64_t at[kAtOnce];
+    Floats sum[kAtOnce];
+    HWY_UNROLL(8)
+    for (int64_t k = 0; k < kAtOnce; ++k) {
       at[k] = which[std::min(n + k, count - 1)];
       sum[k] = hn::Zero(d);
     }
-    for (int64_t c = 0; c < f.channels; ++c) {
+    const float* s = f.s;
+    for (int64_t c = 0; c < f.channels; ++c, s += width) {
       const Floats value = hn::LoadU(d, f.v + c * lanes);
-      HWY_UNROLL(4)
-      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, f.s[c * width + at[k]]), sum[k]);
+      HWY_UNROLL(8)
+      for (int k = 0; k < kAtOnce; ++k) sum[k] = hn::MulAdd(value, hn::Set(d, s[at[k]]), sum[k]);
     }
-    for (int64_t k = 0; k < std::min<int64_t>(4, count - n); ++k) {
+    for (int64_t k = 0; k < std::min<int64_t>(kAtOnce, count - n); ++k) {
       Floats r = hn::MulAdd(sum[k], hn::Mul(factor, hn::Set(d, f.factors[at[k]])), begin);
       if (f.bias != nullptr) r = hn::Add(r, hn::Set(d, f.bias[at[k]]));
       if (f.residual != nullptr) r = hn::Add(r, hn::MaskedLoad(mask, d, f.residual + f.place(at[k])));
@@ -194,9 +201,9 @@ inline HWY_NOINLINE HWY_ATTR void RunPartlyDirectly(const Work& f) {
     }
   }
   // Before that nothing was stored: the residual may lie where the results go.
-  if ((f.vector_direct & all_lanes) != all_lanes && (f.direct & all) != all) RunByPairs(f);
+  if (!all_directly && (f.vector_direct & all_lanes) != all_lanes && (f.direct & all) != all) RunByPairs(f);
   for (int64_t n = 0; n < count; ++n) {
-    const uint32_t of = (f.direct >> which[n] & 1) != 0 ? all_lanes : f.vector_direct & all_lanes;
+    const uint32_t of = all_directly || (f.direct >> which[n] & 1) != 0 ? all_lanes : f.vector_direct & all_lanes;
     const auto bits = static_cast<uint16_t>(of);
     hn::BlendedStore(hn::LoadU(d, results + n * lanes), hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(&bits)), d,
                      f.to + f.place(which[n]));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 namespace convoy::kernels::conv_pairs {
@@ -38,8 +39,11 @@ struct Parts {
 };
 constexpr int64_t even(int64_t size) { return (size + 1) / 2 * 2; }
 
-/// How many of so many terms should count. In some two million drawn results with fewer E passed 16 now and then (from 24 channels
-/// on: 9.4 of 48, 12.4 of 128, 25 of 256, 33 of 960), with more none did.
-constexpr float least_terms(int64_t channels) { return 6.0F + static_cast<float>(channels) / 14; }
+/// How many of so many terms should count. With fewer E (docs/accuracy.md) passed 16 now and then in some millions of drawn results
+/// (of 48 terms with 9, 128 with 12, 256 with 17, 960 with 61).
+inline float least_terms(int64_t channels) {
+  const auto count = static_cast<float>(channels);
+  return std::max(1.5F * std::sqrt(count), count / 16);
+}
 
 }  // namespace convoy::kernels::conv_pairs
