@@ -120,6 +120,19 @@ TEST_F(ConvPaired, PixelsAndRowsOfAnySize) {
   }
 }
 
+TEST_F(ConvPaired, WeightsWhoseSquaresVanish) {
+  Random random(8);
+  for (const char* text : kBoth) {
+    const ConvShape s = shape_of(text);
+    const std::vector<float> x = values(random, s.input_count(), false);
+    std::vector<float> w = values(random, s.weight_count(), false);
+    const std::vector<float> plain = multiply(kConvPairedForward, s, x, w);
+    for (float& v : w) v *= 0x1p-90F;
+    const std::vector<float> tiny = multiply(kConvPairedForward, s, x, w);
+    for (size_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(tiny[i] * 0x1p90, plain[i], 5e-5) << text << " " << i;
+  }
+}
+
 // As pruning leaves them.
 TEST_F(ConvPaired, RowsAndChannelsOfZerosAreLeftOut) {
   Random random(5);

@@ -338,33 +338,70 @@ HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const floa
   for (int v = 0; v < kV; ++v) hn::StoreU(sum[v], d, panel.offsets() + v * lanes);
 }
 
-// The power of two nearest to what brings the root of the mean to 1; of nothing, and of what is not finite, 1.
-HWY_INLINE float FactorOf(double squares, int64_t count, double most_exponent) {
-  if (squares == 0 || !std::isfinite(squares)) return 1;
-  const double exponent = std::round(std::log2(squares / static_cast<double>(count)) / 2);
-  return std::ldexp(1.0F, -static_cast<int>(std::clamp(exponent, -most_exponent, most_exponent)));
+// The power of two that brings the mean to [1, 2), within limits; of nothing, and of what is not finite, 1.
+HWY_INLINE float FactorOf(float sum, int64_t count) {
+  if (sum == 0 || !std::isfinite(sum)) return 1;
+  return std::ldexp(1.0F, -std::clamp(std::ilogb(sum / static_cast<float>(count)), -120, 120));
 }
 
-/// What rows and channels of a weight are multiplied by to be of one size. No channel's is below 1, so that no pixel is multiplied
-/// by more; zeros alone have no size: of such a channel it is 0, and its pixels are left out.
+// to[i] = factor of the sum over j of |w[j][i] other_factors[j]|, null: of 1. A vector's lanes are i.
+inline HWY_NOINLINE HWY_ATTR void FactorsAcross(const float* w, int64_t step, int64_t count, int64_t others,
+                                                const float* other_factors, float* to) {
+  const Full d;
+  constexpr int64_t kVectors = 4;
+  const int64_t lanes = tile::Lanes(), width = kVectors * lanes;
+  parallel_for((count + width - 1) / width, [&](int64_t part) HWY_ATTR {
+    const int64_t first = part * width, size = std::min(width, count - first);
+    hn::Mask<Full> mask[kVectors];
+    Floats sum[kVectors];
+    for (int64_t v = 0; v < kVectors; ++v) {
+      mask[v] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(size - v * lanes, 0, lanes)));
+      sum[v] = hn::Zero(d);
+    }
+    for (int64_t j = 0; j < others; ++j) {
+      const Floats factor = hn::Set(d, other_factors != nullptr ? other_factors[j] : 1.0F);
+      HWY_UNROLL(4)
+      for (int64_t v = 0; v < kVectors; ++v) {
+        const Floats value = hn::MaskedLoad(mask[v], d, w + j * step + first + v * lanes);
+        sum[v] = hn::MulAdd(hn::Abs(value), factor, sum[v]);
+      }
+    }
+    HWY_ALIGN float sums[kVectors * HWY_LANES(float)];
+    for (int64_t v = 0; v < kVectors; ++v) hn::Store(sum[v], d, sums + v * lanes);
+    for (int64_t i = 0; i < size; ++i) to[first + i] = sums[i] == 0 && other_factors != nullptr ? 0 : FactorOf(sums[i], others);
+  });
+}
+
+// The same of w[i][j].
+inline HWY_NOINLINE HWY_ATTR void FactorsAlong(const float* w, int64_t step, int64_t count, int64_t others,
+                                               const float* other_factors, float* to) {
+  const Full d;
+  const int64_t lanes = tile::Lanes();
+  parallel_for(count, [&](int64_t i) HWY_ATTR {
+    Floats sum[2] = {hn::Zero(d), hn::Zero(d)};
+    for (int64_t j = 0; j < others; j += lanes) {
+      const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(lanes, others - j)));
+      const Floats value = hn::Abs(hn::MaskedLoad(mask, d, w + i * step + j));
+      Floats& one = sum[j / lanes % 2];
+      one = other_factors != nullptr ? hn::MulAdd(value, hn::MaskedLoad(mask, d, other_factors + j), one) : hn::Add(value, one);
+    }
+    const float all = hn::GetLane(hn::SumOfLanes(d, hn::Add(sum[0], sum[1])));
+    to[i] = all == 0 && other_factors != nullptr ? 0 : FactorOf(all, others);
+  });
+}
+
+/// What rows and channels of a weight, one of which lie side by side, are multiplied by to be of one size. No channel's is below 1,
+/// so that no pixel is multiplied by more; zeros alone have no size: of such a channel it is 0, and its pixels are left out.
 inline HWY_NOINLINE void Balance(const float* weight, int64_t rows, int64_t weight_row, int64_t channels, int64_t weight_channel,
                                  float* row_factors, float* channel_factors) {
-  const auto value = [&](int64_t row, int64_t c) { return static_cast<double>(weight[row * weight_row + c * weight_channel]); };
   // Rows first: a channel's mean is taken over rows of one size.
-  parallel_for(rows, [&](int64_t row) {
-    double squares = 0;
-    for (int64_t c = 0; c < channels; ++c) squares += value(row, c) * value(row, c);
-    row_factors[row] = FactorOf(squares, channels, 120);
-  });
-  constexpr int64_t kAtOnce = 16;
-  parallel_for((channels + kAtOnce - 1) / kAtOnce, [&](int64_t part) {
-    const int64_t first = part * kAtOnce, count = std::min(kAtOnce, channels - first);
-    double squares[kAtOnce] = {};
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t c = 0; c < count; ++c) squares[c] += std::pow(value(row, first + c) * row_factors[row], 2);
-    }
-    for (int64_t c = 0; c < count; ++c) channel_factors[first + c] = squares[c] == 0 ? 0 : FactorOf(squares[c], rows, 30);
-  });
+  if (weight_channel == 1) {
+    FactorsAlong(weight, weight_row, rows, channels, nullptr, row_factors);
+    FactorsAcross(weight, weight_row, channels, rows, row_factors, channel_factors);
+  } else {
+    FactorsAcross(weight, weight_channel, rows, channels, nullptr, row_factors);
+    FactorsAlong(weight, weight_channel, channels, rows, row_factors, channel_factors);
+  }
   float least = std::numeric_limits<float>::infinity();
   for (int64_t c = 0; c < channels; ++c) least = channel_factors[c] > 0 ? std::min(least, channel_factors[c]) : least;
   for (int64_t c = 0; c < channels; ++c) channel_factors[c] /= least;
