@@ -14,7 +14,7 @@ WIDTH, LEFT, RIGHT, ROW = 900, 210, 40, 17
 LEAST, MOST = 0.5, 4.8  # the axis is logarithmic: twice as fast is as far to the right as half as fast to the left
 TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 4)
 INK, GRID, ONE = "#073642", "#d8d8d0", "#586e75"
-COLOURS = {"conv_winograd": "#268bd2", "conv_pointwise": "#b58900", "conv_depthwise": "#2aa198", "conv_direct": "#6c71c4", "conv_grouped": "#d33682", "conv_strassen": "#cb4b16"}
+COLOURS = {"conv_winograd": "#268bd2", "conv_pointwise": "#b58900", "conv_depthwise": "#2aa198", "conv_direct": "#6c71c4", "conv_grouped": "#d33682", "conv_strassen": "#cb4b16", "conv_paired": "#dc322f"}
 
 
 def table(text, heading):
