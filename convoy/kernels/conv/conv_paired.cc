@@ -343,7 +343,8 @@ CONVOY_EXPORT(PairedPack);
 
 namespace {
 
-constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kLeastRows = 8, kLeastPixels = 32;
+// More would take panels of more than 4 MB.
+constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kMostChannels = 16 << 10, kLeastRows = 8, kLeastPixels = 32;
 
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
@@ -356,7 +357,7 @@ const char* refuse(const ConvShape& s) {
   }
   if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
   const paired::Plan p = paired::make_plan(s, kDirection);
-  if (p.channels < kLeastChannels) return "needs 24 channels";
+  if (p.channels < kLeastChannels || p.channels > kMostChannels) return "needs 24 to 16384 channels";
   if (p.rows < kLeastRows) return "needs 8 result channels";
   if (p.pixels < kLeastPixels) return "needs maps of at least 32 pixels";
   return nullptr;

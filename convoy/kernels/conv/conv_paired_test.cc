@@ -186,7 +186,8 @@ TEST_F(ConvPaired, RefusesTheRest) {
   EXPECT_STREQ(reason("ic64 oc64 i14 k3"), "needs a kernel of one tap");
   EXPECT_STREQ(reason("ic64 oc64 i14 k1 p1"), "needs no padding");
   EXPECT_STREQ(kConvPairedGradInput.refuse(shape_of("ic128 oc128 i28 k1 s2")), "needs stride 1");
-  EXPECT_STREQ(reason("ic23 oc64 i14 k1"), "needs 24 channels");
+  EXPECT_STREQ(reason("ic23 oc64 i14 k1"), "needs 24 to 16384 channels");
+  EXPECT_STREQ(reason("ic16385 oc64 i14 k1"), "needs 24 to 16384 channels");
   EXPECT_STREQ(reason("ic64 oc7 i14 k1"), "needs 8 result channels");
   EXPECT_STREQ(reason("ic64 oc64 i5 k1"), "needs maps of at least 32 pixels");
 }
