@@ -1,8 +1,9 @@
 // forward:    output[oc][pixel]     = sum over ic of weight[oc][ic] input[ic][pixel]
 // grad_input: grad_input[ic][pixel] = sum over oc of weight[oc][ic] grad_output[oc][pixel]
 //
-// Panels of pixels are copied, scaled (conv_pairs-inl.h). Lanes are pixels, 16 of a panel, where these fill vectors well, else
-// result channels, and a panel is up to 26 pixels: the product is the same with its sides exchanged.
+// Panels of pixels are copied, scaled (conv_pairs-inl.h); where a kernel is as large as its stride (patches), each tap is a
+// channel. Lanes are pixels, 16 of a panel, where these fill vectors well, else result channels, and a panel is up to 26 pixels:
+// the product is the same with its sides exchanged.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_paired.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -34,8 +35,8 @@ constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in t
 constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
 
 struct Plan {
-  int64_t images, groups, channels, rows, pixels;
-  int64_t source_plane;
+  int64_t images, groups, channels, rows, pixels;  // a channel for every tap
+  int64_t source_planes, source_plane;
   bool strided, pixel_lanes;
   int64_t weight_row, weight_channel;
 
@@ -62,7 +63,8 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   Plan p{};
   p.groups = s.groups;
   p.images = s.batch * s.groups;
-  p.channels = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.source_planes = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.channels = p.source_planes * s.taps();
   p.rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
   p.pixels = s.output_positions();
   p.source_plane = forward ? s.input_positions() : p.pixels;
@@ -114,9 +116,9 @@ inline Split split_of(const Plan& p, int threads) {
       const int64_t q = std::min<int64_t>((f * threads + r - 1) / r, p.panels());
       const auto rounds = static_cast<double>((p.images * r * q + threads - 1) / threads);
       const auto tiles = static_cast<double>((p.tiles() + r - 1) / r), panels = static_cast<double>((p.panels() + q - 1) / q);
-      // In cycles for a channel: a tile takes 17, a panel's copy 5 a vector, a weight from the outer cache 0.1.
+      // In cycles for a channel: a tile takes 17, a panel's copy 5 a vector, from a stride 20, a weight from the outer cache 0.1.
       const double each = p.pixel_lanes ? 17 : 0.68 * static_cast<double>(p.panel_size(0));
-      const double time = rounds * (panels * (tiles * each + 8) + tiles * 1.6);
+      const double time = rounds * (panels * (tiles * each + (p.strided ? 24 : 8)) + tiles * 1.6);
       if (least == 0 || time < least) {
         least = time;
         best = {r, q};
@@ -164,7 +166,7 @@ HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) 
   int64_t step = p.source_plane;
   if (p.strided) {
     const int64_t count = gather::FindSegments(t.shape, 0, first, first + pixels, conv_pairs::kTurned, 0, t.segments);
-    gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.channels, conv_pairs::kTurned, t.gathered);
+    gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.source_planes, conv_pairs::kTurned, t.gathered);
     from = t.gathered;
     step = conv_pairs::kTurned;
   }
@@ -272,7 +274,7 @@ HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* so
     const PairedTask t{p,
                        s,
                        at,
-                       source + image * p.channels * p.source_plane,
+                       source + image * p.source_planes * p.source_plane,
                        packed + group * at.all,
                        bias != nullptr ? bias + group * p.rows : nullptr,
                        result + image * p.rows * p.pixels,
@@ -348,15 +350,9 @@ constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kLeastRows = 8, kLea
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
   if (nominal_machine().lanes != paired::kLanes) return "needs vectors of 512 bits";
-  if (s.taps() != 1) return "needs a kernel of one tap";
-  for (size_t a = 0; a < 3; ++a) {
-    // A crop, or padding behind, can make maps of the input's size as well.
-    if (s.axes[a].pad_begin > 0 || (s.output[a] - 1) * s.axes[a].stride - s.axes[a].pad_begin >= s.input[a])
-      return "needs no padding";
-  }
-  if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
+  if (const char* const reason = gather::refuse(s, kDirection == Direction::kForward, true)) return reason;
   const paired::Plan p = paired::make_plan(s, kDirection);
-  if (p.channels < kLeastChannels) return "needs 24 channels";
+  if (p.channels < kLeastChannels) return "needs 24 channels, taps counted";
   if (p.rows < kLeastRows) return "needs 8 result channels";
   if (p.pixels < kLeastPixels) return "needs maps of at least 32 pixels";
   return nullptr;
@@ -373,9 +369,9 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double each =
       p.pixel_lanes ? static_cast<double>(p.rows) * panels : static_cast<double>(p.pixels) * tiles;  // vectors of results
   // A vector of pixels takes some cycles to be made part of a panel, and more from beyond the core's caches.
-  const bool far = p.channels * p.source_plane > paired::kNearFloats;
-  const double copied = panels * channels * (p.pixel_lanes ? 11 : 18) * (far ? 1.6 : 1);
-  return 1.5e-6 + (images * (each * (multiplied + (p.pixel_lanes ? 5 : 9)) + copied) * cycle + gather::seconds(s)) / m.threads;
+  const bool far = p.source_planes * p.source_plane > paired::kNearFloats;
+  const double copied = panels * channels * ((p.pixel_lanes ? 11 : 18) + (p.strided ? 4 : 0)) * (far ? 1.6 : 1);
+  return 1.5e-6 + (images * (each * (multiplied + (p.pixel_lanes ? 5 : 9)) + copied) * cycle + gather::seconds(s, m)) / m.threads;
 }
 
 template <Direction kDirection>

@@ -1,5 +1,5 @@
-// 1x1 convolutions with four of six products by pairs (conv_pairs-inl.h): a third fewer cycles than multiply-adds, where the
-// processor adds beside them.
+// 1x1 convolutions, and those of patches, with four of six products by pairs (conv_pairs-inl.h): a third fewer cycles than
+// multiply-adds, where the processor adds beside them.
 #pragma once
 
 #include "convoy/kernels/conv/conv_kernel.h"

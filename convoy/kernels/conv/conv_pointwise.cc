@@ -574,16 +574,7 @@ const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
-  for (size_t a = 0; a < 3; ++a) {
-    const shape::Axis& axis = s.axes[a];
-    const bool patches = axis.kernel_size == axis.stride && axis.dilation == 1;
-    if (axis.kernel_size != 1 && kDirection == Direction::kGradInput) return "needs a kernel of one tap";
-    if (axis.kernel_size != 1 && !patches) return "needs a kernel of one tap, or of the stride's size";
-    if (axis.pad_begin > 0 || (s.output[a] - 1) * axis.stride - axis.pad_begin + axis.kernel_size > s.input[a]) {
-      return "needs no padding";
-    }
-  }
-  if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
+  if (const char* const reason = gather::refuse(s, kDirection == Direction::kForward, true)) return reason;
   // Pixels are gathered with all their channels.
   if (s.in_channels_per_group() > (1 << 15) / s.taps()) return "needs at most 32768 channels and taps per group";
   return nullptr;
@@ -599,7 +590,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double flops = 2 * few * CONVOY_DISPATCH(PointwiseProducts)(s, kDirection);
   // Results are turned from channels to pixels on their way out.
   const auto stored = static_cast<double>(kDirection == Direction::kForward ? s.output_count() : s.input_count());
-  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gather::seconds(s) + stored * 0.15e-9) / m.threads;
+  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gather::seconds(s, m) + stored * 0.15e-9) / m.threads;
 }
 
 template <Direction kDirection>
