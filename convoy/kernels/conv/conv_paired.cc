@@ -149,7 +149,8 @@ struct PairedTask {
   const ConvShape& shape;
   const Packed at;
   const float *source, *packed, *bias;
-  float* result;
+  float* result;  // of the pixel `first_pixel`
+  int64_t result_plane, first_pixel;
   const SplitEpilogue& epilogue;
   conv_tile::Finish finish;
   float *panels, *sums, *gathered;
@@ -181,7 +182,7 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
   const int64_t row = p.tile_begin(tile), rows = p.tile_rows(tile), packed = p.packed_begin(tile);
   const float *const weight = t.packed + packed * p.channels, *const offsets = t.packed + t.at.offsets + packed,
                      *const factors = t.packed + t.at.row_factors + packed;
-  float* const to = t.result + row * p.pixels + at;
+  float* const to = t.result + row * t.result_plane + at - t.first_pixel;
   const uint32_t pixels_direct = pairs::LoadBits(panel.direct()), rows_direct = pairs::LoadBits(t.packed + t.at.direct + tile);
   if (p.pixel_lanes) {
     pairs::Run({.v = panel.values(),
@@ -196,7 +197,7 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .low = t.finish.low,
                 .high = t.finish.high,
                 .to = to,
-                .stride = p.pixels,
+                .stride = t.result_plane,
                 .lanes = pixels,
                 .count = rows,
                 .streamed = t.streams,
@@ -224,9 +225,9 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .ahead_step = ahead_step});
     conv_tile::Finish finish = t.finish;
     finish.bias = t.bias != nullptr ? t.bias + row : nullptr;
-    tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, p.pixels);
+    tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, t.result_plane);
   }
-  t.epilogue.finish(to, pixels, rows, p.pixels);
+  t.epilogue.finish(to, pixels, rows, t.result_plane);
 }
 
 HWY_ATTR void RunPanels(const PairedTask& t, int64_t panel_begin, int64_t panel_end, int64_t tile_begin, int64_t tile_end) {
@@ -278,6 +279,8 @@ HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* so
                        packed + group * at.all,
                        bias != nullptr ? bias + group * p.rows : nullptr,
                        result + image * p.rows * p.pixels,
+                       p.pixels,
+                       0,
                        epilogue,
                        conv_tile::Finish(epilogue, result),
                        own,
@@ -289,6 +292,33 @@ HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* so
               p.tiles() * row_part / split.row_parts, p.tiles() * (row_part + 1) / split.row_parts);
     if (streams) hwy::FlushStream();
   });
+#endif
+}
+
+HWY_ATTR void PairedPiece(const ConvShape& s, const float* source, const float* packed, int64_t begin, int64_t end, float* result,
+                          int64_t result_plane, float* scratch) {
+#if HWY_TARGET == HWY_AVX3
+  const Plan p = paired::make_plan(s, Direction::kGradInput);
+  const SplitEpilogue none({});
+  const Packed at = paired::packed_of(p);
+  const Scratch floats = paired::scratch_of(p);
+  const PairedTask t{p,
+                     s,
+                     at,
+                     source,
+                     packed,
+                     nullptr,
+                     result,
+                     result_plane,
+                     p.panel_begin(begin),
+                     none,
+                     conv_tile::Finish(none, result),
+                     scratch,
+                     scratch + floats.panels,
+                     nullptr,
+                     nullptr,
+                     false};
+  RunPanels(t, begin, end, 0, p.tiles());
 #endif
 }
 
@@ -342,6 +372,7 @@ namespace convoy::kernels {
 CONVOY_EXPORT(PairedForward);
 CONVOY_EXPORT(PairedGradInput);
 CONVOY_EXPORT(PairedPack);
+CONVOY_EXPORT(PairedPiece);
 
 namespace {
 
@@ -420,6 +451,19 @@ constexpr ConvKernel kernel() {
 
 const ConvKernel kConvPairedForward = kernel<Direction::kForward>();
 const ConvKernel kConvPairedGradInput = kernel<Direction::kGradInput>();
+
+namespace paired {
+
+int64_t panels(const ConvShape& s) { return make_plan(s, Direction::kGradInput).panels(); }
+int64_t panel_begin(const ConvShape& s, int64_t panel) { return make_plan(s, Direction::kGradInput).panel_begin(panel); }
+int64_t piece_scratch_floats(const ConvShape& s) { return scratch_of(make_plan(s, Direction::kGradInput)).all(); }
+
+void run_piece(const ConvShape& s, const float* source, const float* packed, int64_t begin, int64_t end, float* result,
+               int64_t result_plane, float* scratch) {
+  CONVOY_DISPATCH(PairedPiece)(s, source, packed, begin, end, result, result_plane, scratch);
+}
+
+}  // namespace paired
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/conv/conv_paired.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/dispatch-inl.h"
 #include "convoy/shape/taps.h"
@@ -157,6 +158,11 @@ bool tiled(const ConvShape& s) {
   return s.groups == 1 && s.taps() > 1;
 }
 
+// What computes the values of the compact layer: conv_pointwise, or conv_paired.
+using Products = const ConvKernel&;
+
+bool by_pairs(Products products) { return products.accuracy != Accuracy::kStrict; }
+
 // What a task computes at once if the layer is tiled.
 constexpr int64_t kStripeFloats = 48 << 10;  // of values, or of the source
 constexpr int64_t kTilePixels = 48, kStripePixels = 192;
@@ -181,20 +187,45 @@ bool by_stripes(const ConvShape& s, int threads) {
   return tiled(s) && (s.batch * stripes_of(s) >= threads || image_floats(s) * static_cast<int64_t>(sizeof(float)) > kMostBytes);
 }
 
-// conv_pointwise's gradient of a sample as a forward pass, whose pieces can be run.
-ConvShape mirrored(const ConvShape& s) {
-  ConvShape c = compact(s);
-  c.batch = 1;
-  std::swap(c.in_channels, c.out_channels);
-  return c;
+// The sample's stripes; those of pairs begin with a panel.
+class Stripes {
+ public:
+  Stripes(const ConvShape& s, Products products)
+      : layer_(compact(s)),
+        count_(stripes_of(s)),
+        pixels_(stripe_pixels(s)),
+        map_(s.output_positions()),
+        panels_(by_pairs(products) ? paired::panels(layer_) : 0) {
+    layer_.batch = 1;
+    // conv_pointwise's gradient as a forward pass, whose pieces can be run.
+    if (panels_ == 0) std::swap(layer_.in_channels, layer_.out_channels);
+  }
+  int64_t count() const { return count_; }
+  int64_t begin(int64_t i) const { return panels_ > 0 ? paired::panel_begin(layer_, panel(i)) : std::min(i * pixels_, map_); }
+  /// Pixels of the largest.
+  int64_t most() const { return panels_ > 0 ? (panels_ + count_ - 1) / count_ * paired::panel_begin(layer_, 1) : pixels_; }
+  int64_t scratch_floats() const {
+    return panels_ > 0 ? paired::piece_scratch_floats(layer_) : pointwise::piece_scratch_floats(layer_, pixels_, true);
+  }
+  /// One's values for all rows, each most() behind the one before.
+  void run(int64_t i, const float* source, const float* packed, float* values, float* scratch) const {
+    if (panels_ > 0) return paired::run_piece(layer_, source, packed, panel(i), panel(i + 1), values, most(), scratch);
+    pointwise::run_piece(layer_, {source + begin(i), nullptr, packed, values, most(), 0, true}, SplitEpilogue({}),
+                         {0, 0, pointwise::pieces(layer_).tiles, 0, begin(i + 1) - begin(i)}, scratch);
+  }
+
+ private:
+  int64_t panel(int64_t i) const { return panels_ * i / count_; }
+
+  ConvShape layer_;
+  int64_t count_, pixels_, map_, panels_;
+};
+
+int64_t stripe_floats(const ConvShape& s, const Stripes& stripes) {
+  return (s.in_channels * s.taps() * stripes.most() + stripes.scratch_floats() + 15) / 16 * 16;
 }
 
-int64_t stripe_floats(const ConvShape& s) {
-  const int64_t pixels = stripe_pixels(s), values = s.in_channels * s.taps() * pixels;
-  return (values + pointwise::piece_scratch_floats(mirrored(s), pixels, true) + 15) / 16 * 16;
-}
-
-const char* refuse(const ConvShape& s) {
+const char* refuse(const ConvShape& s, Products products) {
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
   if (s.taps() == 1) {
@@ -203,7 +234,7 @@ const char* refuse(const ConvShape& s) {
       if (s.axes[a].pad_begin != 0 || (s.output[a] - 1) * s.axes[a].stride >= s.input[a]) return "needs no padding";
     }
   } else if (tiled(s)) {
-    return kConvPointwiseGradInput.refuse(compact(s));
+    return products.refuse(compact(s));
   } else if (s.in_channels_per_group() > kMostChannels) {
     return "needs few input channels per group, one tap, or a stride of the kernel's size";
   }
@@ -211,53 +242,49 @@ const char* refuse(const ConvShape& s) {
   const double floats =
       static_cast<double>(s.in_channels) * static_cast<double>(s.taps()) * static_cast<double>(s.output_positions());
   if (floats * sizeof(float) > static_cast<double>(kMostBytes)) return "what an image's pixels give back takes more than 4 MB";
-  return kConvPointwiseGradInput.refuse(compact(s));
+  return products.refuse(compact(s));
 }
 
-double seconds(const ConvShape& s, const Machine& m) {
+double seconds(const ConvShape& s, const Machine& m, Products products) {
   const double values = static_cast<double>(s.input_count()), rows = values / static_cast<double>(s.input[2]);
-  const double computed = static_cast<double>(s.batch * image_floats(s));
+  const double computed = static_cast<double>(s.batch * image_floats(s)), product = products.seconds(compact(s), m);
   if (s.taps() == 1) {
-    return 2e-6 +
-           (kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads) /
-               1.5;
+    return 2e-6 + (product + (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads) / 1.5;
   }
   const double runs = computed / static_cast<double>(s.output[2]);
   if (tiled(s)) {
     const double lines = runs / static_cast<double>(s.axes[2].stride);
     // With sixteen lanes conv_direct, which interleaves nothing, is as fast from some 32 channels on.
-    const double product = 1.1 * m.with_eight_lanes(1 / 1.1) * kConvPointwiseGradInput.seconds(compact(s), m);
-    return 2e-6 + product + (computed * 0.25e-9 + lines * 20e-9) / m.threads;
+    const double slower = by_pairs(products) ? 1.0 : 1.1 * m.with_eight_lanes(1 / 1.1);
+    return 2e-6 + slower * product + (computed * 0.25e-9 + lines * 20e-9) / m.threads;
   }
   const double added = computed * (s.axes[2].stride == 1 ? 0.7e-9 : 1.0e-9) + runs * 4e-9 + values * 0.08e-9;
-  return 2e-6 +
-         m.with_eight_lanes(s.input[0] == 1 ? 0.85 : 1.2) * (kConvPointwiseGradInput.seconds(compact(s), m) + added / m.threads);
+  return 2e-6 + m.with_eight_lanes(s.input[0] == 1 ? 0.85 : 1.2) * (product + added / m.threads);
 }
 
 // Of the chunks, the last one may be smaller: what its cut needs can be more or less.
-size_t inner_bytes(const ConvShape& s, int threads) {
+size_t inner_bytes(const ConvShape& s, int threads, Products products) {
   const int64_t images = images_at_once(s), rest = s.batch % images;
-  const size_t whole = kConvPointwiseGradInput.workspace_bytes(chunk_of(s, images), threads);
-  return rest == 0 ? whole : std::max(whole, kConvPointwiseGradInput.workspace_bytes(chunk_of(s, rest), threads));
+  const size_t whole = products.workspace_bytes(chunk_of(s, images), threads);
+  return rest == 0 ? whole : std::max(whole, products.workspace_bytes(chunk_of(s, rest), threads));
 }
 
-size_t workspace_bytes(const ConvShape& s, int threads) {
-  if (by_stripes(s, threads)) return padded_bytes(static_cast<size_t>(stripe_floats(s) * threads) * sizeof(float));
-  return padded_bytes(static_cast<size_t>(images_at_once(s) * image_floats(s)) * sizeof(float)) + inner_bytes(s, threads);
+size_t workspace_bytes(const ConvShape& s, int threads, Products products) {
+  if (by_stripes(s, threads))
+    return padded_bytes(static_cast<size_t>(stripe_floats(s, Stripes(s, products)) * threads) * sizeof(float));
+  return padded_bytes(static_cast<size_t>(images_at_once(s) * image_floats(s)) * sizeof(float)) + inner_bytes(s, threads, products);
 }
 
-void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
-  const SplitEpilogue epilogue(io.epilogue), none({});
-  const ConvShape layer = mirrored(s);
-  const pointwise::Pieces pieces = pointwise::pieces(layer);
-  const int64_t map = s.output_positions(), pixels = stripe_pixels(s), stripes = stripes_of(s);
-  const int64_t rows = s.in_channels * s.taps(), each = stripe_floats(s), plane = s.input_positions(), step = s.axes[2].stride;
+void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace, Products products) {
+  const SplitEpilogue epilogue(io.epilogue);
+  const Stripes stripes(s, products);
+  const int64_t map = s.output_positions(), pixels = stripes.most(), each = stripe_floats(s, stripes), plane = s.input_positions(),
+                step = s.axes[2].stride;
   float* const scratch = workspace.take<float>(each * num_threads());
-  parallel_for(s.batch * stripes, [&](int64_t task, int thread) {
-    const int64_t n = task / stripes, begin = task % stripes * pixels, end = std::min(begin + pixels, map);
+  parallel_for(s.batch * stripes.count(), [&](int64_t task, int thread) {
+    const int64_t n = task / stripes.count(), i = task % stripes.count(), begin = stripes.begin(i), end = stripes.begin(i + 1);
     float* const values = scratch + thread * each;
-    pointwise::run_piece(layer, {io.grad_output + n * s.out_channels * map + begin, nullptr, io.packed, values, pixels, 0, true},
-                         none, {0, 0, pieces.tiles, 0, end - begin}, values + rows * pixels);
+    stripes.run(i, io.grad_output + n * s.out_channels * map, io.packed, values, values + s.in_channels * s.taps() * pixels);
     const float* from = values;
     for (int64_t c = 0; c < s.in_channels; ++c) {
       const float bias = io.bias != nullptr ? io.bias[c] : 0.0f;
@@ -277,8 +304,8 @@ void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Worksp
   });
 }
 
-void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
-  if (by_stripes(s, num_threads())) return grad_input_tiled(s, io, workspace);
+void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace, Products products) {
+  if (by_stripes(s, num_threads())) return grad_input_tiled(s, io, workspace, products);
   const SplitEpilogue epilogue(io.epilogue);
   const int64_t images = images_at_once(s), map = s.output_positions(), plane = s.input_positions();
   float* const values = workspace.take<float>(images * image_floats(s));
@@ -286,8 +313,8 @@ void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& w
   for (int64_t first = 0; first < s.batch; first += images) {
     const ConvShape chunk = chunk_of(s, std::min(images, s.batch - first));
     workspace.rewind(taken);
-    kConvPointwiseGradInput.grad_input(
-        chunk, {io.grad_output + first * s.out_channels * map, io.weight, nullptr, values, {}, io.packed}, workspace);
+    products.grad_input(chunk, {io.grad_output + first * s.out_channels * map, io.weight, nullptr, values, {}, io.packed},
+                        workspace);
     parallel_for(chunk.batch * s.in_channels, [&](int64_t task) {
       const float bias = io.bias != nullptr ? io.bias[task % s.in_channels] : 0.0f;
       const int64_t at = (first * s.in_channels + task) * plane;
@@ -310,19 +337,25 @@ void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& w
   }
 }
 
+template <Products kProducts>
+constexpr ConvKernel kernel(const char* name, Accuracy accuracy) {
+  return {.name = name,
+          .direction = Direction::kGradInput,
+          .accuracy = accuracy,
+          .refuse = [](const ConvShape& s) { return refuse(s, kProducts); },
+          .seconds = [](const ConvShape& s, const Machine& m) { return seconds(s, m, kProducts); },
+          .workspace_bytes = [](const ConvShape& s, int threads) { return workspace_bytes(s, threads, kProducts); },
+          .packed_bytes = [](const ConvShape& s) { return kProducts.packed_bytes(compact(s)); },
+          .pack = [](const ConvShape& s, const float* weight, float* packed) { kProducts.pack(compact(s), weight, packed); },
+          .pack_seconds = [](const ConvShape& s, const Machine& m) { return kProducts.pack_seconds(compact(s), m); },
+          .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io,
+                           Workspace& workspace) { grad_input(s, io, workspace, kProducts); }};
+}
+
 }  // namespace
 
-const ConvKernel kConvPointwiseSpreadGradInput{
-    .name = "conv_pointwise_spread",
-    .direction = Direction::kGradInput,
-    .refuse = refuse,
-    .seconds = seconds,
-    .workspace_bytes = workspace_bytes,
-    .packed_bytes = [](const ConvShape& s) { return kConvPointwiseGradInput.packed_bytes(compact(s)); },
-    .pack = [](const ConvShape& s, const float* weight,
-               float* packed) { kConvPointwiseGradInput.pack(compact(s), weight, packed); },
-    .pack_seconds = [](const ConvShape& s, const Machine& m) { return kConvPointwiseGradInput.pack_seconds(compact(s), m); },
-    .grad_input = grad_input};
+const ConvKernel kConvPointwiseSpreadGradInput = kernel<kConvPointwiseGradInput>("conv_pointwise_spread", Accuracy::kStrict);
+const ConvKernel kConvPairedSpreadGradInput = kernel<kConvPairedGradInput>("conv_paired_spread", Accuracy::kDefault);
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE
