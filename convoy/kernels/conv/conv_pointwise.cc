@@ -273,18 +273,6 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
   gather::CopyPixels(s, segments, count, source, p.source_plane, p.channels / s.taps(), panel_width, slab);
 }
 
-// Copies values past the caches, but for those beside the whole lines of the target.
-HWY_ATTR void StreamRow(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
-  const tile::Full d;
-  const int64_t lines = conv_tile::kLine, past = reinterpret_cast<uintptr_t>(to) / sizeof(float) % lines;
-  int64_t i = std::min((lines - past) % lines, count);
-  std::copy(from, from + i, to);
-  for (; i + lines <= count; i += lines) {
-    for (int64_t v = 0; v < lines; v += tile::Lanes()) hn::Stream(hn::LoadU(d, from + i + v), d, to + i + v);
-  }
-  std::copy(from + i, from + count, to + i);
-}
-
 // Some rows of some pixels, on the calling thread.
 HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles, const pointwise::Arrays& io,
                            const SplitEpilogue& epilogue, const Rectangle& part, const PointwiseScratch& floats, float* scratch) {
@@ -360,7 +348,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
           tile::RunPixelTile<true>(work, tiles.rows(i), std::min(step, end - at), &finish);
         });
         for (int64_t row = first_row; row < tiles.begin(tile_end); ++row) {
-          StreamRow(sums + (row - first_row) * stretch, to - from, result + row * p.map + from);
+          tile::StreamRow(sums + (row - first_row) * stretch, to - from, result + row * p.map + from);
         }
       }
       hwy::FlushStream();

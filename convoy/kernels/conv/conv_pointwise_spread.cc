@@ -18,13 +18,32 @@
 #include "convoy/core/parallel.h"
 #include "convoy/kernels/conv/conv_paired.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
 #include "convoy/shape/taps.h"
+
+#ifndef CONVOY_KERNELS_CONV_POINTWISE_SPREAD_STRIPE
+#define CONVOY_KERNELS_CONV_POINTWISE_SPREAD_STRIPE
+namespace convoy::kernels::spread {
+
+// Where a stripe's values go: result pixels [begin, end) of a sample, values[row][pixel - begin], rows `pitch` apart.
+struct Stripe {
+  const float* values;
+  int64_t pitch, begin, end;
+  const float* bias;  // null: none
+  float* result;
+  int64_t sample;  // the first float of the sample's results
+  float* row;      // memory for a line of results that go past the caches; null: they do not
+};
+
+}  // namespace convoy::kernels::spread
+#endif  // CONVOY_KERNELS_CONV_POINTWISE_SPREAD_STRIPE
 
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using spread::Stripe;
 
 // to[i * step] = from[i] + bias, bias between and behind up to `size`.
 HWY_ATTR void SpreadRow(const float* HWY_RESTRICT from, int64_t count, int64_t step, float bias, float* HWY_RESTRICT to,
@@ -60,16 +79,16 @@ HWY_INLINE void AddRow(const float* HWY_RESTRICT from, int64_t count, int64_t st
 }
 
 // to[i * step + k] = from[k][i] + bias, the lines of `from` `pitch` apart.
-HWY_ATTR void InterleaveRow(const float* HWY_RESTRICT from, int64_t pitch, int64_t count, int64_t step, float bias,
-                            float* HWY_RESTRICT to) {
-  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+HWY_INLINE void InterleaveRow(const float* HWY_RESTRICT from, int64_t pitch, int64_t count, int64_t step, float bias,
+                              float* HWY_RESTRICT to) {
   int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto add = hn::Set(d, bias);
   const auto line = [&](int64_t k) HWY_ATTR { return hn::Add(hn::LoadU(d, from + k * pitch + i), add); };
-  for (; step <= 4 && i + lanes <= count; i += lanes) {
+  for (; step <= 4 && count >= lanes && i < count; i += lanes) {
+    i = std::min(i, count - lanes);  // some of the last ones once more
     float* const at = to + i * step;
     if (step == 1) hn::StoreU(line(0), d, at);
     if (step == 2) hn::StoreInterleaved2(line(0), line(1), d, at);
@@ -77,9 +96,40 @@ HWY_ATTR void InterleaveRow(const float* HWY_RESTRICT from, int64_t pitch, int64
     if (step == 4) hn::StoreInterleaved4(line(0), line(1), line(2), line(3), d, at);
   }
 #endif
-  for (; i < count; ++i) {
+  for (; i < count; ++i) {  // a short row, or a large step
     for (int64_t k = 0; k < step; ++k) to[i * step + k] = from[k * pitch + i] + bias;
   }
+}
+
+// Line by line, of a tiled layer.
+HWY_ATTR void InterleaveStripe(const ConvShape& s, const Stripe& stripe, const SplitEpilogue& epilogue) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+  const int64_t step = s.axes[2].stride, plane = s.input_positions(), width = s.output[2], height = s.output[1];
+  const float* from = stripe.values;
+  for (int64_t c = 0; c < s.in_channels; ++c) {
+    const float bias = stripe.bias != nullptr ? stripe.bias[c] : 0.0F;
+    for (int64_t kd = 0; kd < s.axes[0].stride; ++kd) {
+      for (int64_t kh = 0; kh < s.axes[1].stride; ++kh, from += step * stripe.pitch) {
+        int64_t column = stripe.begin % width, h = stripe.begin / width % height, d = stripe.begin / width / height;
+        for (int64_t at = stripe.begin; at < stripe.end;) {
+          const int64_t count = std::min(width - column, stripe.end - at);
+          const int64_t line = (d * s.axes[0].stride + kd) * s.input[1] + h * s.axes[1].stride + kh;
+          const int64_t place = stripe.sample + c * plane + line * s.input[2] + column * step;
+          float* const to = stripe.row != nullptr ? stripe.row : stripe.result + place;
+          InterleaveRow(from + at - stripe.begin, stripe.pitch, count, step, bias, to);
+          epilogue.apply(to, count * step, place);
+          if (stripe.row != nullptr) tile::StreamRow(stripe.row, count * step, stripe.result + place);
+          at += count;
+          column = 0;
+          if (++h == height) {
+            h = 0;
+            ++d;
+          }
+        }
+      }
+    }
+  }
+  if (stripe.row != nullptr) hwy::FlushStream();
 }
 
 // A plane of the gradient: the bias, and every tap's values[tap][result pixel].
@@ -117,7 +167,7 @@ HWY_AFTER_NAMESPACE();
 namespace convoy::kernels {
 
 CONVOY_EXPORT(SpreadRow);
-CONVOY_EXPORT(InterleaveRow);
+CONVOY_EXPORT(InterleaveStripe);
 CONVOY_EXPORT(AddTaps);
 
 namespace {
@@ -221,8 +271,10 @@ class Stripes {
   int64_t count_, pixels_, map_, panels_;
 };
 
+int64_t lines_of(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
+
 int64_t stripe_floats(const ConvShape& s, const Stripes& stripes) {
-  return (s.in_channels * s.taps() * stripes.most() + stripes.scratch_floats() + 15) / 16 * 16;
+  return lines_of(s.in_channels * s.taps() * stripes.most() + stripes.scratch_floats()) + lines_of(s.input[2]);
 }
 
 const char* refuse(const ConvShape& s, Products products) {
@@ -278,29 +330,19 @@ size_t workspace_bytes(const ConvShape& s, int threads, Products products) {
 void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace, Products products) {
   const SplitEpilogue epilogue(io.epilogue);
   const Stripes stripes(s, products);
-  const int64_t map = s.output_positions(), pixels = stripes.most(), each = stripe_floats(s, stripes), plane = s.input_positions(),
-                step = s.axes[2].stride;
+  const int64_t map = s.output_positions(), pixels = stripes.most(), each = stripe_floats(s, stripes);
+  // Results that no cache holds go past them, line by line.
+  const bool streamed = s.input_count() >= conv_tile::kStreamedFloats;
   float* const scratch = workspace.take<float>(each * num_threads());
   parallel_for(s.batch * stripes.count(), [&](int64_t task, int thread) {
-    const int64_t n = task / stripes.count(), i = task % stripes.count(), begin = stripes.begin(i), end = stripes.begin(i + 1);
+    const int64_t n = task / stripes.count(), i = task % stripes.count();
     float* const values = scratch + thread * each;
     stripes.run(i, io.grad_output + n * s.out_channels * map, io.packed, values, values + s.in_channels * s.taps() * pixels);
-    const float* from = values;
-    for (int64_t c = 0; c < s.in_channels; ++c) {
-      const float bias = io.bias != nullptr ? io.bias[c] : 0.0f;
-      for (int64_t tap = 0; tap < s.taps(); tap += step, from += step * pixels) {
-        const int64_t kd = tap / step / s.axes[1].stride, kh = tap / step % s.axes[1].stride;
-        for (int64_t at = begin; at < end;) {  // line by line
-          const int64_t column = at % s.output[2], h = at / s.output[2] % s.output[1], d = at / s.output[2] / s.output[1];
-          const int64_t count = std::min(s.output[2] - column, end - at);
-          const int64_t line = (d * s.axes[0].stride + kd) * s.input[1] + h * s.axes[1].stride + kh;
-          const int64_t to = (n * s.in_channels + c) * plane + line * s.input[2] + column * step;
-          CONVOY_DISPATCH(InterleaveRow)(from + at - begin, pixels, count, step, bias, io.grad_input + to);
-          epilogue.apply(io.grad_input + to, count * step, to);
-          at += count;
-        }
-      }
-    }
+    CONVOY_DISPATCH(InterleaveStripe)
+    (s,
+     {values, pixels, stripes.begin(i), stripes.begin(i + 1), io.bias, io.grad_input, n * s.in_channels * s.input_positions(),
+      streamed ? values + each - lines_of(s.input[2]) : nullptr},
+     epilogue);
   });
 }
 

@@ -58,6 +58,7 @@ TEST_F(ConvPointwiseSpread, MatchesTheReference) {
            "n2 ic2 oc33 id8 ih8 iw12 k2 s2",
            "n3 ic30 oc40 i30 k1 s2",
            "n2 ic8 oc32 i25 k1 s3",
+           "n1 ic40 oc24 ih240 iw226 k2 s2",  // past the caches
        }) {
     const ConvShape s = parse(text);
     ASSERT_EQ(kConvPointwiseSpreadGradInput.refuse(s), nullptr) << text;
