@@ -86,15 +86,28 @@ HWY_INLINE void InterleaveRow(const float* HWY_RESTRICT from, int64_t pitch, int
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto add = hn::Set(d, bias);
-  const auto line = [&](int64_t k) HWY_ATTR { return hn::Add(hn::LoadU(d, from + k * pitch + i), add); };
-  for (; step <= 4 && count >= lanes && i < count; i += lanes) {
-    i = std::min(i, count - lanes);  // some of the last ones once more
-    float* const at = to + i * step;
+  const auto interleave = [&](const auto& line, float* HWY_RESTRICT at) HWY_ATTR {
     if (step == 1) hn::StoreU(line(0), d, at);
     if (step == 2) hn::StoreInterleaved2(line(0), line(1), d, at);
     if (step == 3) hn::StoreInterleaved3(line(0), line(1), line(2), d, at);
     if (step == 4) hn::StoreInterleaved4(line(0), line(1), line(2), line(3), d, at);
+  };
+  for (; step <= 4 && count >= lanes && i < count; i += lanes) {
+    i = std::min(i, count - lanes);  // some of the last ones once more
+    interleave([&](int64_t k) HWY_ATTR { return hn::Add(hn::LoadU(d, from + k * pitch + i), add); }, to + i * step);
   }
+#if HWY_TARGET == HWY_AVX3
+  if (step <= 4 && i < count) {
+    const auto first_of = [&](int64_t n) HWY_ATTR { return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
+    const auto mask = first_of(count);
+    HWY_ALIGN float whole[4 * hn::MaxLanes(hn::ScalableTag<float>())];
+    interleave([&](int64_t k) HWY_ATTR { return hn::Add(hn::MaskedLoad(mask, d, from + k * pitch), add); }, whole);
+    for (int64_t at = 0; at < step * count; at += lanes) {
+      hn::BlendedStore(hn::Load(d, whole + at), first_of(step * count - at), d, to + at);
+    }
+    return;
+  }
+#endif
 #endif
   for (; i < count; ++i) {  // a short row, or a large step
     for (int64_t k = 0; k < step; ++k) to[i * step + k] = from[k * pitch + i] + bias;
@@ -301,14 +314,15 @@ double seconds(const ConvShape& s, const Machine& m, Products products) {
   const double values = static_cast<double>(s.input_count()), rows = values / static_cast<double>(s.input[2]);
   const double computed = static_cast<double>(s.batch * image_floats(s)), product = products.seconds(compact(s), m);
   if (s.taps() == 1) {
-    return 2e-6 + (product + (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads) / 1.5;
+    const double slower = by_pairs(products) ? 1.08 : 1.0;
+    return 2e-6 + (slower * product + (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads) / 1.5;
   }
   const double runs = computed / static_cast<double>(s.output[2]);
   if (tiled(s)) {
     const double lines = runs / static_cast<double>(s.axes[2].stride);
     // With sixteen lanes conv_direct, which interleaves nothing, is as fast from some 32 channels on.
     const double slower = by_pairs(products) ? 1.0 : 1.1 * m.with_eight_lanes(1 / 1.1);
-    return 2e-6 + slower * product + (computed * 0.25e-9 + lines * 20e-9) / m.threads;
+    return 2e-6 + slower * product + (computed * 0.25e-9 + lines * (m.lanes == 16 ? 9e-9 : 20e-9)) / m.threads;
   }
   const double added = computed * (s.axes[2].stride == 1 ? 0.7e-9 : 1.0e-9) + runs * 4e-9 + values * 0.08e-9;
   return 2e-6 + m.with_eight_lanes(s.input[0] == 1 ? 0.85 : 1.2) * (product + added / m.threads);
