@@ -59,6 +59,7 @@ TEST(ConvPlan, ChoosesByShape) {
     for (const auto& patches : {layer(3, 96, 1, 224, 4, 4, 0), layer(192, 384, 1, 28, 2, 2, 0), layer(3, 192, 1, 224, 16, 16, 0)}) {
       EXPECT_STREQ(ConvPlan(patches, Direction::kForward).name(), "conv_paired");
     }
+    EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 5, 1, 1, 0), Direction::kForward).name(), "conv_paired");
     for (const auto& spread : {layer(64, 128, 1, 256, 2, 2, 0), layer(256, 512, 1, 56, 2, 2, 0), layer(3, 96, 1, 224, 4, 4, 0)}) {
       EXPECT_STREQ(ConvPlan(spread, Direction::kGradInput).name(), "conv_paired_spread");
     }

@@ -376,7 +376,7 @@ CONVOY_EXPORT(PairedPiece);
 
 namespace {
 
-constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kLeastRows = 8, kLeastPixels = 32;
+constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kLeastRows = 8, kLeastPixels = 8;
 
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
@@ -385,7 +385,7 @@ const char* refuse(const ConvShape& s) {
   const paired::Plan p = paired::make_plan(s, kDirection);
   if (p.channels < kLeastChannels) return "needs 24 channels, taps counted";
   if (p.rows < kLeastRows) return "needs 8 result channels";
-  if (p.pixels < kLeastPixels) return "needs maps of at least 32 pixels";
+  if (p.pixels < kLeastPixels) return "needs maps of at least 8 pixels";
   return nullptr;
 }
 

@@ -31,6 +31,8 @@ TEST_F(ConvPaired, MatchesTheReference) {
         "ic64 oc64 iw53 k1", "n2 ic35 oc32 id3 ih4 iw5 k1", "ic600 oc17 i14 k1", "ic1500 oc64 i7 k1", "ic100 oc100 i57 k1",
         "n2 ic66 oc48 i27 k1 s2", "g2 ic80 oc64 i13 k1 sh1 sw2", "ic40 oc30 iw299 k1 s3", "ic44 oc64 id5 ih9 iw8 k1 s1 sh2",
         "ic28 oc64 i15 k1 ph-1 pw-1:-2", "ic700 oc80 i25 k1", "ic26 oc300 i16 k1",
+        // small maps
+        "n3 ic30 oc40 i3 k1", "n2 ic64 oc100 i5 k1", "g2 ic140 oc64 ih2 iw4 k1", "n2 ic96 oc17 ih5 iw6 k1",
         // patches
         "n2 ic3 oc33 i44 k4 s4", "g2 ic34 oc60 i21 k2 s2", "n2 ic6 oc64 i21 k3 s3", "ic3 oc80 i96 k16 s16",
         "n2 ic2 oc20 ih30 iw47 k5 s5", "ic9 oc32 id8 ih10 iw10 k2 s2", "ic20 oc17 ih30 iw20 kh2 kw1 sh2 sw1",
@@ -194,7 +196,7 @@ TEST_F(ConvPaired, RefusesTheRest) {
   EXPECT_STREQ(reason("ic23 oc64 i14 k1"), "needs 24 channels, taps counted");
   EXPECT_EQ(reason("ic6 oc64 i14 k2 s2"), nullptr);
   EXPECT_STREQ(reason("ic64 oc7 i14 k1"), "needs 8 result channels");
-  EXPECT_STREQ(reason("ic64 oc64 i5 k1"), "needs maps of at least 32 pixels");
+  EXPECT_STREQ(reason("ic64 oc64 ih1 iw7 k1"), "needs maps of at least 8 pixels");
 }
 
 }  // namespace
