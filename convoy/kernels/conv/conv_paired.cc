@@ -32,6 +32,8 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
 constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in turn: most of 512 KB
 
+constexpr int64_t kGathered = 4;  // panels whose pixels are gathered at once, if they are alike
+
 constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
 
 struct Plan {
@@ -55,6 +57,8 @@ struct Plan {
   int64_t panel_floats() const {
     return conv_pairs::kHeader + lines(channels * (pixel_lanes ? kLanes : conv_pairs::even(panel_size(0))));
   }
+  int64_t gathered_width() const { return pixel_lanes ? kLanes : conv_pairs::kTurned; }
+  int64_t gathered_panels() const { return pixel_lanes ? kGathered : 1; }  // at once
   int64_t block_panels() const { return std::clamp<int64_t>(kBlockFloats / panel_floats(), 1, panels()); }
 };
 
@@ -100,8 +104,8 @@ struct Scratch {
 inline Scratch scratch_of(const Plan& p) {
   return {.panels = p.block_panels() * p.panel_floats() + 2 * conv_tile::kLine,
           .sums = 2 * kLanes * kLanes * 2,
-          .gathered = p.strided ? p.channels * conv_pairs::kTurned : 0,
-          .segments = p.strided ? lines(static_cast<int64_t>(2 * kLanes * sizeof(gather::Segment) / sizeof(float))) : 0};
+          .gathered = p.strided ? p.gathered_panels() * p.channels * p.gathered_width() : 0,
+          .segments = p.strided ? lines(static_cast<int64_t>(kGathered * kLanes * sizeof(gather::Segment) / sizeof(float))) : 0};
 }
 
 /// Tasks of an image: parts of the tiles of rows and of the panels. Every part of the rows makes all panels again.
@@ -160,16 +164,21 @@ struct PairedTask {
   pairs::Panel panel(int64_t i) const { return {panels + i * p.panel_floats()}; }
 };
 
-HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) {
+// Panel i of those up to `end`, which are made in turns: of a stride their pixels are gathered some panels at a time.
+HWY_INLINE void Make(const PairedTask& t, int64_t i, int64_t begin, int64_t end, const pairs::Panel& panel) {
   const Plan& p = t.p;
   const int64_t first = p.panel_begin(i), pixels = p.panel_size(i), width = p.pixel_lanes ? kLanes : conv_pairs::even(pixels);
   const float* from = t.source + first;
   int64_t step = p.source_plane;
   if (p.strided) {
-    const int64_t count = gather::FindSegments(t.shape, 0, first, first + pixels, conv_pairs::kTurned, 0, t.segments);
-    gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.source_planes, conv_pairs::kTurned, t.gathered);
-    from = t.gathered;
-    step = conv_pairs::kTurned;
+    const int64_t pitch = p.gathered_width(), at_once = p.gathered_panels(), k = (i - begin) % at_once;
+    if (k == 0) {
+      const int64_t last = p.panel_begin(std::min(i + at_once, end));
+      const int64_t count = gather::FindSegments(t.shape, 0, first, last, pitch, p.channels * pitch, t.segments);
+      gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.source_planes, pitch, t.gathered);
+    }
+    from = t.gathered + k * p.channels * pitch;
+    step = pitch;
   }
   const auto make = width <= kLanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
   make(from, step, t.packed + t.at.channel_factors, p.channels, pixels, width, panel);
@@ -238,7 +247,7 @@ HWY_ATTR void RunPanels(const PairedTask& t, int64_t panel_begin, int64_t panel_
     // What comes next may lie beyond the caches, and is asked for meanwhile: at the first tile the next panel's pixels, of which a
     // line of each channel is new, then the next tile's weights.
     for (int64_t j = first; j < last; ++j) {
-      Make(t, j, t.panel(j - first));
+      Make(t, j, first, last, t.panel(j - first));
       const bool more = !p.strided && j + 1 < panel_end;
       Multiply(t, tile_begin, p.panel_begin(j), p.panel_size(j), t.panel(j - first),
                more ? t.source + p.panel_begin(j + 2) - 1 : nullptr, p.source_plane);
