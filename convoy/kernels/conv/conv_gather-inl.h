@@ -33,11 +33,11 @@ struct Segment {
 inline double seconds(const shape::ConvShape& s, const Machine& m) {
   if (s.input == s.output) return 0;
   const int64_t columns = s.axes[2].kernel_size;
-  const bool takes_apart = columns == 2 || columns == 4;
+  const bool takes_apart = columns >= 2 && columns <= 4;
   double value = columns == 1 && s.axes[2].stride == 2 ? 0.35e-9 : takes_apart ? 0.6e-9 : columns > 4 ? 0.8e-9 : 1.2e-9;
   double row = 14e-9;
   if (m.lanes == 16) {  // rows end with masks
-    if (columns > 1) value = columns == 3 ? 1.0e-9 : takes_apart ? 0.4e-9 : 0.3e-9;
+    if (columns > 1) value = takes_apart ? 0.4e-9 : 0.3e-9;
     if (columns > 1 || s.axes[2].stride == 2) row = 6e-9;
   }
   row /= static_cast<double>(std::max<int64_t>(s.output[2] * columns, 1));
@@ -104,6 +104,8 @@ HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* 
     tile::Floats v[kStep];
     if constexpr (kStep == 2) {
       hn::LoadInterleaved2(d, line, v[0], v[1]);
+    } else if constexpr (kStep == 3) {
+      hn::LoadInterleaved3(d, line, v[0], v[1], v[2]);
     } else {
       hn::LoadInterleaved4(d, line, v[0], v[1], v[2], v[3]);
     }
@@ -165,6 +167,8 @@ inline HWY_NOINLINE HWY_ATTR void CopyPixels(const shape::ConvShape& s, const Se
           for (int64_t j = 0; j < segment.count; j += tile::Lanes()) hn::StoreU(hn::LoadU(d, from + j), d, at + j);
         } else if (columns == 2) {
           TakeApart<2>(from, segment.count, at, pitch);
+        } else if (columns == 3) {
+          TakeApart<3>(from, segment.count, at, pitch);
         } else if (columns == 4) {
           TakeApart<4>(from, segment.count, at, pitch);
 #if HWY_TARGET == HWY_AVX3

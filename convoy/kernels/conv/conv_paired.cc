@@ -32,6 +32,7 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
 constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in turn: most of 512 KB
 
+constexpr int64_t kAliasFloats = 1024, kMostAliasFloats = int64_t{1} << 20;
 constexpr int64_t kGathered = 4;  // panels whose pixels are gathered at once, if they are alike
 
 constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
@@ -40,6 +41,7 @@ struct Plan {
   int64_t images, groups, channels, rows, pixels;  // a channel for every tap
   int64_t source_planes, source_plane;
   bool strided, pixel_lanes;
+  bool alias;  // whether the same pixel of all channels falls into a few sets of the caches, which could hold all
   int64_t weight_row, weight_channel;
 
   // Pixels in panels, and rows in tiles: those of the side that is broadcast as equal as can be.
@@ -73,6 +75,8 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   p.pixels = s.output_positions();
   p.source_plane = forward ? s.input_positions() : p.pixels;
   p.strided = s.input != s.output;
+  p.alias = !p.strided && p.source_plane >= kAliasFloats && p.source_plane % (kAliasFloats / 2) == 0 &&
+            p.source_planes * p.source_plane <= kMostAliasFloats;
   p.weight_row = forward ? p.channels : 1;
   p.weight_channel = forward ? 1 : p.rows;
   const auto up = [](int64_t size) {
@@ -161,7 +165,7 @@ struct PairedTask {
   gather::Segment* segments;
   bool streams;  // results go past the caches
 
-  pairs::Panel panel(int64_t i) const { return {panels + i * p.panel_floats()}; }
+  pairs::Panel panel(int64_t i) const { return {panels + i * p.panel_floats(), p.alias}; }
 };
 
 // Panel i of those up to `end`, which are made in turns: of a stride their pixels are gathered some panels at a time.
