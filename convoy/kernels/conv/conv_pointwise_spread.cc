@@ -322,7 +322,7 @@ double seconds(const ConvShape& s, const Machine& m, Products products) {
     const double lines = runs / static_cast<double>(s.axes[2].stride);
     // With sixteen lanes conv_direct, which interleaves nothing, is as fast from some 32 channels on.
     const double slower = by_pairs(products) ? 1.0 : 1.1 * m.with_eight_lanes(1 / 1.1);
-    return 2e-6 + slower * product + (computed * 0.25e-9 + lines * (m.lanes == 16 ? 9e-9 : 20e-9)) / m.threads;
+    return 2e-6 + slower * product + (computed * 0.25e-9 + lines * (m.lanes == 16 ? 13e-9 : 20e-9)) / m.threads;
   }
   const double added = computed * (s.axes[2].stride == 1 ? 0.7e-9 : 1.0e-9) + runs * 4e-9 + values * 0.08e-9;
   return 2e-6 + m.with_eight_lanes(s.input[0] == 1 ? 0.85 : 1.2) * (product + added / m.threads);
