@@ -55,10 +55,20 @@ TEST(ConvPlan, ChoosesByShape) {
   }
   EXPECT_STREQ(ConvPlan(layer(128, 256, 1, 56, 1, 1, 0), Direction::kForward).name(), many_rows);
   EXPECT_STREQ(ConvPlan(layer(512, 1024, 1, 28, 1, 2, 0), Direction::kForward).name(), many_rows);
+  if (pairs) {
+    for (const auto& patches : {layer(3, 96, 1, 224, 4, 4, 0), layer(192, 384, 1, 28, 2, 2, 0), layer(3, 192, 1, 224, 16, 16, 0)}) {
+      EXPECT_STREQ(ConvPlan(patches, Direction::kForward).name(), "conv_paired");
+    }
+    EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 5, 1, 1, 0), Direction::kForward).name(), "conv_paired");
+    for (const auto& spread : {layer(64, 128, 1, 256, 2, 2, 0), layer(256, 512, 1, 56, 2, 2, 0), layer(3, 96, 1, 224, 4, 4, 0)}) {
+      EXPECT_STREQ(ConvPlan(spread, Direction::kGradInput).name(), "conv_paired_spread");
+    }
+  }
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kForward).name(), "conv_depthwise");
   EXPECT_STREQ(ConvPlan(layer(96, 96, 96, 112, 3, 2, 1), Direction::kGradInput).name(),
                runs_on("AVX2") ? "conv_depthwise_channels" : "conv_depthwise_stride2");
-  EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kGradInput).name(), "conv_pointwise_spread");
+  EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kGradInput).name(),
+               pairs ? "conv_paired_spread" : "conv_pointwise_spread");
   EXPECT_STREQ(ConvPlan(layer(144, 144, 144, 56, 3, 1, 1), Direction::kGradWeight).name(),
                runs_on("AVX-512") ? "conv_depthwise" : "conv_depthwise_channels");
   EXPECT_STREQ(ConvPlan(layer(960, 960, 960, 7, 3, 2, 1), Direction::kGradWeight).name(), "conv_depthwise_channels");

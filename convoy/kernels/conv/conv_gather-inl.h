@@ -13,6 +13,8 @@
 #include <cstdint>
 
 #include "convoy/kernels/conv/conv_tile-inl.h"
+#include "convoy/kernels/elementwise/transpose-inl.h"
+#include "convoy/kernels/machine.h"
 #include "convoy/shape/conv.h"
 #include "hwy/highway.h"
 
@@ -28,12 +30,35 @@ struct Segment {
 };
 
 /// To copy all pixels of a strided layer or of patches once, on one thread.
-inline double seconds(const shape::ConvShape& s) {
+inline double seconds(const shape::ConvShape& s, const Machine& m) {
   if (s.input == s.output) return 0;
   const int64_t columns = s.axes[2].kernel_size;
-  const double value = columns == 1 && s.axes[2].stride == 2 ? 0.35e-9 : columns == 2 || columns == 4 ? 0.6e-9 : 1.2e-9;
-  const double row = 14e-9 / static_cast<double>(std::max<int64_t>(s.output[2] * columns, 1));
+  const bool takes_apart = columns >= 2 && columns <= 4;
+  double value = columns == 1 && s.axes[2].stride == 2 ? 0.35e-9 : takes_apart ? 0.6e-9 : columns > 4 ? 0.8e-9 : 1.2e-9;
+  double row = 14e-9;
+  if (m.lanes == 16) {  // rows end with masks
+    if (columns > 1) value = takes_apart ? 0.4e-9 : 0.3e-9;
+    if (columns > 1 || s.axes[2].stride == 2) row = 6e-9;
+  }
+  row /= static_cast<double>(std::max<int64_t>(s.output[2] * columns, 1));
   return static_cast<double>(s.batch * s.in_channels * s.taps() * s.output_positions()) * (value + row);
+}
+
+/// Why a layer's results are not each a sum over one pixel, or over what one patch holds, as a channel for each tap; null if they
+/// are.
+inline const char* refuse(const shape::ConvShape& s, bool forward, bool patches) {
+  for (const shape::Axis& axis : s.axes) {
+    if (axis.kernel_size == 1) continue;
+    if (!forward || !patches) return "needs a kernel of one tap";
+    if (axis.kernel_size != axis.stride || axis.dilation != 1) return "needs a kernel of one tap, or of the stride's size";
+  }
+  for (size_t a = 0; a < 3; ++a) {
+    // A crop, or padding behind, can make maps of the input's size as well.
+    const shape::Axis& axis = s.axes[a];
+    if (axis.pad_begin > 0 || (s.output[a] - 1) * axis.stride - axis.pad_begin + axis.kernel_size > s.input[a])
+      return "needs no padding";
+  }
+  return !forward && s.input != s.output ? "needs stride 1" : nullptr;
 }
 
 }  // namespace convoy::kernels::gather
@@ -75,24 +100,53 @@ HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* 
 #if HWY_TARGET != HWY_SCALAR
   const tile::Full d;
   const int64_t lanes = tile::Lanes();
-  for (; i + lanes <= count; i += lanes) {
-    tile::Floats first, second;
+  const auto take = [&](const float* HWY_RESTRICT line, const auto& store) HWY_ATTR {
+    tile::Floats v[kStep];
     if constexpr (kStep == 2) {
-      hn::LoadInterleaved2(d, from + i * kStep, first, second);
+      hn::LoadInterleaved2(d, line, v[0], v[1]);
+    } else if constexpr (kStep == 3) {
+      hn::LoadInterleaved3(d, line, v[0], v[1], v[2]);
     } else {
-      tile::Floats third, fourth;
-      hn::LoadInterleaved4(d, from + i * kStep, first, second, third, fourth);
-      hn::StoreU(third, d, to + 2 * pitch + i);
-      hn::StoreU(fourth, d, to + 3 * pitch + i);
+      hn::LoadInterleaved4(d, line, v[0], v[1], v[2], v[3]);
     }
-    hn::StoreU(first, d, to + i);
-    hn::StoreU(second, d, to + pitch + i);
+    HWY_UNROLL(4)
+    for (int k = 0; k < kStep; ++k) store(v[k], to + k * pitch + i);
+  };
+  for (; i + lanes <= count; i += lanes) {
+    take(from + i * kStep, [&](tile::Floats v, float* at) HWY_ATTR { hn::StoreU(v, d, at); });
   }
+#if HWY_TARGET == HWY_AVX3  // rows of a panel are hardly longer than a vector
+  if (i < count) {
+    HWY_ALIGN float rest[kStep * hn::MaxLanes(tile::Full())];
+    for (int64_t k = 0; k < kStep; ++k) {
+      const int64_t left = std::clamp<int64_t>(kStep * (count - i) - k * lanes, 0, lanes);
+      hn::Store(hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(left)), d, from + i * kStep + k * lanes), d, rest + k * lanes);
+    }
+    const auto mask = hn::FirstN(d, static_cast<size_t>(count - i));
+    take(rest, [&](tile::Floats v, float* at) HWY_ATTR { hn::BlendedStore(v, mask, d, at); });
+    return;
+  }
+#endif
 #endif
   for (; i < count; ++i) {
     for (int64_t k = 0; k < kStep; ++k) to[k * pitch + i] = from[i * kStep + k];
   }
 }
+
+#if HWY_TARGET == HWY_AVX3
+// to[i] = from[2 * i], nothing behind the last one read.
+HWY_INLINE void EveryOther(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
+  const tile::Full d;
+  const int64_t lanes = tile::Lanes();
+  const auto first_of = [&](int64_t n) HWY_ATTR { return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
+  for (int64_t i = 0; i < count; i += lanes) {
+    const int64_t left = 2 * (count - i) - 1;
+    const tile::Floats low = hn::MaskedLoad(first_of(left), d, from + 2 * i),
+                       high = hn::MaskedLoad(first_of(left - lanes), d, from + 2 * i + lanes);
+    hn::BlendedStore(hn::ConcatEven(d, high, low), first_of(count - i), d, to + i);
+  }
+}
+#endif
 
 // Copies the segments' pixels of `channels` planes, which lie `plane` floats apart: a row of `pitch` floats for each tap.
 inline HWY_NOINLINE HWY_ATTR void CopyPixels(const shape::ConvShape& s, const Segment* segments, int64_t count, const float* source,
@@ -113,8 +167,16 @@ inline HWY_NOINLINE HWY_ATTR void CopyPixels(const shape::ConvShape& s, const Se
           for (int64_t j = 0; j < segment.count; j += tile::Lanes()) hn::StoreU(hn::LoadU(d, from + j), d, at + j);
         } else if (columns == 2) {
           TakeApart<2>(from, segment.count, at, pitch);
+        } else if (columns == 3) {
+          TakeApart<3>(from, segment.count, at, pitch);
         } else if (columns == 4) {
           TakeApart<4>(from, segment.count, at, pitch);
+#if HWY_TARGET == HWY_AVX3
+        } else if (columns == 1 && step == 2) {
+          EveryOther(from, segment.count, at);
+#endif
+        } else if (columns > 4) {
+          Transpose(from, step, at, pitch, segment.count, columns);
         } else {
           for (int64_t kw = 0; kw < columns; ++kw) {
             tile::CopyRow(from, kw + (segment.count - 1) * step + 1, kw, step, at + kw * pitch, segment.count);

@@ -64,6 +64,7 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvPairedGradInput,             //
       &kConvStrassenGradInput,           //
       &kConvPointwiseGradInput,          //
+      &kConvPairedSpreadGradInput,       //
       &kConvPointwiseSpreadGradInput,    //
       &kConvDirectGradInput,             //
       &kConvFewPixelsGradInput,          //

@@ -1,8 +1,9 @@
 // forward:    output[oc][pixel]     = sum over ic of weight[oc][ic] input[ic][pixel]
 // grad_input: grad_input[ic][pixel] = sum over oc of weight[oc][ic] grad_output[oc][pixel]
 //
-// Panels of pixels are copied, scaled (conv_pairs-inl.h). Lanes are pixels, 16 of a panel, where these fill vectors well, else
-// result channels, and a panel is up to 26 pixels: the product is the same with its sides exchanged.
+// Panels of pixels are copied, scaled (conv_pairs-inl.h); where a kernel is as large as its stride (patches), each tap is a
+// channel. Lanes are pixels, 16 of a panel, where these fill vectors well, else result channels, and a panel is up to 26 pixels:
+// the product is the same with its sides exchanged.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convoy/kernels/conv/conv_paired.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -31,12 +32,16 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
 constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in turn: most of 512 KB
 
+constexpr int64_t kAliasFloats = 1024, kMostAliasFloats = int64_t{1} << 20;
+constexpr int64_t kGathered = 4;  // panels whose pixels are gathered at once, if they are alike
+
 constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
 
 struct Plan {
-  int64_t images, groups, channels, rows, pixels;
-  int64_t source_plane;
+  int64_t images, groups, channels, rows, pixels;  // a channel for every tap
+  int64_t source_planes, source_plane;
   bool strided, pixel_lanes;
+  bool alias;  // whether the same pixel of all channels falls into a few sets of the caches, which could hold all
   int64_t weight_row, weight_channel;
 
   // Pixels in panels, and rows in tiles: those of the side that is broadcast as equal as can be.
@@ -54,6 +59,8 @@ struct Plan {
   int64_t panel_floats() const {
     return conv_pairs::kHeader + lines(channels * (pixel_lanes ? kLanes : conv_pairs::even(panel_size(0))));
   }
+  int64_t gathered_width() const { return pixel_lanes ? kLanes : conv_pairs::kTurned; }
+  int64_t gathered_panels() const { return pixel_lanes ? kGathered : 1; }  // at once
   int64_t block_panels() const { return std::clamp<int64_t>(kBlockFloats / panel_floats(), 1, panels()); }
 };
 
@@ -62,11 +69,14 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
   Plan p{};
   p.groups = s.groups;
   p.images = s.batch * s.groups;
-  p.channels = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.source_planes = forward ? s.in_channels_per_group() : s.out_channels_per_group();
+  p.channels = p.source_planes * s.taps();
   p.rows = forward ? s.out_channels_per_group() : s.in_channels_per_group();
   p.pixels = s.output_positions();
   p.source_plane = forward ? s.input_positions() : p.pixels;
   p.strided = s.input != s.output;
+  p.alias = !p.strided && p.source_plane >= kAliasFloats && p.source_plane % (kAliasFloats / 2) == 0 &&
+            p.source_planes * p.source_plane <= kMostAliasFloats;
   p.weight_row = forward ? p.channels : 1;
   p.weight_channel = forward ? 1 : p.rows;
   const auto up = [](int64_t size) {
@@ -98,8 +108,8 @@ struct Scratch {
 inline Scratch scratch_of(const Plan& p) {
   return {.panels = p.block_panels() * p.panel_floats() + 2 * conv_tile::kLine,
           .sums = 2 * kLanes * kLanes * 2,
-          .gathered = p.strided ? p.channels * conv_pairs::kTurned : 0,
-          .segments = p.strided ? lines(static_cast<int64_t>(2 * kLanes * sizeof(gather::Segment) / sizeof(float))) : 0};
+          .gathered = p.strided ? p.gathered_panels() * p.channels * p.gathered_width() : 0,
+          .segments = p.strided ? lines(static_cast<int64_t>(kGathered * kLanes * sizeof(gather::Segment) / sizeof(float))) : 0};
 }
 
 /// Tasks of an image: parts of the tiles of rows and of the panels. Every part of the rows makes all panels again.
@@ -114,9 +124,9 @@ inline Split split_of(const Plan& p, int threads) {
       const int64_t q = std::min<int64_t>((f * threads + r - 1) / r, p.panels());
       const auto rounds = static_cast<double>((p.images * r * q + threads - 1) / threads);
       const auto tiles = static_cast<double>((p.tiles() + r - 1) / r), panels = static_cast<double>((p.panels() + q - 1) / q);
-      // In cycles for a channel: a tile takes 17, a panel's copy 5 a vector, a weight from the outer cache 0.1.
+      // In cycles for a channel: a tile takes 17, a panel's copy 5 a vector, from a stride 20, a weight from the outer cache 0.1.
       const double each = p.pixel_lanes ? 17 : 0.68 * static_cast<double>(p.panel_size(0));
-      const double time = rounds * (panels * (tiles * each + 8) + tiles * 1.6);
+      const double time = rounds * (panels * (tiles * each + (p.strided ? 24 : 8)) + tiles * 1.6);
       if (least == 0 || time < least) {
         least = time;
         best = {r, q};
@@ -147,26 +157,32 @@ struct PairedTask {
   const ConvShape& shape;
   const Packed at;
   const float *source, *packed, *bias;
-  float* result;
+  float* result;  // of the pixel `first_pixel`
+  int64_t result_plane, first_pixel;
   const SplitEpilogue& epilogue;
   conv_tile::Finish finish;
   float *panels, *sums, *gathered;
   gather::Segment* segments;
   bool streams;  // results go past the caches
 
-  pairs::Panel panel(int64_t i) const { return {panels + i * p.panel_floats()}; }
+  pairs::Panel panel(int64_t i) const { return {panels + i * p.panel_floats(), p.alias}; }
 };
 
-HWY_INLINE void Make(const PairedTask& t, int64_t i, const pairs::Panel& panel) {
+// Panel i of those up to `end`, which are made in turns: of a stride their pixels are gathered some panels at a time.
+HWY_INLINE void Make(const PairedTask& t, int64_t i, int64_t begin, int64_t end, const pairs::Panel& panel) {
   const Plan& p = t.p;
   const int64_t first = p.panel_begin(i), pixels = p.panel_size(i), width = p.pixel_lanes ? kLanes : conv_pairs::even(pixels);
   const float* from = t.source + first;
   int64_t step = p.source_plane;
   if (p.strided) {
-    const int64_t count = gather::FindSegments(t.shape, 0, first, first + pixels, conv_pairs::kTurned, 0, t.segments);
-    gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.channels, conv_pairs::kTurned, t.gathered);
-    from = t.gathered;
-    step = conv_pairs::kTurned;
+    const int64_t pitch = p.gathered_width(), at_once = p.gathered_panels(), k = (i - begin) % at_once;
+    if (k == 0) {
+      const int64_t last = p.panel_begin(std::min(i + at_once, end));
+      const int64_t count = gather::FindSegments(t.shape, 0, first, last, pitch, p.channels * pitch, t.segments);
+      gather::CopyPixels(t.shape, t.segments, count, t.source, p.source_plane, p.source_planes, pitch, t.gathered);
+    }
+    from = t.gathered + k * p.channels * pitch;
+    step = pitch;
   }
   const auto make = width <= kLanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
   make(from, step, t.packed + t.at.channel_factors, p.channels, pixels, width, panel);
@@ -179,7 +195,7 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
   const int64_t row = p.tile_begin(tile), rows = p.tile_rows(tile), packed = p.packed_begin(tile);
   const float *const weight = t.packed + packed * p.channels, *const offsets = t.packed + t.at.offsets + packed,
                      *const factors = t.packed + t.at.row_factors + packed;
-  float* const to = t.result + row * p.pixels + at;
+  float* const to = t.result + row * t.result_plane + at - t.first_pixel;
   const uint32_t pixels_direct = pairs::LoadBits(panel.direct()), rows_direct = pairs::LoadBits(t.packed + t.at.direct + tile);
   if (p.pixel_lanes) {
     pairs::Run({.v = panel.values(),
@@ -194,7 +210,7 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .low = t.finish.low,
                 .high = t.finish.high,
                 .to = to,
-                .stride = p.pixels,
+                .stride = t.result_plane,
                 .lanes = pixels,
                 .count = rows,
                 .streamed = t.streams,
@@ -222,9 +238,9 @@ HWY_INLINE void Multiply(const PairedTask& t, int64_t tile, int64_t at, int64_t 
                 .ahead_step = ahead_step});
     conv_tile::Finish finish = t.finish;
     finish.bias = t.bias != nullptr ? t.bias + row : nullptr;
-    tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, p.pixels);
+    tile::StoreChannels<1>(t.sums, pixels, rows, finish, to, t.result_plane);
   }
-  t.epilogue.finish(to, pixels, rows, p.pixels);
+  t.epilogue.finish(to, pixels, rows, t.result_plane);
 }
 
 HWY_ATTR void RunPanels(const PairedTask& t, int64_t panel_begin, int64_t panel_end, int64_t tile_begin, int64_t tile_end) {
@@ -235,7 +251,7 @@ HWY_ATTR void RunPanels(const PairedTask& t, int64_t panel_begin, int64_t panel_
     // What comes next may lie beyond the caches, and is asked for meanwhile: at the first tile the next panel's pixels, of which a
     // line of each channel is new, then the next tile's weights.
     for (int64_t j = first; j < last; ++j) {
-      Make(t, j, t.panel(j - first));
+      Make(t, j, first, last, t.panel(j - first));
       const bool more = !p.strided && j + 1 < panel_end;
       Multiply(t, tile_begin, p.panel_begin(j), p.panel_size(j), t.panel(j - first),
                more ? t.source + p.panel_begin(j + 2) - 1 : nullptr, p.source_plane);
@@ -272,10 +288,12 @@ HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* so
     const PairedTask t{p,
                        s,
                        at,
-                       source + image * p.channels * p.source_plane,
+                       source + image * p.source_planes * p.source_plane,
                        packed + group * at.all,
                        bias != nullptr ? bias + group * p.rows : nullptr,
                        result + image * p.rows * p.pixels,
+                       p.pixels,
+                       0,
                        epilogue,
                        conv_tile::Finish(epilogue, result),
                        own,
@@ -287,6 +305,33 @@ HWY_ATTR void PairedRun(const ConvShape& s, Direction direction, const float* so
               p.tiles() * row_part / split.row_parts, p.tiles() * (row_part + 1) / split.row_parts);
     if (streams) hwy::FlushStream();
   });
+#endif
+}
+
+HWY_ATTR void PairedPiece(const ConvShape& s, const float* source, const float* packed, int64_t begin, int64_t end, float* result,
+                          int64_t result_plane, float* scratch) {
+#if HWY_TARGET == HWY_AVX3
+  const Plan p = paired::make_plan(s, Direction::kGradInput);
+  const SplitEpilogue none({});
+  const Packed at = paired::packed_of(p);
+  const Scratch floats = paired::scratch_of(p);
+  const PairedTask t{p,
+                     s,
+                     at,
+                     source,
+                     packed,
+                     nullptr,
+                     result,
+                     result_plane,
+                     p.panel_begin(begin),
+                     none,
+                     conv_tile::Finish(none, result),
+                     scratch,
+                     scratch + floats.panels,
+                     nullptr,
+                     nullptr,
+                     false};
+  RunPanels(t, begin, end, 0, p.tiles());
 #endif
 }
 
@@ -340,26 +385,21 @@ namespace convoy::kernels {
 CONVOY_EXPORT(PairedForward);
 CONVOY_EXPORT(PairedGradInput);
 CONVOY_EXPORT(PairedPack);
+CONVOY_EXPORT(PairedPiece);
 
 namespace {
 
 // More would take panels of more than 4 MB.
-constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kMostChannels = 16 << 10, kLeastRows = 8, kLeastPixels = 32;
+constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kMostChannels = 16 << 10, kLeastRows = 8, kLeastPixels = 8;
 
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
   if (nominal_machine().lanes != paired::kLanes) return "needs vectors of 512 bits";
-  if (s.taps() != 1) return "needs a kernel of one tap";
-  for (size_t a = 0; a < 3; ++a) {
-    // A crop, or padding behind, can make maps of the input's size as well.
-    if (s.axes[a].pad_begin > 0 || (s.output[a] - 1) * s.axes[a].stride - s.axes[a].pad_begin >= s.input[a])
-      return "needs no padding";
-  }
-  if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
+  if (const char* const reason = gather::refuse(s, kDirection == Direction::kForward, true)) return reason;
   const paired::Plan p = paired::make_plan(s, kDirection);
-  if (p.channels < kLeastChannels || p.channels > kMostChannels) return "needs 24 to 16384 channels";
+  if (p.channels < kLeastChannels || p.channels > kMostChannels) return "needs 24 to 16384 channels, taps counted";
   if (p.rows < kLeastRows) return "needs 8 result channels";
-  if (p.pixels < kLeastPixels) return "needs maps of at least 32 pixels";
+  if (p.pixels < kLeastPixels) return "needs maps of at least 8 pixels";
   return nullptr;
 }
 
@@ -374,9 +414,9 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double each =
       p.pixel_lanes ? static_cast<double>(p.rows) * panels : static_cast<double>(p.pixels) * tiles;  // vectors of results
   // A vector of pixels takes some cycles to be made part of a panel, and more from beyond the core's caches.
-  const bool far = p.channels * p.source_plane > paired::kNearFloats;
-  const double copied = panels * channels * (p.pixel_lanes ? 11 : 18) * (far ? 1.6 : 1);
-  return 1.5e-6 + (images * (each * (multiplied + (p.pixel_lanes ? 5 : 9)) + copied) * cycle + gather::seconds(s)) / m.threads;
+  const bool far = p.source_planes * p.source_plane > paired::kNearFloats;
+  const double copied = panels * channels * ((p.pixel_lanes ? 11 : 18) + (p.strided ? 4 : 0)) * (far ? 1.6 : 1);
+  return 1.5e-6 + (images * (each * (multiplied + (p.pixel_lanes ? 5 : 9)) + copied) * cycle + gather::seconds(s, m)) / m.threads;
 }
 
 template <Direction kDirection>
@@ -425,6 +465,19 @@ constexpr ConvKernel kernel() {
 
 const ConvKernel kConvPairedForward = kernel<Direction::kForward>();
 const ConvKernel kConvPairedGradInput = kernel<Direction::kGradInput>();
+
+namespace paired {
+
+int64_t panels(const ConvShape& s) { return make_plan(s, Direction::kGradInput).panels(); }
+int64_t panel_begin(const ConvShape& s, int64_t panel) { return make_plan(s, Direction::kGradInput).panel_begin(panel); }
+int64_t piece_scratch_floats(const ConvShape& s) { return scratch_of(make_plan(s, Direction::kGradInput)).all(); }
+
+void run_piece(const ConvShape& s, const float* source, const float* packed, int64_t begin, int64_t end, float* result,
+               int64_t result_plane, float* scratch) {
+  CONVOY_DISPATCH(PairedPiece)(s, source, packed, begin, end, result, result_plane, scratch);
+}
+
+}  // namespace paired
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

@@ -30,7 +30,13 @@ TEST_F(ConvPaired, MatchesTheReference) {
        {"ic24 oc8 i6 k1", "ic30 oc26 i7 k1", "ic31 oc27 i8 k1", "n3 ic65 oc53 i12 k1", "g3 ic96 oc99 i13 k1", "ic29 oc16 i9 k1",
         "ic64 oc64 iw53 k1", "n2 ic35 oc32 id3 ih4 iw5 k1", "ic600 oc17 i14 k1", "ic1500 oc64 i7 k1", "ic100 oc100 i57 k1",
         "n2 ic66 oc48 i27 k1 s2", "g2 ic80 oc64 i13 k1 sh1 sw2", "ic40 oc30 iw299 k1 s3", "ic44 oc64 id5 ih9 iw8 k1 s1 sh2",
-        "ic28 oc64 i15 k1 ph-1 pw-1:-2", "ic700 oc80 i25 k1", "ic26 oc300 i16 k1"}) {
+        "ic28 oc64 i15 k1 ph-1 pw-1:-2", "ic700 oc80 i25 k1", "ic26 oc300 i16 k1",
+        // small maps
+        "n3 ic30 oc40 i3 k1", "n2 ic64 oc100 i5 k1", "g2 ic140 oc64 ih2 iw4 k1", "n2 ic96 oc17 ih5 iw6 k1",
+        // patches
+        "n2 ic3 oc33 i44 k4 s4", "g2 ic34 oc60 i21 k2 s2", "n2 ic6 oc64 i21 k3 s3", "ic3 oc80 i96 k16 s16",
+        "n2 ic2 oc20 ih30 iw47 k5 s5", "ic9 oc32 id8 ih10 iw10 k2 s2", "ic20 oc17 ih30 iw20 kh2 kw1 sh2 sw1",
+        "n2 ic30 oc9 ih7 iw40 kh1 kw4 sh1 sw4"}) {
     const ConvShape s = shape_of(text);
     for (const Direction direction : {Direction::kForward, Direction::kGradInput}) {
       const ConvKernel* const kernel = direction == Direction::kForward ? &kConvPairedForward : &kConvPairedGradInput;
@@ -183,13 +189,15 @@ TEST_F(ConvPaired, ErrorsStayInTheirTable) {
 
 TEST_F(ConvPaired, RefusesTheRest) {
   const auto reason = [](const char* text) { return kConvPairedForward.refuse(shape_of(text)); };
-  EXPECT_STREQ(reason("ic64 oc64 i14 k3"), "needs a kernel of one tap");
+  EXPECT_STREQ(reason("ic64 oc64 i14 k3"), "needs a kernel of one tap, or of the stride's size");
+  EXPECT_STREQ(kConvPairedGradInput.refuse(shape_of("ic64 oc64 i14 k2 s2")), "needs a kernel of one tap");
   EXPECT_STREQ(reason("ic64 oc64 i14 k1 p1"), "needs no padding");
   EXPECT_STREQ(kConvPairedGradInput.refuse(shape_of("ic128 oc128 i28 k1 s2")), "needs stride 1");
-  EXPECT_STREQ(reason("ic23 oc64 i14 k1"), "needs 24 to 16384 channels");
-  EXPECT_STREQ(reason("ic16385 oc64 i14 k1"), "needs 24 to 16384 channels");
+  EXPECT_STREQ(reason("ic23 oc64 i14 k1"), "needs 24 to 16384 channels, taps counted");
+  EXPECT_STREQ(reason("ic16385 oc64 i14 k1"), "needs 24 to 16384 channels, taps counted");
+  EXPECT_EQ(reason("ic6 oc64 i14 k2 s2"), nullptr);
   EXPECT_STREQ(reason("ic64 oc7 i14 k1"), "needs 8 result channels");
-  EXPECT_STREQ(reason("ic64 oc64 i5 k1"), "needs maps of at least 32 pixels");
+  EXPECT_STREQ(reason("ic64 oc64 ih1 iw7 k1"), "needs maps of at least 8 pixels");
 }
 
 }  // namespace

@@ -266,6 +266,7 @@ struct Scales {
 /// A panel: up to kTile pixels of all channels, scaled, [channel][width], behind what is said of each pixel.
 struct Panel {
   float* at;
+  bool copied = false;  // whether its pixels are read once, and copied meanwhile
 
   float* offsets() const { return at; }
   float* undo() const { return at + conv_pairs::kUndo; }
@@ -288,14 +289,15 @@ HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const floa
     row[v] = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(width - v * lanes, 0, lanes)));
     squares[v] = sizes[v] = hn::Zero(d);
   }
-  const auto load = [&](int64_t c, int v) HWY_ATTR {
-    return hn::Mul(hn::MaskedLoad(mask[v], d, from + c * step + v * lanes), hn::Set(d, factors[c]));
-  };
+  const auto raw = [&](int64_t c, int v) HWY_ATTR { return hn::MaskedLoad(mask[v], d, from + c * step + v * lanes); };
+  const auto load = [&](int64_t c, int v) HWY_ATTR { return hn::Mul(raw(c, v), hn::Set(d, factors[c])); };
+  float* to = panel.values();
   for (int64_t c = 0; c < channels; ++c) {
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) {
       __builtin_prefetch(from + (c + conv_pairs::kAheadChannels) * step + v * lanes);
       const Floats value = load(c, v);
+      if (panel.copied) hn::BlendedStore(raw(c, v), row[v], d, to + c * width + v * lanes);
       squares[v] = hn::MulAdd(value, value, squares[v]);
       sizes[v] = hn::Add(sizes[v], hn::Abs(value));
     }
@@ -311,7 +313,10 @@ HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const floa
     sum[v] = hn::Zero(d);
   }
   StoreBits(direct, panel.direct());
-  float* to = panel.values();
+  if (panel.copied) {
+    from = to;
+    step = width;
+  }
   const auto move = [&](int64_t c, Floats(&kept)[kV]) HWY_ATTR {
     HWY_UNROLL(2)
     for (int v = 0; v < kV; ++v) {

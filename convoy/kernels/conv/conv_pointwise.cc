@@ -273,18 +273,6 @@ HWY_INLINE void GatherPixels(const Plan& p, const ConvShape& s, const float* sou
   gather::CopyPixels(s, segments, count, source, p.source_plane, p.channels / s.taps(), panel_width, slab);
 }
 
-// Copies values past the caches, but for those beside the whole lines of the target.
-HWY_ATTR void StreamRow(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
-  const tile::Full d;
-  const int64_t lines = conv_tile::kLine, past = reinterpret_cast<uintptr_t>(to) / sizeof(float) % lines;
-  int64_t i = std::min((lines - past) % lines, count);
-  std::copy(from, from + i, to);
-  for (; i + lines <= count; i += lines) {
-    for (int64_t v = 0; v < lines; v += tile::Lanes()) hn::Stream(hn::LoadU(d, from + i + v), d, to + i + v);
-  }
-  std::copy(from + i, from + count, to + i);
-}
-
 // Some rows of some pixels, on the calling thread.
 HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles, const pointwise::Arrays& io,
                            const SplitEpilogue& epilogue, const Rectangle& part, const PointwiseScratch& floats, float* scratch) {
@@ -360,7 +348,7 @@ HWY_ATTR void RunRectangle(const ConvShape& s, const Plan& p, const Tiles& tiles
           tile::RunPixelTile<true>(work, tiles.rows(i), std::min(step, end - at), &finish);
         });
         for (int64_t row = first_row; row < tiles.begin(tile_end); ++row) {
-          StreamRow(sums + (row - first_row) * stretch, to - from, result + row * p.map + from);
+          tile::StreamRow(sums + (row - first_row) * stretch, to - from, result + row * p.map + from);
         }
       }
       hwy::FlushStream();
@@ -574,16 +562,7 @@ const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
-  for (size_t a = 0; a < 3; ++a) {
-    const shape::Axis& axis = s.axes[a];
-    const bool patches = axis.kernel_size == axis.stride && axis.dilation == 1;
-    if (axis.kernel_size != 1 && kDirection == Direction::kGradInput) return "needs a kernel of one tap";
-    if (axis.kernel_size != 1 && !patches) return "needs a kernel of one tap, or of the stride's size";
-    if (axis.pad_begin > 0 || (s.output[a] - 1) * axis.stride - axis.pad_begin + axis.kernel_size > s.input[a]) {
-      return "needs no padding";
-    }
-  }
-  if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
+  if (const char* const reason = gather::refuse(s, kDirection == Direction::kForward, true)) return reason;
   // Pixels are gathered with all their channels.
   if (s.in_channels_per_group() > (1 << 15) / s.taps()) return "needs at most 32768 channels and taps per group";
   return nullptr;
@@ -599,7 +578,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double flops = 2 * few * CONVOY_DISPATCH(PointwiseProducts)(s, kDirection);
   // Results are turned from channels to pixels on their way out.
   const auto stored = static_cast<double>(kDirection == Direction::kForward ? s.output_count() : s.input_count());
-  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gather::seconds(s) + stored * 0.15e-9) / m.threads;
+  return 1.5e-6 + (flops / (0.95 * m.flops_per_second) + gather::seconds(s, m) + stored * 0.15e-9) / m.threads;
 }
 
 template <Direction kDirection>

@@ -16,14 +16,34 @@
 #include <algorithm>
 
 #include "convoy/core/parallel.h"
+#include "convoy/kernels/conv/conv_paired.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
+#include "convoy/kernels/conv/conv_tile-inl.h"
 #include "convoy/kernels/dispatch-inl.h"
 #include "convoy/shape/taps.h"
+
+#ifndef CONVOY_KERNELS_CONV_POINTWISE_SPREAD_STRIPE
+#define CONVOY_KERNELS_CONV_POINTWISE_SPREAD_STRIPE
+namespace convoy::kernels::spread {
+
+// Where a stripe's values go: result pixels [begin, end) of a sample, values[row][pixel - begin], rows `pitch` apart.
+struct Stripe {
+  const float* values;
+  int64_t pitch, begin, end;
+  const float* bias;  // null: none
+  float* result;
+  int64_t sample;  // the first float of the sample's results
+  float* row;      // memory for a line of results that go past the caches; null: they do not
+};
+
+}  // namespace convoy::kernels::spread
+#endif  // CONVOY_KERNELS_CONV_POINTWISE_SPREAD_STRIPE
 
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using spread::Stripe;
 
 // to[i * step] = from[i] + bias, bias between and behind up to `size`.
 HWY_ATTR void SpreadRow(const float* HWY_RESTRICT from, int64_t count, int64_t step, float bias, float* HWY_RESTRICT to,
@@ -59,26 +79,70 @@ HWY_INLINE void AddRow(const float* HWY_RESTRICT from, int64_t count, int64_t st
 }
 
 // to[i * step + k] = from[k][i] + bias, the lines of `from` `pitch` apart.
-HWY_ATTR void InterleaveRow(const float* HWY_RESTRICT from, int64_t pitch, int64_t count, int64_t step, float bias,
-                            float* HWY_RESTRICT to) {
-  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+HWY_INLINE void InterleaveRow(const float* HWY_RESTRICT from, int64_t pitch, int64_t count, int64_t step, float bias,
+                              float* HWY_RESTRICT to) {
   int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto add = hn::Set(d, bias);
-  const auto line = [&](int64_t k) HWY_ATTR { return hn::Add(hn::LoadU(d, from + k * pitch + i), add); };
-  for (; step <= 4 && i + lanes <= count; i += lanes) {
-    float* const at = to + i * step;
+  const auto interleave = [&](const auto& line, float* HWY_RESTRICT at) HWY_ATTR {
     if (step == 1) hn::StoreU(line(0), d, at);
     if (step == 2) hn::StoreInterleaved2(line(0), line(1), d, at);
     if (step == 3) hn::StoreInterleaved3(line(0), line(1), line(2), d, at);
     if (step == 4) hn::StoreInterleaved4(line(0), line(1), line(2), line(3), d, at);
+  };
+  for (; step <= 4 && count >= lanes && i < count; i += lanes) {
+    i = std::min(i, count - lanes);  // some of the last ones once more
+    interleave([&](int64_t k) HWY_ATTR { return hn::Add(hn::LoadU(d, from + k * pitch + i), add); }, to + i * step);
+  }
+#if HWY_TARGET == HWY_AVX3
+  if (step <= 4 && i < count) {
+    const auto first_of = [&](int64_t n) HWY_ATTR { return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
+    const auto mask = first_of(count);
+    HWY_ALIGN float whole[4 * hn::MaxLanes(hn::ScalableTag<float>())];
+    interleave([&](int64_t k) HWY_ATTR { return hn::Add(hn::MaskedLoad(mask, d, from + k * pitch), add); }, whole);
+    for (int64_t at = 0; at < step * count; at += lanes) {
+      hn::BlendedStore(hn::Load(d, whole + at), first_of(step * count - at), d, to + at);
+    }
+    return;
   }
 #endif
-  for (; i < count; ++i) {
+#endif
+  for (; i < count; ++i) {  // a short row, or a large step
     for (int64_t k = 0; k < step; ++k) to[i * step + k] = from[k * pitch + i] + bias;
   }
+}
+
+// Line by line, of a tiled layer.
+HWY_ATTR void InterleaveStripe(const ConvShape& s, const Stripe& stripe, const SplitEpilogue& epilogue) {
+  if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
+  const int64_t step = s.axes[2].stride, plane = s.input_positions(), width = s.output[2], height = s.output[1];
+  const float* from = stripe.values;
+  for (int64_t c = 0; c < s.in_channels; ++c) {
+    const float bias = stripe.bias != nullptr ? stripe.bias[c] : 0.0F;
+    for (int64_t kd = 0; kd < s.axes[0].stride; ++kd) {
+      for (int64_t kh = 0; kh < s.axes[1].stride; ++kh, from += step * stripe.pitch) {
+        int64_t column = stripe.begin % width, h = stripe.begin / width % height, d = stripe.begin / width / height;
+        for (int64_t at = stripe.begin; at < stripe.end;) {
+          const int64_t count = std::min(width - column, stripe.end - at);
+          const int64_t line = (d * s.axes[0].stride + kd) * s.input[1] + h * s.axes[1].stride + kh;
+          const int64_t place = stripe.sample + c * plane + line * s.input[2] + column * step;
+          float* const to = stripe.row != nullptr ? stripe.row : stripe.result + place;
+          InterleaveRow(from + at - stripe.begin, stripe.pitch, count, step, bias, to);
+          epilogue.apply(to, count * step, place);
+          if (stripe.row != nullptr) tile::StreamRow(stripe.row, count * step, stripe.result + place);
+          at += count;
+          column = 0;
+          if (++h == height) {
+            h = 0;
+            ++d;
+          }
+        }
+      }
+    }
+  }
+  if (stripe.row != nullptr) hwy::FlushStream();
 }
 
 // A plane of the gradient: the bias, and every tap's values[tap][result pixel].
@@ -116,7 +180,7 @@ HWY_AFTER_NAMESPACE();
 namespace convoy::kernels {
 
 CONVOY_EXPORT(SpreadRow);
-CONVOY_EXPORT(InterleaveRow);
+CONVOY_EXPORT(InterleaveStripe);
 CONVOY_EXPORT(AddTaps);
 
 namespace {
@@ -157,6 +221,11 @@ bool tiled(const ConvShape& s) {
   return s.groups == 1 && s.taps() > 1;
 }
 
+// What computes the values of the compact layer: conv_pointwise, or conv_paired.
+using Products = const ConvKernel&;
+
+bool by_pairs(Products products) { return products.accuracy != Accuracy::kStrict; }
+
 // What a task computes at once if the layer is tiled.
 constexpr int64_t kStripeFloats = 48 << 10;  // of values, or of the source
 constexpr int64_t kTilePixels = 48, kStripePixels = 192;
@@ -181,20 +250,47 @@ bool by_stripes(const ConvShape& s, int threads) {
   return tiled(s) && (s.batch * stripes_of(s) >= threads || image_floats(s) * static_cast<int64_t>(sizeof(float)) > kMostBytes);
 }
 
-// conv_pointwise's gradient of a sample as a forward pass, whose pieces can be run.
-ConvShape mirrored(const ConvShape& s) {
-  ConvShape c = compact(s);
-  c.batch = 1;
-  std::swap(c.in_channels, c.out_channels);
-  return c;
+// The sample's stripes; those of pairs begin with a panel.
+class Stripes {
+ public:
+  Stripes(const ConvShape& s, Products products)
+      : layer_(compact(s)),
+        count_(stripes_of(s)),
+        pixels_(stripe_pixels(s)),
+        map_(s.output_positions()),
+        panels_(by_pairs(products) ? paired::panels(layer_) : 0) {
+    layer_.batch = 1;
+    // conv_pointwise's gradient as a forward pass, whose pieces can be run.
+    if (panels_ == 0) std::swap(layer_.in_channels, layer_.out_channels);
+  }
+  int64_t count() const { return count_; }
+  int64_t begin(int64_t i) const { return panels_ > 0 ? paired::panel_begin(layer_, panel(i)) : std::min(i * pixels_, map_); }
+  /// Pixels of the largest.
+  int64_t most() const { return panels_ > 0 ? (panels_ + count_ - 1) / count_ * paired::panel_begin(layer_, 1) : pixels_; }
+  int64_t scratch_floats() const {
+    return panels_ > 0 ? paired::piece_scratch_floats(layer_) : pointwise::piece_scratch_floats(layer_, pixels_, true);
+  }
+  /// One's values for all rows, each most() behind the one before.
+  void run(int64_t i, const float* source, const float* packed, float* values, float* scratch) const {
+    if (panels_ > 0) return paired::run_piece(layer_, source, packed, panel(i), panel(i + 1), values, most(), scratch);
+    pointwise::run_piece(layer_, {source + begin(i), nullptr, packed, values, most(), 0, true}, SplitEpilogue({}),
+                         {0, 0, pointwise::pieces(layer_).tiles, 0, begin(i + 1) - begin(i)}, scratch);
+  }
+
+ private:
+  int64_t panel(int64_t i) const { return panels_ * i / count_; }
+
+  ConvShape layer_;
+  int64_t count_, pixels_, map_, panels_;
+};
+
+int64_t lines_of(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
+
+int64_t stripe_floats(const ConvShape& s, const Stripes& stripes) {
+  return lines_of(s.in_channels * s.taps() * stripes.most() + stripes.scratch_floats()) + lines_of(s.input[2]);
 }
 
-int64_t stripe_floats(const ConvShape& s) {
-  const int64_t pixels = stripe_pixels(s), values = s.in_channels * s.taps() * pixels;
-  return (values + pointwise::piece_scratch_floats(mirrored(s), pixels, true) + 15) / 16 * 16;
-}
-
-const char* refuse(const ConvShape& s) {
+const char* refuse(const ConvShape& s, Products products) {
   if (s.output_positions() == 0 || s.input_positions() == 0 || s.in_channels == 0 || s.out_channels == 0)
     return "nothing to compute";
   if (s.taps() == 1) {
@@ -203,7 +299,7 @@ const char* refuse(const ConvShape& s) {
       if (s.axes[a].pad_begin != 0 || (s.output[a] - 1) * s.axes[a].stride >= s.input[a]) return "needs no padding";
     }
   } else if (tiled(s)) {
-    return kConvPointwiseGradInput.refuse(compact(s));
+    return products.refuse(compact(s));
   } else if (s.in_channels_per_group() > kMostChannels) {
     return "needs few input channels per group, one tap, or a stride of the kernel's size";
   }
@@ -211,74 +307,61 @@ const char* refuse(const ConvShape& s) {
   const double floats =
       static_cast<double>(s.in_channels) * static_cast<double>(s.taps()) * static_cast<double>(s.output_positions());
   if (floats * sizeof(float) > static_cast<double>(kMostBytes)) return "what an image's pixels give back takes more than 4 MB";
-  return kConvPointwiseGradInput.refuse(compact(s));
+  return products.refuse(compact(s));
 }
 
-double seconds(const ConvShape& s, const Machine& m) {
+double seconds(const ConvShape& s, const Machine& m, Products products) {
   const double values = static_cast<double>(s.input_count()), rows = values / static_cast<double>(s.input[2]);
-  const double computed = static_cast<double>(s.batch * image_floats(s));
+  const double computed = static_cast<double>(s.batch * image_floats(s)), product = products.seconds(compact(s), m);
   if (s.taps() == 1) {
-    return 2e-6 +
-           (kConvPointwiseGradInput.seconds(compact(s), m) + (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads) /
-               1.5;
+    const double slower = by_pairs(products) ? 1.08 : 1.0;
+    return 2e-6 + (slower * product + (values * 0.08e-9 + rows * 18e-9 + computed * 0.3e-9) / m.threads) / 1.5;
   }
   const double runs = computed / static_cast<double>(s.output[2]);
   if (tiled(s)) {
     const double lines = runs / static_cast<double>(s.axes[2].stride);
     // With sixteen lanes conv_direct, which interleaves nothing, is as fast from some 32 channels on.
-    const double product = 1.1 * m.with_eight_lanes(1 / 1.1) * kConvPointwiseGradInput.seconds(compact(s), m);
-    return 2e-6 + product + (computed * 0.25e-9 + lines * 20e-9) / m.threads;
+    const double slower = by_pairs(products) ? 1.0 : 1.1 * m.with_eight_lanes(1 / 1.1);
+    return 2e-6 + slower * product + (computed * 0.25e-9 + lines * (m.lanes == 16 ? 13e-9 : 20e-9)) / m.threads;
   }
   const double added = computed * (s.axes[2].stride == 1 ? 0.7e-9 : 1.0e-9) + runs * 4e-9 + values * 0.08e-9;
-  return 2e-6 +
-         m.with_eight_lanes(s.input[0] == 1 ? 0.85 : 1.2) * (kConvPointwiseGradInput.seconds(compact(s), m) + added / m.threads);
+  return 2e-6 + m.with_eight_lanes(s.input[0] == 1 ? 0.85 : 1.2) * (product + added / m.threads);
 }
 
 // Of the chunks, the last one may be smaller: what its cut needs can be more or less.
-size_t inner_bytes(const ConvShape& s, int threads) {
+size_t inner_bytes(const ConvShape& s, int threads, Products products) {
   const int64_t images = images_at_once(s), rest = s.batch % images;
-  const size_t whole = kConvPointwiseGradInput.workspace_bytes(chunk_of(s, images), threads);
-  return rest == 0 ? whole : std::max(whole, kConvPointwiseGradInput.workspace_bytes(chunk_of(s, rest), threads));
+  const size_t whole = products.workspace_bytes(chunk_of(s, images), threads);
+  return rest == 0 ? whole : std::max(whole, products.workspace_bytes(chunk_of(s, rest), threads));
 }
 
-size_t workspace_bytes(const ConvShape& s, int threads) {
-  if (by_stripes(s, threads)) return padded_bytes(static_cast<size_t>(stripe_floats(s) * threads) * sizeof(float));
-  return padded_bytes(static_cast<size_t>(images_at_once(s) * image_floats(s)) * sizeof(float)) + inner_bytes(s, threads);
+size_t workspace_bytes(const ConvShape& s, int threads, Products products) {
+  if (by_stripes(s, threads))
+    return padded_bytes(static_cast<size_t>(stripe_floats(s, Stripes(s, products)) * threads) * sizeof(float));
+  return padded_bytes(static_cast<size_t>(images_at_once(s) * image_floats(s)) * sizeof(float)) + inner_bytes(s, threads, products);
 }
 
-void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
-  const SplitEpilogue epilogue(io.epilogue), none({});
-  const ConvShape layer = mirrored(s);
-  const pointwise::Pieces pieces = pointwise::pieces(layer);
-  const int64_t map = s.output_positions(), pixels = stripe_pixels(s), stripes = stripes_of(s);
-  const int64_t rows = s.in_channels * s.taps(), each = stripe_floats(s), plane = s.input_positions(), step = s.axes[2].stride;
+void grad_input_tiled(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace, Products products) {
+  const SplitEpilogue epilogue(io.epilogue);
+  const Stripes stripes(s, products);
+  const int64_t map = s.output_positions(), pixels = stripes.most(), each = stripe_floats(s, stripes);
+  // Results that no cache holds go past them, line by line.
+  const bool streamed = s.input_count() >= conv_tile::kStreamedFloats;
   float* const scratch = workspace.take<float>(each * num_threads());
-  parallel_for(s.batch * stripes, [&](int64_t task, int thread) {
-    const int64_t n = task / stripes, begin = task % stripes * pixels, end = std::min(begin + pixels, map);
+  parallel_for(s.batch * stripes.count(), [&](int64_t task, int thread) {
+    const int64_t n = task / stripes.count(), i = task % stripes.count();
     float* const values = scratch + thread * each;
-    pointwise::run_piece(layer, {io.grad_output + n * s.out_channels * map + begin, nullptr, io.packed, values, pixels, 0, true},
-                         none, {0, 0, pieces.tiles, 0, end - begin}, values + rows * pixels);
-    const float* from = values;
-    for (int64_t c = 0; c < s.in_channels; ++c) {
-      const float bias = io.bias != nullptr ? io.bias[c] : 0.0f;
-      for (int64_t tap = 0; tap < s.taps(); tap += step, from += step * pixels) {
-        const int64_t kd = tap / step / s.axes[1].stride, kh = tap / step % s.axes[1].stride;
-        for (int64_t at = begin; at < end;) {  // line by line
-          const int64_t column = at % s.output[2], h = at / s.output[2] % s.output[1], d = at / s.output[2] / s.output[1];
-          const int64_t count = std::min(s.output[2] - column, end - at);
-          const int64_t line = (d * s.axes[0].stride + kd) * s.input[1] + h * s.axes[1].stride + kh;
-          const int64_t to = (n * s.in_channels + c) * plane + line * s.input[2] + column * step;
-          CONVOY_DISPATCH(InterleaveRow)(from + at - begin, pixels, count, step, bias, io.grad_input + to);
-          epilogue.apply(io.grad_input + to, count * step, to);
-          at += count;
-        }
-      }
-    }
+    stripes.run(i, io.grad_output + n * s.out_channels * map, io.packed, values, values + s.in_channels * s.taps() * pixels);
+    CONVOY_DISPATCH(InterleaveStripe)
+    (s,
+     {values, pixels, stripes.begin(i), stripes.begin(i + 1), io.bias, io.grad_input, n * s.in_channels * s.input_positions(),
+      streamed ? values + each - lines_of(s.input[2]) : nullptr},
+     epilogue);
   });
 }
 
-void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace) {
-  if (by_stripes(s, num_threads())) return grad_input_tiled(s, io, workspace);
+void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& workspace, Products products) {
+  if (by_stripes(s, num_threads())) return grad_input_tiled(s, io, workspace, products);
   const SplitEpilogue epilogue(io.epilogue);
   const int64_t images = images_at_once(s), map = s.output_positions(), plane = s.input_positions();
   float* const values = workspace.take<float>(images * image_floats(s));
@@ -286,8 +369,8 @@ void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& w
   for (int64_t first = 0; first < s.batch; first += images) {
     const ConvShape chunk = chunk_of(s, std::min(images, s.batch - first));
     workspace.rewind(taken);
-    kConvPointwiseGradInput.grad_input(
-        chunk, {io.grad_output + first * s.out_channels * map, io.weight, nullptr, values, {}, io.packed}, workspace);
+    products.grad_input(chunk, {io.grad_output + first * s.out_channels * map, io.weight, nullptr, values, {}, io.packed},
+                        workspace);
     parallel_for(chunk.batch * s.in_channels, [&](int64_t task) {
       const float bias = io.bias != nullptr ? io.bias[task % s.in_channels] : 0.0f;
       const int64_t at = (first * s.in_channels + task) * plane;
@@ -310,19 +393,25 @@ void grad_input(const ConvShape& s, const ConvGradInput<float>& io, Workspace& w
   }
 }
 
+template <Products kProducts>
+constexpr ConvKernel kernel(const char* name, Accuracy accuracy) {
+  return {.name = name,
+          .direction = Direction::kGradInput,
+          .accuracy = accuracy,
+          .refuse = [](const ConvShape& s) { return refuse(s, kProducts); },
+          .seconds = [](const ConvShape& s, const Machine& m) { return seconds(s, m, kProducts); },
+          .workspace_bytes = [](const ConvShape& s, int threads) { return workspace_bytes(s, threads, kProducts); },
+          .packed_bytes = [](const ConvShape& s) { return kProducts.packed_bytes(compact(s)); },
+          .pack = [](const ConvShape& s, const float* weight, float* packed) { kProducts.pack(compact(s), weight, packed); },
+          .pack_seconds = [](const ConvShape& s, const Machine& m) { return kProducts.pack_seconds(compact(s), m); },
+          .grad_input = [](const ConvShape& s, const ConvGradInput<float>& io,
+                           Workspace& workspace) { grad_input(s, io, workspace, kProducts); }};
+}
+
 }  // namespace
 
-const ConvKernel kConvPointwiseSpreadGradInput{
-    .name = "conv_pointwise_spread",
-    .direction = Direction::kGradInput,
-    .refuse = refuse,
-    .seconds = seconds,
-    .workspace_bytes = workspace_bytes,
-    .packed_bytes = [](const ConvShape& s) { return kConvPointwiseGradInput.packed_bytes(compact(s)); },
-    .pack = [](const ConvShape& s, const float* weight,
-               float* packed) { kConvPointwiseGradInput.pack(compact(s), weight, packed); },
-    .pack_seconds = [](const ConvShape& s, const Machine& m) { return kConvPointwiseGradInput.pack_seconds(compact(s), m); },
-    .grad_input = grad_input};
+const ConvKernel kConvPointwiseSpreadGradInput = kernel<kConvPointwiseGradInput>("conv_pointwise_spread", Accuracy::kStrict);
+const ConvKernel kConvPairedSpreadGradInput = kernel<kConvPairedGradInput>("conv_paired_spread", Accuracy::kDefault);
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

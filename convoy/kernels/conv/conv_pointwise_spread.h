@@ -7,5 +7,7 @@
 namespace convoy::kernels {
 
 extern const ConvKernel kConvPointwiseSpreadGradInput;
+/// The same from conv_paired's products.
+extern const ConvKernel kConvPairedSpreadGradInput;
 
 }  // namespace convoy::kernels

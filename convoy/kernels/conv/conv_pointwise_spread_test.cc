@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "convoy/kernels/conv/kernel_check_test.h"
 #include "convoy/shape/descriptor.h"
 
@@ -16,7 +18,7 @@ ConvShape parse(const char* text) { return *shape::parse_descriptor(text); }
 class ConvPointwiseSpread : public NeedsVectors {};
 
 TEST_F(ConvPointwiseSpread, MatchesTheReference) {
-  const ConvKernel* const kernel = &kConvPointwiseSpreadGradInput;
+  const std::array kernels{&kConvPointwiseSpreadGradInput, &kConvPairedSpreadGradInput};  // the second one refuses some
   for (const char* text : {
            "n2 ic40 oc48 i14 k1 s2",
            "n1 ic64 oc33 i57 k1 s2",
@@ -48,13 +50,21 @@ TEST_F(ConvPointwiseSpread, MatchesTheReference) {
            "n2 ic3 oc20 id4 ih10 iw10 kd1 kh2 kw2 sd1 sh2 sw2",
            "n2 ic4 oc6 i30 kh2 kw1 sh2 sw1",
            "n1 ic6 oc9 iw2002 kw2 sw2",
-           "n1 ic6 oc9 i21 k2 s2",  // one position is left over
+           "n1 ic6 oc9 i21 k2 s2",     // one position is left over
+           "n2 ic17 oc100 i26 k2 s2",  // pairs: panels of pixels, of channels; several stripes
+           "n3 ic64 oc30 i16 k2 s2",
+           "n2 ic9 oc30 i84 k4 s4",
+           "n1 ic40 oc200 ih40 iw22 k2 s2",
+           "n2 ic2 oc33 id8 ih8 iw12 k2 s2",
+           "n3 ic30 oc40 i30 k1 s2",
+           "n2 ic8 oc32 i25 k1 s3",
+           "n1 ic40 oc24 ih240 iw226 k2 s2",  // past the caches
        }) {
     const ConvShape s = parse(text);
-    ASSERT_EQ(kernel->refuse(s), nullptr) << text;
+    ASSERT_EQ(kConvPointwiseSpreadGradInput.refuse(s), nullptr) << text;
     Random random(3);
     for (const bool integers : {true, false}) {
-      check_kernels(std::span(&kernel, 1), Direction::kGradInput, s, integers, random);
+      check_kernels(kernels, Direction::kGradInput, s, integers, random);
       if (HasFatalFailure()) return;
     }
   }

@@ -874,14 +874,7 @@ constexpr int64_t kLeastChannels = 128, kLeastOfWide = 96, kLeastPixels = 48;
 template <Direction kDirection>
 const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
-  if (s.taps() != 1) return "needs a kernel of one tap";
-  for (size_t a = 0; a < 3; ++a) {
-    // A crop, or padding behind, can make maps of the input's size as well.
-    if (s.axes[a].pad_begin > 0 || (s.output[a] - 1) * s.axes[a].stride - s.axes[a].pad_begin >= s.input[a]) {
-      return "needs no padding";
-    }
-  }
-  if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
+  if (const char* const reason = gather::refuse(s, kDirection == Direction::kForward, false)) return reason;
   const strassen::Plan p = strassen::make_plan(s, kDirection);
   if (p.channels < (p.wide ? kLeastOfWide : kLeastChannels) || p.channels % 2 != 0) {
     return "needs an even number of channels, at least 128, or 96 of a large map";
@@ -906,7 +899,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double few = p.wide ? (1 + 5 / channels) * (p.rows < 96 ? 1.04 : 1) : 1.02;
   const double value = p.wide ? (p.from_memory() ? 0.41e-9 : 0.16e-9) : far ? 0.5e-9 : 0.25e-9, sum = p.wide ? 0.14e-9 : 0.55e-9;
   const double added = (channels * value + rows * sum) * pixels + static_cast<double>(s.weight_count()) * 0.09e-9;
-  return 1.5e-6 + (few * flops / (0.99 * m.flops_per_second) + added + gather::seconds(s)) / m.threads;
+  return 1.5e-6 + (few * flops / (0.99 * m.flops_per_second) + added + gather::seconds(s, m)) / m.threads;
 }
 
 template <Direction kDirection>

@@ -731,6 +731,18 @@ inline HWY_NOINLINE HWY_ATTR void CopyRow(const float* row, int64_t size, int64_
   }
 }
 
+/// Copies values past the caches, but for those beside the whole lines of the target.
+inline HWY_NOINLINE HWY_ATTR void StreamRow(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
+  const Full d;
+  const int64_t lines = conv_tile::kLine, past = reinterpret_cast<uintptr_t>(to) / sizeof(float) % lines;
+  int64_t i = std::min((lines - past) % lines, count);
+  std::copy(from, from + i, to);
+  for (; i + lines <= count; i += lines) {
+    for (int64_t v = 0; v < lines; v += Lanes()) hn::Stream(hn::LoadU(d, from + i + v), d, to + i + v);
+  }
+  std::copy(from + i, from + count, to + i);
+}
+
 }  // namespace tile
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
