@@ -341,12 +341,7 @@ CONVOY_EXPORT(PairedForward);
 CONVOY_EXPORT(PairedGradInput);
 CONVOY_EXPORT(PairedPack);
 
-namespace {
-
-constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kLeastRows = 8, kLeastPixels = 32;
-
-template <Direction kDirection>
-const char* refuse(const ConvShape& s) {
+const char* conv_paired_refusal(const ConvShape& s) {
   if (nominal_machine().lanes != paired::kLanes) return "needs vectors of 512 bits";
   if (s.taps() != 1) return "needs a kernel of one tap";
   for (size_t a = 0; a < 3; ++a) {
@@ -354,6 +349,16 @@ const char* refuse(const ConvShape& s) {
     if (s.axes[a].pad_begin > 0 || (s.output[a] - 1) * s.axes[a].stride - s.axes[a].pad_begin >= s.input[a])
       return "needs no padding";
   }
+  return nullptr;
+}
+
+namespace {
+
+constexpr int64_t kLeastChannels = conv_pairs::kLeastTerms, kLeastRows = 8, kLeastPixels = 32;
+
+template <Direction kDirection>
+const char* refuse(const ConvShape& s) {
+  if (const char* reason = conv_paired_refusal(s)) return reason;
   if (kDirection == Direction::kGradInput && s.input != s.output) return "needs stride 1";
   const paired::Plan p = paired::make_plan(s, kDirection);
   if (p.channels < kLeastChannels) return "needs 24 channels";

@@ -9,4 +9,7 @@ namespace convoy::kernels {
 extern const ConvKernel kConvPairedForward;
 extern const ConvKernel kConvPairedGradInput;
 
+/// What the algorithm refuses in all directions (conv_paired_grad_weight.h as well): null, or the reason.
+const char* conv_paired_refusal(const ConvShape& s);
+
 }  // namespace convoy::kernels
