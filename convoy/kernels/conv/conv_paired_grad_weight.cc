@@ -32,10 +32,10 @@ using conv_pairs::Parts;
 constexpr int64_t kLanes = 16;
 constexpr int64_t kTurn = 2 * conv_pairs::kSix;  // terms that are turned together
 constexpr int64_t kBlock = 24 * kTurn;           // terms of a block, at most
-constexpr int64_t kPitchVectors = 19;            // of a copied row: lines of 16 rows lie in different sets
-constexpr int64_t kPitch = kPitchVectors * kLanes;
-constexpr int64_t kLeastSpan = 144;   // pixels of maps whose blocks are of one sample
-constexpr int64_t kMostVectors = 28;  // of a task: with kBlock terms half of an outer cache
+constexpr int64_t kPitch = 19 * kLanes;          // of copied rows, whose lines lie in different sets of the first cache
+constexpr int64_t kClash = 512;                  // floats: of 16 rows that lie so far apart more than 8 lines share a set
+constexpr int64_t kLeastSpan = 144;              // pixels of maps whose blocks are of one sample
+constexpr int64_t kMostVectors = 28;             // of a task: with kBlock terms half of an outer cache
 constexpr int64_t kMostParts = 4, kPartTiles = 512;
 
 /// How many of so many terms should count on both sides, taken at random: few of few may hardly meet (E
@@ -148,8 +148,9 @@ using paired_grad_weight::Split;
 using tile::Floats;
 using tile::Full;
 
-// Copies the segments of up to 16 rows, kPitch apart, and sums up their squares and sizes. Rows beyond a multiple of four are not
-// written.
+// Sums up squares and sizes of up to 16 rows, of each of which there are some segments. kCopies: and copies them, kPitch apart, but
+// no rows beyond a multiple of four.
+template <bool kCopies>
 HWY_NOINLINE HWY_ATTR void TakeRows(const float* from, int64_t step, int64_t rows, const gather::Segment* segments, int64_t count,
                                     float* to, float* squares, float* sizes) {
   const Full d;
@@ -173,7 +174,7 @@ HWY_NOINLINE HWY_ATTR void TakeRows(const float* from, int64_t step, int64_t row
           const Floats v = hn::MaskedLoad(mask, d, row[k] + i);
           square[k] = hn::MulAdd(v, v, square[k]);
           size[k] = hn::Add(size[k], hn::Abs(v));
-          hn::StoreU(v, d, at + k * kPitch + i);  // what is behind a segment the next one overwrites
+          if constexpr (kCopies) hn::StoreU(v, d, at + k * kPitch + i);  // what is behind a segment the next one overwrites
         }
       }
     }
@@ -185,29 +186,35 @@ HWY_NOINLINE HWY_ATTR void TakeRows(const float* from, int64_t step, int64_t row
   }
 }
 
-// to[term][row], scaled, and what pairs of terms add too much. Writes a vector for each term, in turn.
-HWY_NOINLINE HWY_ATTR void TurnRows(const float* rows, int64_t terms, Floats scale, float* to, int64_t width, float* offsets) {
+// Four terms of 16 rows, scaled, to to[term][row].
+HWY_INLINE void TurnFour(const float* rows, int64_t step, Floats scale, float* to, int64_t width, Floats (&four)[4]) {
+  tile::TransposeFour(rows, step, four);
+  HWY_UNROLL(4)
+  for (int k = 0; k < 4; ++k) {
+    four[k] = hn::Mul(four[k], scale);
+    hn::StoreU(four[k], Full(), to + k * width);
+  }
+}
+
+// All terms, and what pairs of them add too much. Writes a vector for each term, in turn.
+HWY_NOINLINE HWY_ATTR void TurnRows(const float* rows, int64_t step, int64_t terms, Floats scale, float* to, int64_t width,
+                                    float* offsets) {
   const Full d;
-  const auto turn = [&](int64_t at, Floats(&four)[4]) HWY_ATTR {
-    tile::TransposeFour<paired_grad_weight::kPitchVectors>(rows + at, 4, four);
-    HWY_UNROLL(4)
-    for (int k = 0; k < 4; ++k) {
-      four[k] = hn::Mul(four[k], scale);
-      hn::StoreU(four[k], d, to + (at + k) * width);
-    }
-  };
   Floats sum = hn::Zero(d), a[4], b[4], c[4];
   int64_t i = 0;
   for (; i + kTurn <= terms; i += kTurn) {
-    turn(i, a);
-    turn(i + 4, b);
-    turn(i + 8, c);
+    TurnFour(rows + i, step, scale, to + i * width, width, a);
+    TurnFour(rows + i + 4, step, scale, to + (i + 4) * width, width, b);
+    TurnFour(rows + i + 8, step, scale, to + (i + 8) * width, width, c);
     sum = hn::MulAdd(a[0], a[1], sum);
     sum = hn::NegMulAdd(a[3], b[0], sum);
     sum = hn::MulAdd(b[2], b[3], sum);
     sum = hn::NegMulAdd(c[1], c[2], sum);
   }
-  for (int64_t j = i; j < terms; j += 4) turn(std::min(j, terms - 4), a);  // some a second time
+  for (int64_t j = i; j < terms; j += 4) {
+    const int64_t at = std::min(j, terms - 4);  // some a second time
+    TurnFour(rows + at, step, scale, to + at * width, width, a);
+  }
   if (i + conv_pairs::kSix <= terms) {
     const float* const last = to + i * width;
     sum = hn::MulAdd(hn::LoadU(d, last), hn::LoadU(d, last + width), sum);
@@ -231,17 +238,23 @@ HWY_INLINE float& Fewest(const pairs::Panel& panel) { return panel.direct()[1]; 
 HWY_ATTR void TurnPanel(const Terms& t, const float* from, int64_t count, int64_t width, float* rows, const pairs::Panel& panel) {
   const Full d;
   HWY_ALIGN float squares[kLanes], sizes[kLanes];
+  const float* source = rows;
+  int64_t step = kPitch;
   if (t.side.strided) {
     gather::CopyPixels(t.shape, t.segments, t.segment_count, from, t.side.plane, count, kPitch, rows);
     const gather::Segment all{0, t.count, 0};
-    TakeRows(rows, kPitch, count, &all, 1, rows, squares, sizes);
+    TakeRows<false>(rows, kPitch, count, &all, 1, rows, squares, sizes);
+  } else if (count == kLanes && t.segment_count == 1 && t.side.plane % paired_grad_weight::kClash != 0) {
+    source = from + t.segments[0].source;
+    step = t.side.plane;
+    TakeRows<false>(from, step, count, t.segments, 1, rows, squares, sizes);
   } else {
-    TakeRows(from, t.side.plane, count, t.segments, t.segment_count, rows, squares, sizes);
+    TakeRows<true>(from, t.side.plane, count, t.segments, t.segment_count, rows, squares, sizes);
   }
   const auto mask = hn::FirstN(d, static_cast<size_t>(count));
   const pairs::Scales scales = pairs::Scales::Of(hn::Load(d, squares), hn::Load(d, sizes), t.count, mask);
   hn::StoreU(scales.undo, d, panel.undo());
-  TurnRows(rows, t.count, scales.scale, panel.values(), width, panel.offsets());
+  TurnRows(source, step, t.count, scales.scale, panel.values(), width, panel.offsets());
   pairs::StoreBits(scales.direct, panel.direct());
   const auto direct = static_cast<uint16_t>(scales.direct);
   const Floats all = hn::Set(d, static_cast<float>(t.count)), size = hn::Load(d, sizes);
