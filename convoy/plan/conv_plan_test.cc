@@ -39,11 +39,17 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_winograd_f4");
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kGradWeight).name(), "conv_grad_weight");
   EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(), "conv_grad_weight");
-  EXPECT_STREQ(ConvPlan(layer(24, 144, 1, 56, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");
   // Where a core adds beside its multiplications, pairs of products take the 1x1 layers.
   const bool pairs = kernels::nominal_machine().adds_beside;
   const char *const many_rows = pairs ? "conv_paired" : "conv_strassen", *const few_channels =
                                                                              pairs ? "conv_paired" : "conv_pointwise";
+  const char* const gradient = pairs ? "conv_paired" : "conv_grad_weight";
+  EXPECT_STREQ(ConvPlan(layer(24, 144, 1, 56, 1, 1, 0), Direction::kGradWeight).name(), gradient);
+  EXPECT_STREQ(ConvPlan(layer(64, 256, 1, 56, 1, 1, 0), Direction::kGradWeight).name(), gradient);
+  EXPECT_STREQ(ConvPlan(layer(1024, 256, 1, 14, 1, 1, 0), Direction::kGradWeight).name(), gradient);
+  EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kGradWeight).name(), gradient);
+  EXPECT_STREQ(ConvPlan(layer(32, 16, 1, 112, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");
+  EXPECT_STREQ(ConvPlan(layer(512, 2048, 1, 7, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");  // few terms
   const char* const few_rows = wide_vectors() ? few_channels : "conv_strassen";
   EXPECT_STREQ(ConvPlan(layer(256, 64, 1, 56, 1, 1, 0), Direction::kForward).name(), few_rows);
   EXPECT_STREQ(ConvPlan(layer(64, 256, 1, 56, 1, 1, 0), Direction::kGradInput).name(), few_rows);

@@ -11,6 +11,7 @@
 #include "convoy/kernels/conv/conv_im2col.h"
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/kernels/conv/conv_paired.h"
+#include "convoy/kernels/conv/conv_paired_grad_weight.h"
 #include "convoy/kernels/conv/conv_pointwise.h"
 #include "convoy/kernels/conv/conv_pointwise_spread.h"
 #include "convoy/kernels/conv/conv_reference.h"
@@ -75,7 +76,8 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvDepthwiseGradWeight,                    //
       &kConvDepthwiseChannelsGradWeight,            //
       &kConvGroupedGradWeight,                      //
-      &kConvWinogradGradWeight,  &kConvGradWeight,  //
+      &kConvWinogradGradWeight,                     //
+      &kConvPairedGradWeight,  &kConvGradWeight,    //
       &kConvIm2colGradWeight,                       //
       &kConvReferenceGradWeight,
   };

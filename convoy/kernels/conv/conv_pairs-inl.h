@@ -89,6 +89,9 @@ struct Work {
   // Fetched meanwhile, so many floats for each channel; null: nothing.
   const float* ahead = nullptr;
   int64_t ahead_step = 0;
+  // Rows of which channel by channel is fetched, so many of them.
+  const float* const* ahead_rows = nullptr;
+  int64_t ahead_row_count = 0;
 
   HWY_INLINE int64_t place(int64_t i) const { return i * stride + (i < split ? 0 : jump); }
 };
@@ -106,6 +109,7 @@ HWY_ATTR void Tile(const Work& f) {
   for (; c + kSix <= channels; c += kSix, v += kSix * lanes, s += kSix * kN) {
     HWY_UNROLL(6)
     for (int i = 0; i < kSix; ++i, ahead += ahead_step) __builtin_prefetch(ahead, 0, 2);
+    for (int64_t k = 0; k < f.ahead_row_count; ++k) __builtin_prefetch(f.ahead_rows[k] + c);
     AddPair<true, kN>(v, s, sum);
     AddOne<kN>(v + 2 * lanes, s + 2 * kN, sum);
     AddPair<false, kN>(v + 3 * lanes, s + 3 * kN, sum);
@@ -255,7 +259,7 @@ struct Scales {
     const Floats mean = hn::Mul(squares, hn::Set(d, 1.0F / static_cast<float>(channels)));
     auto half = hn::ShiftRight<1>(hn::Sub(hn::ShiftRight<23>(hn::BitCast(di, mean)), hn::Set(di, 126)));
     half = hn::IfThenElse(hn::RebindMask(di, in_range), half,
-                          hn::IfThenElse(hn::RebindMask(di, hn::Lt(squares, least)), hn::Set(di, -64), hn::Set(di, 64)));
+                          hn::IfThenElse(hn::RebindMask(di, hn::Lt(squares, least)), hn::Set(di, -63), hn::Set(di, 63)));
     const auto bias = hn::Set(di, 127);
     return {.scale = hn::BitCast(d, hn::ShiftLeft<23>(hn::Sub(bias, half))),
             .undo = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(bias, half))),

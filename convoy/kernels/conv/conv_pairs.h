@@ -22,16 +22,17 @@ inline constexpr int64_t kLeastTerms = 24;  // with fewer E is near 8, and few t
 // should not go by pairs.
 inline constexpr int64_t kUndo = 32, kDirect = 64, kHeader = 80;
 
-// Sums of squares outside of these, which may have lost digits, go without pairs, scaled by 2^64 or 2^-64.
+// Sums of squares outside of these, which may have lost digits, go without pairs, scaled by 2^63 or 2^-63, so that the
+// product of what undoes it on both sides is finite.
 inline constexpr float kLeastSquares = 1e-30F, kMostSquares = 1e30F;
 
 /// `total` in as few tiles as can be, as equal as can be, all but the last of an even size.
 struct Parts {
   int64_t total, count, least, extra;
 
-  explicit Parts(int64_t size)
+  explicit Parts(int64_t size, int64_t most_each = kTile)
       : total(size),
-        count((total + kTile - 1) / kTile),
+        count((total + most_each - 1) / most_each),
         least((total + 1) / 2 / std::max<int64_t>(count, 1)),
         extra((total + 1) / 2 % std::max<int64_t>(count, 1)) {}
   int64_t most() const { return 2 * (least + (extra > 0 ? 1 : 0)); }

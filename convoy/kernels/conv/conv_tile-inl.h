@@ -289,15 +289,11 @@ HWY_INLINE V Clamped(V v, V low, V high) {
   return AtMost(AtLeast(v, low), high);
 }
 
-// row[i] = channel i of a vector of pixels, from sums[pixel][kVectors]; only the first `rows` matter.
-template <int kVectors>
-HWY_INLINE void TransposeFour(const float* from, int64_t rows, Floats (&row)[4]) {
+#if HWY_TARGET != HWY_SCALAR
+// row[i]: value i of as many rows as there are lanes, `stride` floats apart.
+HWY_INLINE void TransposeFour(const float* from, int64_t stride, Floats (&row)[4]) {
   const Full d;
-#if HWY_TARGET == HWY_SCALAR
-  for (int i = 0; i < 4; ++i) row[i] = hn::Set(d, i < rows ? from[i] : 0.0f);
-#else
-  (void)rows;
-  const int64_t stride = kVectors * Lanes(), step = 4 * stride;
+  const int64_t step = 4 * stride;
   const Floats a = LoadBlocks(d, from, step), b = LoadBlocks(d, from + stride, step), e = LoadBlocks(d, from + 2 * stride, step),
                f = LoadBlocks(d, from + 3 * stride, step);
   const hn::Repartition<double, Full> d64;
@@ -307,6 +303,17 @@ HWY_INLINE void TransposeFour(const float* from, int64_t rows, Floats (&row)[4])
   row[1] = hn::BitCast(d, hn::InterleaveUpper(d64, ab_low, ef_low));
   row[2] = hn::BitCast(d, hn::InterleaveLower(d64, ab_high, ef_high));
   row[3] = hn::BitCast(d, hn::InterleaveUpper(d64, ab_high, ef_high));
+}
+#endif
+
+// row[i] = channel i of a vector of pixels, from sums[pixel][kVectors]; only the first `rows` matter.
+template <int kVectors>
+HWY_INLINE void TransposeSums(const float* from, int64_t rows, Floats (&row)[4]) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int i = 0; i < 4; ++i) row[i] = hn::Set(Full(), i < rows ? from[i] : 0.0f);
+#else
+  (void)rows;
+  TransposeFour(from, kVectors * Lanes(), row);
 #endif
 }
 
@@ -326,7 +333,7 @@ HWY_NOINLINE void StoreChannels(const float* sums, int64_t pixels, int64_t chann
     const int64_t rows = std::min<int64_t>(4, channels - c);
     for (int64_t p = 0; p < pixels; p += lanes) {
       Floats row[4];
-      TransposeFour<kVectors>(sums + p * kVectors * lanes, rows, row);
+      TransposeSums<kVectors>(sums + p * kVectors * lanes, rows, row);
       if (rows == 4 && p + lanes <= pixels) {
         if (bias != nullptr) {
           HWY_UNROLL(4)

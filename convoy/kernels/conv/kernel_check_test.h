@@ -273,21 +273,22 @@ struct Errors {
   double e = 0, r = 0, strict = 0;
 };
 
-/// Of a 1x1 layer of one sample and group: docs/accuracy.md says what E and R are.
-inline Errors errors(const ConvKernel& kernel, const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w) {
-  const std::vector<float> got = multiply(kernel, s, x, w), direct = multiply(kConvDirectForward, s, x, w);
-  const auto pixels = static_cast<size_t>(s.output_positions()), channels = static_cast<size_t>(s.in_channels);
+/// docs/accuracy.md says what E and R are: of results that are sums of `count` products, term(result, k) its factors, beside those
+/// of a strict kernel.
+template <class Term>
+Errors errors(const std::vector<float>& got, const std::vector<float>& direct, size_t count, const Term& term) {
   Errors worst;
   double sum = 0, chain_sum = 0, strict_sum = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     double exact = 0, magnitude = 0;
     float chain = 0;
-    for (size_t c = 0; c < channels; ++c) {
-      const float weight = w[i / pixels * channels + c], value = x[c * pixels + i % pixels];
-      exact += static_cast<double>(weight) * value;
-      magnitude += std::abs(static_cast<double>(weight) * value);
-      chain = std::fma(weight, value, chain);
+    for (size_t k = 0; k < count; ++k) {
+      const auto [a, b] = term(i, k);
+      exact += static_cast<double>(a) * b;
+      magnitude += std::abs(static_cast<double>(a) * b);
+      chain = std::fma(a, b, chain);
     }
+    if (magnitude == 0) continue;
     worst.e = std::max(worst.e, std::abs(got[i] - exact) / (0x1p-24 * magnitude));
     const double size = 1 / magnitude;  // rows of every magnitude count alike
     sum += std::pow((got[i] - exact) * size, 2);
@@ -297,6 +298,13 @@ inline Errors errors(const ConvKernel& kernel, const ConvShape& s, const std::ve
   worst.r = std::sqrt(sum / chain_sum);
   worst.strict = std::sqrt(sum / strict_sum);
   return worst;
+}
+
+/// Of a 1x1 layer of one sample and group.
+inline Errors errors(const ConvKernel& kernel, const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w) {
+  const auto pixels = static_cast<size_t>(s.output_positions()), channels = static_cast<size_t>(s.in_channels);
+  return errors(multiply(kernel, s, x, w), multiply(kConvDirectForward, s, x, w), channels,
+                [&](size_t i, size_t c) { return std::pair(w[i / pixels * channels + c], x[c * pixels + i % pixels]); });
 }
 
 }  // namespace convoy::kernels::kernel_check
