@@ -7,6 +7,7 @@
 #include "convoy/kernels/conv/conv_affine_pointwise.h"
 #include "convoy/kernels/conv/conv_expand_depthwise.h"
 #include "convoy/kernels/conv/conv_inverted_residual.h"
+#include "convoy/kernels/conv/linear_paired.h"
 #include "convoy/kernels/pool/pool.h"
 #include "convoy/plan/conv_plan.h"
 #include "convoy/shape/descriptor.h"
@@ -245,12 +246,43 @@ StepPlan inverted_residual_step(const StepSite& site) {
   if (!project || output_shape(*project) != site.output(0).shape) return {};
   if (!holds_channels(site, 2, expanded) || !holds_channels(site, 3, expanded) || !holds_channels(site, 4, results)) return {};
   if (site.has(5) && site.input(5).shape != site.output(0).shape) return {};
-  const kernels::InvertedResidualShape shape{*expand, *depthwise, *project, squeezed,
+  const kernels::InvertedResidualShape shape{*expand,
+                                             *depthwise,
+                                             *project,
+                                             squeezed,
                                              site.attributes().integer("shortcut", 0) != 0,
                                              accuracy() != Accuracy::kStrict && kernels::nominal_machine().adds_beside};
   if (kernels::refuse_inverted_residual(shape) != nullptr) return {};
   return {std::make_unique<InvertedResidualStep>(shape, site)};
 }
+
+class PairedLinearStep final : public PackedStep {
+ public:
+  PairedLinearStep(const kernels::PairedLinearShape& shape, const StepSite& site)
+      : PackedStep({1, static_cast<size_t>(kernels::paired_linear_packed_floats(shape)) * sizeof(float),
+                    formatted("linear by pairs {} {}", shape.channels, shape.results)}),
+        shape_(shape) {
+    set_activation(epilogue_, fused_activation(site.attributes()));
+  }
+
+  size_t workspace_bytes() const override { return kernels::paired_linear_workspace_bytes(shape_, num_threads()); }
+  std::string_view algorithm() const override { return "linear_paired"; }
+
+  void run(const StepIo& io) const noexcept override {
+    kernels::Epilogue<float> epilogue = epilogue_;
+    epilogue.residual = io.input<float>(3);
+    kernels::paired_linear(shape_, {io.input<float>(0), packed(io), io.input<float>(2), io.output<float>(0)}, epilogue,
+                           io.workspace);
+  }
+
+ private:
+  void pack_values(const float* weight, float* packed) const noexcept override {
+    kernels::paired_linear_pack(shape_, weight, packed);
+  }
+
+  kernels::PairedLinearShape shape_;
+  kernels::Epilogue<float> epilogue_;
+};
 
 template <bool kTransposed>
 StepPlan conv_step(const StepSite& site) {
@@ -302,6 +334,12 @@ StepPlan linear_step(const StepSite& site) {
   s.out_channels = weight[0];
   const auto complete = shape::complete(s);
   if (!complete || s.batch == 0) return {};
+  // The rows of one sample decide, so that its bits are the same alone and in a batch.
+  const int64_t samples = input.size() > 2 ? input[0] : s.batch;
+  const bool may = site.is_constant(1) && accuracy() != Accuracy::kStrict;
+  if (may && kernels::prefers_paired_linear({s.batch / samples, s.in_channels, s.out_channels})) {
+    return {std::make_unique<PairedLinearStep>(kernels::PairedLinearShape{s.batch, s.in_channels, s.out_channels}, site)};
+  }
   return {std::make_unique<ConvStep>(*complete, site)};
 }
 
