@@ -187,6 +187,14 @@ TEST_F(ConvPaired, ErrorsStayInTheirTable) {
   EXPECT_LE(few.r, 2.7);
 }
 
+TEST_F(ConvPaired, PatchesErrAs1x1LayersDo) {
+  Random random(10);
+  for (const char* text : {"ic6 oc64 i32 k2 s2", "ic3 oc32 i64 k4 s4", "ic3 oc32 i112 k16 s16", "ic128 oc48 i24 k2 s2"}) {
+    for (const bool rectified : {false, true})
+      EXPECT_LE(worst_error(kConvPairedForward, shape_of(text), rectified, random), 9) << text;
+  }
+}
+
 TEST_F(ConvPaired, RefusesTheRest) {
   const auto reason = [](const char* text) { return kConvPairedForward.refuse(shape_of(text)); };
   EXPECT_STREQ(reason("ic64 oc64 i14 k3"), "needs a kernel of one tap, or of the stride's size");

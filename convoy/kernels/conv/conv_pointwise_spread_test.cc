@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
+#include <limits>
 
 #include "convoy/kernels/conv/kernel_check_test.h"
 #include "convoy/shape/descriptor.h"
@@ -67,6 +69,37 @@ TEST_F(ConvPointwiseSpread, MatchesTheReference) {
       check_kernels(kernels, Direction::kGradInput, s, integers, random);
       if (HasFatalFailure()) return;
     }
+  }
+}
+
+TEST_F(ConvPointwiseSpread, PairsKeepWhatIsNotFiniteApart) {
+  for (const char* text : {"ic16 oc48 i16 k2 s2", "ic30 oc48 i24 k1 s2", "ic3 oc32 i14 k3 s2"}) {
+    const ConvShape s = parse(text);
+    if (kConvPairedSpreadGradInput.refuse(s) != nullptr) GTEST_SKIP() << kConvPairedSpreadGradInput.refuse(s);
+    Random random(8);
+    std::vector<float> x = values(random, s.output_count(), false), w = values(random, s.weight_count(), false);
+    x[static_cast<size_t>(s.output_positions() * 5 + 9)] = std::nanf("");
+    w[w.size() / 2 + 1] = std::numeric_limits<float>::infinity();
+    std::vector<float> got(static_cast<size_t>(s.input_count())), expected(got.size());
+    run_kernel(kConvPairedSpreadGradInput, s, x.data(), w.data(), nullptr, got.data());
+    run_kernel(kConvPointwiseSpreadGradInput, s, x.data(), w.data(), nullptr, expected.data());
+    size_t finite = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      ASSERT_EQ(std::isfinite(got[i]), std::isfinite(expected[i])) << text << " " << i;
+      if (!std::isfinite(got[i])) continue;
+      ASSERT_NEAR(got[i], expected[i], 1e-4) << text << " " << i;
+      ++finite;
+    }
+    EXPECT_GT(finite, got.size() / 3) << text;
+  }
+}
+
+TEST_F(ConvPointwiseSpread, PairsErrAsTheyDoIn1x1Layers) {
+  Random random(9);
+  for (const char* text : {"ic16 oc24 i32 k2 s2", "ic3 oc128 i64 k4 s4", "ic24 oc512 i28 k2 s2", "ic24 oc96 i32 k1 s2"}) {
+    const ConvShape s = parse(text);
+    if (kConvPairedSpreadGradInput.refuse(s) != nullptr) GTEST_SKIP() << kConvPairedSpreadGradInput.refuse(s);
+    for (const bool rectified : {false, true}) EXPECT_LE(worst_error(kConvPairedSpreadGradInput, s, rectified, random), 9) << text;
   }
 }
 
