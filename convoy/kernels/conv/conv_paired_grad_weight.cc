@@ -429,7 +429,7 @@ namespace {
 constexpr int64_t kLeastRows = 8, kLeastPixels = 32, kLeastTerms = 96;
 
 const char* refuse(const ConvShape& s) {
-  if (nominal_machine().lanes != 16) return "needs vectors of 512 bits";
+  if (nominal_machine().lanes != paired_grad_weight::kLanes) return "needs vectors of 512 bits";
   if (const char* const reason = gather::refuse(s, true, false)) return reason;
   const paired_grad_weight::Plan p = paired_grad_weight::make_plan(s);
   if (std::min(p.vectors.rows, p.singles.rows) < kLeastRows) return "needs 8 channels of input and output";
