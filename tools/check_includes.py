@@ -30,7 +30,7 @@ LIBRARIES = {
 # Intrinsics belong to Highway: one source for every instruction set.
 INTRINSICS = re.compile(r"(^|/)([a-z]*intrin|arm_neon|arm_sve|wasm_simd128)\.h$")
 # The C++ standard library has no dots or slashes in its names; the C and POSIX headers that are used have these.
-SYSTEM = re.compile(r"^[a-z_0-9]+$|^(sched|malloc|unistd|pthread|fcntl|signal|setjmp|dirent|termios|langinfo|locale)\.h$|^sys/[a-z]+\.h$")
+SYSTEM = re.compile(r"^[a-z_0-9]+$|^(sched|malloc|unistd|pthread|fcntl|signal|setjmp|dirent|termios|langinfo|locale|cpuid)\.h$|^sys/[a-z]+\.h$")
 BAD_NAMES = re.compile(r"(^|_)(utils?|common|helpers?|managers?|misc)(_|\.|$)")
 
 
