@@ -34,11 +34,11 @@ constexpr int64_t kBlock = 24 * kTurn;           // terms of a block, at most
 constexpr int64_t kPitch = 19 * kLanes;          // of copied rows, whose lines lie in different sets of the first cache
 constexpr int64_t kClash = 512;                  // floats: of 16 rows that lie so far apart more than 8 lines share a set
 constexpr int64_t kLeastSpan = 144;              // pixels of maps whose blocks are of one sample
-constexpr int64_t kMostVectors = 28;             // of a task: with kBlock terms half of an outer cache
+constexpr int64_t kMostTurned = 126 << 10;       // floats of a task's vectors: half of an outer cache
 constexpr int64_t kMostParts = 4, kPartTiles = 512;
 
-/// How many of so many terms should count on both sides, taken at random: few of few may hardly meet (E
-/// passed 16 in 1 of 3,000 drawn layers of up to 300 terms without it, 105 where samples differed in size).
+/// How many of so many terms should count on both sides, taken at random: few of few may hardly meet. Without it E passed 16 in one
+/// of 3,000 drawn layers of up to 288 terms a block (docs/accuracy.md).
 constexpr float least_common(int64_t terms) { return 8.0F + static_cast<float>(terms) / 48; }
 
 constexpr int64_t ceil_of(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -62,7 +62,8 @@ struct Plan {
     return i / span_blocks * span + std::min(kTurn * (k * least_turns + std::min(k, extra_turns)), span);
   }
   int64_t block_most() const { return kTurn * (least_turns + (extra_turns > 0 ? 1 : 0)); }
-  int64_t tiles() const { return ceil_of(vectors.rows, kLanes); }  // of vectors
+  int64_t tiles() const { return ceil_of(vectors.rows, kLanes); }               // of vectors
+  int64_t most_tiles() const { return kMostTurned / (block_most() * kLanes); }  // of a task
   Parts panels() const { return Parts(singles.rows, kLanes); }
   int64_t vector_floats() const { return conv_pairs::kHeader + block_most() * kLanes; }
   int64_t weights() const { return groups * vectors.rows * singles.rows; }
@@ -105,7 +106,7 @@ struct Split {
 inline Split split_of(const Plan& p, int threads) {
   Split best{1, 1};
   double least = 0;
-  const int64_t tiles = p.tiles(), panels = p.panels().count, chunks = ceil_of(tiles, kMostVectors);
+  const int64_t tiles = p.tiles(), panels = p.panels().count, chunks = ceil_of(tiles, p.most_tiles());
   for (int64_t r = std::max<int64_t>(chunks, 1); r <= std::min(tiles, chunks + threads - 1); ++r) {
     for (int64_t f = 1; f <= 3; ++f) {
       const int64_t q = std::min<int64_t>(ceil_of(f * threads, r * p.parts * p.groups), panels);
@@ -444,7 +445,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const paired_grad_weight::Plan p = paired_grad_weight::make_plan(s);
   const double cycle = 2.0 * paired_grad_weight::kLanes / (0.85 * m.flops_per_second), six = m.adds_beside ? 4.1 : 9;
   const auto number = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t chunks = paired_grad_weight::ceil_of(p.tiles(), paired_grad_weight::kMostVectors);
+  const int64_t chunks = paired_grad_weight::ceil_of(p.tiles(), p.most_tiles());
   const double terms = number(p.groups * p.terms), sums = number(p.tiles() * conv_pairs::even(p.singles.rows));
   const double turned = number(p.tiles() + p.panels().count * chunks);
   return 2e-6 + (terms * (sums * six / 6 + turned * 8.5) + number(p.groups * p.blocks) * sums * 10) * cycle +

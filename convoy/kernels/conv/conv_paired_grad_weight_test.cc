@@ -55,7 +55,8 @@ TEST_F(ConvPairedGradWeight, MatchesTheReference) {
                            "ic40 oc30 iw1299 k1 s3",
                            "n2 ic44 oc64 id5 ih9 iw8 k1 s1 sh2",
                            "ic28 oc64 i15 k1 ph-1 pw-1:-2",
-                           "n3 ic30 oc20 i34 k1"}) {
+                           "n3 ic30 oc20 i34 k1",
+                           "ic20 oc24 ih600 iw1 k1 sh2 sw1"}) {
     const ConvShape s = shape_of(text);
     ASSERT_EQ(kernel->refuse(s), nullptr) << text;
     for (const bool integers : {true, false}) {
