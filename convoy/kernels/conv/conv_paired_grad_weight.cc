@@ -439,7 +439,7 @@ const char* refuse(const ConvShape& s) {
   return nullptr;
 }
 
-// In cycles at 85 % of the peak: a vector of sums takes 4.1 for six terms and 10 for each block, turning a vector 9. Strided rows
+// In cycles at 85 % of the peak: a vector of sums takes 4.1 for six terms and 10 for each block, turning a vector 8. Strided rows
 // are copied before.
 double seconds(const ConvShape& s, const Machine& m) {
   const paired_grad_weight::Plan p = paired_grad_weight::make_plan(s);
@@ -448,7 +448,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const int64_t chunks = paired_grad_weight::ceil_of(p.tiles(), p.most_tiles());
   const double terms = number(p.groups * p.terms), sums = number(p.tiles() * conv_pairs::even(p.singles.rows));
   const double turned = number(p.tiles() + p.panels().count * chunks);
-  return 2e-6 + (terms * (sums * six / 6 + turned * 8.5) + number(p.groups * p.blocks) * sums * 10) * cycle +
+  return 2e-6 + (terms * (sums * six / 6 + turned * 8) + number(p.groups * p.blocks) * sums * 10) * cycle +
          0.4 * gather::seconds(s, m);
 }
 
