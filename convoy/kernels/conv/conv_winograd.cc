@@ -364,6 +364,55 @@ HWY_INLINE void ProductTiles(ProductWork work, int64_t tiles, bool one_and_a_hal
   }
 }
 
+// One tile's products at a point, of all slices, in four chains side by side: they round half as much as one.
+template <int kV>
+HWY_ATTR void CornerProduct(const Problem& p, const float* v, int64_t v_block, const float* u, float* m, int64_t m_vector) {
+  constexpr int kChains = 4;
+  const Full d;
+  const int64_t lanes = Lanes();
+  Floats sum[kChains][kV];
+  HWY_UNROLL(4)
+  for (int k = 0; k < kChains; ++k) {
+    HWY_UNROLL(2)
+    for (int j = 0; j < kV; ++j) sum[k][j] = hn::Zero(d);
+  }
+  for (int64_t slice = 0; slice < p.slices(); ++slice) {
+    for (int64_t channel = 0; channel < p.channels; channel += kChains) {
+      const float* const four = v + channel / lanes * v_block + channel % lanes;
+      const int64_t count = p.channels - channel;
+      HWY_UNROLL(4)
+      for (int k = 0; k < kChains; ++k) {
+        if (k > 0 && k >= count) continue;
+        HWY_UNROLL(2)
+        for (int j = 0; j < kV; ++j) Accumulate(hn::Set(d, four[k]), hn::LoadU(d, u + (k * kV + j) * lanes), sum[k][j]);
+      }
+      u += std::min<int64_t>(count, kChains) * kV * lanes;
+    }
+    v += (p.channels + lanes - 1) / lanes * v_block;
+  }
+  HWY_UNROLL(2)
+  for (int j = 0; j < kV; ++j) {
+    hn::StoreU(hn::Add(hn::Add(sum[0][j], sum[1][j]), hn::Add(sum[2][j], sum[3][j])), d, m + j * m_vector);
+  }
+}
+
+// The corners' products at a point once more, where they take most of their rounding from it: a result that lies first in its tile
+// from the first three points of an axis, one that lies last from the last three. There no tile is incomplete.
+HWY_INLINE void MultiplyCorners(const Problem& p, const Block& block, int64_t point, int64_t vectors, const float* u,
+                                const float* v, float* m, int64_t m_vector) {
+  const int64_t lanes = Lanes(), width = block.width(), step = p.h.tiles() * width, m_tile = p.points() * lanes;
+  const bool below = point / p.w.points >= 3, right = point % p.w.points >= 3;
+  if (!(below ? p.h.last_outermost : p.h.first_outermost) || !(right ? p.w.last_outermost : p.w.first_outermost)) return;
+  if (right ? block.group_end < p.w.groups() : block.group_begin > 0) return;
+  const int64_t corner = (below ? step - width : 0) + (right ? width - 1 : 0);  // of the first plane
+  const int64_t past = shape::ceil_div(std::max<int64_t>(block.first - corner, 0), step);
+  for (int64_t at = corner + past * step; at < block.last; at += step) {
+    const int64_t tile = at - block.first;
+    (vectors == 2 ? CornerProduct<2> : CornerProduct<1>)(p, v + tile * lanes, block.tiles() * lanes, u, m + tile * m_tile,
+                                                         m_vector);
+  }
+}
+
 // M of a block for the vectors of results [begin, end), begin even. u: packed weight of the group.
 HWY_INLINE void Multiply(const Problem& p, const Tiling& t, const Block& block, int64_t begin, int64_t end, const float* u,
                          const float* v, float* m) {
@@ -410,6 +459,11 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, const Block& block, 
             ProductTiles<1>(work, tiles, false, std::make_integer_sequence<int, tile::kPixels>());
           }
         }
+      }
+      if (p.corners() > 0) {
+        const int64_t m_vector = all_tiles * points * lanes;
+        MultiplyCorners(p, block, point, vectors, weights, v + point * t.source_plane,
+                        m + (vector - begin) * m_vector + point * lanes, m_vector);
       }
     }
   }
@@ -762,21 +816,27 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
   } else if (h != taps || w != taps) {
     return "needs a 3x3 kernel";
   }
-  const int64_t channels = direction == Direction::kGradInput ? s.out_channels_per_group() : s.in_channels_per_group();
-  // Phases are channels, too; of one or two planes an error reached 26 u sum |w| |x|.
-  const bool few = variant == Variant::kStride2 && w > 6 && channels > 2;
-  if (channels < 8 && !few) return "needs 8 channels, for rounding errors to average out (7x7 and 8x8 at a stride of 2: 3)";
   if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) {
     return "needs 16 channels per group";
   }
   if (!winograd::folds(s) && (s.axes[1].dilation > winograd::kMostDilation || s.axes[2].dilation > winograd::kMostDilation))
     return "needs a dilation of at most 8, for the rows between to stay in cache (in a sequence 16 and more, too)";
   const winograd::Problem p = problem(variant, direction, s);
+  // Behind rectified inputs few terms may happen to be small beside those of the tile that a result does not see. Inside of maps
+  // F(4,3) reached E = 34 with 8 under a tap, 20 with 16 and 19 with 24, F(2,5) and F(3,2) 26 and 18 with 8; F(2,3) has 6 there,
+  // F(3,2) over phases of the sources 14, and of 7x7 the phases are terms, too (of one or two planes: 26). Over phases of the
+  // results corners see one tap or two: 45 with 16, 18 with 32.
+  const bool strided = variant == Variant::kStride2, phased = strided && w > 6;
+  const bool spread = strided && direction == Direction::kGradInput && w < 6;
+  const bool four = p.h.outputs == winograd::kF43.outputs || p.w.outputs == winograd::kF43.outputs;
+  const int64_t least = phased ? 3 : spread ? 48 : four ? 32 : variant == Variant::kF3 || variant == Variant::kF5 ? 16 : 8;
+  if (p.terms() < least)
+    return "needs 8 channels for rounding errors to average out (F(4,3) 32; F(2,5), F(3,2) 16; input gradients at a stride of 2 "
+           "48)";
   if (!p.accurate()) return "needs results at the ends that see two taps of an axis, or fit its tiles";
-  // Behind rectified inputs few terms may happen to be small beside those of the tile that a result does not see. E of corners: 8
-  // channels under one tap 478, 8 under 2x2 31, 3 under 7x7 behind more padding than "same" 160.
-  const bool short_sums = variant == Variant::kF3 || (variant != Variant::kStride2 && p.sees_one_tap());
-  if (p.fewest_terms() < (variant == Variant::kStride2 && w > 6 ? 48 : short_sums ? 32 : 0))
+  // E of corners: 8 channels under one tap 478, 8 under 2x2 31, 3 under 7x7 behind more padding than "same" 160.
+  const bool short_sums = variant == Variant::kF3 || (!strided && p.sees_one_tap());
+  if (p.fewest_terms() < (phased ? 48 : short_sums ? 32 : 0))
     return "needs 32 terms in every sum (7x7 and 8x8 at a stride of 2: 48), for rounding errors to average out";
   return nullptr;
 }
@@ -805,7 +865,9 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   // A vector of weights takes about as long for one tile as for five; phases of the sources lie apart, and at a stride few tiles
   // are left for the threads.
   const bool strided = p.sliced_phases() > 1;
-  const double multiplied_tiles = strided ? tiles + 5.0 : std::max(tiles * p.products_left(), 5.0);
+  // A quarter of a corner's products once more, alone: a third as fast.
+  const double corners = static_cast<double>(p.batch * p.d.size * p.corners()) * 0.3;
+  const double multiplied_tiles = strided ? tiles + 5.0 : std::max(tiles * p.products_left(), 5.0) + corners;
   const double products = groups * multiplied_tiles * sums * results * width;
   const double weight_bytes = groups * sums * results * width * sizeof(float);
   const double streamed = std::max(weight_bytes - 512.0 * 1024.0, 0.0);  // the rest stays in L2

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "convoy/kernels/conv/conv_kernel.h"
 #include "convoy/kernels/conv/winograd_scheme.h"
@@ -34,6 +35,8 @@ struct TiledAxis {
   int64_t result = 1;    // result positions
   int64_t base = 0;      // result position of output 0's first; negative: not one of the layer's
   bool accurate = true;  // results at the ends lie where their tiles round them well enough
+  // Of F(4,3): the first result lies first in its tile, and inputs before it are missing; the last one last, and those behind it.
+  bool first_outermost = false, last_outermost = false;
 
   int64_t group_span() const { return dilation * outputs; }
   int64_t groups() const { return (size + group_span() - 1) / group_span(); }
@@ -67,6 +70,8 @@ struct TiledAxis {
   int64_t reach(int64_t count) const { return count * group_span() + (points - outputs) * dilation; }
 };
 
+constexpr int64_t kFewTerms = 64;  // of a tap of F(4,3)
+
 /// Forward and grad_input alike: results from sources through taps at stride 1. The taps along the depth axis are not transformed:
 /// their products are summed over, as over channels and over the phases of the sources.
 struct Problem {
@@ -94,11 +99,16 @@ struct Problem {
   int64_t source_phase(int64_t slice, int64_t channel) const {
     return interleaved > 1 ? channel % interleaved : slice % source_phases();
   }
+  /// Corners of a plane that lie outermost in F(4,3)'s tiles.
+  int64_t corners() const { return (h.first_outermost + h.last_outermost) * (w.first_outermost + w.last_outermost); }
   bool sees_one_tap() const { return fold > 0 ? line.sees_one_tap() : h.sees_one_tap() || w.sees_one_tap(); }
   /// Terms in the shortest sum of a result.
   int64_t fewest_terms() const {
     return planes() * d.fewest_inputs() * (fold > 0 ? line.fewest_inputs() : h.fewest_inputs() * w.fewest_inputs());
   }
+  /// Terms under a tap, and whether they are so few that results at the ends need the places where F(4,3) errs least.
+  bool few_terms() const { return terms() < kFewTerms; }
+  int64_t terms() const { return planes() * d.fewest_inputs(); }
   /// Depth taps and phases of the sources: [depth tap][phase].
   int64_t slices() const { return d.points * sliced_phases(); }
   int64_t depth() const { return slices() * channels; }
@@ -181,16 +191,18 @@ inline Problem make_problem(const ConvShape& s, Direction direction, const Schem
   // near end of the axis and in its last at the far one. F(4,3), of three taps: in corners up to 54 u sum |w| |x|, 21 where another
   // axis has two taps there, 15 in all other places; F(2,5): up to 41; F(3,2): 31. So the tiles begin earlier, where that helps,
   // but for F(3,2) where padding or cropping keeps the size, which would take more tiles.
-  const auto begin_early = [](TiledAxis& t, const Scheme& of, int64_t taps, bool shifts) {
+  const auto begin = [](TiledAxis& t, int64_t early) {
+    t.base -= early * t.dilation * t.phases;
+    t.size += early * t.dilation;
+    t.first -= early * t.dilation * t.step;
+  };
+  const auto begin_early = [&begin](TiledAxis& t, const Scheme& of, int64_t taps, bool shifts) {
     const auto is = [&of](const Scheme& that) { return of.points == that.points && of.outputs == that.outputs; };
     if (!is(kF43) && !is(kF25) && !is(kF32)) return;
     if (is(kF32) && (!shifts || shape::ceil_div(t.source, t.step) == shape::ceil_div(t.result, t.phases))) return;
     const int64_t early = t.early_outputs(is(kF43) ? taps : 2);
     t.accurate = early == 0 || (early > 0 && shifts);
-    if (!t.accurate) return;
-    t.base -= early * t.dilation * t.phases;
-    t.size += early * t.dilation;
-    t.first -= early * t.dilation * t.step;
+    if (t.accurate) begin(t, early);
   };
   p.d = axis(0, 1, s.axes[0].kernel_size);
   if (folds(s)) {
@@ -211,6 +223,20 @@ inline Problem make_problem(const ConvShape& s, Direction direction, const Schem
     const int64_t taps = scheme_h.points > 1 && scheme_w.points > 1 ? 3 : 2;
     begin_early(p.h, scheme_h, taps, true);
     begin_early(p.w, scheme_w, taps, true);
+  } else {
+    // With padding "same" a corner sees four taps of nine, and a result at an edge six: where they lie outermost in their tiles
+    // F(4,3) errs there 3.5 and 1.8 times as much as elsewhere. So the tiles begin early where that takes no more of them, or where
+    // few terms leave no room for it; other corners are summed up more closely.
+    for (auto [t, scheme] : {std::pair(&p.h, &scheme_h), std::pair(&p.w, &scheme_w)}) {
+      if (scheme->outputs != kF43.outputs || t->step > 1) continue;
+      const int64_t early = t->early_outputs(3);
+      TiledAxis moved = *t;
+      if (early > 0) begin(moved, early);
+      if (p.few_terms() || moved.tiles() == t->tiles()) *t = moved;
+      t->accurate = early >= 0 || !p.few_terms();
+      t->first_outermost = t->dilation == 1 && t->base == 0 && t->first < 0;
+      t->last_outermost = t->dilation == 1 && t->size % t->outputs == 0 && t->size + t->first + 1 >= t->source;
+    }
   }
   return p;
 }
