@@ -11,7 +11,7 @@ namespace convoy {
 enum class Accuracy : uint8_t {
   kStrict,   ///< direct summation in one order; exact on small integers
   kDefault,  ///< also schemes of at most 16, and 3.5 times the direct sum's relative error: Winograd F(2,3), F(4,3),
-             ///< F(2,5), large weights of linear layers in 24 bits
+             ///< F(2,5), products by pairs, Strassen's, large weights of linear layers in 24 bits
   kFast      ///< also schemes of at most 64; none is in the list yet (docs/accuracy.md)
 };
 
