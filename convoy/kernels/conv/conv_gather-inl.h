@@ -133,21 +133,6 @@ HWY_INLINE void TakeApart(const float* HWY_RESTRICT from, int64_t count, float* 
   }
 }
 
-#if HWY_TARGET == HWY_AVX3
-// to[i] = from[2 * i], nothing behind the last one read.
-HWY_INLINE void EveryOther(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
-  const tile::Full d;
-  const int64_t lanes = tile::Lanes();
-  const auto first_of = [&](int64_t n) HWY_ATTR { return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
-  for (int64_t i = 0; i < count; i += lanes) {
-    const int64_t left = 2 * (count - i) - 1;
-    const tile::Floats low = hn::MaskedLoad(first_of(left), d, from + 2 * i),
-                       high = hn::MaskedLoad(first_of(left - lanes), d, from + 2 * i + lanes);
-    hn::BlendedStore(hn::ConcatEven(d, high, low), first_of(count - i), d, to + i);
-  }
-}
-#endif
-
 // Copies the segments' pixels of `channels` planes, which lie `plane` floats apart: a row of `pitch` floats for each tap.
 inline HWY_NOINLINE HWY_ATTR void CopyPixels(const shape::ConvShape& s, const Segment* segments, int64_t count, const float* source,
                                              int64_t plane, int64_t channels, int64_t pitch, float* to) {
@@ -173,7 +158,7 @@ inline HWY_NOINLINE HWY_ATTR void CopyPixels(const shape::ConvShape& s, const Se
           TakeApart<4>(from, segment.count, at, pitch);
 #if HWY_TARGET == HWY_AVX3
         } else if (columns == 1 && step == 2) {
-          EveryOther(from, segment.count, at);
+          tile::EveryOther(from, segment.count, segment.count, at);
 #endif
         } else if (columns > 4) {
           Transpose(from, step, at, pitch, segment.count, columns);

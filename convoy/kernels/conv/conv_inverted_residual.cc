@@ -96,7 +96,8 @@ struct Plan {
   // channel's pixels, what each expanded channel's pairs add too much, the factor of its sums, and which of each vector should
   // not go by pairs. A block's part of the expansion is then [vector][channel][lane].
   bool pairs;
-  int64_t panel_rows, row_panels;
+  int64_t panel_rows, row_panels, panel_floats;
+  conv_pairs::Parts row_parts;  // of a row by itself
   int64_t channel_factors_at, offsets_at, factors_at, direct_at;
   // The projection by pairs: its weights are [chain][vector of results][channel][lane], and as above there are factors of expanded
   // channels, and of each chain's results what their pairs add too much, their factors and bits.
@@ -131,7 +132,8 @@ struct Plan {
         result_blocks((results + block - 1) / block),
         columns(std::max(pad_left + width, (out_width - 1) * stride + kernel)),
         lines(s.expand, lanes),
-        shortcut(s.shortcut) {
+        shortcut(s.shortcut),
+        row_parts(width) {
     // Rows that stay in the first cache are worth more than pixels that are read once for two vectors; 6 pixels of AVX2 by one
     // vector would wait for each other. Lines would be filled once more.
     if (expanded <= lanes || (lanes >= 16 && lines.pointwise && columns * kernel * block > kMostRing)) step = lanes;
@@ -161,7 +163,9 @@ struct Plan {
     }
     pairs = s.pairs && lanes == 16 && lines.pointwise && terms >= kLeastPairs && width >= conv_pairs::kLeastTile - 1;
     panel_rows = pairs && 2 * width <= conv_pairs::kTile ? 2 : 1;
-    row_panels = panel_rows > 1 ? 1 : conv_pairs::Parts(width).count;
+    if (panel_rows > 1) row_parts = conv_pairs::Parts(0);
+    row_panels = panel_rows > 1 ? 1 : row_parts.count;
+    panel_floats = conv_pairs::kHeader + round_up(terms * (panel_rows > 1 ? 2 * width : row_parts.most()), lanes);
     const auto take = [this](int64_t floats) {
       const int64_t at = packed;
       packed += round_up(floats, lanes);
@@ -185,9 +189,6 @@ struct Plan {
   // Panels of rows begin at multiples of panel_rows.
   int64_t panel_row(int64_t row) const { return row / panel_rows * panel_rows; }
   int64_t rows_made(int64_t needed) const { return std::min(round_up(needed, panel_rows), height); }
-  int64_t panel_floats() const {
-    return conv_pairs::kHeader + round_up(terms * (panel_rows > 1 ? 2 * width : conv_pairs::Parts(width).most()), lanes);
-  }
   int64_t middle_floats() const { return blocks * out_map * step; }                // of a sample, if they are kept
   int64_t row_sums() const { return blocks * out_height * step; }                  // so are the sums of rows
   int64_t squeeze_floats() const { return row_sums() + chains * squeezed_lanes; }  // and each chain's share of the squeezed values
@@ -481,7 +482,7 @@ struct Own {
     expand_taps = reinterpret_cast<Tap*>(take(p.terms * kTap));
     project_taps = reinterpret_cast<Tap*>(take(2 * p.chain_channels() * kTap));
     squeezed = take(p.squeezed_lanes);
-    panels = take(cut.panels * p.panel_floats());
+    panels = take(cut.panels * p.panel_floats);
     middle_panel = take(p.project_pairs ? conv_pairs::kHeader + p.chain_channels() * conv_pairs::kTile + p.lanes : 0);
     turned = take(p.project_pairs ? p.chain_channels() * conv_pairs::kTurned : 0);
     end_ = round_up(at, kOwnFloats);
@@ -531,14 +532,12 @@ HWY_ATTR void FillLines(const inverted_residual_parts::Lines& lines, const float
 // The panels of the input's rows [row, end), where a panel begins with the first.
 HWY_ATTR void MakePanels(const Call& k, const float* input, int64_t row, int64_t end, float* to) {
   const Plan& p = k.p;
-  const conv_pairs::Parts parts(p.panel_rows > 1 ? 0 : p.width);
   for (; row < end; row += p.panel_rows) {
-    for (int64_t j = 0; j < p.row_panels; ++j, to += p.panel_floats()) {
-      const int64_t at = parts.begin(j),
-                    pixels = p.panel_rows > 1 ? std::min(p.panel_rows, p.height - row) * p.width : parts.begin(j + 1) - at;
-      const auto make = pixels <= p.lanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
-      make(input + row * p.width + at, p.in_map, k.io.packed + p.channel_factors_at, p.terms, pixels, conv_pairs::even(pixels),
-           {to});
+    for (int64_t j = 0; j < p.row_panels; ++j, to += p.panel_floats) {
+      const int64_t at = p.row_parts.begin(j),
+                    pixels = p.panel_rows > 1 ? std::min(p.panel_rows, p.height - row) * p.width : p.row_parts.begin(j + 1) - at;
+      pairs::MakePanel(input + row * p.width + at, p.in_map, k.io.packed + p.channel_factors_at, p.terms, pixels,
+                       conv_pairs::even(pixels), {to});
     }
   }
 }
@@ -565,7 +564,6 @@ HWY_ATTR void ExpandPanels(const Call& k, int64_t b, int64_t first, int64_t pane
   const Plan& p = k.p;
   const int64_t row_floats = p.columns * p.step, count = std::min(p.panel_rows, p.height - first);
   const auto row_of = [&](int64_t i) { return rows + (first + i) % k.cut.ring * row_floats + p.pad_left * p.step; };
-  const conv_pairs::Parts parts(p.panel_rows > 1 ? 0 : p.width);
   const int64_t width = p.lanes_of_block(b);
   const float *const weight = work.v, *const offsets = work.vector_offsets, *const factors = work.vector_factors,
                      *const bias = work.vector_bias, *const direct = k.io.packed + p.direct_at + b * p.step / p.lanes;
@@ -576,14 +574,14 @@ HWY_ATTR void ExpandPanels(const Call& k, int64_t b, int64_t first, int64_t pane
     work.split = conv_pairs::kTile;
   }
   for (int64_t j = 0; j < p.row_panels; ++j) {
-    const pairs::Panel of{own.panels + (panel + j) * p.panel_floats()};
-    const int64_t at = parts.begin(j);
+    const pairs::Panel of{own.panels + (panel + j) * p.panel_floats};
+    const int64_t at = p.row_parts.begin(j);
     float* const to = row_of(0) + at * p.step;
     work.s = of.values();
     work.offsets = of.offsets();
     work.factors = of.undo();
     work.direct = pairs::LoadBits(of.direct());
-    work.count = p.panel_rows > 1 ? count * p.width : parts.begin(j + 1) - at;
+    work.count = p.panel_rows > 1 ? count * p.width : p.row_parts.begin(j + 1) - at;
     for (int64_t v = 0; v * p.lanes < width; ++v) {
       work.v = weight + v * p.terms * p.lanes;
       work.vector_offsets = offsets + v * p.lanes;
@@ -766,8 +764,8 @@ HWY_ATTR void AddChainByPairs(const Call& k, const float* middle, int64_t pixels
       to += of_block * conv_pairs::kTurned;
       left -= of_block;
     }
-    const auto make = count <= p.lanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
-    make(own.turned, conv_pairs::kTurned, k.io.packed + p.middle_factors_at + first_channel, channels, count, width, panel);
+    pairs::MakePanel(own.turned, conv_pairs::kTurned, k.io.packed + p.middle_factors_at + first_channel, channels, count, width,
+                     panel);
     work.count = count;
     work.direct = pairs::LoadBits(panel.direct());
     for (int64_t v = 0; v < p.result_vectors; ++v) {

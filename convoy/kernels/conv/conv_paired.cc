@@ -18,9 +18,7 @@
 #include "convoy/kernels/elementwise/transpose-inl.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <limits>
 
 #include "convoy/core/parallel.h"
 
@@ -35,7 +33,7 @@ constexpr int64_t kBlockFloats = 96 << 10;  // of panels that all rows take in t
 constexpr int64_t kAliasFloats = 1024, kMostAliasFloats = int64_t{1} << 20;
 constexpr int64_t kGathered = 4;  // panels whose pixels are gathered at once, if they are alike
 
-constexpr int64_t lines(int64_t floats) { return (floats + conv_tile::kLine - 1) / conv_tile::kLine * conv_tile::kLine; }
+using conv_tile::lines;
 
 struct Plan {
   int64_t images, groups, channels, rows, pixels;  // a channel for every tap
@@ -43,13 +41,14 @@ struct Plan {
   bool strided, pixel_lanes;
   bool alias;  // whether the same pixel of all channels falls into a few sets of the caches, which could hold all
   int64_t weight_row, weight_channel;
+  conv_pairs::Parts parts{0};  // of the side that is broadcast
 
   // Pixels in panels, and rows in tiles: those of the side that is broadcast as equal as can be.
-  int64_t panels() const { return pixel_lanes ? (pixels + kLanes - 1) / kLanes : conv_pairs::Parts(pixels).count; }
-  int64_t panel_begin(int64_t i) const { return pixel_lanes ? std::min(i * kLanes, pixels) : conv_pairs::Parts(pixels).begin(i); }
+  int64_t panels() const { return pixel_lanes ? (pixels + kLanes - 1) / kLanes : parts.count; }
+  int64_t panel_begin(int64_t i) const { return pixel_lanes ? std::min(i * kLanes, pixels) : parts.begin(i); }
   int64_t panel_size(int64_t i) const { return panel_begin(i + 1) - panel_begin(i); }
-  int64_t tiles() const { return pixel_lanes ? conv_pairs::Parts(rows).count : (rows + kLanes - 1) / kLanes; }
-  int64_t tile_begin(int64_t i) const { return pixel_lanes ? conv_pairs::Parts(rows).begin(i) : std::min(i * kLanes, rows); }
+  int64_t tiles() const { return pixel_lanes ? parts.count : (rows + kLanes - 1) / kLanes; }
+  int64_t tile_begin(int64_t i) const { return pixel_lanes ? parts.begin(i) : std::min(i * kLanes, rows); }
   int64_t tile_rows(int64_t i) const { return tile_begin(i + 1) - tile_begin(i); }
   // As packed.
   int64_t tile_width(int64_t i) const { return pixel_lanes ? conv_pairs::even(tile_rows(i)) : kLanes; }
@@ -83,6 +82,7 @@ inline Plan make_plan(const ConvShape& s, Direction direction) {
     return static_cast<double>((size + kLanes - 1) / kLanes * kLanes) / static_cast<double>(std::max<int64_t>(size, 1));
   };
   p.pixel_lanes = up(p.pixels) <= up(p.rows) * (1 + 6.0 / static_cast<double>(std::max<int64_t>(p.channels, 1)));
+  p.parts = conv_pairs::Parts(p.pixel_lanes ? p.rows : p.pixels);
   return p;
 }
 
@@ -106,8 +106,8 @@ struct Scratch {
   int64_t all() const { return panels + sums + gathered + segments; }
 };
 inline Scratch scratch_of(const Plan& p) {
-  return {.panels = p.block_panels() * p.panel_floats() + 2 * conv_tile::kLine,
-          .sums = 2 * kLanes * kLanes * 2,
+  return {.panels = p.block_panels() * p.panel_floats(),
+          .sums = p.pixel_lanes ? 0 : (conv_pairs::kTile + kLanes) * kLanes,  // turned by whole vectors of pixels
           .gathered = p.strided ? p.gathered_panels() * p.channels * p.gathered_width() : 0,
           .segments = p.strided ? lines(static_cast<int64_t>(kGathered * kLanes * sizeof(gather::Segment) / sizeof(float))) : 0};
 }
@@ -184,8 +184,7 @@ HWY_INLINE void Make(const PairedTask& t, int64_t i, int64_t begin, int64_t end,
     from = t.gathered + k * p.channels * pitch;
     step = pitch;
   }
-  const auto make = width <= kLanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
-  make(from, step, t.packed + t.at.channel_factors, p.channels, pixels, width, panel);
+  pairs::MakePanel(from, step, t.packed + t.at.channel_factors, p.channels, pixels, width, panel);
 }
 
 // The results of a tile of rows for a panel of `pixels` pixels from `at` on.

@@ -21,12 +21,14 @@
 #include <utility>
 
 #include "convoy/core/parallel.h"
+#include "convoy/shape/checked.h"
 
 #ifndef CONVOY_KERNELS_CONV_PAIRED_GRAD_WEIGHT_GEOMETRY
 #define CONVOY_KERNELS_CONV_PAIRED_GRAD_WEIGHT_GEOMETRY
 namespace convoy::kernels::paired_grad_weight {
 
 using conv_pairs::Parts;
+using shape::ceil_div;
 
 constexpr int64_t kLanes = 16;
 constexpr int64_t kTurn = 2 * conv_pairs::kSix;  // terms that are turned together
@@ -40,8 +42,6 @@ constexpr int64_t kMostParts = 4, kPartTiles = 512;
 /// How many of so many terms should count on both sides, taken at random: few of few may hardly meet. Without it E passed 16 in one
 /// of 3,000 drawn layers of up to 288 terms a block (docs/accuracy.md).
 constexpr float least_common(int64_t terms) { return 8.0F + static_cast<float>(terms) / 48; }
-
-constexpr int64_t ceil_of(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// One of the two arrays whose rows are multiplied.
 struct Side {
@@ -62,7 +62,7 @@ struct Plan {
     return i / span_blocks * span + std::min(kTurn * (k * least_turns + std::min(k, extra_turns)), span);
   }
   int64_t block_most() const { return kTurn * (least_turns + (extra_turns > 0 ? 1 : 0)); }
-  int64_t tiles() const { return ceil_of(vectors.rows, kLanes); }               // of vectors
+  int64_t tiles() const { return ceil_div(vectors.rows, kLanes); }              // of vectors
   int64_t most_tiles() const { return kMostTurned / (block_most() * kLanes); }  // of a task
   Parts panels() const { return Parts(singles.rows, kLanes); }
   int64_t vector_floats() const { return conv_pairs::kHeader + block_most() * kLanes; }
@@ -77,13 +77,13 @@ inline Plan make_plan(const ConvShape& s) {
   const bool strided = s.input != s.output;
   p.vectors = {s.in_channels_per_group(), s.input_positions(), s.in_channels * s.input_positions(), strided};
   p.singles = {s.out_channels_per_group(), s.output_positions(), s.out_channels * s.output_positions(), false};
-  const auto cost = [](int64_t vectors, int64_t singles) { return ceil_of(vectors, kLanes) * conv_pairs::even(singles); };
+  const auto cost = [](int64_t vectors, int64_t singles) { return ceil_div(vectors, kLanes) * conv_pairs::even(singles); };
   p.turned = 16 * cost(p.singles.rows, p.vectors.rows) < 15 * cost(p.vectors.rows, p.singles.rows);
   if (p.turned) std::swap(p.vectors, p.singles);
   p.in_samples = s.output_positions() >= kLeastSpan;
   p.span = p.in_samples ? s.output_positions() : p.terms;
-  const int64_t turns = ceil_of(p.span, kTurn);
-  p.span_blocks = std::max<int64_t>(ceil_of(p.span, kBlock), 1);
+  const int64_t turns = ceil_div(p.span, kTurn);
+  p.span_blocks = std::max<int64_t>(ceil_div(p.span, kBlock), 1);
   p.blocks = p.terms / std::max<int64_t>(p.span, 1) * p.span_blocks;
   p.least_turns = turns / p.span_blocks;
   p.extra_turns = turns % p.span_blocks;
@@ -106,12 +106,12 @@ struct Split {
 inline Split split_of(const Plan& p, int threads) {
   Split best{1, 1};
   double least = 0;
-  const int64_t tiles = p.tiles(), panels = p.panels().count, chunks = ceil_of(tiles, p.most_tiles());
+  const int64_t tiles = p.tiles(), panels = p.panels().count, chunks = ceil_div(tiles, p.most_tiles());
   for (int64_t r = std::max<int64_t>(chunks, 1); r <= std::min(tiles, chunks + threads - 1); ++r) {
     for (int64_t f = 1; f <= 3; ++f) {
-      const int64_t q = std::min<int64_t>(ceil_of(f * threads, r * p.parts * p.groups), panels);
-      const auto rounds = static_cast<double>(ceil_of(p.parts * p.groups * r * q, threads));
-      const auto v = static_cast<double>(ceil_of(tiles, r)), n = static_cast<double>(ceil_of(panels, q));
+      const int64_t q = std::min<int64_t>(ceil_div(f * threads, r * p.parts * p.groups), panels);
+      const auto rounds = static_cast<double>(ceil_div(p.parts * p.groups * r * q, threads));
+      const auto v = static_cast<double>(ceil_div(tiles, r)), n = static_cast<double>(ceil_div(panels, q));
       const double time = rounds * (v * n * 11 + v * 9 + n * 9);  // cycles for a term
       if (least == 0 || time < least) {
         least = time;
@@ -122,10 +122,10 @@ inline Split split_of(const Plan& p, int threads) {
   return best;
 }
 inline Scratch scratch_of(const Plan& p, int threads) {
-  return {.vectors = ceil_of(p.tiles(), split_of(p, threads).vector_parts) * p.vector_floats(),
+  return {.vectors = ceil_div(p.tiles(), split_of(p, threads).vector_parts) * p.vector_floats(),
           .singles = conv_pairs::kHeader + (p.block_most() + 1) * kLanes,
           .rows = kLanes * kPitch,
-          .segments = ceil_of(p.block_most() * static_cast<int64_t>(sizeof(gather::Segment) / sizeof(float)), kLanes) * kLanes};
+          .segments = ceil_div(p.block_most() * static_cast<int64_t>(sizeof(gather::Segment) / sizeof(float)), kLanes) * kLanes};
 }
 
 }  // namespace convoy::kernels::paired_grad_weight
@@ -445,7 +445,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const paired_grad_weight::Plan p = paired_grad_weight::make_plan(s);
   const double cycle = 2.0 * paired_grad_weight::kLanes / (0.85 * m.flops_per_second), six = m.adds_beside ? 4.1 : 9;
   const auto number = [](int64_t n) { return static_cast<double>(n); };
-  const int64_t chunks = paired_grad_weight::ceil_of(p.tiles(), p.most_tiles());
+  const int64_t chunks = shape::ceil_div(p.tiles(), p.most_tiles());
   const double terms = number(p.groups * p.terms), sums = number(p.tiles() * conv_pairs::even(p.singles.rows));
   const double turned = number(p.tiles() + p.panels().count * chunks);
   return 2e-6 + (terms * (sums * six / 6 + turned * 8) + number(p.groups * p.blocks) * sums * 10) * cycle +

@@ -347,6 +347,12 @@ HWY_NOINLINE HWY_ATTR void MakePanel(const float* from, int64_t step, const floa
   for (int v = 0; v < kV; ++v) hn::StoreU(sum[v], d, panel.offsets() + v * lanes);
 }
 
+HWY_INLINE void MakePanel(const float* from, int64_t step, const float* factors, int64_t channels, int64_t pixels, int64_t width,
+                          const Panel& panel) {
+  const auto make = width <= tile::Lanes() ? MakePanel<1> : MakePanel<2>;
+  make(from, step, factors, channels, pixels, width, panel);
+}
+
 // The power of two that brings the mean to [1, 2), within limits; of nothing, and of what is not finite, 1.
 HWY_INLINE float FactorOf(float sum, int64_t count) {
   if (sum == 0 || !std::isfinite(sum)) return 1;

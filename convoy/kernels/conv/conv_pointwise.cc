@@ -176,6 +176,7 @@ HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using conv_tile::lines;
 using conv_tile::Tap;
 using gather::Segment;
 using pointwise::Plan;
@@ -244,7 +245,6 @@ struct PointwiseScratch {
 
 // For so many pixels at a time.
 HWY_INLINE PointwiseScratch ScratchOf(const Plan& p, const Tiles& t, int64_t pixels) {
-  const auto lines = [](int64_t floats) { return (floats + 15) / 16 * 16; };
   return {.taps = t.pixel_lanes || kLinearLanes ? 0 : lines(p.chain * static_cast<int64_t>(sizeof(Tap) / sizeof(float))),
           .slab = t.gather ? lines(pixels * p.channels) : 0,
           .sums = pointwise::by_stretches(p, t) ? lines(p.rows * t.stretch(p.rows))

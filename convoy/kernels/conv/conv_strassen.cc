@@ -49,6 +49,7 @@ constexpr int64_t kPanelFloats = 96 << 10;  // right factors that are made at a 
 constexpr int64_t kSlabChains = 2;          // of two panels at least
 constexpr int64_t kMostPanels = 2;
 using conv_tile::kLine;
+using conv_tile::lines;
 constexpr int64_t kNearFloats = 512 << 10;  // pixels that lie in the core's caches
 // Pixels at least, and channels at most, of wide plans.
 constexpr int64_t kWidePixels = 784, kWideChannels = 256, kLargePixels = 2048, kLargeChannels = 512;
@@ -57,8 +58,6 @@ constexpr int kMostExponent = 30;  // of a row's or a channel's magnitude: large
 
 // Left factors in the order in which they are used. Where weights are not finite the quarters stand there, for direct sums.
 enum Place : uint8_t { kM1, kM2, kM3, kM6, kM7, kM4, kM5, kA11 = kM3, kA12 = kM7, kA21 = kM2, kA22 = kM4 };
-
-constexpr int64_t lines(int64_t floats) { return (floats + kLine - 1) / kLine * kLine; }
 
 struct Plan {
   int64_t images, groups, channels, rows, pixels;

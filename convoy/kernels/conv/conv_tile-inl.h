@@ -671,6 +671,21 @@ inline HWY_NOINLINE void RunPanels(const RowTiles& tiles, int64_t tile_begin, in
   }
 }
 
+#if HWY_TARGET == HWY_AVX3
+/// to[i] = from[2 * i] for i < kept, zeros behind up to `count`; nothing behind the last one is read.
+HWY_INLINE void EveryOther(const float* HWY_RESTRICT from, int64_t kept, int64_t count, float* HWY_RESTRICT to) {
+  const Full d;
+  const int64_t lanes = Lanes();
+  const auto first_of = [&](int64_t n) HWY_ATTR { return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
+  for (int64_t i = 0; i < count; i += lanes) {
+    const int64_t left = 2 * (kept - i) - 1;
+    const Floats low = hn::MaskedLoad(first_of(left), d, from + 2 * i),
+                 high = hn::MaskedLoad(first_of(left - lanes), d, from + 2 * i + lanes);
+    hn::BlendedStore(hn::ConcatEven(d, high, low), first_of(count - i), d, to + i);
+  }
+}
+#endif
+
 /// to[j] = row[first + j * step], zero outside [0, size). kStep: the step if it is 1, 2 or 3, else 0. Written out, since rows are
 // short: calling memcpy and dividing by the step took a tenth of a 3x3 layer's time.
 template <int kStep>
@@ -701,15 +716,8 @@ HWY_INLINE void CopyRow(const float* HWY_RESTRICT row, int64_t size, int64_t fir
         hn::StoreU(hn::ConcatEven(v, hn::LoadU(v, from + 2 * j + lanes), hn::LoadU(v, from + 2 * j)), v, to + j);
       }
 #if HWY_TARGET == HWY_AVX3
-      if (j < count) {  // the rest, without the value behind the row's last, and zeros
-        const auto first_of = [&](int64_t n)
-                                  HWY_ATTR { return hn::FirstN(v, static_cast<size_t>(std::clamp<int64_t>(n, 0, lanes))); };
-        const int64_t left = 2 * (end - j) - 1;
-        const Floats low = LoadMasked(first_of(left), v, from + 2 * j),
-                     high = LoadMasked(first_of(left - lanes), v, from + 2 * j + lanes);
-        StoreMasked(hn::ConcatEven(v, high, low), first_of(count - j), v, to + j);
-        j = std::min(j + lanes, count);
-      }
+      EveryOther(from + 2 * j, end - j, count - j, to + j);
+      j = count;
 #endif
     }
     if constexpr (kStep == 3) {

@@ -28,6 +28,8 @@ constexpr double vectors_of(int64_t channels, int64_t lanes) {
 
 /// Floats of a cache line.
 inline constexpr int64_t kLine = 16;
+/// So many floats in whole lines.
+constexpr int64_t lines(int64_t floats) { return (floats + kLine - 1) / kLine * kLine; }
 /// Floats of a source that comes from memory, at least.
 inline constexpr int64_t kFarFloats = 2 << 20;
 /// Floats of a result that goes past the caches, at least.

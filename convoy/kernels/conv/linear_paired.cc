@@ -14,9 +14,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 
 #include "convoy/core/parallel.h"
+#include "convoy/shape/checked.h"
 
 #ifndef CONVOY_KERNELS_CONV_LINEAR_PAIRED_GEOMETRY
 #define CONVOY_KERNELS_CONV_LINEAR_PAIRED_GEOMETRY
@@ -26,7 +26,7 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kChain = 768;              // channels
 constexpr int64_t kBlockFloats = 112 << 10;  // of panels that all weights meet in turn: most of 512 KB
 
-constexpr int64_t lines(int64_t floats) { return (floats + kLanes - 1) / kLanes * kLanes; }
+using conv_tile::lines;
 
 // Packed: [chain][vector of results][channel][lane], the factor of each channel's inputs, and of each chain's results what their
 // pairs add too much, the factors of their sums, and which of a vector should not go by pairs.
@@ -39,10 +39,8 @@ struct Plan {
         channels(s.channels),
         results(s.results),
         vectors((s.results + kLanes - 1) / kLanes),
-        chain(conv_pairs::kSix),
-        chains((s.channels + kChain - 1) / kChain) {
-    chain = ((channels + chains - 1) / chains + conv_pairs::kSix - 1) / conv_pairs::kSix * conv_pairs::kSix;
-    chains = (channels + chain - 1) / chain;
+        chain(conv_pairs::kSix * shape::ceil_div(channels, conv_pairs::kSix * shape::ceil_div(channels, kChain))),  // of turns
+        chains(shape::ceil_div(channels, chain)) {
     channel_factors = vectors * kLanes * channels;
     offsets = channel_factors + lines(channels);
     factors = offsets + chains * vectors * kLanes;
@@ -115,9 +113,8 @@ HWY_ATTR void PairedLinear([[maybe_unused]] const PairedLinearShape& s, [[maybe_
         for (int64_t j = first; j < last; ++j) {
           const int64_t row = panels.begin(j), count = panels.begin(j + 1) - row;
           Transpose(io.input + row * p.channels + channel, p.channels, turned, conv_pairs::kTurned, count, channels);
-          const auto make = count <= kLanes ? pairs::MakePanel<1> : pairs::MakePanel<2>;
-          make(turned, conv_pairs::kTurned, io.packed + p.channel_factors + channel, channels, count, conv_pairs::even(count),
-               {made + (j - first) * p.panel_floats()});
+          pairs::MakePanel(turned, conv_pairs::kTurned, io.packed + p.channel_factors + channel, channels, count,
+                           conv_pairs::even(count), {made + (j - first) * p.panel_floats()});
         }
         for (int64_t v = first_vector; v < last_vector; ++v) {
           const int64_t at = p.of_chain(i, v), lanes = std::min(kLanes, p.results - v * kLanes);
