@@ -197,7 +197,8 @@ TEST(ConvPlan, TakesWinogradForStridedKernelsOfThree) {
     EXPECT_EQ(name(layer(512, 512, 1, 14, 3, 2, 1), Direction::kForward), "conv_direct");
   }
   EXPECT_EQ(name(layer(128, 128, 1, 14, 3, 2, 1), Direction::kForward), "conv_direct");
-  EXPECT_NE(name(layer(128, 128, 1, 56, 3, 2, 1), Direction::kGradInput), "conv_winograd_stride2");
+  EXPECT_EQ(name(layer(128, 128, 1, 56, 3, 2, 1), Direction::kGradInput), "conv_winograd_stride2");
+  EXPECT_NE(name(layer(128, 64, 1, 56, 3, 2, 1), Direction::kGradInput), "conv_winograd_stride2");  // rounding errors
 }
 
 // A training step packs its weights in every call, and shares that between the samples of a batch.

@@ -14,11 +14,12 @@
 // At a stride of 2 a kernel of 4 (5, 6; 7, 8) is four kernels of 2 (3; 4) at stride 1: forward, one for every phase of the sources,
 // summed as over channels (of 3 or 5 the second phase has a tap less, and no product at infinity: 49 of 64, 121 of 144 are left);
 // backward, one for every phase of the results, which see the same window of sources, so that one transform serves all and results
-// lie side by side on their way out. F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5) to 4 times (k6),
-// F(3,4) 3.6 (k7) and 4 times (k8). The phases of 3 to 7 planes, as an image has, are channels of one slice, side by side in a
-// vector (3 times less for k7): a 7x7 first layer with 64 channels from 224x224 1.06 -> 0.69 ms. Backward a kernel of 5 or 6 takes
-// F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine sources whose rounding it shares, and with F(4,3)
-// erred by up to 52 u sum |w| |x|.
+// lie side by side on their way out (there of 3 or 5 the second phase has no product at 0: 49 of 64 are left; 128 to 128 channels
+// at 56x56 by 3x3 1.00 ms by products of pairs, 0.80 so). F(3,2) multiplies 2.25 times less than the direct sum, F(4,3) 2.8 (k5) to
+// 4 times (k6), F(3,4) 3.6 (k7) and 4 times (k8). The phases of 3 to 7 planes, as an image has, are channels of one slice, side by
+// side in a vector (3 times less for k7): a 7x7 first layer with 64 channels from 224x224 1.06 -> 0.69 ms. Backward a kernel of 5
+// or 6 takes F(2,3), 1.6 and 2.25 times less: a result at the corner sees one of the nine sources whose rounding it shares, and
+// with F(4,3) erred by up to 52 u sum |w| |x|.
 //
 // A sequence of a dilation d of 16 or more is folded into rows of d positions, whose taps lie one below the other (wavenet's 128
 // channels at a dilation of 512: 6.0 -> 4.5 ms).
@@ -413,6 +414,14 @@ HWY_INLINE void MultiplyCorners(const Problem& p, const Block& block, int64_t po
   }
 }
 
+// The products of vectors [used, vectors) at a point where their weights are zeros.
+HWY_INLINE void ClearProducts(const ProductWork& work, int64_t used, int64_t vectors, int64_t tiles) {
+  const Full d;
+  for (int64_t v = used; v < vectors; ++v) {
+    for (int64_t tile = 0; tile < tiles; ++tile) hn::StoreU(hn::Zero(d), d, work.m + v * work.m_vector + tile * work.m_tile);
+  }
+}
+
 // M of a block for the vectors of results [begin, end), begin even. u: packed weight of the group.
 HWY_INLINE void Multiply(const Problem& p, const Tiling& t, const Block& block, int64_t begin, int64_t end, const float* u,
                          const float* v, float* m) {
@@ -436,6 +445,9 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, const Block& block, 
       work.m_tile = points * lanes;
       work.m_vector = all_tiles * work.m_tile;
       work.m = m + (vector - begin) * work.m_vector + point * lanes;
+      const int64_t used = p.yielding(vector, vectors, point);
+      if (used < vectors) ClearProducts(work, used, vectors, tiles);
+      if (used == 0) continue;
       for (int64_t slice = 0, following = 0; slice < p.slices(); slice = following) {
         do {
           ++following;
@@ -446,13 +458,13 @@ HWY_INLINE void Multiply(const Problem& p, const Tiling& t, const Block& block, 
         for (int64_t channel = 0; channel < p.channels; channel += cut) {
           work.v = v + point * t.source_plane + (slice * blocks_per_slice * lanes + channel) * tiles;
           work.depth = std::min(cut, p.channels - channel);
-          work.u = weights + (slice * p.channels + channel) * vectors * lanes;
+          work.u = weights + (slice * p.channels + channel) * used * lanes;
           work.add = slice > 0 || channel > 0;
           work.next = group_ahead                  ? work.u + p.group_floats(lanes)
-                      : channel + cut < p.channels ? work.u + work.depth * vectors * lanes
-                      : following < p.slices()     ? weights + following * p.channels * vectors * lanes
+                      : channel + cut < p.channels ? work.u + work.depth * used * lanes
+                      : following < p.slices()     ? weights + following * p.channels * used * lanes
                                                    : after;
-          if (vectors == 2) {
+          if (used == 2) {
             ProductTiles<2>(work, tiles, p.phases() == 1 && tile::IsOneAndAHalf(p.results),
                             std::make_integer_sequence<int, tile::kPixels>());
           } else {
@@ -798,11 +810,10 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
     if (s.axes[a].stride != 1) return "needs stride 1";
   }
   if (variant == Variant::kStride2) {
-    // Backward the results of all phases are transformed alike, and kernels of 3 would multiply by as many zeros as F(3,2) saves.
     const bool forward = direction == Direction::kForward;
     const auto two = [](const shape::Axis& axis) { return axis.stride == 2 && axis.dilation == 1; };
-    if (w < (forward ? 3 : 4) || w > (forward ? 8 : 6) || !two(s.axes[2]))
-      return forward ? "needs a kernel of 3 to 8 at a stride of 2" : "needs a kernel of 4, 5 or 6 at a stride of 2";
+    if (w < 3 || w > (forward ? 8 : 6) || !two(s.axes[2]))
+      return forward ? "needs a kernel of 3 to 8 at a stride of 2" : "needs a kernel of 3 to 6 at a stride of 2";
     if ((h != w || !two(s.axes[1])) && (h != 1 || s.axes[1].stride != 1 || w > 6)) {
       return "needs a square kernel, or one row of up to 6";
     }
@@ -825,14 +836,18 @@ const char* refuse(Variant variant, Direction direction, const ConvShape& s) {
   // Behind rectified inputs few terms may happen to be small beside those of the tile that a result does not see. Inside of maps
   // F(4,3) reached E = 34 with 8 under a tap, 20 with 16 and 19 with 24, F(2,5) and F(3,2) 26 and 18 with 8; F(2,3) has 6 there,
   // F(3,2) over phases of the sources 14, and of 7x7 the phases are terms, too (of one or two planes: 26). Over phases of the
-  // results corners see one tap or two: 45 with 16, 18 with 32.
+  // results corners see one tap or two: 45 with 16, 18 with 32; of 3x3 a quarter of all results sees one: 23 with 48, 20 with 64.
   const bool strided = variant == Variant::kStride2, phased = strided && w > 6;
   const bool spread = strided && direction == Direction::kGradInput && w < 6;
   const bool four = p.h.outputs == winograd::kF43.outputs || p.w.outputs == winograd::kF43.outputs;
-  const int64_t least = phased ? 3 : spread ? 48 : four ? 32 : variant == Variant::kF3 || variant == Variant::kF5 ? 16 : 8;
+  const int64_t least = phased                                               ? 3
+                        : spread                                             ? (w == 3 ? 96 : 48)
+                        : four                                               ? 32
+                        : variant == Variant::kF3 || variant == Variant::kF5 ? 16
+                                                                             : 8;
   if (p.terms() < least)
     return "needs 8 channels for rounding errors to average out (F(4,3) 32; F(2,5), F(3,2) 16; input gradients at a stride of 2 "
-           "48)";
+           "48, of 3x3 96)";
   if (!p.accurate()) return "needs results at the ends that see two taps of an axis, or fit its tiles";
   // E of corners: 8 channels under one tap 478, 8 under 2x2 31, 3 under 7x7 behind more padding than "same" 160.
   const bool short_sums = variant == Variant::kF3 || (!strided && p.sees_one_tap());
@@ -861,7 +876,7 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   const double width = static_cast<double>(lanes), groups = static_cast<double>(p.groups);
   const double tiles = static_cast<double>(p.rows()) * static_cast<double>(p.w.tiles());
   const double points = static_cast<double>(p.points());
-  const double sums = static_cast<double>(p.multiplied()) * static_cast<double>(p.channels);  // products of a tile and result
+  const double sums = p.multiplied() * static_cast<double>(p.channels);  // products of a tile and result
   // A vector of weights takes about as long for one tile as for five; phases of the sources lie apart, and at a stride few tiles
   // are left for the threads.
   const bool strided = p.sliced_phases() > 1;
@@ -880,7 +895,8 @@ double seconds(Variant variant, Direction direction, const ConvShape& s, const M
   // Each group begins anew, with weights that nobody asked for.
   const double begun = p.groups > 1 ? groups * (m.weights_far ? 1.8e-6 : 0.8e-6) : 0;
   // Vector operations of a tile and vector of channels: about 4.5 a point in and out.
-  const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.slices()) + results);
+  // Phases of the results are put side by side on their way out.
+  const double vectors = groups * tiles * (up(p.channels) * static_cast<double>(p.slices()) + results * (p.phases() > 1 ? 2 : 1));
   const double transforms = vectors * points * (strided ? 12 : 4.5) * 2 * width;
   // A chain of products ends with a load, an addition and a store, which counts beside a dozen of them.
   const double chains = static_cast<double>(p.slices()) * std::max(static_cast<double>(p.channels) / winograd::kLongestChain, 1.0);

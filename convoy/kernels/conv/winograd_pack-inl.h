@@ -115,7 +115,8 @@ HWY_ATTR void SpreadCalled(const Doubles* g, Steps from, Doubles* u, Steps to, i
   Spread<kScheme>(g, from, u, to, count);
 }
 
-// packed[group][pair of vectors of results][point][slice][channel][vector][lane]; the last pair may be a single.
+// packed[group][pair of vectors of results][point][slice][channel][vector][lane]; the last pair may be a single, and at a point
+// where a vector's weights are zeros the other one fills the first half of the place.
 inline constexpr int64_t kChannels = 16;       // of a task
 inline constexpr int64_t kStreamed = 4 << 20;  // floats of a packed weight that goes past the caches, at least
 inline constexpr int kTapArea = winograd::kMostTaps * winograd::kMostTaps;
@@ -177,13 +178,15 @@ HWY_ATTR void PackWeight(const Problem& p, const Axes& axes, const float* weight
             }
           }
           // Whole lines at once: the points lie far apart, in few sets of the cache.
-          float* const out = to + (slice * p.channels + channel) * width + v;
           for (int64_t i = 0; i < all_points; ++i) {
+            if (!p.yields(vector, i)) continue;
+            const int64_t used = p.yielding(first / lanes, width / lanes, i);
+            float* const out = to + i * depth * width + (slice * p.channels + channel) * used * lanes + v;
             const auto point = hn::Load(d, points + i * lanes);
             if (streamed) {
-              hn::Stream(point, d, out + i * depth * width);
+              hn::Stream(point, d, out);
             } else {
-              hn::StoreU(point, d, out + i * depth * width);
+              hn::StoreU(point, d, out);
             }
           }
         }

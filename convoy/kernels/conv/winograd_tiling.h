@@ -122,11 +122,25 @@ struct Problem {
     };
     return interleaved > 1 || (!idle(h, slice / w.step % h.step, point / w.points) && !idle(w, slice % w.step, point % w.points));
   }
-  /// Such pairs, of the slices() points() that there are.
-  int64_t multiplied() const {
-    if (interleaved > 1) return d.points * points();
-    const auto pairs = [](const TiledAxis& axis) { return axis.step * axis.points - (axis.step == 2 ? axis.kernel % 2 : 0); };
-    return d.points * pairs(h) * pairs(w);
+  /// Whether that of a vector of results is: backward the taps run from the last to the first, so nothing is at 0, the first point.
+  bool yields(int64_t vector, int64_t point) const {
+    const auto idle = [](const TiledAxis& axis, int64_t phase, int64_t at) {
+      return axis.phases == 2 && axis.kernel % 2 == 1 && phase == 1 && at == 0;
+    };
+    return !idle(h, vector / w.phases % h.phases, point / w.points) && !idle(w, vector % w.phases, point % w.points);
+  }
+  /// Of `count` vectors side by side, at most two, those at the front with such a weight.
+  int64_t yielding(int64_t first, int64_t count, int64_t point) const {
+    return !yields(first, point) ? 0 : count == 2 && !yields(first + 1, point) ? 1 : count;
+  }
+  /// Points of a tile that are multiplied, of all slices, for a vector of results: the mean of its phases.
+  double multiplied() const {
+    if (interleaved > 1) return static_cast<double>(d.points * points());
+    const auto pairs = [](const TiledAxis& axis) {
+      const auto idle = static_cast<double>(axis.kernel % 2);
+      return static_cast<double>(axis.step * axis.points) - (axis.step == 2 ? idle : 0) - (axis.phases == 2 ? idle / 2 : 0);
+    };
+    return static_cast<double>(d.points) * pairs(h) * pairs(w);
   }
   /// The share of the tiles' products at all points that incomplete tiles leave.
   double products_left() const {
