@@ -71,15 +71,22 @@ TEST_P(GradWeightWinograd, StaysWithinTheBoundOfItsSetting) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, GradWeightWinograd,
-                         testing::Values("n1 ic64 oc64 i16 k3 p1",           // whole tiles, one block
-                                         "n3 ic17 oc30 i13 k3 p1",           // cut tiles, blocks across images
-                                         "n2 ic100 oc17 ih9 iw31 k3 p0",     // tasks of input channels, one vector of a panel used
-                                         "n1 ic8 oc100 ih3 iw200 k3 p1",     // a row of many tiles in strips
-                                         "n9 ic16 oc33 i28 k3 p1",           // parts
-                                         "n5 ic24 oc16 ih5 iw6 k3 ph4 pw3",  // tiles outside the input
-                                         "n2 g2 ic40 oc70 i9 k3 p1",         // groups
-                                         "n30 ic20 oc24 i5 k3 p0"));         // nine outputs an image
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, GradWeightWinograd,
+    testing::Values("n1 ic64 oc64 i16 k3 p1",           // whole tiles, one block
+                    "n3 ic17 oc30 i13 k3 p1",           // cut tiles, blocks across images
+                    "n2 ic100 oc17 ih9 iw31 k3 p0",     // tasks of input channels, one vector of a panel used
+                    "n1 ic8 oc100 ih3 iw200 k3 p1",     // a row of many tiles in strips
+                    "n9 ic16 oc33 i28 k3 p1",           // parts
+                    "n5 ic24 oc16 ih5 iw6 k3 ph4 pw3",  // tiles outside the input
+                    "n2 g2 ic40 oc70 i9 k3 p1",         // groups
+                    "n30 ic20 oc24 i5 k3 p0",           // nine outputs an image
+                    "n2 ic20 oc40 i17 k3 p2 d2",        // dilated: maps of different sizes
+                    "n1 ic17 oc33 ih41 iw35 kh3 kw3 ph3 pw5 dh3 dw5", "n2 ic16 oc16 ih9 iw20 kh3 kw3 ph1 pw0 dh1 dw2",
+                    "n2 ic20 oc40 id5 ih9 iw10 k3 p1",  // 3D
+                    "n1 ic70 oc130 id9 ih7 iw12 kd5 kh3 kw3 sd2 pd2 ph1 pw1",
+                    "n3 ic17 oc20 id4 ih8 iw9 kd3 kh3 kw3 dd2 pd2 ph1 pw1",  // an outer depth tap sees half of the planes
+                    "n4 g2 ic40 oc32 id3 ih12 iw6 kd2 kh3 kw3 pd0 ph1 pw2 dw2"));
 
 class GradWeightWinogradError : public NeedsVectors {};
 
@@ -111,7 +118,8 @@ TEST_F(GradWeightWinogradError, IsBelowSixteenWhateverTheMap) {
   for (const char* text :
        {"n3 ic32 oc32 i4 k3 p1", "n1 ic64 oc32 i7 k3 p1", "n2 ic64 oc32 i7 k3 p1", "n1 ic64 oc64 i9 k3 p1",
         "n1 ic32 oc32 ih3 iw20 k3 p1", "n1 ic32 oc32 i8 k3 p0", "n32 ic32 oc32 i3 k3 p1", "n15 ic32 oc32 i4 k3 p1",
-        "n6 ic32 oc32 i5 k3 p0:1", "n4 ic32 oc32 i7 k3 p1", "n1 ic32 oc32 i13 k3 p1", "n2 ic32 oc32 i8 k3 p3"}) {
+        "n6 ic32 oc32 i5 k3 p0:1", "n1 ic32 oc32 i16 k3 p2 d2", "n1 ic32 oc32 id4 ih8 iw8 k3 p1", "n4 ic32 oc32 i7 k3 p1",
+        "n1 ic32 oc32 i13 k3 p1", "n2 ic32 oc32 i8 k3 p3"}) {
     const ConvShape s = parse(text);
     if (kConvWinogradGradWeight.refuse(s) != nullptr) continue;
     ++ran;
