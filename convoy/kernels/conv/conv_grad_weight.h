@@ -6,6 +6,7 @@
 namespace convoy::kernels {
 
 extern const ConvKernel kConvGradWeight;
-extern const ConvKernel kConvWinogradGradWeight;  // 3x3 with stride 1, F(4,3)
+extern const ConvKernel kConvWinogradF2GradWeight, kConvWinogradF4GradWeight;  // 3x3 at stride 1, F(2,3) and F(4,3)
+extern const ConvKernel kConvWinogradF5GradWeight;                             // 5x5 at stride 1, F(2,5)
 
 }  // namespace convoy::kernels

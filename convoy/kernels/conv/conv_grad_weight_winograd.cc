@@ -1,7 +1,8 @@
-// The gradient of Winograd's F(4,3) with respect to its weight: with y = A^T [(G g G^T) * (B^T x B)] A over tiles of 6x6 inputs and
-// 4x4 outputs,
+// The gradient of Winograd's schemes with respect to the weight: with y = A^T [(G g G^T) * (B^T x B)] A over tiles, of 6x6 inputs
+// and 4x4 outputs for F(4,3),
 //   grad g = G^T [ sum over tiles of (A grad_y A^T) * (B^T x B) ] G,
-// 36 multiplications where the direct sum has 144. The error is the forward scheme's: both are the same trilinear form.
+// 36 multiplications where the direct sum has 144; F(2,5) for 5x5 kernels has 36 for 100, F(2,3) 16 for 36 where few terms leave
+// F(4,3) too little room for its rounding. The error is the forward scheme's: both are the same trilinear form.
 //
 // A task owns at most 128 output and 64 input channels and their 36 sums (1.2 MB) for one tap of the depth, over a part of the
 // batch's tiles. Of a dilated layer, outputs a dilation apart are a map of their own. A block of 32
@@ -38,15 +39,14 @@
 #define CONVOY_KERNELS_CONV_GRAD_WEIGHT_WINOGRAD_CUT
 namespace convoy::kernels::grad_weight_winograd {
 
-constexpr int64_t kOutputs = 4, kPoints = 6, kProducts = kPoints * kPoints, kTaps = 9;
-constexpr int64_t kTiles = 32;                           // of a block
+constexpr int64_t kBlockPoints = 32 * 36;                // of a block's tiles
 constexpr int64_t kOutChannels = 128, kInChannels = 64;  // of a task
 constexpr int64_t kStrip = 8;                            // tiles whose rows are transposed together: 13 KB
 constexpr int64_t kTasks = 16;                           // with fewer, the tiles are cut into parts with sums of their own
 constexpr int64_t kPart = 6;                             // blocks of a part at least: adding up parts costs as much as one
 constexpr int64_t kDivided = 12;                         // tiles at least of a layer that is cut in two
 constexpr int64_t kPartFloats = 480 << 10;               // of all parts together
-constexpr int64_t kGap = 16;                             // floats between points, or all 36 would share cache sets
+constexpr int64_t kGap = 16;                             // floats between points, or all would share cache sets
 
 // A map of tiles: of one result plane the outputs that lie a dilation apart, and the input plane that a depth tap reads for them.
 struct Map {
@@ -56,14 +56,19 @@ struct Map {
 
 struct Cut {
   const ConvShape& s;
+  int64_t tile_outputs, points, products, taps;  // of a tile along an axis, and in the plane
   int64_t groups, ins, outs, depth_taps;
   int64_t dilation_h, dilation_w, out_h, out_w;  // outputs of a map
   int64_t lanes, panel, panels, panels_per_task, out_tasks, ins_per_task, in_tasks;
   int64_t tiles_h, tiles_w, all_tiles, tiles_per_block, parts;
   int64_t blocks;  // of the depth tap that has most
 
-  Cut(const ConvShape& conv, int64_t lanes_of_vector)
+  Cut(const winograd::Scheme& scheme, const ConvShape& conv, int64_t lanes_of_vector)
       : s(conv),
+        tile_outputs(scheme.outputs),
+        points(scheme.points),
+        products(points * points),
+        taps(scheme.taps * scheme.taps),
         groups(s.groups),
         ins(s.in_channels_per_group()),
         outs(s.out_channels_per_group()),
@@ -82,8 +87,8 @@ struct Cut {
     out_tasks = shape::ceil_div(panels, panels_per_task);
     ins_per_task = std::max<int64_t>(shape::ceil_div(even_part(ins, kInChannels), lanes) * lanes, lanes);
     in_tasks = shape::ceil_div(ins, ins_per_task);
-    tiles_h = shape::ceil_div(out_h, kOutputs);
-    tiles_w = shape::ceil_div(out_w, kOutputs);
+    tiles_h = shape::ceil_div(out_h, tile_outputs);
+    tiles_w = shape::ceil_div(out_w, tile_outputs);
     int64_t most_tiles = 0;
     all_tiles = 0;
     for (int64_t tap = 0; tap < depth_taps; ++tap) {
@@ -92,7 +97,8 @@ struct Cut {
     }
     // A layer of one task is two parts all the same, or one thread would have all of it.
     const int64_t fewest = tasks() == 1 && most_tiles >= kDivided ? 2 : 1;
-    tiles_per_block = std::max<int64_t>(even_part(most_tiles, std::min(kTiles, shape::ceil_div(most_tiles, fewest))), 1);
+    tiles_per_block =
+        std::max<int64_t>(even_part(most_tiles, std::min(kBlockPoints / products, shape::ceil_div(most_tiles, fewest))), 1);
     blocks = shape::ceil_div(most_tiles, tiles_per_block);
     const int64_t most = std::min(kTasks / std::max<int64_t>(tasks(), 1), kPartFloats / std::max<int64_t>(part_floats(), 1));
     parts = std::clamp<int64_t>(most, 1, std::max(blocks / kPart, fewest));
@@ -112,17 +118,19 @@ struct Cut {
             .first_w = index % dilation_w};
   }
   int64_t tasks() const { return groups * out_tasks * in_tasks * depth_taps; }
-  int64_t depth() const { return ins * depth_taps * kTaps; }
+  int64_t depth() const { return ins * depth_taps * taps; }
   int64_t part_floats() const { return groups * panels * panel * depth(); }
   // Floats from one point to the next.
   int64_t input_step() const { return tiles_per_block * ins_per_task + kGap; }
   int64_t output_step() const { return tiles_per_block * panels_per_task * panel + kGap; }
   int64_t sums_step() const { return panels_per_task * panel * ins_per_task + kGap; }
-  int64_t strip_floats() const { return kPoints * (kOutputs * kStrip + 2) * lanes; }
-  int64_t line_floats() const { return dilation_w > 1 ? (kOutputs * kStrip + 2) * lanes : 0; }
+  /// Positions of an axis under so many tiles.
+  int64_t reach(int64_t count) const { return tile_outputs * (count - 1) + points; }
+  int64_t strip_floats() const { return points * reach(kStrip) * lanes; }
+  int64_t line_floats() const { return dilation_w > 1 ? reach(kStrip) * lanes : 0; }
   int64_t thread_floats() const {
-    return kProducts * (input_step() + output_step() + sums_step()) + strip_floats() + line_floats() +
-           (parts > 1 ? 0 : panel * ins_per_task * kTaps);
+    return products * (input_step() + output_step() + sums_step()) + strip_floats() + line_floats() +
+           (parts > 1 ? 0 : panel * ins_per_task * taps);
   }
 };
 
@@ -135,35 +143,51 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using namespace grad_weight_tile;
 using namespace grad_weight_winograd;
+namespace wt = winograd_transform;
 using winograd_transform::Constant;
-using winograd_transform::F43;
 using winograd_transform::Floats;
 using winograd_transform::Full;
 
 HWY_INLINE int64_t GradWeightLanes() { return static_cast<int64_t>(hn::Lanes(Full())); }
 
-// A: 4 gradients of outputs to 6 points.
+// A: gradients of a tile's outputs to its points. Those but 0 and infinity come in pairs +-p.
+template <class Scheme>
 HWY_INLINE void Spread(const Floats* y, Floats* v) {
-  constexpr double kA = winograd::kPoints6[1], kB = winograd::kPoints6[3];
-  const Floats a2 = Constant(kA * kA), b2 = Constant(kB * kB);
-  const Floats even_a = hn::MulAdd(a2, y[2], y[0]), odd_a = hn::MulAdd(a2, y[3], y[1]);
-  const Floats even_b = hn::MulAdd(b2, y[2], y[0]), odd_b = hn::MulAdd(b2, y[3], y[1]);
+  constexpr int kOutputs = Scheme::kScheme.outputs, kLast = Scheme::kPoints - 1;
   v[0] = y[0];
-  v[1] = hn::MulAdd(Constant(kA), odd_a, even_a);
-  v[2] = hn::NegMulAdd(Constant(kA), odd_a, even_a);
-  v[3] = hn::MulAdd(Constant(kB), odd_b, even_b);
-  v[4] = hn::NegMulAdd(Constant(kB), odd_b, even_b);
-  v[5] = y[3];
+  HWY_UNROLL(2)
+  for (int i = 1; i < kLast; i += 2) {
+    const double point = Scheme::kAt[static_cast<size_t>(i)];
+    Floats even = y[0], odd = y[1];
+    if constexpr (kOutputs > 2) {
+      const Floats square = Constant(point * point);
+      even = hn::MulAdd(square, y[2], even);
+      odd = hn::MulAdd(square, y[3], odd);
+    }
+    v[i] = hn::MulAdd(Constant(point), odd, even);
+    v[i + 1] = hn::NegMulAdd(Constant(point), odd, even);
+  }
+  v[kLast] = y[kOutputs - 1];
 }
 
-// G^T: 6 points to 3 taps. The rows of G for +p and -p differ in the sign of the middle alone.
+// G^T: points to taps. The rows of G for +p and -p differ in the sign of the odd ones alone.
+template <class Scheme>
 HWY_INLINE void Collect(const Floats* m, Floats* g) {
-  constexpr auto& kG = winograd::kF43.g;
-  const Floats even_a = hn::Add(m[1], m[2]), odd_a = hn::Sub(m[1], m[2]);
-  const Floats even_b = hn::Add(m[3], m[4]), odd_b = hn::Sub(m[3], m[4]);
-  g[0] = hn::MulAdd(Constant(kG[0][0]), m[0], hn::MulAdd(Constant(kG[1][0]), even_a, hn::Mul(Constant(kG[3][0]), even_b)));
-  g[1] = hn::MulAdd(Constant(kG[1][1]), odd_a, hn::Mul(Constant(kG[3][1]), odd_b));
-  g[2] = hn::MulAdd(Constant(kG[1][2]), even_a, hn::MulAdd(Constant(kG[3][2]), even_b, m[5]));
+  constexpr int kTaps = Scheme::kScheme.taps, kLast = Scheme::kPoints - 1;
+  constexpr auto& kG = Scheme::kScheme.g;
+  HWY_UNROLL(8)
+  for (int k = 0; k < kTaps; ++k) {
+    const auto tap = static_cast<size_t>(k);
+    Floats sum;
+    HWY_UNROLL(2)
+    for (int i = kLast - 2; i > 0; i -= 2) {
+      const Floats factor = Constant(kG[static_cast<size_t>(i)][tap]);
+      const Floats pair = k % 2 == 0 ? hn::Add(m[i], m[i + 1]) : hn::Sub(m[i], m[i + 1]);
+      const bool first = i == kLast - 2;
+      sum = first && k + 1 < kTaps ? hn::Mul(factor, pair) : hn::MulAdd(factor, pair, first ? m[kLast] : sum);
+    }
+    g[k] = k == 0 ? hn::MulAdd(Constant(kG[0][0]), m[0], sum) : sum;
+  }
 }
 
 // Positions of an axis of `size`: `count` of them, `step` apart.
@@ -172,8 +196,8 @@ struct Positions {
 };
 
 // Those of `channels` planes `plane` apart to strip[row][column][lane]; zero outside the plane. lines: for a row of each plane.
-HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t channels, const Positions& h, const Positions& w,
-                               float* lines, float* strip) {
+HWY_NOINLINE void TransposeStrip(const float* planes, int64_t plane, int64_t channels, const Positions& h, const Positions& w,
+                                 float* lines, float* strip) {
   const int64_t lanes = GradWeightLanes();
   const int64_t first = std::clamp<int64_t>(shape::ceil_div(-w.first, w.step), 0, w.count),
                 last = std::clamp<int64_t>(shape::ceil_div(w.size - w.first, w.step), first, w.count);
@@ -198,7 +222,7 @@ HWY_INLINE void TransposeStrip(const float* planes, int64_t plane, int64_t chann
 using Places = winograd::TilePlaces<float>;
 
 // Two columns of a tile's points: along the rows, of which only the two are computed, then down.
-template <int kIn, void (*kTransform)(const Floats*, Floats*), int kFirst, int kSecond>
+template <int kIn, int kPoints, void (*kTransform)(const Floats*, Floats*), int kFirst, int kSecond>
 HWY_INLINE void TransformColumns(const float* strip, int64_t row, const Places& out, int64_t point_step) {
   const Full d;
   const int64_t lanes = GradWeightLanes();
@@ -222,18 +246,60 @@ HWY_INLINE void TransformColumns(const float* strip, int64_t row, const Places& 
     hn::Store(points[r], d, out.at[r + 1 == kPoints][kSecond + 1 == kPoints] + (r * kPoints + kSecond) * point_step);
 }
 
-// strip[kIn][width] of `tiles` tiles to out[point][tile * tile_step], the points `point_step` apart. All columns at once would not
-// fit the registers.
-template <int kIn, void (*kTransform)(const Floats*, Floats*)>
-HWY_INLINE void TransformStrip(const float* strip, int64_t width, int64_t tiles, Places out, int64_t tile_step,
-                               int64_t point_step) {
+// strip[kIn][width] of `tiles` tiles, `outputs` apart, to out[point][tile * tile_step], the points `point_step` apart. All columns
+// at once would not fit the registers.
+template <int kIn, int kPoints, void (*kTransform)(const Floats*, Floats*)>
+HWY_ATTR void TransformStrip(const float* strip, int64_t width, int64_t outputs, int64_t tiles, Places out, int64_t tile_step,
+                             int64_t point_step) {
   const int64_t lanes = GradWeightLanes(), row = width * lanes;
   constexpr winograd::TileCounts one{{{{1, 1}, {1, 1}}}};
-  for (int64_t t = 0; t < tiles; ++t, strip += kOutputs * lanes, out.move(one, tile_step)) {
-    TransformColumns<kIn, kTransform, 0, 5>(strip, row, out, point_step);
-    TransformColumns<kIn, kTransform, 1, 2>(strip, row, out, point_step);
-    TransformColumns<kIn, kTransform, 3, 4>(strip, row, out, point_step);
+  for (int64_t t = 0; t < tiles; ++t, strip += outputs * lanes, out.move(one, tile_step)) {
+    TransformColumns<kIn, kPoints, kTransform, 0, kPoints - 1>(strip, row, out, point_step);
+    TransformColumns<kIn, kPoints, kTransform, 1, 2>(strip, row, out, point_step);
+    if constexpr (kPoints == 6) TransformColumns<kIn, kPoints, kTransform, 3, 4>(strip, row, out, point_step);
   }
+}
+
+// The products of a vector of weights, `point_step` apart, to their taps.
+template <class Scheme>
+HWY_ATTR void CollectTaps(const float* from, int64_t point_step, float* to, int64_t tap_step) {
+  const Full d;
+  constexpr int kPoints = Scheme::kPoints, kTaps = Scheme::kScheme.taps;
+  Floats half[kTaps][kPoints];
+  HWY_UNROLL(8)
+  for (int column = 0; column < kPoints; ++column) {
+    Floats points[kPoints], taps[kTaps];
+    HWY_UNROLL(8)
+    for (int row = 0; row < kPoints; ++row) points[row] = hn::Load(d, from + (row * kPoints + column) * point_step);
+    Collect<Scheme>(points, taps);
+    HWY_UNROLL(8)
+    for (int kh = 0; kh < kTaps; ++kh) half[kh][column] = taps[kh];
+  }
+  HWY_UNROLL(8)
+  for (int kh = 0; kh < kTaps; ++kh) {
+    Floats taps[kTaps];
+    Collect<Scheme>(half[kh], taps);
+    HWY_UNROLL(8)
+    for (int kw = 0; kw < kTaps; ++kw) hn::Store(taps[kw], d, to + (kh * kTaps + kw) * tap_step);
+  }
+}
+
+struct GradWeightTransforms {
+  using Strip = void (*)(const float*, int64_t, int64_t, int64_t, Places, int64_t, int64_t);
+  Strip inputs, gradients;
+  void (*taps)(const float*, int64_t, float*, int64_t);
+};
+
+template <class Scheme>
+constexpr GradWeightTransforms MakeGradWeightTransforms() {
+  constexpr int kPoints = Scheme::kPoints;
+  return {TransformStrip<kPoints, kPoints, Scheme::Input>, TransformStrip<Scheme::kScheme.outputs, kPoints, Spread<Scheme>>,
+          CollectTaps<Scheme>};
+}
+
+HWY_INLINE GradWeightTransforms ChooseGradWeightTransforms(const winograd::Scheme& scheme) {
+  if (scheme.points == 4) return MakeGradWeightTransforms<wt::F23>();
+  return scheme.taps == 5 ? MakeGradWeightTransforms<wt::F25>() : MakeGradWeightTransforms<wt::F43>();
 }
 
 // sums[row][lane] (+)= sum over tiles of x[tile * x_step + row] y[tile * panel][lane], for kR input channels and kV vectors of
@@ -319,15 +385,17 @@ HWY_INLINE winograd::TileCounts ForStrips(const Cut& c, int64_t begin, int64_t e
     const int64_t tw = t % c.tiles_w, row = t / c.tiles_w, count = std::min({c.tiles_w - tw, end - t, kStrip});
     f(row / c.tiles_h, row % c.tiles_h, tw, count, before);
     t += count;
-    before += winograd::TileCounts::of_run(count, c.out_h % kOutputs != 0 && (row + 1) % c.tiles_h == 0,
-                                           c.out_w % kOutputs != 0 && tw + count == c.tiles_w);
+    before += winograd::TileCounts::of_run(count, c.out_h % c.tile_outputs != 0 && (row + 1) % c.tiles_h == 0,
+                                           c.out_w % c.tile_outputs != 0 && tw + count == c.tiles_w);
   }
   return before;
 }
 
-HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>& io, Workspace& workspace) {
+HWY_ATTR void WinogradGradWeight(const winograd::Scheme& scheme, const ConvShape& s, const ConvGradWeight<float>& io,
+                                 Workspace& workspace) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
-  const Cut c(s, GradWeightLanes());
+  const Cut c(scheme, s, GradWeightLanes());
+  const GradWeightTransforms transforms = ChooseGradWeightTransforms(scheme);
   if (s.weight_count() == 0) return;
   if (c.all_tiles == 0) {
     std::fill(io.grad_weight, io.grad_weight + s.weight_count(), 0.0f);
@@ -338,38 +406,38 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
   float* const part_sums = c.parts > 1 ? workspace.take<float>(c.parts * part_floats) : nullptr;
   float* const scratch = workspace.take<float>(c.thread_floats() * num_threads());
   parallel_for(c.tasks() * c.parts, [&](int64_t task, int thread) HWY_ATTR {
-    const Full d;
     const int64_t part = task % c.parts, tap = task / c.parts % c.depth_taps, place = task / c.parts / c.depth_taps;
     const int64_t in_task = place % c.in_tasks, out_task = place / c.in_tasks % c.out_tasks,
                   group = place / c.in_tasks / c.out_tasks;
     const int64_t first_panel = out_task * c.panels_per_task, panels = std::min(c.panels_per_task, c.panels - first_panel);
     const int64_t ic_begin = in_task * c.ins_per_task, ins = std::min(c.ins_per_task, c.ins - ic_begin);
     float* const products = scratch + thread * c.thread_floats();
-    float* const inputs = products + kProducts * c.sums_step();
-    float* const outputs = inputs + kProducts * c.input_step();
-    float* const strip = outputs + kProducts * c.output_step();
+    float* const inputs = products + c.products * c.sums_step();
+    float* const outputs = inputs + c.products * c.input_step();
+    float* const strip = outputs + c.products * c.output_step();
     float* const lines = strip + c.strip_floats();
     float* const own_sums = lines + c.line_floats();
     const int64_t tap_tiles = c.tiles(tap), blocks = shape::ceil_div(tap_tiles, c.tiles_per_block);
     const int64_t block_begin = blocks * part / c.parts, block_end = blocks * (part + 1) / c.parts;
-    if (block_begin == block_end) std::fill(products, products + kProducts * c.sums_step(), 0.0f);
+    if (block_begin == block_end) std::fill(products, products + c.products * c.sums_step(), 0.0f);
     for (int64_t block = block_begin; block < block_end; ++block) {
       const int64_t begin = block * c.tiles_per_block, end = std::min(tap_tiles, begin + c.tiles_per_block);
       const winograd::TileCounts counts = ForStrips(
           c, begin, end, [&](int64_t index, int64_t row, int64_t column, int64_t count, const winograd::TileCounts& at) HWY_ATTR {
             const Map map = c.map(tap, index);
-            const int64_t h = map.first_h + row * kOutputs * c.dilation_h, w = map.first_w + column * kOutputs * c.dilation_w;
-            const Positions in_rows{s.input[1], h - s.axes[1].pad_begin, c.dilation_h, kPoints},
-                in_columns{s.input[2], w - s.axes[2].pad_begin, c.dilation_w, kOutputs * count + 2};
+            const int64_t h = map.first_h + row * c.tile_outputs * c.dilation_h,
+                          w = map.first_w + column * c.tile_outputs * c.dilation_w;
+            const Positions in_rows{s.input[1], h - s.axes[1].pad_begin, c.dilation_h, c.points},
+                in_columns{s.input[2], w - s.axes[2].pad_begin, c.dilation_w, c.reach(count)};
             const float* const input =
                 io.input + (map.image * s.in_channels + group * c.ins + ic_begin) * in_volume + map.in_depth * in_plane;
             for (int64_t ic = 0; ic < ins; ic += c.lanes) {
               TransposeStrip(input + ic * in_volume, in_volume, std::min(c.lanes, ins - ic), in_rows, in_columns, lines, strip);
-              TransformStrip<kPoints, F43::Input>(strip, in_columns.count, count, Places(inputs + ic, at, c.ins_per_task),
-                                                  c.ins_per_task, c.input_step());
+              transforms.inputs(strip, in_columns.count, c.tile_outputs, count, Places(inputs + ic, at, c.ins_per_task),
+                                c.ins_per_task, c.input_step());
             }
-            const Positions out_rows{s.output[1], h, c.dilation_h, kOutputs},
-                out_columns{s.output[2], w, c.dilation_w, kOutputs * count};
+            const Positions out_rows{s.output[1], h, c.dilation_h, c.tile_outputs},
+                out_columns{s.output[2], w, c.dilation_w, c.tile_outputs * count};
             const float* const grad_output =
                 io.grad_output + (map.image * s.out_channels + group * c.outs) * out_volume + map.out_depth * out_plane;
             for (int64_t lane = 0; lane < panels * c.panel; lane += c.lanes) {
@@ -378,13 +446,14 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
               TransposeStrip(grad_output + out * out_volume, out_volume, std::min(c.lanes, c.outs - out), out_rows, out_columns,
                              lines, strip);
               float* const to = outputs + lane / c.panel * c.tiles_per_block * c.panel + lane % c.panel;
-              TransformStrip<kOutputs, Spread>(strip, out_columns.count, count, Places(to, at, c.panel), c.panel, c.output_step());
+              transforms.gradients(strip, out_columns.count, c.tile_outputs, count, Places(to, at, c.panel), c.panel,
+                                   c.output_step());
             }
           });
       const bool first = block == block_begin;
       constexpr auto kHeights = std::make_integer_sequence<int, tile::kPixels>();
-      for (int64_t point = 0; point < kProducts; ++point) {
-        const int64_t tiles = counts.at_point(point, kPoints, kPoints);
+      for (int64_t point = 0; point < c.products; ++point) {
+        const int64_t tiles = counts.at_point(point, c.points, c.points);
         const float* x = inputs + point * c.input_step();
         for (int64_t p = 0; p < panels; ++p) {
           const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
@@ -400,65 +469,54 @@ HWY_ATTR void WinogradGradWeight(const ConvShape& s, const ConvGradWeight<float>
     for (int64_t p = 0; p < panels; ++p) {
       const int64_t out = (first_panel + p) * c.panel, width = std::min(c.panel, c.outs - out);
       // A channel's taps: of all depth taps in the parts' sums.
-      const int64_t channel_taps = c.parts > 1 ? c.depth_taps * kTaps : kTaps;
-      const int64_t first_row = (group * c.panels + first_panel + p) * c.depth() + (ic_begin * c.depth_taps + tap) * kTaps;
+      const int64_t channel_taps = c.parts > 1 ? c.depth_taps * c.taps : c.taps;
+      const int64_t first_row = (group * c.panels + first_panel + p) * c.depth() + (ic_begin * c.depth_taps + tap) * c.taps;
       float* const sums = c.parts > 1 ? part_sums + part * part_floats + first_row * c.panel : own_sums;
       for (int64_t i = 0; i < ins * c.panel; i += c.lanes) {
         if (i % c.panel >= width) continue;
         const float* from = products + p * c.ins_per_task * c.panel + i;
         float* to = sums + i / c.panel * channel_taps * c.panel + i % c.panel;
-        Floats half[3][kPoints];
-        HWY_UNROLL(8)
-        for (int column = 0; column < kPoints; ++column) {
-          Floats points[kPoints], taps[3];
-          HWY_UNROLL(8)
-          for (int row = 0; row < kPoints; ++row) points[row] = hn::Load(d, from + (row * kPoints + column) * c.sums_step());
-          Collect(points, taps);
-          HWY_UNROLL(3)
-          for (int kh = 0; kh < 3; ++kh) half[kh][column] = taps[kh];
-        }
-        HWY_UNROLL(3)
-        for (int kh = 0; kh < 3; ++kh) {
-          Floats taps[3];
-          Collect(half[kh], taps);
-          HWY_UNROLL(3)
-          for (int kw = 0; kw < 3; ++kw) hn::Store(taps[kw], d, to + (kh * 3 + kw) * c.panel);
-        }
+        transforms.taps(from, c.sums_step(), to, c.panel);
       }
       if (c.parts > 1) continue;
-      const int64_t runs = c.depth_taps > 1 ? ins : 1, rows = ins / runs * kTaps;  // of rows that lie side by side in the weight
+      const int64_t runs = c.depth_taps > 1 ? ins : 1, rows = ins / runs * c.taps;  // of rows that lie side by side in the weight
       for (int64_t i = 0; i < runs; ++i) {
         StoreSums(sums + i * rows * c.panel, rows, width,
-                  io.grad_weight + (group * c.outs + out) * c.depth() + ((ic_begin + i) * c.depth_taps + tap) * kTaps, c.depth());
+                  io.grad_weight + (group * c.outs + out) * c.depth() + ((ic_begin + i) * c.depth_taps + tap) * c.taps, c.depth());
       }
     }
   });
   if (c.parts > 1) AddParts(part_sums, c.parts, c.groups, c.outs, c.depth(), io.grad_weight);
 }
 
-HWY_ATTR size_t WinogradGradWeightWorkspace(const ConvShape& s, int threads) {
+HWY_ATTR size_t WinogradGradWeightWorkspace(const winograd::Scheme& scheme, const ConvShape& s, int threads) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
-  const Cut c(s, GradWeightLanes());
+  const Cut c(scheme, s, GradWeightLanes());
   const auto floats = [](int64_t count) { return padded_bytes(static_cast<size_t>(count) * sizeof(float)); };
   return (c.parts > 1 ? floats(c.parts * c.part_floats()) : 0) + floats(c.thread_floats() * threads);
 }
 
-// The products at 90 % of the peak, the transforms of a tile (110 and 70 ns for the channels of a 512-bit vector), reading and
+// The products at 90 % of the peak, the transforms of a tile (3 and 2 ns a point for the channels of a 512-bit vector), reading and
 // writing the sums once a block, and the last transform with storing the weight.
-HWY_ATTR double WinogradGradWeightSeconds(const ConvShape& s, const Machine& m) {
+HWY_ATTR double WinogradGradWeightSeconds(const winograd::Scheme& scheme, const ConvShape& s, const Machine& m) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return 0;  // refused: has_vectors()
-  const Cut c(s, GradWeightLanes());
+  const Cut c(scheme, s, GradWeightLanes());
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const double tiles = number(c.groups * c.all_tiles), vector = number(c.lanes) / 16;
   const double in_vectors = number(shape::ceil_div(c.ins, c.lanes)), out_vectors = number(shape::ceil_div(c.outs, c.lanes));
-  const auto left = [](int64_t size, int64_t along) { return winograd::products_left(size % kOutputs != 0, kPoints, along); };
-  const double multiply = 2 * tiles * left(c.out_h, c.tiles_h) * left(c.out_w, c.tiles_w) * number(kProducts * c.ins) *
+  const auto left = [&c](int64_t size, int64_t along) {
+    return winograd::products_left(size % c.tile_outputs != 0, c.points, along);
+  };
+  const double multiply = 2 * tiles * left(c.out_h, c.tiles_h) * left(c.out_w, c.tiles_w) * number(c.products * c.ins) *
                           conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
   // Positions that lie apart are read one by one.
   const double transforms = (c.dilation_w > 1 ? 2.0 : 1.0) * tiles *
-                            (in_vectors * number(c.out_tasks) * 110e-9 + out_vectors * number(c.in_tasks) * 70e-9) * vector;
-  const double sums = number(c.groups * c.depth_taps * kProducts * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
-  return 2e-6 + multiply + transforms + sums + number(c.groups * c.depth_taps * c.ins) * out_vectors * vector * 170e-9;
+                            (in_vectors * number(c.out_tasks) * 3e-9 + out_vectors * number(c.in_tasks) * 2e-9) *
+                            number(c.products) * vector;
+  const double sums = number(c.groups * c.depth_taps * c.products * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
+  const double weights =
+      number(c.groups * c.depth_taps * c.ins) * out_vectors * vector * (number(c.products) * 2.5e-9 + number(c.taps) * 9e-9);
+  return 2e-6 + multiply + transforms + sums + weights;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -472,39 +530,56 @@ CONVOY_EXPORT(WinogradGradWeight);
 CONVOY_EXPORT(WinogradGradWeightWorkspace);
 CONVOY_EXPORT(WinogradGradWeightSeconds);
 
-const ConvKernel kConvWinogradGradWeight{
-    .name = "conv_winograd_f4",
-    .direction = Direction::kGradWeight,
-    .accuracy = Accuracy::kDefault,
-    .refuse = [](const ConvShape& s) -> const char* {
-      if (!has_vectors()) return "needs vectors";
-      if (s.axes[1].kernel_size != 3 || s.axes[2].kernel_size != 3) return "needs a 3x3 kernel";
-      if (s.axes[1].stride != 1 || s.axes[2].stride != 1) return "needs stride 1";
-      if (s.output[1] < 3 * s.axes[1].dilation || s.output[2] < 3 * s.axes[2].dilation)
-        return "needs 3x3 outputs a dilation apart: smaller ones leave most of a tile empty";
-      // Of the tap that sees the fewest; one that sees padding alone is exactly 0. Behind rectified inputs E passes 16 in half of
-      // all layers of 32 terms, in 2 % of 64 to 95 (27) and in one of 1,500 of 96 to 127 (19); from 128 on it stays below 15.
-      int64_t terms = s.batch;
-      for (size_t a = 0; a < 3; ++a) {
-        int64_t least = s.output[a];
-        for (int64_t k = 0; k < s.axes[a].kernel_size; ++k) {
-          const shape::Range seen = shape::valid_outputs(k, s.input[a], s.output[a], s.axes[a]);
-          least = std::min(least, seen.size());
-        }
-        terms *= least;
-      }
-      if (terms < 128) return "needs 128 terms of every tap that are not padding, for rounding errors to average out";
-      if (s.in_channels_per_group() < 8) return "needs 8 input channels: with fewer the transforms cost more than they save";
-      if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) return "needs 16 channels per group";
-      return nullptr;
-    },
-    .seconds = [](const ConvShape& s, const Machine& m) { return CONVOY_DISPATCH(WinogradGradWeightSeconds)(s, m); },
-    .workspace_bytes = [](const ConvShape& s, int threads) { return CONVOY_DISPATCH(WinogradGradWeightWorkspace)(s, threads); },
-    .grad_weight =
-        [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
-          CONVOY_DISPATCH(WinogradGradWeight)
-          (s, io, w);
-        }};
+namespace {
+
+const char* refuse(const winograd::Scheme& scheme, const ConvShape& s) {
+  if (!has_vectors()) return "needs vectors";
+  const bool four = scheme.outputs == winograd::kF43.outputs;
+  for (size_t a = 1; a < 3; ++a) {
+    if (s.axes[a].kernel_size != scheme.taps) return scheme.taps == 5 ? "needs a 5x5 kernel" : "needs a 3x3 kernel";
+    if (s.axes[a].stride != 1) return "needs stride 1";
+    if (s.output[a] < (four ? 3 : 2) * s.axes[a].dilation)
+      return "needs 3x3 outputs a dilation apart (F(2,3) and F(2,5) 2x2): smaller ones leave most of a tile empty";
+  }
+  // Of the tap that sees the fewest; one that sees padding alone is exactly 0. Behind rectified inputs F(4,3)'s E passes 16 in half
+  // of all layers of 32 terms, in 2 % of 64 to 95 (27) and in one of 1,500 of 96 to 127 (19); from 128 on it stays below 15.
+  int64_t terms = s.batch;
+  for (size_t a = 0; a < 3; ++a) {
+    int64_t least = s.output[a];
+    for (int64_t k = 0; k < s.axes[a].kernel_size; ++k) {
+      const shape::Range seen = shape::valid_outputs(k, s.input[a], s.output[a], s.axes[a]);
+      least = std::min(least, seen.size());
+    }
+    terms *= least;
+  }
+  if (terms < (scheme.points == 4 ? 36 : four ? 128 : 400))
+    return "needs 128 terms (F(2,3) 36, F(2,5) 400) of every tap that are not padding, for rounding errors to average out";
+  if (s.in_channels_per_group() < 8) return "needs 8 input channels: with fewer the transforms cost more than they save";
+  if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) return "needs 16 channels per group";
+  return nullptr;
+}
+
+template <const winograd::Scheme& kScheme>
+constexpr ConvKernel kernel(const char* name) {
+  return {.name = name,
+          .direction = Direction::kGradWeight,
+          .accuracy = Accuracy::kDefault,
+          .refuse = [](const ConvShape& s) { return refuse(kScheme, s); },
+          .seconds = [](const ConvShape& s, const Machine& m) { return CONVOY_DISPATCH(WinogradGradWeightSeconds)(kScheme, s, m); },
+          .workspace_bytes = [](const ConvShape& s,
+                                int threads) { return CONVOY_DISPATCH(WinogradGradWeightWorkspace)(kScheme, s, threads); },
+          .grad_weight =
+              [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
+                CONVOY_DISPATCH(WinogradGradWeight)
+                (kScheme, s, io, w);
+              }};
+}
+
+}  // namespace
+
+const ConvKernel kConvWinogradF2GradWeight = kernel<winograd::kF23>("conv_winograd_f2");
+const ConvKernel kConvWinogradF4GradWeight = kernel<winograd::kF43>("conv_winograd_f4");
+const ConvKernel kConvWinogradF5GradWeight = kernel<winograd::kF25>("conv_winograd_f5");
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

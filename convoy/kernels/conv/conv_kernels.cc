@@ -76,7 +76,9 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvDepthwiseGradWeight,                    //
       &kConvDepthwiseChannelsGradWeight,            //
       &kConvGroupedGradWeight,                      //
-      &kConvWinogradGradWeight,                     //
+      &kConvWinogradF2GradWeight,                   //
+      &kConvWinogradF4GradWeight,                   //
+      &kConvWinogradF5GradWeight,                   //
       &kConvPairedGradWeight,  &kConvGradWeight,    //
       &kConvIm2colGradWeight,                       //
       &kConvReferenceGradWeight,

@@ -35,6 +35,7 @@ struct None {
 struct FourPoints {
   using Points = FourPoints;
   static constexpr int kPoints = 4;
+  static constexpr auto& kAt = winograd::kPoints4;  // the finite ones
   static HWY_INLINE void Input(const Floats* x, Floats* v) {
     v[0] = hn::Sub(x[2], x[0]);
     v[1] = hn::Add(x[2], x[1]);
@@ -65,6 +66,7 @@ struct F23 : FourPoints {
 struct SixPoints {
   using Points = SixPoints;
   static constexpr int kPoints = 6;
+  static constexpr auto& kAt = winograd::kPoints6;
   static constexpr double kA = winograd::kPoints6[1], kB = winograd::kPoints6[3];
   static HWY_INLINE void Input(const Floats* x, Floats* v) {
     const Floats a2 = Constant(kA * kA), b2 = Constant(kB * kB), sum = Constant(kA * kA + kB * kB),
