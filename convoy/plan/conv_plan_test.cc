@@ -38,7 +38,7 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kForward).name(), "conv_winograd_stride2");
   EXPECT_STREQ(ConvPlan(layer(64, 64, 1, 56, 3, 1, 1), Direction::kGradWeight).name(), "conv_winograd_f4");
   EXPECT_STREQ(ConvPlan(layer(3, 64, 1, 224, 7, 2, 3), Direction::kGradWeight).name(), "conv_grad_weight");
-  EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(), "conv_grad_weight");
+  EXPECT_STREQ(ConvPlan(layer(512, 512, 1, 7, 3, 1, 1), Direction::kGradWeight).name(), "conv_winograd_f2");
   // Where a core adds beside its multiplications, pairs of products take the 1x1 layers.
   const bool pairs = kernels::nominal_machine().adds_beside;
   const char *const many_rows = pairs ? "conv_paired" : "conv_strassen", *const few_channels =
