@@ -19,8 +19,8 @@ constexpr std::array<const ConvKernel*, 1> kList{&kConvGradWeight};
 
 ConvShape parse(const char* descriptor) { return *shape::complete(*shape::parse_descriptor(descriptor)); }
 
-constexpr std::array<const ConvKernel*, 3> kWinograd{&kConvWinogradF2GradWeight, &kConvWinogradF4GradWeight,
-                                                     &kConvWinogradF5GradWeight};
+constexpr std::array<const ConvKernel*, 4> kWinograd{&kConvWinogradF2GradWeight, &kConvWinogradF4GradWeight,
+                                                     &kConvWinogradF5GradWeight, &kConvWinogradStride2GradWeight};
 
 class GradWeight : public NeedsVectors, public testing::WithParamInterface<const char*> {
  protected:
@@ -100,7 +100,8 @@ class GradWeightWinogradError : public NeedsVectors {};
 TEST_F(GradWeightWinogradError, IsAtMostThreeAndAHalfTimesDirects) {
   Random random(5);
   for (const char* text : {"n4 ic32 oc32 i28 k3 p1", "n8 ic64 oc32 i7 k3 p1", "n1 ic32 oc32 i56 k3 p1", "n1 ic64 oc32 i7 k3 p1",
-                           "n4 ic32 oc32 i14 k5 p2", "n1 ic32 oc32 i28 k5 p2"}) {
+                           "n4 ic32 oc32 i14 k5 p2", "n1 ic32 oc32 i28 k5 p2", "n1 ic32 oc32 i28 k6 s2 p2",
+                           "n4 ic32 oc32 i16 k4 s2 p1", "n2 ic32 oc32 i28 k5 s2 p2"}) {
     const ConvShape s = parse(text);
     const std::vector<float> x = values(random, s.input_count(), false), y = values(random, s.output_count(), false);
     std::vector<double> exact(static_cast<size_t>(s.weight_count()));

@@ -56,7 +56,9 @@ struct Map {
 
 struct Cut {
   const ConvShape& s;
-  int64_t tile_outputs, points, products, taps;  // of a tile along an axis, and in the plane
+  int64_t tile_outputs, points, products;  // of a tile along an axis, and in the plane
+  int64_t kernel, taps;                    // of the layer, the same
+  int64_t step;                            // its stride: the taps of each of so many phases an axis are a kernel of the scheme's
   int64_t groups, ins, outs, depth_taps;
   int64_t dilation_h, dilation_w, out_h, out_w;  // outputs of a map
   int64_t lanes, panel, panels, panels_per_task, out_tasks, ins_per_task, in_tasks;
@@ -68,7 +70,9 @@ struct Cut {
         tile_outputs(scheme.outputs),
         points(scheme.points),
         products(points * points),
-        taps(scheme.taps * scheme.taps),
+        kernel(s.axes[1].kernel_size),
+        taps(kernel * kernel),
+        step(s.axes[1].stride),
         groups(s.groups),
         ins(s.in_channels_per_group()),
         outs(s.out_channels_per_group()),
@@ -127,10 +131,18 @@ struct Cut {
   /// Positions of an axis under so many tiles.
   int64_t reach(int64_t count) const { return tile_outputs * (count - 1) + points; }
   int64_t strip_floats() const { return points * reach(kStrip) * lanes; }
-  int64_t line_floats() const { return dilation_w > 1 ? reach(kStrip) * lanes : 0; }
+  int64_t line_floats() const { return dilation_w * step > 1 ? reach(kStrip) * lanes : 0; }
+  int64_t phases() const { return step * step; }
+  /// Taps of a phase along an axis.
+  int64_t phase_taps(int64_t phase) const { return shape::ceil_div(kernel - phase, step); }
+  /// Whether the weight of a phase at a point of an axis is anything but zeros: one with a tap less has nothing at infinity.
+  bool multiplies(int64_t phase, int64_t point) const { return phase_taps(phase) == phase_taps(0) || point + 1 < points; }
+  int64_t panel_sums() const { return ins_per_task * taps * panel; }
   int64_t thread_floats() const {
     return products * (input_step() + output_step() + sums_step()) + strip_floats() + line_floats() +
-           (parts > 1 ? 0 : panel * ins_per_task * taps);
+           (parts > 1      ? 0
+            : phases() > 1 ? panels_per_task * panel_sums()
+                           : panel_sums());
   }
 };
 
@@ -159,11 +171,9 @@ HWY_INLINE void Spread(const Floats* y, Floats* v) {
   for (int i = 1; i < kLast; i += 2) {
     const double point = Scheme::kAt[static_cast<size_t>(i)];
     Floats even = y[0], odd = y[1];
-    if constexpr (kOutputs > 2) {
-      const Floats square = Constant(point * point);
-      even = hn::MulAdd(square, y[2], even);
-      odd = hn::MulAdd(square, y[3], odd);
-    }
+    const Floats square = Constant(point * point);
+    if constexpr (kOutputs > 2) even = hn::MulAdd(square, y[2], even);
+    if constexpr (kOutputs > 3) odd = hn::MulAdd(square, y[3], odd);
     v[i] = hn::MulAdd(Constant(point), odd, even);
     v[i + 1] = hn::NegMulAdd(Constant(point), odd, even);
   }
@@ -260,9 +270,14 @@ HWY_ATTR void TransformStrip(const float* strip, int64_t width, int64_t outputs,
   }
 }
 
+// The layer's taps that a phase's scheme gives.
+struct TapPlaces {
+  int64_t rows, columns, row_step, column_step;
+};
+
 // The products of a vector of weights, `point_step` apart, to their taps.
 template <class Scheme>
-HWY_ATTR void CollectTaps(const float* from, int64_t point_step, float* to, int64_t tap_step) {
+HWY_ATTR void CollectTaps(const float* from, int64_t point_step, float* to, const TapPlaces& places) {
   const Full d;
   constexpr int kPoints = Scheme::kPoints, kTaps = Scheme::kScheme.taps;
   Floats half[kTaps][kPoints];
@@ -277,17 +292,21 @@ HWY_ATTR void CollectTaps(const float* from, int64_t point_step, float* to, int6
   }
   HWY_UNROLL(8)
   for (int kh = 0; kh < kTaps; ++kh) {
+    if (kh == places.rows) break;
     Floats taps[kTaps];
     Collect<Scheme>(half[kh], taps);
+    float* const row = to + kh * places.row_step;
     HWY_UNROLL(8)
-    for (int kw = 0; kw < kTaps; ++kw) hn::Store(taps[kw], d, to + (kh * kTaps + kw) * tap_step);
+    for (int kw = 0; kw < kTaps; ++kw) {
+      if (kw < places.columns) hn::Store(taps[kw], d, row + kw * places.column_step);
+    }
   }
 }
 
 struct GradWeightTransforms {
   using Strip = void (*)(const float*, int64_t, int64_t, int64_t, Places, int64_t, int64_t);
   Strip inputs, gradients;
-  void (*taps)(const float*, int64_t, float*, int64_t);
+  void (*taps)(const float*, int64_t, float*, const TapPlaces&);
 };
 
 template <class Scheme>
@@ -298,7 +317,7 @@ constexpr GradWeightTransforms MakeGradWeightTransforms() {
 }
 
 HWY_INLINE GradWeightTransforms ChooseGradWeightTransforms(const winograd::Scheme& scheme) {
-  if (scheme.points == 4) return MakeGradWeightTransforms<wt::F23>();
+  if (scheme.points == 4) return scheme.taps == 2 ? MakeGradWeightTransforms<wt::F32>() : MakeGradWeightTransforms<wt::F23>();
   return scheme.taps == 5 ? MakeGradWeightTransforms<wt::F25>() : MakeGradWeightTransforms<wt::F43>();
 }
 
@@ -358,16 +377,17 @@ HWY_NOINLINE void ProductTile(int64_t tiles, const float* HWY_RESTRICT x, int64_
   }
 }
 
-// All input channels against one panel, in tiles of about equal height, or by a vector and a half where that has a form.
-template <int kV, int... kR>
+// All input channels against one panel, in tiles of about equal height, or by a vector and a half where that has a form. Heights
+// are even, so that there are half as many forms: behind an odd last channel lies a place without one.
+template <int kV, int... kPairs>
 HWY_INLINE void ProductTiles(int64_t tiles, const float* x, int64_t ins, int64_t x_step, const float* y, int64_t panel, float* sums,
-                             bool first, bool one_and_a_half, std::integer_sequence<int, kR...>) {
+                             bool first, bool one_and_a_half, std::integer_sequence<int, kPairs...>) {
   using Tile = void (*)(int64_t, const float*, int64_t, const float*, int64_t, float*, bool);
-  static constexpr std::array<Tile, sizeof...(kR)> kTiles{ProductTile<kR + 1, kV>...};
-  const int64_t parts = shape::ceil_div(ins, tile::kPixels);
+  static constexpr std::array<Tile, sizeof...(kPairs)> kTiles{ProductTile<2 * kPairs + 2, kV>...};
+  const int64_t pairs = shape::ceil_div(ins, 2), parts = shape::ceil_div(pairs, tile::kPixels / 2);
   for (int64_t i = 0, row = 0, height = 0; row < ins; ++i, row += height) {
-    height = one_and_a_half ? tile::HalfTilePixels(ins - row) : ins * (i + 1) / parts - row;
-    Tile run = kTiles[static_cast<size_t>(height - 1)];
+    height = one_and_a_half ? tile::HalfTilePixels(ins - row) : 2 * (pairs * (i + 1) / parts) - row;
+    Tile run = kTiles[static_cast<size_t>((height - 1) / 2)];
     if constexpr (tile::kHalves && kV == 2) {
       if (one_and_a_half && height == tile::kPixels) run = ProductTile<tile::kPixels, 1, true>;
       if (one_and_a_half && height == tile::kHalfPixels) run = ProductTile<tile::kHalfPixels, 1, true>;
@@ -420,69 +440,79 @@ HWY_ATTR void WinogradGradWeight(const winograd::Scheme& scheme, const ConvShape
     const int64_t tap_tiles = c.tiles(tap), blocks = shape::ceil_div(tap_tiles, c.tiles_per_block);
     const int64_t block_begin = blocks * part / c.parts, block_end = blocks * (part + 1) / c.parts;
     if (block_begin == block_end) std::fill(products, products + c.products * c.sums_step(), 0.0f);
-    for (int64_t block = block_begin; block < block_end; ++block) {
-      const int64_t begin = block * c.tiles_per_block, end = std::min(tap_tiles, begin + c.tiles_per_block);
-      const winograd::TileCounts counts = ForStrips(
-          c, begin, end, [&](int64_t index, int64_t row, int64_t column, int64_t count, const winograd::TileCounts& at) HWY_ATTR {
-            const Map map = c.map(tap, index);
-            const int64_t h = map.first_h + row * c.tile_outputs * c.dilation_h,
-                          w = map.first_w + column * c.tile_outputs * c.dilation_w;
-            const Positions in_rows{s.input[1], h - s.axes[1].pad_begin, c.dilation_h, c.points},
-                in_columns{s.input[2], w - s.axes[2].pad_begin, c.dilation_w, c.reach(count)};
-            const float* const input =
-                io.input + (map.image * s.in_channels + group * c.ins + ic_begin) * in_volume + map.in_depth * in_plane;
-            for (int64_t ic = 0; ic < ins; ic += c.lanes) {
-              TransposeStrip(input + ic * in_volume, in_volume, std::min(c.lanes, ins - ic), in_rows, in_columns, lines, strip);
-              transforms.inputs(strip, in_columns.count, c.tile_outputs, count, Places(inputs + ic, at, c.ins_per_task),
-                                c.ins_per_task, c.input_step());
+    for (int64_t phase = 0; phase < c.phases(); ++phase) {
+      const int64_t phase_h = phase / c.step, phase_w = phase % c.step;
+      const bool last_phase = phase + 1 == c.phases();
+      for (int64_t block = block_begin; block < block_end; ++block) {
+        const int64_t begin = block * c.tiles_per_block, end = std::min(tap_tiles, begin + c.tiles_per_block);
+        const winograd::TileCounts counts = ForStrips(
+            c, begin, end, [&](int64_t index, int64_t row, int64_t column, int64_t count, const winograd::TileCounts& at) HWY_ATTR {
+              const Map map = c.map(tap, index);
+              const int64_t h = map.first_h + row * c.tile_outputs * c.dilation_h,
+                            w = map.first_w + column * c.tile_outputs * c.dilation_w;
+              const Positions in_rows{s.input[1], h * c.step + phase_h - s.axes[1].pad_begin, c.dilation_h * c.step, c.points},
+                  in_columns{s.input[2], w * c.step + phase_w - s.axes[2].pad_begin, c.dilation_w * c.step, c.reach(count)};
+              const float* const input =
+                  io.input + (map.image * s.in_channels + group * c.ins + ic_begin) * in_volume + map.in_depth * in_plane;
+              for (int64_t ic = 0; ic < ins; ic += c.lanes) {
+                TransposeStrip(input + ic * in_volume, in_volume, std::min(c.lanes, ins - ic), in_rows, in_columns, lines, strip);
+                transforms.inputs(strip, in_columns.count, c.tile_outputs, count, Places(inputs + ic, at, c.ins_per_task),
+                                  c.ins_per_task, c.input_step());
+              }
+              if (phase > 0 && block_end - block_begin == 1) return;  // the gradients' points are there
+              const Positions out_rows{s.output[1], h, c.dilation_h, c.tile_outputs},
+                  out_columns{s.output[2], w, c.dilation_w, c.tile_outputs * count};
+              const float* const grad_output =
+                  io.grad_output + (map.image * s.out_channels + group * c.outs) * out_volume + map.out_depth * out_plane;
+              for (int64_t lane = 0; lane < panels * c.panel; lane += c.lanes) {
+                const int64_t out = first_panel * c.panel + lane;
+                if (out >= c.outs) break;
+                TransposeStrip(grad_output + out * out_volume, out_volume, std::min(c.lanes, c.outs - out), out_rows, out_columns,
+                               lines, strip);
+                float* const to = outputs + lane / c.panel * c.tiles_per_block * c.panel + lane % c.panel;
+                transforms.gradients(strip, out_columns.count, c.tile_outputs, count, Places(to, at, c.panel), c.panel,
+                                     c.output_step());
+              }
+            });
+        const bool first = block == block_begin;
+        constexpr auto kHeights = std::make_integer_sequence<int, tile::kPixels / 2>();
+        for (int64_t point = 0; point < c.products; ++point) {
+          if (!c.multiplies(phase_h, point / c.points) || !c.multiplies(phase_w, point % c.points)) continue;
+          const int64_t tiles = counts.at_point(point, c.points, c.points);
+          const float* x = inputs + point * c.input_step();
+          for (int64_t p = 0; p < panels; ++p) {
+            const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
+            float* const to = products + point * c.sums_step() + p * c.ins_per_task * c.panel;
+            if (c.outs - (first_panel + p) * c.panel > c.lanes) {
+              ProductTiles<2>(tiles, x, ins, c.ins_per_task, y, c.panel, to, first, tile::IsOneAndAHalf(c.outs), kHeights);
+            } else {
+              ProductTiles<1>(tiles, x, ins, c.ins_per_task, y, c.panel, to, first, false, kHeights);
             }
-            const Positions out_rows{s.output[1], h, c.dilation_h, c.tile_outputs},
-                out_columns{s.output[2], w, c.dilation_w, c.tile_outputs * count};
-            const float* const grad_output =
-                io.grad_output + (map.image * s.out_channels + group * c.outs) * out_volume + map.out_depth * out_plane;
-            for (int64_t lane = 0; lane < panels * c.panel; lane += c.lanes) {
-              const int64_t out = first_panel * c.panel + lane;
-              if (out >= c.outs) break;
-              TransposeStrip(grad_output + out * out_volume, out_volume, std::min(c.lanes, c.outs - out), out_rows, out_columns,
-                             lines, strip);
-              float* const to = outputs + lane / c.panel * c.tiles_per_block * c.panel + lane % c.panel;
-              transforms.gradients(strip, out_columns.count, c.tile_outputs, count, Places(to, at, c.panel), c.panel,
-                                   c.output_step());
-            }
-          });
-      const bool first = block == block_begin;
-      constexpr auto kHeights = std::make_integer_sequence<int, tile::kPixels>();
-      for (int64_t point = 0; point < c.products; ++point) {
-        const int64_t tiles = counts.at_point(point, c.points, c.points);
-        const float* x = inputs + point * c.input_step();
-        for (int64_t p = 0; p < panels; ++p) {
-          const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
-          float* const to = products + point * c.sums_step() + p * c.ins_per_task * c.panel;
-          if (c.outs - (first_panel + p) * c.panel > c.lanes) {
-            ProductTiles<2>(tiles, x, ins, c.ins_per_task, y, c.panel, to, first, tile::IsOneAndAHalf(c.outs), kHeights);
-          } else {
-            ProductTiles<1>(tiles, x, ins, c.ins_per_task, y, c.panel, to, first, false, kHeights);
           }
         }
       }
-    }
-    for (int64_t p = 0; p < panels; ++p) {
-      const int64_t out = (first_panel + p) * c.panel, width = std::min(c.panel, c.outs - out);
-      // A channel's taps: of all depth taps in the parts' sums.
-      const int64_t channel_taps = c.parts > 1 ? c.depth_taps * c.taps : c.taps;
-      const int64_t first_row = (group * c.panels + first_panel + p) * c.depth() + (ic_begin * c.depth_taps + tap) * c.taps;
-      float* const sums = c.parts > 1 ? part_sums + part * part_floats + first_row * c.panel : own_sums;
-      for (int64_t i = 0; i < ins * c.panel; i += c.lanes) {
-        if (i % c.panel >= width) continue;
-        const float* from = products + p * c.ins_per_task * c.panel + i;
-        float* to = sums + i / c.panel * channel_taps * c.panel + i % c.panel;
-        transforms.taps(from, c.sums_step(), to, c.panel);
-      }
-      if (c.parts > 1) continue;
-      const int64_t runs = c.depth_taps > 1 ? ins : 1, rows = ins / runs * c.taps;  // of rows that lie side by side in the weight
-      for (int64_t i = 0; i < runs; ++i) {
-        StoreSums(sums + i * rows * c.panel, rows, width,
-                  io.grad_weight + (group * c.outs + out) * c.depth() + ((ic_begin + i) * c.depth_taps + tap) * c.taps, c.depth());
+      for (int64_t p = 0; p < panels; ++p) {
+        const int64_t out = (first_panel + p) * c.panel, width = std::min(c.panel, c.outs - out);
+        // A channel's taps: of all depth taps in the parts' sums.
+        const int64_t channel_taps = c.parts > 1 ? c.depth_taps * c.taps : c.taps;
+        const int64_t first_row = (group * c.panels + first_panel + p) * c.depth() + (ic_begin * c.depth_taps + tap) * c.taps;
+        float* const sums = c.parts > 1      ? part_sums + part * part_floats + first_row * c.panel
+                            : c.phases() > 1 ? own_sums + p * c.panel_sums()
+                                             : own_sums;
+        const TapPlaces places{c.phase_taps(phase_h), c.phase_taps(phase_w), c.step * c.kernel * c.panel, c.step * c.panel};
+        for (int64_t i = 0; i < ins * c.panel; i += c.lanes) {
+          if (i % c.panel >= width) continue;
+          const float* from = products + p * c.ins_per_task * c.panel + i;
+          float* to = sums + (i / c.panel * channel_taps + phase_h * c.kernel + phase_w) * c.panel + i % c.panel;
+          transforms.taps(from, c.sums_step(), to, places);
+        }
+        if (c.parts > 1 || !last_phase) continue;
+        const int64_t runs = c.depth_taps > 1 ? ins : 1, rows = ins / runs * c.taps;  // of rows that lie side by side in the weight
+        for (int64_t i = 0; i < runs; ++i) {
+          StoreSums(sums + i * rows * c.panel, rows, width,
+                    io.grad_weight + (group * c.outs + out) * c.depth() + ((ic_begin + i) * c.depth_taps + tap) * c.taps,
+                    c.depth());
+        }
       }
     }
   });
@@ -507,15 +537,17 @@ HWY_ATTR double WinogradGradWeightSeconds(const winograd::Scheme& scheme, const 
   const auto left = [&c](int64_t size, int64_t along) {
     return winograd::products_left(size % c.tile_outputs != 0, c.points, along);
   };
-  const double multiply = 2 * tiles * left(c.out_h, c.tiles_h) * left(c.out_w, c.tiles_w) * number(c.products * c.ins) *
-                          conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
+  const double axis_points = number(c.step * c.points - (c.kernel % c.step));  // of all phases
+  const double multiply = 2 * tiles * left(c.out_h, c.tiles_h) * left(c.out_w, c.tiles_w) * axis_points * axis_points *
+                          number(c.ins) * conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
   // Positions that lie apart are read one by one.
-  const double transforms = (c.dilation_w > 1 ? 2.0 : 1.0) * tiles *
+  const double transforms = (c.dilation_w * c.step > 1 ? 2.0 : 1.0) * tiles * number(c.phases()) *
                             (in_vectors * number(c.out_tasks) * 3e-9 + out_vectors * number(c.in_tasks) * 2e-9) *
                             number(c.products) * vector;
-  const double sums = number(c.groups * c.depth_taps * c.products * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
-  const double weights =
-      number(c.groups * c.depth_taps * c.ins) * out_vectors * vector * (number(c.products) * 2.5e-9 + number(c.taps) * 9e-9);
+  const double sums =
+      number(c.groups * c.depth_taps * c.phases() * c.products * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
+  const double weights = number(c.groups * c.depth_taps * c.ins) * out_vectors * vector *
+                         (number(c.phases() * c.products) * 2.5e-9 + number(c.taps) * 9e-9);
   return 2e-6 + multiply + transforms + sums + weights;
 }
 
@@ -532,13 +564,25 @@ CONVOY_EXPORT(WinogradGradWeightSeconds);
 
 namespace {
 
-const char* refuse(const winograd::Scheme& scheme, const ConvShape& s) {
+// The scheme of a variant's layers, or null.
+using ChooseScheme = const winograd::Scheme* (*)(const ConvShape& s);
+constexpr const winograd::Scheme* scheme_f2(const ConvShape& s) { return s.axes[1].kernel_size == 3 ? &winograd::kF23 : nullptr; }
+constexpr const winograd::Scheme* scheme_f4(const ConvShape& s) { return s.axes[1].kernel_size == 3 ? &winograd::kF43 : nullptr; }
+constexpr const winograd::Scheme* scheme_f5(const ConvShape& s) { return s.axes[1].kernel_size == 5 ? &winograd::kF25 : nullptr; }
+constexpr const winograd::Scheme* scheme_stride2(const ConvShape& s) {
+  const int64_t kernel = s.axes[1].kernel_size;
+  return kernel == 4 ? &winograd::kF32 : kernel == 5 || kernel == 6 ? &winograd::kF43 : nullptr;
+}
+
+const char* refuse(const winograd::Scheme* scheme, int64_t stride, const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
-  const bool four = scheme.outputs == winograd::kF43.outputs;
+  if (scheme == nullptr || s.axes[1].kernel_size != s.axes[2].kernel_size)
+    return stride > 1 ? "needs a kernel of 4x4 to 6x6 (3x3 takes as long as its direct sum)" : "needs a kernel of 3x3 (F(2,5) 5x5)";
+  const bool four = scheme->outputs == winograd::kF43.outputs;
   for (size_t a = 1; a < 3; ++a) {
-    if (s.axes[a].kernel_size != scheme.taps) return scheme.taps == 5 ? "needs a 5x5 kernel" : "needs a 3x3 kernel";
-    if (s.axes[a].stride != 1) return "needs stride 1";
-    if (s.output[a] < (four ? 3 : 2) * s.axes[a].dilation)
+    if (s.axes[a].stride != stride) return stride > 1 ? "needs a stride of 2" : "needs stride 1";
+    if (stride > 1 && s.axes[a].dilation > 1) return "needs dilation 1";
+    if (s.output[a] < std::min<int64_t>(scheme->outputs, 3) * s.axes[a].dilation)
       return "needs 3x3 outputs a dilation apart (F(2,3) and F(2,5) 2x2): smaller ones leave most of a tile empty";
   }
   // Of the tap that sees the fewest; one that sees padding alone is exactly 0. Behind rectified inputs F(4,3)'s E passes 16 in half
@@ -552,34 +596,36 @@ const char* refuse(const winograd::Scheme& scheme, const ConvShape& s) {
     }
     terms *= least;
   }
-  if (terms < (scheme.points == 4 ? 36 : four ? 128 : 400))
+  if (terms < (scheme->points == 4 ? 36 : four ? 128 : 400))
     return "needs 128 terms (F(2,3) 36, F(2,5) 400) of every tap that are not padding, for rounding errors to average out";
   if (s.in_channels_per_group() < 8) return "needs 8 input channels: with fewer the transforms cost more than they save";
   if (s.groups > 1 && (s.in_channels_per_group() < 16 || s.out_channels_per_group() < 16)) return "needs 16 channels per group";
   return nullptr;
 }
 
-template <const winograd::Scheme& kScheme>
+template <ChooseScheme kChoose, int64_t kStride = 1>
 constexpr ConvKernel kernel(const char* name) {
-  return {.name = name,
-          .direction = Direction::kGradWeight,
-          .accuracy = Accuracy::kDefault,
-          .refuse = [](const ConvShape& s) { return refuse(kScheme, s); },
-          .seconds = [](const ConvShape& s, const Machine& m) { return CONVOY_DISPATCH(WinogradGradWeightSeconds)(kScheme, s, m); },
-          .workspace_bytes = [](const ConvShape& s,
-                                int threads) { return CONVOY_DISPATCH(WinogradGradWeightWorkspace)(kScheme, s, threads); },
-          .grad_weight =
-              [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
-                CONVOY_DISPATCH(WinogradGradWeight)
-                (kScheme, s, io, w);
-              }};
+  return {
+      .name = name,
+      .direction = Direction::kGradWeight,
+      .accuracy = Accuracy::kDefault,
+      .refuse = [](const ConvShape& s) { return refuse(kChoose(s), kStride, s); },
+      .seconds = [](const ConvShape& s, const Machine& m) { return CONVOY_DISPATCH(WinogradGradWeightSeconds)(*kChoose(s), s, m); },
+      .workspace_bytes = [](const ConvShape& s,
+                            int threads) { return CONVOY_DISPATCH(WinogradGradWeightWorkspace)(*kChoose(s), s, threads); },
+      .grad_weight =
+          [](const ConvShape& s, const ConvGradWeight<float>& io, Workspace& w) {
+            CONVOY_DISPATCH(WinogradGradWeight)
+            (*kChoose(s), s, io, w);
+          }};
 }
 
 }  // namespace
 
-const ConvKernel kConvWinogradF2GradWeight = kernel<winograd::kF23>("conv_winograd_f2");
-const ConvKernel kConvWinogradF4GradWeight = kernel<winograd::kF43>("conv_winograd_f4");
-const ConvKernel kConvWinogradF5GradWeight = kernel<winograd::kF25>("conv_winograd_f5");
+const ConvKernel kConvWinogradF2GradWeight = kernel<scheme_f2>("conv_winograd_f2");
+const ConvKernel kConvWinogradF4GradWeight = kernel<scheme_f4>("conv_winograd_f4");
+const ConvKernel kConvWinogradF5GradWeight = kernel<scheme_f5>("conv_winograd_f5");
+const ConvKernel kConvWinogradStride2GradWeight = kernel<scheme_stride2, 2>("conv_winograd_stride2");
 
 }  // namespace convoy::kernels
 #endif  // HWY_ONCE

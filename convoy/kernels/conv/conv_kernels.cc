@@ -73,14 +73,16 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvReferenceGradInput,
   };
   static constexpr std::array kGradWeight{
-      &kConvDepthwiseGradWeight,                    //
-      &kConvDepthwiseChannelsGradWeight,            //
-      &kConvGroupedGradWeight,                      //
-      &kConvWinogradF2GradWeight,                   //
-      &kConvWinogradF4GradWeight,                   //
-      &kConvWinogradF5GradWeight,                   //
-      &kConvPairedGradWeight,  &kConvGradWeight,    //
-      &kConvIm2colGradWeight,                       //
+      &kConvDepthwiseGradWeight,          //
+      &kConvDepthwiseChannelsGradWeight,  //
+      &kConvGroupedGradWeight,            //
+      &kConvWinogradF2GradWeight,         //
+      &kConvWinogradF4GradWeight,         //
+      &kConvWinogradF5GradWeight,         //
+      &kConvWinogradStride2GradWeight,    //
+      &kConvPairedGradWeight,
+      &kConvGradWeight,        //
+      &kConvIm2colGradWeight,  //
       &kConvReferenceGradWeight,
   };
   switch (direction) {
