@@ -44,6 +44,13 @@ constexpr Range valid_outputs(int64_t k, int64_t n, int64_t outputs, const Axis&
   return {begin, end};
 }
 
+/// Pairs of an output and a tap that reads inside the input, of outputs * kernel_size.
+constexpr int64_t taps_inside(int64_t n, int64_t outputs, const Axis& axis) {
+  int64_t inside = 0;
+  for (int64_t k = 0; k < axis.kernel_size; ++k) inside += valid_outputs(k, n, outputs, axis).size();
+  return inside;
+}
+
 /// The output that reads input position i through tap k, or -1 if there is none in [0, outputs). The gather view of a transposed
 /// convolution: output position i of the transpose sums over the taps for which this is >= 0.
 constexpr int64_t output_index(int64_t i, int64_t k, int64_t outputs, const Axis& axis) {

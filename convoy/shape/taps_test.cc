@@ -46,6 +46,9 @@ TEST(Taps, ValidTapsAreThoseInsideTheInput) {
 
 TEST(Taps, ValidOutputsAreTheSameSeenFromTheTap) {
   for_each_axis([](int64_t n, int64_t outputs, const Axis& axis) {
+    int64_t inside = 0;
+    for (int64_t o = 0; o < outputs; ++o) inside += valid_taps(o, n, axis).size();
+    ASSERT_EQ(taps_inside(n, outputs, axis), inside);
     for (int64_t k = 0; k < axis.kernel_size; ++k) {
       const Range valid = valid_outputs(k, n, outputs, axis);
       ASSERT_LE(valid.begin, valid.end);

@@ -72,11 +72,7 @@ struct AxisGeometry {
   /// How many outputs and taps meet inside the input.
   double pairs() const {
     const shape::Axis axis{.kernel_size = kernel, .stride = stride, .dilation = dilation, .pad_begin = pad};
-    double count = 0;
-    for (int64_t tap = 0; tap < kernel; ++tap) {
-      count += static_cast<double>(shape::valid_outputs(tap, gradient ? output : input, gradient ? input : output, axis).size());
-    }
-    return count;
+    return static_cast<double>(shape::taps_inside(gradient ? output : input, gradient ? input : output, axis));
   }
 };
 

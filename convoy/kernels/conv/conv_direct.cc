@@ -1041,10 +1041,8 @@ HWY_ATTR double DirectProducts(const ConvShape& s, Direction direction) {
             : 1.0;
   double lines = 1;  // of those that taps read, the share inside the source
   for (size_t a = 0; a < 2; ++a) {
-    int64_t inside = 0;
-    for (int64_t k = 0; k < s.axes[a].kernel_size; ++k)
-      inside += shape::valid_outputs(k, s.input[a], s.output[a], s.axes[a]).size();
-    lines *= static_cast<double>(inside) / static_cast<double>(s.output[a] * s.axes[a].kernel_size);
+    lines *= static_cast<double>(shape::taps_inside(s.input[a], s.output[a], s.axes[a])) /
+             static_cast<double>(s.output[a] * s.axes[a].kernel_size);
   }
   return static_cast<double>(s.batch * s.out_channels * s.in_channels_per_group()) *
          static_cast<double>(s.output_positions() * s.taps()) * lines * all / exact * cut *

@@ -376,7 +376,12 @@ HWY_ATTR double GradWeightSeconds(const ConvShape& s, const Machine& m) {
                out_vectors = conv_tile::vectors_of(c.outs, lanes);
   const double height = number(std::min<int64_t>(kWeightRows, c.copies ? c.depth() : c.ins));
   const double latency = std::max(1.0, 8.0 / (height * std::min(2.0, out_vectors)));  // too few chains to fill the pipes
-  const double multiply = 2 * positions * rows * out_vectors * number(lanes) * latency / (0.85 * m.flops_per_second);
+  double inside = 1;  // the share of the products that reads inside the input, where taps have runs of their own
+  for (size_t a = 0; a < 3 && !c.copies; ++a) {
+    const double all = std::max(number(s.output[a] * s.axes[a].kernel_size), 1.0);
+    inside *= number(shape::taps_inside(s.input[a], s.output[a], s.axes[a])) / all;
+  }
+  const double multiply = 2 * positions * inside * rows * out_vectors * number(lanes) * latency / (0.85 * m.flops_per_second);
   const double tiles = rows / height * number(c.panels);
   const double turns = number(s.batch * c.groups * c.out[0] * c.out[1] * c.segments) * tiles * 5e-9;
   const double packing = positions * (number(c.panels * c.panel * c.in_tasks) * 0.12e-9 +

@@ -541,13 +541,13 @@ HWY_ATTR double WinogradGradWeightSeconds(const winograd::Scheme& scheme, const 
   const double multiply = 2 * tiles * left(c.out_h, c.tiles_h) * left(c.out_w, c.tiles_w) * axis_points * axis_points *
                           number(c.ins) * conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
   // Positions that lie apart are read one by one.
-  const double transforms = (c.dilation_w * c.step > 1 ? 2.0 : 1.0) * tiles * number(c.phases()) *
+  const double transforms = (c.dilation_w > 1 ? 3.0 : c.step > 1 ? 2.0 : 1.0) * tiles * number(c.phases()) *
                             (in_vectors * number(c.out_tasks) * 3e-9 + out_vectors * number(c.in_tasks) * 2e-9) *
                             number(c.products) * vector;
   const double sums =
       number(c.groups * c.depth_taps * c.phases() * c.products * c.ins) * out_vectors * vector * 0.5e-9 * number(c.blocks);
   const double weights = number(c.groups * c.depth_taps * c.ins) * out_vectors * vector *
-                         (number(c.phases() * c.products) * 2.5e-9 + number(c.taps) * 9e-9);
+                         (number(c.phases() * c.products) * 2e-9 + number(c.taps) * 7e-9);
   return 2e-6 + multiply + transforms + sums + weights;
 }
 
