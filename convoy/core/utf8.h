@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace convoy {
@@ -30,6 +31,16 @@ inline Utf8Character front_character(std::string_view text) {
   const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
   if (code < kLeast[length] || code > 0x10FFFF || surrogate) return {};
   return {code, length};
+}
+
+/// The first byte of `text` that is not UTF-8, or nothing.
+inline std::optional<size_t> first_bad_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = front_character(text.substr(i)).length;
+    if (length == 0) return i;
+    i += length;
+  }
+  return std::nullopt;
 }
 
 }  // namespace convoy

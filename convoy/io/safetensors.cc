@@ -51,16 +51,6 @@ const char* name_of(DType dtype) {
   return row->name;
 }
 
-// The first byte that is not UTF-8, or nothing.
-std::optional<size_t> first_bad_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const size_t length = front_character(text.substr(i)).length;
-    if (length == 0) return i;
-    i += length;
-  }
-  return std::nullopt;
-}
-
 // One tensor as the header describes it.
 struct Entry {
   std::string name;

@@ -5,6 +5,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/raise.h"
+#include "convoy/core/utf8.h"
 #include "convoy/io/file.h"
 #include "convoy/io/text.h"
 
@@ -70,14 +71,14 @@ void Messages::fail(std::string_view reason, std::string_view fix) const {
 }
 
 std::string_view Messages::checked_name(std::string_view name, const char* what) const {
+  constexpr const char* kFix = "use printable UTF-8, without characters that are invisible or turn the direction of writing";
   if (static_cast<int64_t>(name.size()) > limits_.name_bytes) {
     fail(formatted("the name of {} has {} bytes: {}", what, name.size(), quote(name)),
          formatted("names may have up to {} bytes", limits_.name_bytes));
   }
-  if (!io::is_shown(name)) {
-    fail(formatted("the name of {} has control characters: {}", what, quote(name)),
-         "use printable UTF-8, without characters that are invisible or turn the direction of writing");
-  }
+  const auto bad = first_bad_utf8(name);
+  if (bad) fail(formatted("the name of {} is not UTF-8 at its byte {}: {}", what, *bad, quote(name)), kFix);
+  if (!io::is_shown(name)) fail(formatted("the name of {} has control characters: {}", what, quote(name)), kFix);
   return name;
 }
 

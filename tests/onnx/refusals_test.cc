@@ -215,7 +215,7 @@ std::vector<Refusal> refusals() {
                       "gnp.\xe2\x80\xae"
                       "exe")}),
        "the name of a node has control characters: \"gnp.\\\\xe2\\\\x80\\\\xaeexe\"\n"},
-      {"NoUtf8Name", model_of({node("Relu", {"x"}, {"y\xff"})}), "the name of a value has control characters: \"y\\\\xff\"\n"},
+      {"NoUtf8Name", model_of({node("Relu", {"x"}, {"y\xff"})}), "the name of a value is not UTF-8 at its byte 1: \"y\\\\xff\"\n"},
       {"AttributeControl", conv({attribute_text("auto_pad", "\x1b[2J")}, w), "attribute 'auto_pad' is \"\\\\x1b\\[2J\"\n"},
       {"AttributeLong", conv({attribute_text("auto_pad", std::string(100000, 'S'))}, w),
        "attribute 'auto_pad' is \"S{120}\\.\\.\\.\"\n"},
