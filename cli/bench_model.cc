@@ -123,7 +123,7 @@ int bench_model(const std::string& path, const ModelBench& options, Session& ses
     inputs.emplace(model.graph().value(id).name, tensor);
     types.push_back(graph::Type::of(tensor));
   }
-  const int64_t batch = batch_of(model.graph(), options.sizes.batch, session);
+  const int64_t batch = batch_of(model.graph(), options.sizes, session);
   double peak = kernels::measure_peak_flops(num_threads());
   const Runs runs = running(path, [&] { return timed(model, inputs, options.seconds, options.layers); });
   peak = std::max(peak, kernels::measure_peak_flops(num_threads()));

@@ -26,7 +26,7 @@ struct Options {
   std::vector<std::string> arguments, inputs;
   std::optional<std::string> output_dir, labels;
   std::optional<int64_t> top;
-  int64_t batch = 1, seed = 0;
+  std::optional<int64_t> batch, seed;
   bool random = false, external_data = false;
   ImageOptions image;
 };
@@ -197,6 +197,19 @@ void show(const Model& model, const std::map<std::string, Tensor>& outputs, cons
   results.push(report::Json::object({{"file", file}, {"outputs", rows}}));
 }
 
+// What prepares one kind of input says nothing about another.
+void check_kinds(const Options& options, bool images) {
+  const auto needs = [](bool given, const char* option, bool fits, const char* kind) {
+    if (given && !fits) throw UsageError(fmt::format("{} is for {}", option, kind), fmt::format("leave it out, or give {}", kind));
+  };
+  needs(options.image.mean.has_value(), "--mean", images, "images");
+  needs(options.image.std.has_value(), "--std", images, "images");
+  needs(options.image.crop.has_value(), "--crop", images, "images");
+  needs(options.image.size.has_value(), "--size", images || options.random, "images or --random-input");
+  needs(options.batch.has_value(), "--batch", options.random, "--random-input");
+  needs(options.seed.has_value(), "--seed", options.random, "--random-input");
+}
+
 int run(const Options& options, Session& session) {
   if (options.arguments.empty()) throw UsageError("'convoy run' needs a model", "for example convoy run model.onnx photo.jpg");
   const std::string& path = options.arguments[0];
@@ -207,6 +220,7 @@ int run(const Options& options, Session& session) {
                          : "images, --input and --random-input exclude each other",
                      "give images, or --input NAME=FILE.npy for each input, or --random-input");
   }
+  check_kinds(options, !images.empty());
   if (options.output_dir && images.size() > 1) throw UsageError("--output-dir takes the outputs of one run", "give one image");
   for (const std::string& image : images) {
     if (image.ends_with(".npy") || image.ends_with(".npz"))
@@ -217,7 +231,7 @@ int run(const Options& options, Session& session) {
                   .classify = !images.empty() || options.labels || options.top,
                   .labels = options.labels ? read_labels(*options.labels) : std::vector<std::string>{},
                   .top = options.top.value_or(5)};
-  const OpenSizes sizes = open_sizes(options.batch, options.random ? options.image.size : std::nullopt);
+  const OpenSizes sizes = open_sizes(options.batch.value_or(1), options.random ? options.image.size : std::nullopt);
   const Model model = Model::load(
       path, {.external_data = options.external_data, .memory_budget = memory_budget(), .progress = reading_progress(session)});
   report::Json results = report::Json::array();
@@ -225,9 +239,10 @@ int run(const Options& options, Session& session) {
   double seconds = 0, total = 0;
   int exit_code = kOk;
   if (images.empty()) {
-    const std::map<std::string, Tensor> inputs =
-        options.random ? random_inputs(model, sizes, static_cast<uint64_t>(options.seed)) : file_inputs(model, options.inputs);
-    if (options.random) batch_of(model.graph(), options.batch, session);
+    const std::map<std::string, Tensor> inputs = options.random
+                                                     ? random_inputs(model, sizes, static_cast<uint64_t>(options.seed.value_or(0)))
+                                                     : file_inputs(model, options.inputs);
+    if (options.random) batch_of(model.graph(), sizes, session);
     const std::map<std::string, Tensor> outputs = timed_run(model, path, inputs, seconds);
     total = seconds;
     show(model, outputs, showing, results, session);

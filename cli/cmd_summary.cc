@@ -49,15 +49,6 @@ std::vector<graph::Type> input_types(const graph::Graph& graph, const OpenSizes&
   return types;
 }
 
-// Whether an input has a height or width that the file does not say.
-bool leaves_sizes_open(const graph::Graph& graph) {
-  return std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](graph::ValueId id) {
-    const std::optional<graph::Dims>& dims = graph.value(id).type.dims;
-    return dims && dims->size() > 2 &&
-           std::any_of(dims->begin() + 2, dims->end(), [](const graph::Dim& dim) { return !dim.known(); });
-  });
-}
-
 std::string shape_text(const graph::Type& type) { return type.dims ? graph::to_string(*type.dims) : "?"; }
 
 std::string count_text(double count) {
@@ -165,7 +156,7 @@ int run(const Options& options, Session& session) {
       graph = std::move(partial);
       throw;
     }
-    const int64_t batch = batch_of(graph, options.batch, session);
+    const int64_t batch = batch_of(graph, sizes, session);
     running(options.model, [&] { infer(graph, input_types(graph, sizes), types); });
     std::map<std::string, double> seconds;
     if (options.time) seconds = running(options.model, [&] { return node_seconds(Model::of(graph), sizes); });

@@ -84,7 +84,18 @@ OpenSizes open_sizes(int64_t batch, const std::optional<std::string>& size) {
   return sizes;
 }
 
-int64_t batch_of(const graph::Graph& graph, int64_t chosen, Session& session) {
+bool leaves_sizes_open(const graph::Graph& graph) {
+  return std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](graph::ValueId id) {
+    const std::optional<graph::Dims>& dims = graph.value(id).type.dims;
+    return dims && dims->size() > 2 &&
+           std::any_of(dims->begin() + 2, dims->end(), [](const graph::Dim& dim) { return !dim.known(); });
+  });
+}
+
+int64_t batch_of(const graph::Graph& graph, const OpenSizes& sizes, Session& session) {
+  if (sizes.size_chosen && !leaves_sizes_open(graph))
+    session.warn("--size changes nothing: the file gives the sizes of every input");
+  const int64_t chosen = sizes.batch;
   std::optional<int64_t> given;
   for (const graph::ValueId id : graph.inputs) {
     const std::optional<graph::Dims>& dims = graph.value(id).type.dims;
@@ -95,6 +106,7 @@ int64_t batch_of(const graph::Graph& graph, int64_t chosen, Session& session) {
   if (!given) return chosen;
   if (chosen > 1 && chosen != *given)
     session.warn(fmt::format("--batch {} changes nothing: the file gives the first size of every input", chosen));
+  sizes.size_chosen = size.has_value();
   return *given;
 }
 

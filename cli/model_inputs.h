@@ -29,6 +29,7 @@ void add_image_options(CLI::App& app, ImageOptions& options);
 /// width (of the last axis the width), of others 1.
 struct OpenSizes {
   int64_t batch = 1, height = 1, width = 1;
+  bool size_chosen = false;
 
   int64_t at(size_t axis, size_t rank) const { return axis == 0 ? batch : axis == 1 ? 1 : axis + 1 == rank ? width : height; }
 };
@@ -36,9 +37,12 @@ struct OpenSizes {
 /// Sizes for `batch` and for a text as height_and_width() takes it (1 without one).
 OpenSizes open_sizes(int64_t batch, const std::optional<std::string>& size);
 
-/// The batch that a network runs with: the first size of its first input, `chosen` where some input leaves that open. Warns where a
-/// choice changes nothing.
-int64_t batch_of(const graph::Graph& graph, int64_t chosen, Session& session);
+/// Whether some input leaves a height or width open.
+bool leaves_sizes_open(const graph::Graph& graph);
+
+/// The batch that a network runs with: the first size of its first input, the chosen one where some input leaves that open. Warns
+/// where a choice, of the batch or the size, changes nothing.
+int64_t batch_of(const graph::Graph& graph, const OpenSizes& sizes, Session& session);
 
 /// "224" or "224x320", height and width. Errors: UsageError that names the option.
 std::pair<int64_t, int64_t> height_and_width(const std::string& option, const std::string& text);

@@ -213,6 +213,21 @@ class Models(tool.TestCase):
         self.assertRegex(result.err, "not enough memory: a run needs [0-9.]+ [MGT]B, and [0-9.]+ [MG]B are available\n")
         self.assertEqual(result.code, 4)
 
+    def test_options_of_another_kind_of_input(self):
+        photo = os.path.join(self.folder, "photo.png")
+        write_gray_png(photo, 8, 8)
+        array = self.write("x.npy", npy("<f4", "(1, 3, 16, 16)", b"\0" * 3072))
+        images, random = "images", "--random-input"
+        for words, options in (([photo], {"--batch": random, "--seed": random}),
+                               (["--input", array], {"--mean": images, "--std": images, "--crop": images, "--size": "images or --random-input", "--batch": random, "--seed": random}),
+                               (["--random-input"], {"--mean": images, "--std": images, "--crop": images})):
+            for option, kind in options.items():
+                self.expect_error(run("run", MODEL, *words, option, "2"), 2, f"{option} is for {kind}", f"leave it out, or give {kind}")
+        warning = "convoy: warning: --size changes nothing: the file gives the sizes of every input\n"
+        for command in (["run", MODEL, "--random-input"], ["bench", MODEL, "--seconds", "0.01"], ["summary", MODEL]):
+            result = run(*command, "--size", "2")
+            self.assertEqual((result.code, result.err), (0, warning), command)
+
     def test_a_model_from_a_pipe(self):
         """Read once: runs with inputs of other shapes need nothing more of it."""
         path = self.write("open.onnx", onnx_model("Relu", "x", [1, 1, "H", "W"]))
