@@ -3,14 +3,12 @@
 
 #include <algorithm>
 
-#include "cli/available_memory.h"
 #include "cli/command.h"
 #include "cli/guesses.h"
 #include "cli/interrupt.h"
 #include "cli/labels.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
-#include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 #include "convoy/data/resize.h"
 #include "convoy/io/image.h"
@@ -105,7 +103,6 @@ int run(const Options& options, Session& session) {
     throw UsageError("'convoy predict' needs --weights", "for example convoy predict --weights lenet.safetensors photo.png");
   if (options.images.empty())
     throw UsageError("'convoy predict' needs at least one image", "PNG or JPEG files: convoy predict --weights FILE photo.png");
-  const MemoryBudget budget(memory_budget());  // what the network makes of an image is up to the file
   const Classifier classifier = load_classifier(options);
 
   report::Json images = report::Json::array();

@@ -1,14 +1,17 @@
 // The command line tool: finds the command, lets it parse and run, turns what went wrong into words and an exit code.
 #include <algorithm>
 #include <csignal>
+#include <cstdint>
 #include <new>
 #include <string>
 #include <vector>
 
+#include "cli/available_memory.h"
 #include "cli/command.h"
 #include "cli/environment.h"
 #include "cli/interrupt.h"
 #include "convoy/core/parallel.h"
+#include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 
 namespace convoy::cli {
@@ -137,6 +140,8 @@ int run(std::vector<std::string> words, Session& session) {
   }
   check_environment();
   set_num_threads(common.threads);
+  // What a file says it holds is refused where the system would end the process.
+  const MemoryBudget budget(available_memory().value_or(INT64_MAX));
   const int code = command.run(session);
   if (stop_signal() == 0) return code;
   session.interrupted("too late: the command was finished", kSignalled + stop_signal());

@@ -38,8 +38,7 @@ std::vector<double> numbers(const std::string& option, const std::string& text) 
   return result;
 }
 
-const ModelValue& input_named(const Model& model, const std::vector<ModelValue>& inputs, const std::string& name,
-                              const std::string& what) {
+const ModelValue& input_named(const std::vector<ModelValue>& inputs, const std::string& name, const std::string& what) {
   std::vector<std::string> names;
   for (const ModelValue& input : inputs) {
     if (input.name == name) return input;
@@ -49,16 +48,32 @@ const ModelValue& input_named(const Model& model, const std::vector<ModelValue>&
                    "it takes " + report::joined(names));
 }
 
+// Before the values of an array are read, which may be a thousand times what its file has.
+void check_shape(const ModelValue& input, const io::ArrayInfo& array, const std::string& what) {
+  bool fits = !input.has_shape || input.shape.size() == array.shape.size();
+  for (size_t i = 0; fits && input.has_shape && i < array.shape.size(); ++i)
+    fits = input.shape[i] < 0 || input.shape[i] == array.shape[i];
+  if (!fits)
+    throw ShapeMismatch(what + ": the array is " + dtype_name(array.dtype) + " " + to_string(array.shape) + ", the model takes " +
+                            input_text(input),
+                        "sizes given as numbers must be met, named ones may be any");
+}
+
 // Of an npz file's arrays the one for an input: with its name, or the only one.
-std::pair<std::string, Tensor>& array_named(std::vector<std::pair<std::string, Tensor>>& arrays, const std::string& name,
-                                            const std::string& what) {
-  std::vector<std::string> names;
-  for (auto& array : arrays) {
-    if (array.first == name || arrays.size() == 1) return array;
-    names.push_back(array.first);
-  }
-  throw UsageError(what + ": the file has no array '" + name + "'" + did_you_mean(name, names),
-                   "it holds " + (names.empty() ? "none" : report::joined(names)));
+Tensor array_named(const std::string& path, const ModelValue& input, const std::string& what) {
+  std::vector<std::string> others;
+  std::vector<std::pair<std::string, Tensor>> arrays = io::read_npz(path, [&](const io::ArrayInfo& array) {
+    const bool meant = array.name == input.name || array.arrays == 1;
+    if (meant) {
+      check_shape(input, array, what);
+    } else {
+      others.push_back(array.name);
+    }
+    return meant;
+  });
+  if (!arrays.empty()) return std::move(arrays.front().second);
+  throw UsageError(what + ": the file has no array '" + input.name + "'" + did_you_mean(input.name, others),
+                   "it holds " + (others.empty() ? "none" : report::joined(others)));
 }
 
 }  // namespace
@@ -80,6 +95,7 @@ std::pair<int64_t, int64_t> height_and_width(const std::string& option, const st
 
 OpenSizes open_sizes(int64_t batch, const std::optional<std::string>& size) {
   OpenSizes sizes{.batch = batch};
+  sizes.size_chosen = size.has_value();
   if (size) std::tie(sizes.height, sizes.width) = height_and_width("--size", *size);
   return sizes;
 }
@@ -106,7 +122,6 @@ int64_t batch_of(const graph::Graph& graph, const OpenSizes& sizes, Session& ses
   if (!given) return chosen;
   if (chosen > 1 && chosen != *given)
     session.warn(fmt::format("--batch {} changes nothing: the file gives the first size of every input", chosen));
-  sizes.size_chosen = size.has_value();
   return *given;
 }
 
@@ -266,8 +281,7 @@ std::map<std::string, Tensor> random_inputs(const Model& model, const OpenSizes&
 std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<std::string>& arguments) {
   std::map<std::string, Tensor> inputs;
   const std::vector<ModelValue> known = model.inputs();
-  const auto put = [&](const std::string& name, Tensor tensor, const std::string& what) {
-    const ModelValue& input = input_named(model, known, name, what);
+  const auto put = [&](const ModelValue& input, Tensor tensor, const std::string& what) {
     if (const std::optional<DType> dtype = dtype_named(input.dtype); dtype && tensor.dtype() != *dtype) {
       if (is_floating(tensor.dtype()) && !is_floating(*dtype)) {
         throw UsageError(what + ": " + dtype_name(tensor.dtype()) + " for input " + input_text(input),
@@ -280,24 +294,22 @@ std::map<std::string, Tensor> file_inputs(const Model& model, const std::vector<
       }
       tensor = std::move(converted);
     }
-    if (!inputs.emplace(name, std::move(tensor)).second)
-      throw UsageError(what + ": input '" + name + "' is given twice", "give each input once");
+    if (!inputs.emplace(input.name, std::move(tensor)).second)
+      throw UsageError(what + ": input '" + input.name + "' is given twice", "give each input once");
   };
   for (const std::string& argument : arguments) {
     const size_t equals = argument.find('=');
     const std::string path = equals == std::string::npos ? argument : argument.substr(equals + 1);
     const std::string what = "--input " + argument;
-    if (path.ends_with(".npz")) {
-      std::vector<std::pair<std::string, Tensor>> arrays = io::read_npz(path);
-      if (equals != std::string::npos) {
-        std::pair<std::string, Tensor>& array = array_named(arrays, argument.substr(0, equals), what);
-        arrays = {{argument.substr(0, equals), std::move(array.second)}};
-      }
-      for (auto& [name, tensor] : arrays) put(name, std::move(tensor), what);
-    } else if (equals != std::string::npos) {
-      put(argument.substr(0, equals), io::read_npy(path), what);
-    } else if (known.size() == 1) {
-      put(known[0].name, io::read_npy(path), what);
+    const auto named = [&](const std::string& name) -> const ModelValue& { return input_named(known, name, what); };
+    const bool archive = path.ends_with(".npz");
+    if (equals == std::string::npos && archive) {
+      const auto fits = [&](const io::ArrayInfo& array) { return check_shape(named(array.name), array, what), true; };
+      for (auto& [name, tensor] : io::read_npz(path, fits)) put(named(name), std::move(tensor), what);
+    } else if (equals != std::string::npos || known.size() == 1) {
+      const ModelValue& input = equals != std::string::npos ? named(argument.substr(0, equals)) : known[0];
+      const auto fits = [&](const io::ArrayInfo& array) { return check_shape(input, array, what), true; };
+      put(input, archive ? array_named(path, input, what) : io::read_npy(path, fits), what);
     } else {
       throw UsageError(what + ": which of the model's " + std::to_string(known.size()) + " inputs?", "write --input NAME=" + path);
     }

@@ -159,9 +159,9 @@ void charge(const Account& account, int64_t bytes) {
     const int64_t before = one.used.load();
     // Only the thread that owns the budget adds to it; others may give back.
     if (bytes <= one.limit && before <= one.limit - bytes) continue;
-    raise<Error>(
+    raise<OutOfMemory>(
         "{} bytes more than the {} in use would pass the memory budget of {}\n"
-        "raise the memory budget, or use smaller inputs",
+        "use smaller inputs, fewer at a time, or a larger memory budget",
         bytes, before, one.limit);
   }
   for (const Account* at = &account; *at != nullptr; at = &(*at)->outer) {
@@ -206,6 +206,13 @@ MemoryBudget::MemoryBudget(int64_t bytes) : account_(std::make_shared<Account>(b
 MemoryBudget::~MemoryBudget() { current_account = account_->outer; }
 int64_t MemoryBudget::used_bytes() const { return account_->used; }
 int64_t MemoryBudget::peak_bytes() const { return account_->peak; }
+
+int64_t memory_room() {
+  int64_t room = INT64_MAX;
+  for (const Account* at = &current_account; *at != nullptr; at = &(*at)->outer)
+    room = std::min(room, std::max<int64_t>((*at)->limit - (*at)->used, 0));
+  return room;
+}
 
 ResultPlace::ResultPlace(void* data, uint64_t bytes) {
   result_place = data;

@@ -23,7 +23,7 @@ size_t block_bytes(size_t bytes);
 /// memory: for models from files, whose sizes nobody has looked at. Blocks are counted (block_bytes) until their last handle goes,
 /// whoever holds it. Of several that live at one time all must have room.
 ///
-/// Errors: allocate throws Error "N bytes more than the M in use would pass the memory budget of B".
+/// Errors: allocate throws OutOfMemory "N bytes more than the M in use would pass the memory budget of B".
 class MemoryBudget {
  public:
   explicit MemoryBudget(int64_t bytes);
@@ -40,6 +40,10 @@ class MemoryBudget {
  private:
   std::shared_ptr<Account> account_;
 };
+
+/// What the budgets of this thread leave; INT64_MAX without one. For what is large and is not asked of allocate(), and to refuse
+/// before the work.
+int64_t memory_room();
 
 /// While it lives, the first allocate() of exactly so many bytes on its thread gives `data`, aligned to kAlignment, which must
 /// outlive every handle: an operator's result is then made where it is wanted. Whoever takes the result looks whether it lies

@@ -6,7 +6,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/raise.h"
-#include "convoy/io/gzip.h"
+#include "convoy/io/inflate.h"
 #include "convoy/shape/checked.h"
 
 namespace convoy::data {
@@ -36,7 +36,7 @@ class Bytes {
 
  private:
   const io::ByteSource& source_;
-  std::optional<io::GzipReader> gzip_;
+  std::optional<io::InflateReader> gzip_;
   uint64_t offset_ = 0;
 };
 
@@ -44,9 +44,7 @@ class Bytes {
 
 IdxArray read_idx(const io::ByteSource& source, int axes) {
   const std::string& path = source.name();
-  const auto fail = [&](std::string_view reason, std::string_view fix = {}) {
-    raise<FileError>("{}: {}\n{}", path, reason, fix);
-  };
+  const auto fail = [&](std::string_view reason, std::string_view fix = {}) { raise<FileError>("{}: {}\n{}", path, reason, fix); };
   Bytes bytes(source);
   uint8_t magic[4] = {};
   if (bytes.read(magic, sizeof magic) < sizeof magic || magic[0] != 0 || magic[1] != 0) {
@@ -71,6 +69,7 @@ IdxArray read_idx(const io::ByteSource& source, int axes) {
   if (!count.ok() || static_cast<uint64_t>(count.value()) > bytes.most()) {
     fail(formatted("truncated: dimensions {} are more than {} bytes can hold", array.shape, source.size()));
   }
+  io::need_room(formatted("{}: the array {} takes", path, array.shape), static_cast<uint64_t>(count.value()));
   array.values.resize(static_cast<size_t>(count.value()));
   const size_t got = bytes.read(array.values.data(), array.values.size());
   if (got < array.values.size()) {

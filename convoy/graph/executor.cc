@@ -212,7 +212,7 @@ std::shared_ptr<const Schedule> Executor::checked_schedule(const std::vector<Typ
   if (planned == nullptr) return nullptr;
   const int64_t bytes = planned->memory().peak_bytes;
   if (bytes > options_.memory_budget) {
-    raise<Error>(
+    raise<OutOfMemory>(
         "a run with these inputs needs {} bytes, the memory budget is {}\n"
         "use smaller inputs or a larger budget",
         bytes, options_.memory_budget);

@@ -7,10 +7,10 @@ namespace convoy::io {
 
 static_assert(std::endian::native == std::endian::little, "the readers and writers keep little-endian values as they are");
 
-void read_elements(const ByteSource& source, uint64_t offset, bool big_endian, Tensor& to) {
+void read_elements(const ReadBytes& read, bool big_endian, Tensor& to) {
   if (to.numel() == 0) return;
   auto* const bytes = static_cast<uint8_t*>(to.raw_data());
-  source.read(offset, bytes, to.nbytes());
+  read(bytes, to.nbytes());
   const size_t width = element_size(to.dtype());
   if (big_endian && width > 1) {
     for (uint8_t* value = bytes; value < bytes + to.nbytes(); value += width) std::reverse(value, value + width);

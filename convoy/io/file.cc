@@ -14,6 +14,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/raise.h"
+#include "convoy/core/storage.h"
 #include "convoy/core/suggest.h"
 #include "convoy/io/text.h"
 
@@ -100,6 +101,12 @@ std::string listed(const std::vector<std::string>& names, size_t limit) {
   return out;
 }
 
+void need_room(const std::string& what, uint64_t bytes) {
+  const int64_t room = memory_room();
+  if (bytes > static_cast<uint64_t>(room))
+    raise<OutOfMemory>("{} {} bytes, and {} are available\nmake it smaller, or use a machine with more memory", what, bytes, room);
+}
+
 ByteSource ByteSource::open(const std::string& path) {
   if (path.empty()) raise<FileError>("cannot read: the file name is empty\ngive a file name");
   ByteSource source;
@@ -180,6 +187,13 @@ void ByteSource::read(uint64_t offset, void* to, size_t count) const {
     offset += static_cast<uint64_t>(got);
     count -= static_cast<size_t>(got);
   }
+}
+
+ReadBytes ByteSource::from(uint64_t offset) const {
+  return [this, offset](void* to, size_t count) mutable {
+    read(offset, to, count);
+    offset += count;
+  };
 }
 
 std::vector<uint8_t> ByteSource::read_all(uint64_t limit) const {

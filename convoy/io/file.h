@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,13 @@ std::string quote(std::string_view text);
 
 /// Up to `limit` names as "a, b, c and 4 more"; "nothing" if there are none.
 std::string listed(const std::vector<std::string>& names, size_t limit = 6);
+
+/// Refuses what a file says it holds, before memory is asked for it. `what`: "PATH: the image takes".
+/// Errors: OutOfMemory "WHAT N bytes, and M are available" if memory_room() is less.
+void need_room(const std::string& what, uint64_t bytes);
+
+/// The next `count` bytes of what is read from its beginning to its end; throws FileError if there are fewer.
+using ReadBytes = std::function<void(void* to, size_t count)>;
 
 /// A file (or memory that stands for one) whose bytes are read by offset. A pipe or device is read into memory first (up to 1 GiB).
 /// Errors: FileError "PATH: ..." if there is no such file, it is a folder, or it cannot be read.
@@ -32,6 +40,8 @@ class ByteSource {
   uint64_t size() const { return size_; }
   /// Bytes [offset, offset + count). Throws FileError if the file ends before.
   void read(uint64_t offset, void* to, size_t count) const;
+  /// The bytes from `offset` on, one after the other; the source must outlive it.
+  ReadBytes from(uint64_t offset) const;
   /// The whole file; refuses files of more than `limit` bytes.
   std::vector<uint8_t> read_all(uint64_t limit) const;
 

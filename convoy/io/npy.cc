@@ -187,10 +187,10 @@ void from_fortran_order(const T* from, const Shape& shape, T* to) {
 
 }  // namespace
 
-Tensor read_npy_source(const ByteSource& source) {
-  const std::string& path = source.name();
+Tensor read_npy_bytes(const std::string& path, uint64_t size, const ReadBytes& read, const ArrayFilter& wanted, ArrayInfo info) {
   std::array<uint8_t, 12> start{};
-  source.read(0, start.data(), static_cast<size_t>(std::min<uint64_t>(source.size(), start.size())));
+  constexpr uint64_t kShortStart = 10;  // of version 1
+  read(start.data(), static_cast<size_t>(std::min(size, kShortStart)));
   if (std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0)
     raise<FileError>(
         "{}: is not an npy file\n"
@@ -200,14 +200,15 @@ Tensor read_npy_source(const ByteSource& source) {
   if (major < 1 || major > 3 || start[7] != 0) {
     raise<FileError>("{}: has npy version {}.{}\n1.0, 2.0 and 3.0 can be read", path, major, start[7]);
   }
-  const uint64_t text_begin = major == 1 ? 10 : 12;
+  const uint64_t text_begin = major == 1 ? kShortStart : start.size();
+  if (size >= text_begin) read(start.data() + kShortStart, static_cast<size_t>(text_begin - kShortStart));
   uint32_t length = start[8] | static_cast<uint32_t>(start[9]) << 8;
   if (major > 1) length |= static_cast<uint32_t>(start[10]) << 16 | static_cast<uint32_t>(start[11]) << 24;
-  if (source.size() < text_begin || length > source.size() - text_begin) {
+  if (size < text_begin || length > size - text_begin) {
     raise<FileError>(
         "{}: truncated: the npy header should take {} bytes, but the file has only {}\n"
         "copy or write it again",
-        path, length, source.size());
+        path, length, size);
   }
   if (length > kHeaderLimit) {
     raise<FileError>(
@@ -216,7 +217,7 @@ Tensor read_npy_source(const ByteSource& source) {
         path, length, kHeaderLimit);
   }
   std::string text(length, '\0');
-  source.read(text_begin, text.data(), text.size());
+  read(text.data(), text.size());
   const Header header = HeaderReader(text, path).read();
   const Type type = element_type(path, header.type);
 
@@ -231,8 +232,7 @@ Tensor read_npy_source(const ByteSource& source) {
         "the header is damaged: write the file again",
         path, header.shape);
   const uint64_t needed = static_cast<uint64_t>(count.value()) * element_size(type.dtype);
-  const uint64_t values_begin = text_begin + length;
-  const uint64_t has = source.size() - values_begin;
+  const uint64_t has = size - text_begin - length;
   if (needed != has) {
     raise<FileError>(
         "{}{}: shape {} of type {} needs {} bytes, but {} follow the header\n"
@@ -240,11 +240,16 @@ Tensor read_npy_source(const ByteSource& source) {
         path, needed > has ? ": truncated" : ": too long", header.shape, quote(header.type), needed, has);
   }
 
+  info.shape = header.shape;
+  info.dtype = type.dtype;
+  if (wanted && !wanted(info)) return {};
+
   Shape stored = header.shape;
   const bool reorder = header.fortran_order && stored.size() > 1;
+  need_room(formatted("{}: the array takes", path), needed * (reorder ? 2 : 1));
   if (reorder) std::reverse(stored.begin(), stored.end());
   Tensor values = Tensor::empty(stored, type.dtype);
-  read_elements(source, values_begin, type.big_endian, values);
+  read_elements(read, type.big_endian, values);
   if (!reorder) return values;
   Tensor ordered = Tensor::empty(header.shape, values.dtype());
   with_element_size(values.dtype(), [&](auto bits) {
@@ -271,10 +276,14 @@ std::string npy_header(const Tensor& tensor) {
   return header + text;
 }
 
-Tensor read_npy(const std::string& path) { return read_npy_source(ByteSource::open(path)); }
+Tensor read_npy(const std::string& path, const ArrayFilter& wanted) {
+  const ByteSource source = ByteSource::open(path);
+  return read_npy_bytes(path, source.size(), source.from(0), wanted, {});
+}
 
 Tensor parse_npy(const void* bytes, size_t size, const std::string& name) {
-  return read_npy_source(ByteSource::memory(bytes, size, name));
+  const ByteSource source = ByteSource::memory(bytes, size, name);
+  return read_npy_bytes(name, size, source.from(0), {}, {});
 }
 
 void write_npy(const std::string& path, const Tensor& tensor) {

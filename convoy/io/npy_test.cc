@@ -5,9 +5,11 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "convoy/core/storage.h"
 #include "tests/mutation.h"
 #include "tests/refusal.h"
 #include "tests/temporary_folder.h"
@@ -353,8 +355,12 @@ TEST(Npz, RefusesBrokenArchives) {
   refuses({{.name = "a.npy", .content = a, .checksum_error = 1}}, "entry \"a.npy\": the checksum is wrong");
   refuses({{.name = "a.npy", .content = a, .deflate = true, .checksum_error = 1}}, "entry \"a.npy\": the checksum is wrong");
   refuses({{.name = "a.npy", .content = a, .method = 8}}, "entry \"a.npy\": the compressed bytes are broken");
-  refuses({{.name = "a.npy", .content = a, .deflate = true, .size = 60}}, "entry \"a.npy\": the compressed bytes are broken");
-  refuses({{.name = "a.npy", .content = a, .deflate = true, .size = 90}}, "entry \"a.npy\": the compressed bytes are broken");
+  refuses({{.name = "a.npy", .content = a, .deflate = true, .size = 60}}, "entry \"a.npy\": truncated: ");
+  refuses({{.name = "a.npy", .content = a, .deflate = true, .size = 90}}, "entry \"a.npy\": too long: ");
+  const auto size = static_cast<int64_t>(a.size());
+  for (const std::string& content : {a.substr(0, a.size() - 1), a + "x"})  // whatever the directory says
+    refuses({{.name = "a.npy", .content = content, .deflate = true, .size = size}},
+            "entry \"a.npy\": the compressed bytes are broken");
   refuses({{.name = "a.npy", .content = a, .deflate = true, .size = 4000000000}}, "entry \"a.npy\": ");
   refuses({{.name = "a.npy", .content = a, .deflate = true, .size = int64_t{1} << 40, .zip64 = true}}, "entry \"a.npy\": ");
   refuses({{.name = "a.npy", .content = a, .size = 1 << 20, .packed_size = 1 << 20}}, "entry \"a.npy\" lies outside of the file");
@@ -366,6 +372,42 @@ TEST(Npz, RefusesBrokenArchives) {
   const std::string inner = zip({{.name = "b.npy", .content = a}});
   refuses({{.name = "a.npy", .content = inner}, {.name = "b.npy", .content = a, .offset = 30 + 5 + 20}},
           "entries \"a.npy\" and \"b.npy\" overlap");
+}
+
+// 130 KB that would unpack to 128 MB.
+TEST(Npz, AsksBeforeItUnpacks) {
+  const TemporaryFolder folder;
+  const std::string bomb = npy(header_of("|u1", "(134217728,)"), std::string(size_t{1} << 27, '\0'));
+  const std::string small = npy(header_of("|u1", "(3,)"), "abc");
+  const std::string path = folder.write("a.npz", zip({{.name = "bomb.npy", .content = bomb, .deflate = true, .checksum_error = 1},
+                                                      {.name = "small.npy", .content = small}}));
+  const MemoryBudget budget(1 << 20);
+  std::vector<std::string> seen;
+  const Named got = read_npz(path, [&](const ArrayInfo& info) {
+    seen.push_back(info.name + " " + to_string(info.shape));
+    EXPECT_EQ(info.arrays, 2U);
+    EXPECT_EQ(info.dtype, DType::kUInt8);
+    return info.name == "small";
+  });
+  EXPECT_EQ(seen, (std::vector<std::string>{"bomb [134217728]", "small [3]"}));
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].first, "small");
+  EXPECT_LT(budget.peak_bytes(), 1 << 10);
+  EXPECT_EQ(message([&] { read_npz(path); }), path + ": entry \"bomb.npy\": the array takes 134217728 bytes, and " +
+                                                  std::to_string(memory_room()) +
+                                                  " are available\nmake it smaller, or use a machine with more memory");
+}
+
+TEST(Npy, AsksBeforeItReads) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("a.npy", npy(header_of("<f4", "(268435456, 1024)")));
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) + (uint64_t{1} << 40));  // of holes
+  const MemoryBudget budget(1 << 20);
+  EXPECT_TRUE(contains(message([&] { read_npy(path); }), "a.npy: the array takes 1099511627776 bytes, and 1048576 are available"));
+  EXPECT_FALSE(read_npy(path, [](const ArrayInfo& info) {
+                 EXPECT_EQ(info.shape, (Shape{268435456, 1024}));
+                 return false;
+               }).defined());
 }
 
 TEST(Npz, EveryTruncationIsRefused) {

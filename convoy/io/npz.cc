@@ -9,6 +9,7 @@
 #include "convoy/core/error.h"
 #include "convoy/core/raise.h"
 #include "convoy/io/file.h"
+#include "convoy/io/inflate.h"
 #include "convoy/io/npy.h"
 #include "convoy/io/npy_format.h"
 
@@ -76,24 +77,34 @@ class ZipReader {
     return entries;
   }
 
-  std::vector<uint8_t> unpack(const Entry& entry) {
+  /// The array of an entry, unpacked piece by piece; an undefined tensor if `wanted` says no.
+  Tensor array(const Entry& entry, size_t arrays, const ArrayFilter& wanted) {
     const std::string shown = "entry " + quote(entry.name);
-    std::vector<uint8_t> bytes;
-    if (entry.method == kStored) {
-      bytes.resize(static_cast<size_t>(entry.size));
-      source_.read(entry.begin, bytes.data(), bytes.size());
-    } else {
-      std::vector<uint8_t> packed(static_cast<size_t>(entry.packed));
-      source_.read(entry.begin, packed.data(), packed.size());
-      if (!inflate_exactly(packed, static_cast<size_t>(entry.size), bytes)) fail(shown + ": the compressed bytes are broken");
-    }
+    const auto broken = [&] { fail(shown + ": the compressed bytes are broken"); };
+    std::optional<InflateReader> packed;
+    if (entry.method == kDeflated) packed.emplace(source_, entry.begin, entry.packed, formatted("{}: {}", path_, shown));
+    const ReadBytes stored = source_.from(entry.begin);
     uLong checksum = crc32(0, nullptr, 0);
-    constexpr size_t kBlock = size_t{1} << 30;
-    for (size_t at = 0; at < bytes.size(); at += kBlock) {
-      checksum = crc32(checksum, bytes.data() + at, static_cast<uInt>(std::min(kBlock, bytes.size() - at)));
-    }
+    const ReadBytes read = [&](void* to, size_t count) {
+      constexpr size_t kBlock = size_t{1} << 20;
+      for (size_t at = 0; at < count; at += kBlock) {
+        uint8_t* const block = static_cast<uint8_t*>(to) + at;
+        const size_t bytes = std::min(kBlock, count - at);
+        if (!packed) {
+          stored(block, bytes);
+        } else if (packed->read(block, bytes) < bytes) {
+          broken();
+        }
+        checksum = crc32_z(checksum, block, bytes);
+      }
+    };
+    ArrayInfo info{.name = entry.name.substr(0, entry.name.size() - kEnding.size()), .arrays = arrays};
+    const Tensor values = read_npy_bytes(formatted("{}: {}", path_, shown), entry.size, read, wanted, std::move(info));
+    if (!values.defined()) return values;
+    uint8_t more = 0;
+    if (packed && (packed->read(&more, 1) != 0 || packed->left() != 0)) broken();
     if (checksum != entry.checksum) fail(shown + ": the checksum is wrong");
-    return bytes;
+    return values;
   }
 
  private:
@@ -204,36 +215,11 @@ class ZipReader {
     }
   }
 
-  // True if `packed` is a whole deflate stream of exactly `size` bytes. Memory grows with what comes out: the size is only a claim.
-  static bool inflate_exactly(std::vector<uint8_t>& packed, size_t size, std::vector<uint8_t>& bytes) {
-    struct Stream : z_stream {
-      Stream() : z_stream{} {}
-      ~Stream() { inflateEnd(this); }
-    } stream;
-    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return false;
-    constexpr size_t kBlock = size_t{1} << 30, kLeast = size_t{1} << 16;
-    size_t in = 0, out = 0;
-    uint8_t nothing = 0;
-    int status = Z_OK;
-    while (status == Z_OK) {
-      if (out == bytes.size()) bytes.resize(std::min(size, std::max({2 * out, 4 * packed.size(), kLeast})));
-      const size_t give = std::min(kBlock, packed.size() - in), room = std::min(kBlock, bytes.size() - out);
-      stream.next_in = packed.data() + in;
-      stream.avail_in = static_cast<uInt>(give);
-      stream.next_out = bytes.empty() ? &nothing : bytes.data() + out;
-      stream.avail_out = static_cast<uInt>(room);
-      status = inflate(&stream, Z_NO_FLUSH);
-      in += give - stream.avail_in;
-      out += room - stream.avail_out;
-    }
-    return status == Z_STREAM_END && in == packed.size() && out == size;
-  }
-
   const ByteSource& source_;
   const std::string& path_;
 };
 
-std::vector<std::pair<std::string, Tensor>> read(const ByteSource& source) {
+std::vector<std::pair<std::string, Tensor>> read(const ByteSource& source, const ArrayFilter& wanted) {
   ZipReader zip(source);
   const std::vector<Entry> entries = zip.entries();
   for (const Entry& e : entries) {
@@ -243,9 +229,8 @@ std::vector<std::pair<std::string, Tensor>> read(const ByteSource& source) {
   }
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const Entry& e : entries) {
-    const std::vector<uint8_t> bytes = zip.unpack(e);
-    tensors.emplace_back(e.name.substr(0, e.name.size() - kEnding.size()),
-                         parse_npy(bytes.data(), bytes.size(), formatted("{}: entry {}", source.name(), quote(e.name))));
+    Tensor values = zip.array(e, entries.size(), wanted);
+    if (values.defined()) tensors.emplace_back(e.name.substr(0, e.name.size() - kEnding.size()), std::move(values));
   }
   return tensors;
 }
@@ -256,10 +241,12 @@ bool is_ascii(const std::string& text) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, Tensor>> read_npz(const std::string& path) { return read(ByteSource::open(path)); }
+std::vector<std::pair<std::string, Tensor>> read_npz(const std::string& path, const ArrayFilter& wanted) {
+  return read(ByteSource::open(path), wanted);
+}
 
 std::vector<std::pair<std::string, Tensor>> parse_npz(const void* bytes, size_t size, const std::string& name) {
-  return read(ByteSource::memory(bytes, size, name));
+  return read(ByteSource::memory(bytes, size, name), {});
 }
 
 void write_npz(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& tensors) {

@@ -307,9 +307,7 @@ std::string guess(const ByteSource& source) {
 
 SafeTensors read(const ByteSource& source) {
   const std::string& path = source.name();
-  const auto fail = [&](std::string_view reason, std::string_view fix = {}) {
-    raise<FileError>("{}: {}\n{}", path, reason, fix);
-  };
+  const auto fail = [&](std::string_view reason, std::string_view fix = {}) { raise<FileError>("{}: {}\n{}", path, reason, fix); };
   if (source.size() < kLengthBytes) {
     fail(formatted("too short for a safetensors file: it has {} bytes, and the header's length alone takes 8", source.size()));
   }
@@ -338,13 +336,14 @@ SafeTensors read(const ByteSource& source) {
   const uint64_t buffer = source.size() - start;
   for (Entry& entry : reader.entries) check_entry(path, entry, buffer);
   check_tiling(path, reader.entries, buffer);
+  need_room(formatted("{}: its tensors take", path), buffer);
 
   SafeTensors contents;
   contents.metadata = std::move(reader.metadata);
   contents.tensors.reserve(reader.entries.size());
   for (Entry& entry : reader.entries) {
     Tensor tensor = Tensor::empty(Shape(entry.shape->begin(), entry.shape->end()), *entry.dtype);
-    read_elements(source, start + entry.begin, /*big_endian=*/false, tensor);
+    read_elements(source.from(start + entry.begin), /*big_endian=*/false, tensor);
     contents.tensors.emplace_back(std::move(entry.name), std::move(tensor));
   }
   return contents;

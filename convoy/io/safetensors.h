@@ -20,10 +20,10 @@ struct SafeTensors {
   const Tensor* find(const std::string& name) const;
 };
 
-/// Reads F16, BF16, F32, F64, BOOL, I8 to I64 and U8 to U64 as they are. The header is checked completely before memory for values is asked for: length (at most 100 MB), UTF-8, JSON, names, types, shapes that
-/// match their bytes, offsets that tile the rest of the file without gap or overlap. Errors: FileError "PATH: ..." naming the
-/// tensor and the values that do not fit. Source: the format of the safetensors library,
-/// https://github.com/huggingface/safetensors#format.
+/// Reads F16, BF16, F32, F64, BOOL, I8 to I64 and U8 to U64 as they are. The header is checked completely before memory for values
+/// is asked for: length (at most 100 MB), UTF-8, JSON, names, types, shapes that match their bytes, offsets that tile the rest of
+/// the file without gap or overlap. Errors: FileError "PATH: ..." naming the tensor and the values that do not fit. Source: the
+/// format of the safetensors library, https://github.com/huggingface/safetensors#format.
 SafeTensors read_safetensors(const std::string& path);
 /// The same for bytes in memory; `name` stands for the path in messages.
 SafeTensors parse_safetensors(const void* bytes, size_t size, const std::string& name);

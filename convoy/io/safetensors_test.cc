@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "convoy/core/storage.h"
 #include "tests/mutation.h"
 #include "tests/temporary_folder.h"
 
@@ -274,6 +276,20 @@ TEST(SafeTensors, FilesThatCannotBeReadAreNamed) {
   const std::string zip = folder.write("model.pt", "PK\x03\x04 and so on");
   EXPECT_PRED2(contains, error(zip), "torch.save");
   EXPECT_PRED2(contains, error("/dev/null"), "too short");
+}
+
+TEST(SafeTensors, AsksBeforeItReads) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write(
+      "a.safetensors", file("{\"a\":{\"dtype\":\"F32\",\"shape\":[268435456,1024],\"data_offsets\":[0,1099511627776]}}"));
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) + (uint64_t{1} << 40));  // of holes
+  const MemoryBudget budget(1 << 20);
+  try {
+    read_safetensors(path);
+    FAIL() << "accepted";
+  } catch (const OutOfMemory& error) {
+    EXPECT_EQ(error.reason(), path + ": its tensors take 1099511627776 bytes, and 1048576 are available");
+  }
 }
 
 TEST(SafeTensors, EveryTruncationIsRefused) {

@@ -213,6 +213,32 @@ class Models(tool.TestCase):
         self.assertRegex(result.err, "not enough memory: a run needs [0-9.]+ [MGT]B, and [0-9.]+ [MG]B are available\n")
         self.assertEqual(result.code, 4)
 
+    def test_arrays_are_looked_at_before_they_are_read(self):
+        """An archive of 260 KB would unpack to 256 MB, a file of holes has a terabyte."""
+        fixed, free = (self.write(f"{sizes[-1]}.onnx", onnx_model("Relu", "x", sizes)) for sizes in ([1, 3], [1, "n"]))
+        archive = os.path.join(self.folder, "bomb.npz")
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            with file.open("x.npy", "w") as entry:  # piece by piece: the tool's process begins with the size of this one
+                entry.write(npy("|u1", "(268435456,)", b""))
+                for _ in range(256):
+                    entry.write(b"\0" * (1 << 20))
+            file.writestr("other.npy", npy("<f4", "(1, 3)", b"\0" * 12))
+        shape, fix = "the array is uint8 [268435456], the model takes x: float32 [1, 3]", "sizes given as numbers must be met, named ones may be any"
+        for argument in (archive, "x=" + archive):
+            process = tool.start("run", fixed, "--input", argument)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.expect_error(tool.Result(process.returncode, *(text.read().decode() for text in (process.stdout, process.stderr))), 4, f"--input {argument}: {shape}", fix)
+            process.stdout.close(), process.stderr.close()
+            self.assertLess(usage.ru_maxrss, 200 << 10)
+        self.assertIn("the array is float32 [1, 3]", run("run", self.write("4.onnx", onnx_model("Relu", "other", [1, 4])), "--input", "other=" + archive).err)
+        holes = self.write("holes.npy", npy("<f4", f"(1, {1 << 38})", b""))
+        os.truncate(holes, os.path.getsize(holes) + (1 << 40))
+        for argument in (holes, "x=" + holes):
+            result = run("run", free, "--input", argument)
+            self.assertRegex(result.err, f"{holes}: the array takes {1 << 40} bytes, and [0-9]+ are available\n.*make it smaller")
+            self.assertEqual(result.code, 4)
+
     def test_options_of_another_kind_of_input(self):
         photo = os.path.join(self.folder, "photo.png")
         write_gray_png(photo, 8, 8)
@@ -365,7 +391,8 @@ class Models(tool.TestCase):
         self.assertEqual(run("run").code, 2)
         self.assertEqual(run("summary").code, 2)
         self.assertEqual(run("bench", MODEL, "--explain").code, 2)
-        self.assertEqual(run("run", MODEL, "--input", "nobody=" + MODEL).code, 3)
+        self.expect_error(run("run", MODEL, "--input", "nobody=x.npy"), 2, "--input nobody=x.npy: the model has no input 'nobody'", "it takes x")
+        self.assertEqual(run("run", MODEL, "--input", MODEL).code, 3)
         self.expect_error(run("run", MODEL, "x.npy"), 2, "x.npy is an array, not an image", "give it with --input x.npy")
         # Said before the network is read, not after it has run.
         self.expect_error(run("run", "/nonexistent.onnx", "--random-input", "--output-dir", os.path.join(MODEL, "out")), 3,
