@@ -9,6 +9,7 @@
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/raise.h"
+#include "convoy/core/storage.h"
 #include "convoy/data/dataset.h"
 #include "convoy/data/folder.h"
 #include "convoy/data/resize.h"
@@ -68,9 +69,11 @@ std::vector<Picture> pictures_of(const std::string& folder, int64_t label) {
 std::vector<Tensor> read_pictures(const std::vector<Picture>& pictures, int64_t height, int64_t width, int channels) {
   std::vector<Tensor> images(pictures.size());
   std::vector<std::exception_ptr> errors(pictures.size());
+  const int64_t room = memory_room() / num_threads();
   parallel_for(static_cast<int64_t>(pictures.size()), [&](int64_t task) {
     const auto i = static_cast<size_t>(task);
     try {
+      const MemoryBudget share(room);  // budgets are of one thread
       images[i] = resize_image(io::read_image(pictures[i].path, channels), height, width);
     } catch (...) {
       errors[i] = std::current_exception();

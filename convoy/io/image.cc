@@ -14,7 +14,8 @@ namespace convoy::io {
 namespace {
 
 constexpr uint64_t kFileLimit = uint64_t{64} << 20;
-constexpr uint64_t kPixelLimit = uint64_t{1} << 28;
+constexpr uint64_t kPixelLimit =
+    178956970;  // where Pillow, too, takes an image for an attack; the largest cameras have 151 million
 
 // `start`: the first 12 bytes.
 std::string other_kind(std::string_view start) {
@@ -58,13 +59,20 @@ void check_channels(int channels) {
 
 void check_image_size(const ImageBytes& file, uint64_t width, uint64_t height) {
   if (width == 0 || height == 0 || width > kPixelLimit / height) {
-    raise<FileError>("{}: the image is {} x {} pixels\nfrom 1 to {} pixels can be read", file.name, width, height, kPixelLimit);
+    raise<FileError>("{}: the image is {} x {} pixels\nfrom 1 to {} pixels can be read: make it smaller", file.name, width, height,
+                     kPixelLimit);
   }
+}
+
+void need_image_room(const ImageBytes& file, int64_t width, int64_t height, int channels, uint64_t beside) {
+  const auto pixels = static_cast<uint64_t>(width * height);
+  const auto planes = static_cast<uint64_t>(channels + (file.channels == channels ? 0 : file.channels));
+  need_room(formatted("{}: the image of {} x {} pixels takes", file.name, width, height), pixels * planes * sizeof(float) + beside);
 }
 
 Tensor decode_image(const void* bytes, size_t size, const std::string& name, int channels) {
   check_channels(channels);
-  const ImageBytes file{static_cast<const uint8_t*>(bytes), size, name};
+  const ImageBytes file{static_cast<const uint8_t*>(bytes), size, name, channels};
   std::string start(12, '\0');
   if (size > 0) std::memcpy(start.data(), bytes, std::min(size, start.size()));
   if (start.compare(0, 8, "\x89PNG\r\n\x1a\n") == 0) return with_channels(decode_png(file), channels);

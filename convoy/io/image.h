@@ -12,7 +12,8 @@ namespace convoy::io {
 /// channels: 1 (grey), 3 (RGB), or 0 for what the file has. 8-bit values are v / 255, 16-bit values v / 65535; palettes become RGB,
 /// alpha is dropped, grey = (299 R + 587 G + 114 B) / 1000; CMYK becomes RGB. Colour profiles and the orientation tag are not
 /// applied. Errors: FileError "PATH: ..." for every other kind of file and for broken ones, also if only the end is missing; files
-/// larger than 64 MiB or images of more than 2^28 pixels are refused before they are decoded. ValueError for other channels.
+/// larger than 64 MiB or images of more than 178956970 pixels are refused before they are decoded. OutOfMemory, before it is
+/// decoded, for one that takes more than memory_room(). ValueError for other channels.
 Tensor read_image(const std::string& path, int channels = 0);
 /// The same for bytes in memory; `name` stands for the path in messages.
 Tensor decode_image(const void* bytes, size_t size, const std::string& name, int channels = 0);

@@ -16,6 +16,7 @@ struct ImageBytes {
   const uint8_t* data;
   size_t size;
   const std::string& name;  // for messages
+  int channels = 0;         // what the image becomes; 0: what the file has
 };
 
 /// (1 or 3, height, width) as in the file.
@@ -25,6 +26,8 @@ std::vector<uint8_t> encode_png(const Tensor& image, const std::string& name);
 
 /// Throws FileError if the size is outside of what read_image decodes.
 void check_image_size(const ImageBytes& file, uint64_t width, uint64_t height);
+/// Throws OutOfMemory if there is no room for the image: `channels` it has, `beside` bytes the library takes while it decodes.
+void need_image_room(const ImageBytes& file, int64_t width, int64_t height, int channels, uint64_t beside);
 
 /// Runs `body`, which calls a library; false if that jumped to `jump`. `body` and what it calls must hold no C++ object with a
 /// destructor.

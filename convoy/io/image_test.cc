@@ -19,6 +19,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/random.h"
+#include "convoy/core/storage.h"
 #include "tests/mutation.h"
 #include "tests/refusal.h"
 #include "tests/sanitized.h"
@@ -283,8 +284,8 @@ std::string png_claiming(uint32_t width, uint32_t height, int interlace = PNG_IN
 
 TEST(ReadImage, RefusesSizesThatCannotBe) {
   EXPECT_TRUE(contains(message([] { decode(png_claiming(999999, 999999)); }),
-                       "p.img: the image is 999999 x 999999 pixels\nfrom 1 to 268435456"));
-  EXPECT_TRUE(contains(message([] { decode(png_claiming(16384, 16384)); }), "cannot hold 16384 x 16384 pixels"));
+                       "p.img: the image is 999999 x 999999 pixels\nfrom 1 to 178956970 pixels can be read: make it smaller"));
+  EXPECT_TRUE(contains(message([] { decode(png_claiming(13000, 13000)); }), "cannot hold 13000 x 13000 pixels"));
   EXPECT_TRUE(contains(message([] { decode(png_claiming(0, 4)); }), "p.img: broken PNG"));
   EXPECT_TRUE(contains(message([] { decode(png_claiming(0x80000000u, 4)); }), "p.img: broken PNG"));
 
@@ -299,16 +300,41 @@ TEST(ReadImage, RefusesSizesThatCannotBe) {
     return message([&] { decode(jpeg); });
   };
   EXPECT_TRUE(contains(claim(65000, 65000), "the image is 65000 x 65000 pixels"));
-  EXPECT_TRUE(contains(claim(16384, 16384), "cannot hold 16384 x 16384 pixels"));
+  EXPECT_TRUE(contains(claim(13000, 13000), "cannot hold 13000 x 13000 pixels"));
   EXPECT_TRUE(contains(claim(0, 16), "broken JPEG"));
   EXPECT_TRUE(contains(claim(64, 16), "broken JPEG")) << "more rows than there are";
+}
+
+// What decoding takes is known from the header.
+TEST(ReadImage, RefusesMoreThanThereIsRoomForBeforeItDecodes) {
+  const std::vector<uint8_t> grey(1000 * 1000);
+  const std::string plain = jpeg_of({.width = 1000, .height = 1000, .components = 1}, grey);
+  const std::string progressive = jpeg_of({.width = 1000, .height = 1000, .components = 1, .progressive = true}, grey);
+  const std::string png = png_of({.width = 1000, .height = 1000}, grey);
+  const std::string interlaced = png_of({.width = 1000, .height = 1000, .interlace = PNG_INTERLACE_ADAM7}, grey);
+  const auto take = [](const std::string& file, int channels, int64_t bytes) {
+    const MemoryBudget budget(bytes - 1);
+    EXPECT_EQ(message([&] { decode_image(file.data(), file.size(), "p.img", channels); }),
+              "p.img: the image of 1000 x 1000 pixels takes " + std::to_string(bytes) + " bytes, and " + std::to_string(bytes - 1) +
+                  " are available\nmake it smaller, or use a machine with more memory");
+    EXPECT_EQ(budget.peak_bytes(), 0);
+  };
+  for (const std::string& file : {plain, png}) {
+    take(file, 0, 4000000);
+    take(file, 1, 4000000);
+    take(file, 3, 16000000);
+  }
+  take(progressive, 1, 6000000);
+  take(interlaced, 1, 5000000);
+  const MemoryBudget enough(5 << 20);
+  EXPECT_EQ(decode_image(png.data(), png.size(), "p.img", 1).shape(), (Shape{1, 1000, 1000}));
 }
 
 TEST(Png, BrokenFilesTakeNoMemoryForPixelsThatAreNotThere) {
 #ifdef CONVOY_SANITIZED
   GTEST_SKIP() << "sanitizers take memory of their own";
 #endif
-  const std::string file = png_claiming(16384, 16384, PNG_INTERLACE_ADAM7) + std::string(300000, '\0');
+  const std::string file = png_claiming(13000, 13000, PNG_INTERLACE_ADAM7) + std::string(300000, '\0');
   std::fflush(nullptr);
   const pid_t child = ::fork();  // what a process has used at most never falls
   ASSERT_GE(child, 0);

@@ -116,6 +116,9 @@ Tensor decode_jpeg(const ImageBytes& file) {
 
   const int64_t width = info.image_width, height = info.image_height;
   const int channels = components == 1 ? 1 : 3;
+  // Of a progressive image the library keeps all coefficients, of two bytes.
+  need_image_room(file, width, height, channels,
+                  info.progressive_mode != FALSE ? 2 * pixels * static_cast<uint64_t>(components) : 0);
   Tensor image = Tensor::empty({channels, height, width});
   float* to = image.data<float>();
   std::vector<uint8_t> row(static_cast<size_t>(width * components));

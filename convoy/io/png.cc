@@ -122,6 +122,7 @@ Tensor decode_png(const ImageBytes& file) {
   if ((channels != 1 && channels != 3) || row_bytes != static_cast<size_t>(width * channels) * (deep ? 2 : 1)) {
     raise<FileError>("{}: broken PNG: its rows have an unknown form\nopen it in an image program and save it again", file.name);
   }
+  need_image_room(file, width, height, channels, interlaced ? row_bytes * static_cast<uint64_t>(height) : 0);
   Tensor image = Tensor::empty({channels, height, width});
   // Of uint16_t for its alignment; without values, so that a broken file takes no more memory than it fills.
   const auto buffer =
