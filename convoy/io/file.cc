@@ -58,6 +58,20 @@ std::string alternatives(const std::string& path) {
   return formatted("the folder {} holds {}", folder, listed(names));
 }
 
+// Where the system lets a file without a name be given one.
+std::string path_of(int file) { return formatted("/proc/self/fd/{}", file); }
+
+// A new file in `folder` that has no name yet, so that nothing is left of it if the process is killed; -1 where there is no such
+// thing.
+int open_nameless([[maybe_unused]] const std::string& folder) {
+#ifdef O_TMPFILE
+  const int file = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  if (file < 0 || ::access(path_of(file).c_str(), F_OK) == 0) return file;
+  ::close(file);
+#endif
+  return -1;
+}
+
 std::string system_text(int code) {
   switch (code) {
     case EACCES:
@@ -214,6 +228,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
   if (exists && ::access(path_.c_str(), W_OK) != 0)
     raise<FileError>("{}{}\ncheck that the folder exists and may be written to", start, system_text(errno));
   if (exists && !S_ISREG(status.st_mode)) {
+    direct_ = true;
     file_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
     if (file_ < 0) raise<FileError>("{}{}\ncheck that the folder exists and may be written to", start, system_text(errno));
     return;
@@ -227,16 +242,26 @@ OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
   if (!is_folder(folder)) raise<FileError>("{}the folder {} does not exist\ncreate it first: mkdir -p {}", start, folder, folder);
   if (fs::path(target_).filename().empty()) raise<FileError>("{}it names a folder\nadd a file name", start);
 
-  static std::atomic<unsigned> count{0};
-  do {
-    temporary_ = formatted("{}/.convoy-{}-{}.tmp", folder, ::getpid(), count++);
-    file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (file_ < 0 && errno == EEXIST);
+  file_ = open_nameless(folder);
+  if (file_ < 0)
+    take_free_name([&](const char* name) { return file_ = ::open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
   if (file_ < 0) {
     const int code = errno;
     raise<FileError>("{}{} (in the folder {})\nchoose a folder that you may write to", start, system_text(code), folder);
   }
   if (exists) static_cast<void>(::fchmod(file_, status.st_mode & 07777));  // a replaced file keeps its permissions where possible
+}
+
+// Tries names of temporary files until `make` gives no -1 for one that exists; then temporary_ is that name.
+template <class F>
+bool OutputFile::take_free_name(F make) {
+  static std::atomic<unsigned> count{0};
+  do {
+    temporary_ = formatted("{}/.convoy-{}-{}.tmp", folder_of(target_), ::getpid(), count++);
+    if (make(temporary_.c_str()) >= 0) return true;
+  } while (errno == EEXIST);
+  temporary_.clear();
+  return false;
 }
 
 OutputFile::~OutputFile() {
@@ -267,7 +292,13 @@ void OutputFile::commit() {
         path_, system_text(errno));
   };
   // Without fsync a crash of the machine soon after the rename could leave an empty file in place of the old one.
-  if (!temporary_.empty() && ::fsync(file_) != 0) fail();
+  if (!direct_ && ::fsync(file_) != 0) fail();
+  if (!direct_ && temporary_.empty()) {
+    const std::string nameless = path_of(file_);
+    const auto link = [&](const char* name) { return ::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW); };
+    // A name that is taken can only be taken over by renaming: then the file has another for a moment.
+    if (link(target_.c_str()) != 0 && (errno != EEXIST || !take_free_name(link))) fail();
+  }
   if (::close(std::exchange(file_, -1)) != 0) fail();
   if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail();

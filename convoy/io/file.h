@@ -55,9 +55,9 @@ class ByteSource {
   std::vector<uint8_t> buffer_;
 };
 
-/// A file that appears complete or not at all: the bytes go to a temporary file in the same folder, which commit() renames to
-/// `path`. Without commit() the temporary file is removed and a file that was there before stays as it was. Devices and pipes are
-/// written directly.
+/// A file that appears complete or not at all: the bytes go to a file without a name (where the system has none: a temporary file,
+/// .convoy-*.tmp) in the same folder, which commit() gives the name `path`. Without commit() nothing is left of it, and a file that
+/// was there before stays as it was. Devices and pipes are written directly.
 ///
 /// Errors: FileError "PATH: cannot write: ..." if the folder does not exist or is not writable, the path is a folder, the disk is
 /// full, and so on.
@@ -72,9 +72,13 @@ class OutputFile {
   void commit();
 
  private:
+  template <class F>
+  bool take_free_name(F make);
+
   std::string path_;       // as given, for messages
   std::string target_;     // links followed
-  std::string temporary_;  // empty: written directly
+  std::string temporary_;  // its name before commit(), if it has one
+  bool direct_ = false;
   int file_ = -1;
 };
 
