@@ -329,11 +329,11 @@ Tensor range(const Tensor& start, const Tensor& end, const Tensor& step) {
     if (t->numel() != 1)
       raise<ShapeMismatch>("range: start, end and step hold one value each, not {}\nthree numbers work", t->shape());
   }
-  const DType dtype = start.dtype(), wide = wide_type(dtype);
+  const DType dtype = start.dtype(), wide = widest_type(dtype);
   if (dtype == DType::kBool || is_16_bit_float(dtype)) refuse_type(dtype, "arange_cpu");
   if (wide != dtype) return range(start.to(wide), end.to(wide), step.to(wide)).to(dtype);
   Tensor output;
-  with_wide(dtype, [&](auto zero) {
+  with_widest(dtype, [&](auto zero) {
     using T = decltype(zero);
     const T first = start.data<T>()[0], last = end.data<T>()[0], by = step.data<T>()[0];
     if (by == 0) raise<Error>("step must be nonzero\n1 counts up, -1 down");
@@ -418,7 +418,7 @@ std::pair<Tensor, Tensor> topk(const Tensor& input, int64_t k, int64_t dim, bool
   }
   const DType dtype = input.dtype();
   if (dtype == DType::kBool) refuse_type(dtype, "topk_cpu");
-  if (const DType wide = wide_type(dtype); wide != dtype) {
+  if (const DType wide = widest_type(dtype); wide != dtype) {
     auto result = topk(input.to(wide), k, dim, largest);
     return {result.first.to(dtype), result.second};
   }
@@ -426,7 +426,7 @@ std::pair<Tensor, Tensor> topk(const Tensor& input, int64_t k, int64_t dim, bool
   if (!shape.empty()) shape[static_cast<size_t>(axis)] = k;
   std::pair<Tensor, Tensor> result{Tensor::empty(shape, dtype), Tensor::empty(shape, DType::kInt64)};
   if (result.first.numel() == 0) return result;
-  with_wide(dtype, [&](auto zero) {
+  with_widest(dtype, [&](auto zero) {
     using T = decltype(zero);
     const T* from = input.data<T>();
     T* values = result.first.data<T>();

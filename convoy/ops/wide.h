@@ -27,4 +27,23 @@ void with_wide(DType dtype, F&& f) {
   }
 }
 
+/// The same with float64 for float32, too: for loops that only compare values or compute in float64 anyway.
+constexpr DType widest_type(DType dtype) {
+  const DType wide = wide_type(dtype);
+  return wide == DType::kFloat32 ? DType::kFloat64 : wide;
+}
+
+/// Calls f with a value of a type that widest_type names.
+template <class F>
+void with_widest(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kFloat64:
+      return f(double{});
+    case DType::kUInt64:
+      return f(uint64_t{});
+    default:
+      return f(int64_t{});
+  }
+}
+
 }  // namespace convoy::ops
