@@ -89,6 +89,8 @@ class Cache {
     return true;
   }
 
+  size_t kept() const { return kept_; }
+
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
 
@@ -104,7 +106,7 @@ class Cache {
  private:
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;
-  size_t kept_ = 0;
+  std::atomic<size_t> kept_{0};
   const size_t most_kept_ = most_kept();
 };
 
@@ -145,6 +147,17 @@ using Account = std::shared_ptr<MemoryBudget::Account>;
 
 thread_local Account current_account;
 
+}  // namespace
+
+int64_t memory_room() {
+  int64_t room = INT64_MAX;
+  for (const Account* at = &current_account; *at != nullptr; at = &(*at)->outer)
+    room = std::min(room, std::max<int64_t>((*at)->limit - (*at)->used, 0));
+  return room;
+}
+
+namespace {
+
 // Of ResultPlace; null once it is taken.
 thread_local void* result_place = nullptr;
 thread_local uint64_t result_bytes = 0;
@@ -183,6 +196,7 @@ std::shared_ptr<void> allocate_block(uint64_t bytes, bool for_reuse) {
   charge(current_account, charged);
   bool kept = CONVOY_CACHE_MEMORY && for_reuse && size >= kSmallestKept && size <= kLargestKept;
   void* block = kept ? cache().take(size) : nullptr;
+  if (current_account != nullptr && cache().kept() > static_cast<uint64_t>(memory_room())) cache().clear();
   if (block == nullptr) block = aligned_malloc(size);
   if (block == nullptr) {
     cache().clear();
@@ -206,13 +220,6 @@ MemoryBudget::MemoryBudget(int64_t bytes) : account_(std::make_shared<Account>(b
 MemoryBudget::~MemoryBudget() { current_account = account_->outer; }
 int64_t MemoryBudget::used_bytes() const { return account_->used; }
 int64_t MemoryBudget::peak_bytes() const { return account_->peak; }
-
-int64_t memory_room() {
-  int64_t room = INT64_MAX;
-  for (const Account* at = &current_account; *at != nullptr; at = &(*at)->outer)
-    room = std::min(room, std::max<int64_t>((*at)->limit - (*at)->used, 0));
-  return room;
-}
 
 ResultPlace::ResultPlace(void* data, uint64_t bytes) {
   result_place = data;

@@ -21,7 +21,8 @@ size_t block_bytes(size_t bytes);
 
 /// While one lives, the blocks that its thread gets from allocate() may take `bytes` at a time in all, as if there were no more
 /// memory: for models from files, whose sizes nobody has looked at. Blocks are counted (block_bytes) until their last handle goes,
-/// whoever holds it. Of several that live at one time all must have room.
+/// whoever holds it; what is kept for reuse is given back to the system before both together pass it. Of several that live at one
+/// time all must have room.
 ///
 /// Errors: allocate throws OutOfMemory "N bytes more than the M in use would pass the memory budget of B".
 class MemoryBudget {

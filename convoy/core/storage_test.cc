@@ -1,6 +1,9 @@
 #include "convoy/core/storage.h"
 
 #include <gtest/gtest.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +18,7 @@
 
 #include "convoy/core/error.h"
 #include "convoy/core/workspace.h"
+#include "tests/sanitized.h"
 
 namespace convoy {
 namespace {
@@ -156,6 +160,29 @@ TEST(MemoryBudget, BlocksMayOutliveItAndGoOnOtherThreads) {
   }
   second.reset();
 }
+
+#ifdef __GLIBC__
+TEST(MemoryBudget, WhatIsKeptForReuseGivesWayToIt) {
+#ifdef CONVOY_SANITIZED
+  GTEST_SKIP() << "nothing is kept for reuse";
+#endif
+  release_cached_memory();
+  const auto in_use = [] {
+    const struct mallinfo2 info = ::mallinfo2();
+    return static_cast<int64_t>(info.uordblks + info.hblkhd);
+  };
+  const int64_t before = in_use();
+  constexpr int64_t kMegabyte = 1 << 20;
+  for (const int64_t budget : {64 * kMegabyte, 14 * kMegabyte}) {
+    const MemoryBudget limit(budget);
+    for (int64_t i = 1; i <= 8; ++i) allocate(static_cast<uint64_t>(i * kMegabyte));  // each of another size, given back at once
+    const std::shared_ptr<void> last = allocate(static_cast<uint64_t>(9 * kMegabyte));
+    EXPECT_LE(in_use() - before, budget);
+    EXPECT_EQ(in_use() - before > 14 * kMegabyte, budget > 14 * kMegabyte) << in_use() - before;
+  }
+  release_cached_memory();
+}
+#endif
 
 TEST(Workspace, PartsAreAlignedAndApart) {
   Workspace scratch(padded_bytes(3 * sizeof(float)) + padded_bytes(5 * sizeof(double)) + padded_bytes(1));
