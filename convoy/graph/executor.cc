@@ -334,7 +334,7 @@ bool Executor::is_constants(const Tensor& tensor) const {
 
 int64_t Executor::peak_bytes(const std::vector<Type>& input_types) const {
   const std::optional<MemoryUse> use = memory(input_types);
-  return use ? use->peak_bytes : bytes_of_values(input_types);
+  return use ? use->peak_bytes : bytes_of_nodes(input_types);
 }
 
 int64_t Executor::weight_bytes() const {
@@ -344,16 +344,15 @@ int64_t Executor::weight_bytes() const {
   return bytes;
 }
 
-int64_t Executor::bytes_of_values(const std::vector<Type>& input_types) const {
-  const std::vector<Type> given = known_inputs(input_types);
-  const std::vector<Type> types = infer_types(*graph_, given);
+int64_t Executor::bytes_of_nodes(const std::vector<Type>& input_types) const {
+  const std::vector<KnownType> types = known_types(infer_types(*graph_, known_inputs(input_types)));
   const auto bytes = [&](ValueId id) -> int64_t {
-    const Type& type = types[static_cast<size_t>(id)];
-    const std::optional<Shape> shape = type.shape();
-    if (!shape || !type.dtype || graph_->value(id).is_constant()) return 0;
-    shape::Checked count(static_cast<int64_t>(element_size(*type.dtype)));
-    for (const int64_t size : *shape) count = count * size;
-    return count.ok() ? count.value() : INT64_MAX / 4;
+    const int64_t own = types[static_cast<size_t>(id)].bytes;
+    return graph_->value(id).is_constant() ? 0 : static_cast<int64_t>(block_bytes(static_cast<size_t>(own)));
+  };
+  const auto known = [&](const std::vector<ValueId>& ids) {
+    return std::all_of(ids.begin(), ids.end(),
+                       [&](ValueId id) { return id == kNoValue || types[static_cast<size_t>(id)].count >= 0; });
   };
   const auto sum = [](int64_t a, int64_t b) { return a > INT64_MAX / 2 - b ? INT64_MAX / 2 : a + b; };
   int64_t live = 0, peak = 0;
@@ -362,8 +361,13 @@ int64_t Executor::bytes_of_values(const std::vector<Type>& input_types) const {
     for (const ValueId id : graph_->nodes[i].outputs) {
       if (id != kNoValue) live = sum(live, bytes(id));
     }
-    peak = std::max(peak, live);
-    for (const ValueId id : released_[i]) live -= std::min(live, bytes(id));
+    const Node& node = graph_->nodes[i];
+    const bool foreseen = known(node.inputs) && known(node.outputs);
+    peak = std::max(peak, foreseen ? sum(live, operator_bytes(*operators_[i], StepSite(*graph_, node, types, false))) : live);
+    for (const ValueId id : released_[i]) {
+      const bool given = std::find(graph_->inputs.begin(), graph_->inputs.end(), id) != graph_->inputs.end();
+      live -= given ? 0 : std::min(live, bytes(id));  // the caller holds its own
+    }
   }
   return std::max(peak, live);
 }

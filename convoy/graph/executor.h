@@ -24,6 +24,7 @@ using Observer = std::function<void(size_t node, double seconds)>;
 struct MemoryUse {
   int64_t arena_bytes = 0;      // intermediate values
   int64_t workspace_bytes = 0;  // scratch memory of kernels
+  int64_t operator_bytes = 0;   // the most that an operator without a step makes, its results included: an upper bound
   int64_t packed_bytes = 0;     // weights in the order of their kernels, kept between runs
   /// All that a run has in memory at one time beside weights: the caller's inputs, what is above, and outputs, in whole blocks.
   int64_t peak_bytes = 0;
@@ -75,7 +76,8 @@ class Executor {
   std::string algorithm(size_t node, const std::vector<Type>& input_types = {}) const;
 
   /// The most bytes that a run with inputs of these types (empty: as the graph says, unknown sizes as 1) has in memory at one time,
-  /// weights and other constants left out: MemoryUse::peak_bytes. Where only a run can tell: what is known of the values alone.
+  /// weights and other constants left out: MemoryUse::peak_bytes. Where only a run can tell: what nodes need whose shapes are
+  /// known.
   int64_t peak_bytes(const std::vector<Type>& input_types = {}) const;
   /// Bytes of weights and other constants that are in memory now.
   int64_t weight_bytes() const;
@@ -89,7 +91,7 @@ class Executor {
   // `for_run`: with its weights.
   std::shared_ptr<const Schedule> schedule(const std::vector<Type>& input_types, bool for_run) const;
   std::shared_ptr<const Schedule> checked_schedule(const std::vector<Type>& input_types) const;
-  int64_t bytes_of_values(const std::vector<Type>& input_types) const;
+  int64_t bytes_of_nodes(const std::vector<Type>& input_types) const;
   bool is_constants(const Tensor& tensor) const;
 
   std::shared_ptr<const Graph> graph_;  // schedules refer to it

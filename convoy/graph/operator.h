@@ -82,6 +82,9 @@ struct Operator {
   std::vector<Value> (*run)(Call& call);
   /// Gives other results each time: never folded.
   bool random = false;
+  /// What a run takes at most beside inputs and results (operator_bytes in step.h, which knows more of some): so many copies of all
+  /// of them, where their types are computed in as they are (float32, float64, int64), and where others become numbers of 8 bytes.
+  uint8_t copies = 0, copies_if_converted = 1;
 };
 
 /// The table, one list per family (graph/operators/).

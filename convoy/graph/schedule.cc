@@ -26,37 +26,18 @@ void copy(const char* from, char* to, int64_t bytes) noexcept {
                   [&](int64_t begin, int64_t end) { std::memcpy(to + begin, from + begin, static_cast<size_t>(end - begin)); });
 }
 
-bool known(const Type& type, KnownType& result) {
-  const std::optional<Shape> shape = type.shape();
-  if (type.kind != Type::Kind::kTensor || !type.dtype || !shape) return false;
-  shape::Checked count(1);
-  for (const int64_t size : *shape) count = count * size;
-  const shape::Checked bytes = count * static_cast<int64_t>(element_size(*type.dtype));
-  if (!bytes.ok() || bytes.value() > INT64_MAX / 4) return false;
-  result = {*shape, *type.dtype, count.value(), bytes.value()};
-  return true;
-}
-
-// The types of all values that a graph uses; nullopt if one is only known in a run.
-std::optional<std::vector<KnownType>> known_types(const Graph& graph, const std::vector<Type>& input_types) {
-  const std::vector<Type> types = infer_types(graph, input_types);
-  std::vector<char> used(types.size(), 0);
-  const auto use = [&](const std::vector<ValueId>& ids) {
-    for (const ValueId id : ids) {
-      if (id != kNoValue) used[static_cast<size_t>(id)] = 1;
-    }
+// The types of all values that a graph uses; empty if one is only known in a run.
+std::vector<KnownType> used_types(const Graph& graph, const std::vector<Type>& input_types) {
+  std::vector<KnownType> types = known_types(infer_types(graph, input_types));
+  const auto known = [&](const std::vector<ValueId>& ids) {
+    return std::all_of(ids.begin(), ids.end(),
+                       [&](ValueId id) { return id == kNoValue || types[static_cast<size_t>(id)].count >= 0; });
   };
-  use(graph.inputs);
-  use(graph.outputs);
-  for (const Node& node : graph.nodes) {
-    use(node.inputs);
-    use(node.outputs);
-  }
-  std::vector<KnownType> result(types.size());
-  for (size_t i = 0; i < used.size(); ++i) {
-    if (used[i] != 0 && !known(types[i], result[i])) return std::nullopt;
-  }
-  return result;
+  const bool all = known(graph.inputs) && known(graph.outputs) &&
+                   std::all_of(graph.nodes.begin(), graph.nodes.end(),
+                               [&](const Node& node) { return known(node.inputs) && known(node.outputs); });
+  if (!all) types.clear();
+  return types;
 }
 
 // The same for the first sample of a batch alone; empty if the graph cannot take that.
@@ -66,7 +47,7 @@ std::vector<KnownType> types_of_one(const Graph& graph, std::vector<Type> input_
     type.dims->front() = {1};
   }
   try {
-    return known_types(graph, input_types).value_or(std::vector<KnownType>());
+    return used_types(graph, input_types);
   } catch (const Error&) {
     return {};
   }
@@ -181,9 +162,8 @@ std::shared_ptr<Schedule> Schedule::make(const Graph& graph, const std::vector<c
   if (graph.nodes.size() > kMostNodes) return nullptr;
   std::shared_ptr<Schedule> schedule(new Schedule(graph));
   schedule->operators_ = operators;
-  auto types = known_types(graph, input_types);
-  if (!types) return nullptr;
-  schedule->types_ = std::move(*types);
+  schedule->types_ = used_types(graph, input_types);
+  if (schedule->types_.empty()) return nullptr;
 
   const bool batched = !graph.inputs.empty() && !schedule->types_[static_cast<size_t>(graph.inputs[0])].shape.empty() &&
                        schedule->types_[static_cast<size_t>(graph.inputs[0])].shape[0] > 1;
@@ -274,18 +254,28 @@ void Schedule::take_weights(Weights& weights, bool closed) {
   has_weights_ = true;
 }
 
-size_t Schedule::workspace_bytes() const {
+Schedule::Scratch Schedule::scratch() const {
   const KeepNumThreads kept;  // all steps' for the same count, which is the one noted
   const std::lock_guard lock(mutex_);
-  if (workspace_threads_ == num_threads()) return workspace_bytes_;
-  size_t bytes = 0;
+  if (scratch_threads_ == num_threads()) return scratch_;
+  Scratch most;
   for (size_t i = 0; i < steps_.size(); ++i) {
-    if (steps_[i] == nullptr) continue;
-    const Packing* packing = packs_[i] == 0 ? steps_[i]->packing() : nullptr;  // in each run
-    bytes = std::max(bytes, steps_[i]->workspace_bytes() + (packing != nullptr ? padded_bytes(packing->bytes) : 0));
+    if (steps_[i] != nullptr) {
+      const Packing* packing = packs_[i] == 0 ? steps_[i]->packing() : nullptr;  // in each run
+      const size_t bytes = steps_[i]->workspace_bytes() + (packing != nullptr ? padded_bytes(packing->bytes) : 0);
+      most.workspace_bytes = std::max(most.workspace_bytes, bytes);
+    } else if (moves_[i] == 0) {
+      // Its results, too, before they are copied to their places.
+      shape::Checked bytes(operator_bytes(*operators_[i], StepSite(graph_, graph_.nodes[i], types_, false)));
+      for (const ValueId id : graph_.nodes[i].outputs) {
+        if (id != kNoValue)
+          bytes = bytes + static_cast<int64_t>(block_bytes(static_cast<size_t>(types_[static_cast<size_t>(id)].bytes)));
+      }
+      most.operator_bytes = std::max(most.operator_bytes, bytes.ok() ? bytes.value() : INT64_MAX / 4);
+    }
   }
-  workspace_threads_ = num_threads();
-  return workspace_bytes_ = bytes;
+  scratch_threads_ = num_threads();
+  return scratch_ = most;
 }
 
 void Schedule::count_memory() {
@@ -314,20 +304,15 @@ void Schedule::count_memory() {
   for (const ValueId id : outputs) {
     if (output_place(id).region != Region::kInput) use_.peak_bytes += block(id);
   }
-  int64_t most = 0;  // that an operator without a step makes, before it is copied to its place
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-    if (steps_[i] != nullptr || moves_[i] != 0) continue;
-    int64_t made = 0;
-    for (const ValueId id : graph_.nodes[i].outputs) made += id != kNoValue ? block(id) : 0;
-    most = std::max(most, made);
-  }
-  use_.peak_bytes += most + static_cast<int64_t>(block_bytes(static_cast<size_t>(use_.arena_bytes)));
+  use_.peak_bytes += static_cast<int64_t>(block_bytes(static_cast<size_t>(use_.arena_bytes)));
 }
 
 MemoryUse Schedule::memory() const {
   MemoryUse use = use_;
-  use.workspace_bytes = static_cast<int64_t>(workspace_bytes());
-  use.peak_bytes += static_cast<int64_t>(block_bytes(static_cast<size_t>(use.workspace_bytes)));
+  const Scratch most = scratch();
+  use.workspace_bytes = static_cast<int64_t>(most.workspace_bytes);
+  use.operator_bytes = most.operator_bytes;
+  use.peak_bytes += use.operator_bytes + static_cast<int64_t>(block_bytes(most.workspace_bytes));
   return use;
 }
 
@@ -415,7 +400,7 @@ bool Schedule::run_part(const Part& part, int64_t sample, const std::vector<char
 bool Schedule::run(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const Observer& observer,
                    int64_t budget) const {
   const KeepNumThreads kept;
-  const size_t workspace = workspace_bytes();
+  const size_t workspace = scratch().workspace_bytes;
   std::unique_ptr<Memory> memory;
   {
     const std::lock_guard lock(mutex_);

@@ -60,7 +60,12 @@ class Schedule {
   };
 
   explicit Schedule(const Graph& graph) : graph_(graph) {}
-  size_t workspace_bytes() const;
+  // What no two nodes need at one time: the most that one does, with the current number of threads.
+  struct Scratch {
+    size_t workspace_bytes = 0;  // of steps
+    int64_t operator_bytes = 0;  // of operators without a step
+  };
+  Scratch scratch() const;
   void count_memory();
   void add_parts(size_t apart, std::vector<KnownType> one, std::vector<StepPlan> plans);
   void add_part(Part part, std::vector<StepPlan> plans);
@@ -81,12 +86,12 @@ class Schedule {
   std::vector<std::shared_ptr<const void>> kept_;  // those, by node
   std::vector<Tensor> held_;                       // by value: weights that are read as they are
   bool has_weights_ = false;
-  MemoryUse use_;  // without the workspace
+  MemoryUse use_;  // without scratch()
   std::vector<std::vector<Copy>> copies_;
   std::vector<char> moves_;  // by node: all its outputs are views
   mutable std::mutex mutex_;
-  mutable int workspace_threads_ = 0;  // for which workspace_bytes_ is
-  mutable size_t workspace_bytes_ = 0;
+  mutable int scratch_threads_ = 0;  // for which scratch_ is
+  mutable Scratch scratch_;
   mutable std::vector<std::unique_ptr<Memory>> idle_;
 };
 

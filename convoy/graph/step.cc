@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "convoy/shape/checked.h"
+
 namespace convoy::graph {
 
 bool StepSite::all_float() const {
@@ -22,6 +24,21 @@ bool StepSite::is_constant(size_t i) const {
 }
 
 const Tensor* StepSite::constant(size_t i) const { return is_constant(i) ? graph_.constant(node_.input(i)) : nullptr; }
+
+std::vector<KnownType> known_types(const std::vector<Type>& types) {
+  std::vector<KnownType> result(types.size());
+  for (size_t i = 0; i < types.size(); ++i) {
+    std::optional<Shape> shape = types[i].shape();
+    result[i].count = -1;
+    if (types[i].kind != Type::Kind::kTensor || !types[i].dtype || !shape) continue;
+    shape::Checked count(1);
+    for (const int64_t size : *shape) count = count * size;
+    const shape::Checked bytes = count * static_cast<int64_t>(element_size(*types[i].dtype));
+    if (!bytes.ok() || bytes.value() > INT64_MAX / 4) continue;
+    result[i] = {std::move(*shape), *types[i].dtype, count.value(), bytes.value()};
+  }
+  return result;
+}
 
 StepPlan make_step(const StepSite& site) {
   static const auto* const kByOp = [] {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "convoy/core/workspace.h"
 #include "convoy/graph/graph.h"
+#include "convoy/graph/operator.h"
 
 namespace convoy::graph {
 
@@ -74,6 +76,9 @@ struct KnownType {
   int64_t count = 0, bytes = 0;
 };
 
+/// By value; `count` is -1 if the shape or the element type is not known, or the size passes what can be counted.
+std::vector<KnownType> known_types(const std::vector<Type>& types);
+
 /// What a step is made from.
 class StepSite {
  public:
@@ -90,6 +95,7 @@ class StepSite {
   bool wants(size_t i) const { return node_.output(i) != kNoValue; }
   const KnownType& input(size_t i) const { return types_[static_cast<size_t>(node_.inputs[i])]; }
   const KnownType& output(size_t i) const { return types_[static_cast<size_t>(node_.outputs[i])]; }
+  const KnownType& type(ValueId id) const { return types_[static_cast<size_t>(id)]; }
   /// A constant that no caller can replace, or nullptr. Those that Weights has taken are not to be had.
   const Tensor* constant(size_t i) const;
   /// Whether it is such a constant, to be had or taken.
@@ -121,6 +127,9 @@ std::span<const StepMaker> norm_steps();
 
 /// An empty plan if there is no step for the node.
 StepPlan make_step(const StepSite& site);
+
+/// The most memory that a run of a node's operator takes beside its inputs and results, with the current number of threads.
+int64_t operator_bytes(const Operator& op, const StepSite& site);
 
 /// A step that calls f(io): for steps that keep nothing but what f holds.
 template <class F>

@@ -243,8 +243,12 @@ OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
   if (fs::path(target_).filename().empty()) raise<FileError>("{}it names a folder\nadd a file name", start);
 
   file_ = open_nameless(folder);
-  if (file_ < 0)
-    take_free_name([&](const char* name) { return file_ = ::open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+  bool taken = file_ < 0;
+  while (taken) {
+    name_temporary();
+    file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    taken = file_ < 0 && errno == EEXIST;
+  }
   if (file_ < 0) {
     const int code = errno;
     raise<FileError>("{}{} (in the folder {})\nchoose a folder that you may write to", start, system_text(code), folder);
@@ -252,16 +256,9 @@ OutputFile::OutputFile(const std::string& path) : path_(path), target_(path) {
   if (exists) static_cast<void>(::fchmod(file_, status.st_mode & 07777));  // a replaced file keeps its permissions where possible
 }
 
-// Tries names of temporary files until `make` gives no -1 for one that exists; then temporary_ is that name.
-template <class F>
-bool OutputFile::take_free_name(F make) {
+void OutputFile::name_temporary() {
   static std::atomic<unsigned> count{0};
-  do {
-    temporary_ = formatted("{}/.convoy-{}-{}.tmp", folder_of(target_), ::getpid(), count++);
-    if (make(temporary_.c_str()) >= 0) return true;
-  } while (errno == EEXIST);
-  temporary_.clear();
-  return false;
+  temporary_ = formatted("{}/.convoy-{}-{}.tmp", folder_of(target_), ::getpid(), count++);
 }
 
 OutputFile::~OutputFile() {
@@ -295,9 +292,16 @@ void OutputFile::commit() {
   if (!direct_ && ::fsync(file_) != 0) fail();
   if (!direct_ && temporary_.empty()) {
     const std::string nameless = path_of(file_);
-    const auto link = [&](const char* name) { return ::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW); };
+    const auto link_as = [&](const std::string& name) {
+      return ::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    };
     // A name that is taken can only be taken over by renaming: then the file has another for a moment.
-    if (link(target_.c_str()) != 0 && (errno != EEXIST || !take_free_name(link))) fail();
+    bool linked = link_as(target_);
+    while (!linked && errno == EEXIST) {
+      name_temporary();
+      linked = link_as(temporary_);
+    }
+    if (!linked) fail();
   }
   if (::close(std::exchange(file_, -1)) != 0) fail();
   if (temporary_.empty()) return;

@@ -72,8 +72,7 @@ class OutputFile {
   void commit();
 
  private:
-  template <class F>
-  bool take_free_name(F make);
+  void name_temporary();
 
   std::string path_;       // as given, for messages
   std::string target_;     // links followed

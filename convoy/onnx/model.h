@@ -68,10 +68,10 @@ class Model {
   /// The same for models that take or make text or sequences.
   graph::Values run_values(const graph::Values& inputs) const;
 
-  /// The most bytes that a run has in memory at a time: inputs, scratch memory of kernels, values and outputs, constants left out
-  /// (and what operators without a step of the plan take for themselves: docs/onnx.md). `shapes`:
+  /// The most bytes that a run has in memory at a time: inputs, scratch memory of kernels, values and outputs, constants left out.
+  /// Exact, but an upper bound where operators without a step of the plan take most (docs/onnx.md). `shapes`:
   /// of the inputs; those not named are as the file says, with 1 for sizes that may be any. Where shapes depend on values, so that
-  /// only a run can tell: what is known of the values. Errors: Error for a name that no input has; ShapeMismatch for shapes that
+  /// only a run can tell: what the nodes need whose shapes are known. Errors: Error for a name that no input has; ShapeMismatch for shapes that
   /// cannot run.
   int64_t peak_bytes(const std::map<std::string, Shape>& shapes = {}) const;
   /// Bytes of weights and other constants that are in memory now.

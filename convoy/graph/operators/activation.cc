@@ -124,7 +124,7 @@ std::span<const Operator> activation_operators() {
       {"Shrink", same_as_first, run_shrink},
       {"Softmax", infer_softmax, run_softmax<ops::softmax>},
       {"LogSoftmax", infer_softmax, run_softmax<ops::log_softmax>},
-      {"Hardmax", infer_softmax, run_hardmax},
+      {"Hardmax", infer_softmax, run_hardmax, false, 1, 2},
   };
   return kRows;
 }

@@ -307,9 +307,9 @@ std::span<const Operator> conv_operators() {
   static constexpr Operator kRows[] = {
       {"Conv", infer_conv, run_conv},
       {"ConvTranspose", infer_conv_transpose, run_conv_transpose},
-      {"ConvInteger", infer_conv_integer, run_conv_integer},
-      {"QLinearConv", infer_qlinear_conv, run_qlinear_conv},
-      {"DeformConv", infer_conv, run_deform_conv},
+      {"ConvInteger", infer_conv_integer, run_conv_integer, false, 0, 2},
+      {"QLinearConv", infer_qlinear_conv, run_qlinear_conv, false, 0, 2},
+      {"DeformConv", infer_conv, run_deform_conv, false, 1},
       {"Col2Im", infer_col2im, run_col2im},
   };
   return kRows;

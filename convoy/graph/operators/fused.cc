@@ -228,19 +228,19 @@ std::vector<Value> run_interleave(Call& call) {
 
 std::span<const Operator> fused_operators() {
   static constexpr Operator kRows[] = {
-      {"FusedConv", infer_conv<false>, run_conv<false>},
-      {"AffineConv", infer_conv<false>, run_affine_conv},
-      {"PooledConv", infer_pooled_conv, run_pooled_conv},
-      {"FusedConvTranspose", infer_conv<true>, run_conv<true>},
-      {"ExpandDepthwise", infer_expand_depthwise, run_expand_depthwise},
-      {"InvertedResidual", infer_inverted_residual, run_inverted_residual},
-      {"SqueezeExcite", same_as_first, run_squeeze_excite},
-      {"Linear", infer_linear, run_linear},
-      {"Activation", same_as_first, run_activation},
-      {"ChannelAffine", same_as_first, run_channel_affine},
-      {"ChannelLayerNorm", same_as_first, run_channel_layer_norm},
-      {"ChannelShuffle", same_as_first, run_channel_shuffle},
-      {"Interleave", infer_interleave, run_interleave},
+      {"FusedConv", infer_conv<false>, run_conv<false>, false, 2},
+      {"AffineConv", infer_conv<false>, run_affine_conv, false, 2},
+      {"PooledConv", infer_pooled_conv, run_pooled_conv, false, 4},
+      {"FusedConvTranspose", infer_conv<true>, run_conv<true>, false, 2},
+      {"ExpandDepthwise", infer_expand_depthwise, run_expand_depthwise, false, 2},
+      {"InvertedResidual", infer_inverted_residual, run_inverted_residual, false, 4},
+      {"SqueezeExcite", same_as_first, run_squeeze_excite, false, 2},
+      {"Linear", infer_linear, run_linear, false, 1},
+      {"Activation", same_as_first, run_activation, false, 2},
+      {"ChannelAffine", same_as_first, run_channel_affine, false, 2},
+      {"ChannelLayerNorm", same_as_first, run_channel_layer_norm, false, 2},
+      {"ChannelShuffle", same_as_first, run_channel_shuffle, false, 2},
+      {"Interleave", infer_interleave, run_interleave, false, 2},
   };
   return kRows;
 }

@@ -396,18 +396,18 @@ std::span<const Operator> index_operators() {
       {"Slice", infer_slice, run_slice},
       {"Pad", infer_pad, run_pad},
       {"Gather", infer_gather, run_gather},
-      {"GatherElements", infer_gather_elements, run_gather_elements},
+      {"GatherElements", infer_gather_elements, run_gather_elements, false, 1},
       {"GatherND", infer_gather_nd, run_gather_nd},
       {"ScatterElements", same_as_first, run_scatter},
       {"ScatterND", same_as_first, run_scatter},
       {"OneHot", infer_one_hot, run_one_hot},
-      {"NonZero", infer_nonzero, run_nonzero},
+      {"NonZero", infer_nonzero, run_nonzero, false, 4, 4},
       {"Range", infer_range, run_range},
       {"EyeLike", infer_eye_like, run_eye_like},
       {"CumSum", same_as_first, run_cumsum},
-      {"TopK", infer_topk, run_topk},
+      {"TopK", infer_topk, run_topk, false, 2},
       {"Trilu", same_as_first, run_trilu},
-      {"Compress", infer_compress, run_compress},
+      {"Compress", infer_compress, run_compress, false, 1},
   };
   return kRows;
 }

@@ -108,9 +108,9 @@ std::span<const Operator> matmul_operators() {
   static constexpr Operator kRows[] = {
       {"MatMul", infer_matmul, run_matmul},
       {"Gemm", infer_gemm, run_gemm},
-      {"MatMulInteger", infer_matmul_integer, run_matmul_integer},
-      {"QLinearMatMul", infer_qlinear_matmul, run_qlinear_matmul},
-      {"Einsum", infer_einsum, run_einsum},
+      {"MatMulInteger", infer_matmul_integer, run_matmul_integer, false, 0, 2},
+      {"QLinearMatMul", infer_qlinear_matmul, run_qlinear_matmul, false, 0, 2},
+      {"Einsum", infer_einsum, run_einsum, false, 0, 0},
   };
   return kRows;
 }

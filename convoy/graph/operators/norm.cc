@@ -168,10 +168,14 @@ std::vector<Value> run_lrn(Call& call) {
 
 std::span<const Operator> norm_operators() {
   static constexpr Operator kRows[] = {
-      {"BatchNormalization", infer_batch_norm, run_batch_norm}, {"InstanceNormalization", same_as_first, run_instance_norm},
-      {"GroupNormalization", same_as_first, run_group_norm},    {"LayerNormalization", infer_layer_norm, run_layer_norm},
-      {"RMSNormalization", same_as_first, run_rms_norm},        {"MeanVarianceNormalization", same_as_first, run_mean_variance},
-      {"LpNormalization", same_as_first, run_lp_norm},          {"LRN", same_as_first, run_lrn},
+      {"BatchNormalization", infer_batch_norm, run_batch_norm, false, 1},
+      {"InstanceNormalization", same_as_first, run_instance_norm, false, 1},
+      {"GroupNormalization", same_as_first, run_group_norm, false, 1},
+      {"LayerNormalization", infer_layer_norm, run_layer_norm, false, 1},
+      {"RMSNormalization", same_as_first, run_rms_norm, false, 1},
+      {"MeanVarianceNormalization", same_as_first, run_mean_variance, false, 3, 2},
+      {"LpNormalization", same_as_first, run_lp_norm, false, 1},
+      {"LRN", same_as_first, run_lrn},
   };
   return kRows;
 }

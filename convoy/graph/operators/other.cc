@@ -249,7 +249,7 @@ std::span<const Operator> other_operators() {
       {.name = "Dropout", .infer = infer_dropout, .run = run_dropout, .random = true},
       {"QuantizeLinear", infer_quantize, run_quantize},
       {"DequantizeLinear", infer_dequantize, run_dequantize},
-      {"DynamicQuantizeLinear", infer_dynamic_quantize, run_dynamic_quantize},
+      {"DynamicQuantizeLinear", infer_dynamic_quantize, run_dynamic_quantize, false, 1},
       {"StringNormalizer", infer_strings, run_string_normalizer},
       {"SequenceConstruct", infer_sequence, run_sequence_construct},
       {"SequenceEmpty", infer_sequence, run_sequence_empty},

@@ -175,12 +175,12 @@ void infer_max_unpool(Inference& inference) {
 
 std::span<const Operator> pool_operators() {
   static constexpr Operator kRows[] = {
-      {"MaxPool", infer_pool, run_max_pool},
+      {"MaxPool", infer_pool, run_max_pool, false, 1},
       {"AveragePool", infer_pool, run_average_pool},
-      {"LpPool", infer_pool, run_lp_pool},
+      {"LpPool", infer_pool, run_lp_pool, false, 1},
       {"GlobalMaxPool", infer_global, run_global_max_pool},
       {"GlobalAveragePool", infer_global, run_global_average_pool},
-      {"GlobalLpPool", infer_global, run_global_lp_pool},
+      {"GlobalLpPool", infer_global, run_global_lp_pool, false, 2, 2},
       {"MaxUnpool", infer_max_unpool, run_max_unpool},
   };
   return kRows;

@@ -92,18 +92,18 @@ std::vector<Value> run_arg(Call& call) {
 
 std::span<const Operator> reduce_operators() {
   static constexpr Operator kRows[] = {
-      {"ReduceSum", infer_reduce, run_reduce<ReduceKind::kSum>},
-      {"ReduceMean", infer_reduce, run_reduce<ReduceKind::kMean>},
-      {"ReduceMax", infer_reduce, run_reduce<ReduceKind::kMax>},
-      {"ReduceMin", infer_reduce, run_reduce<ReduceKind::kMin>},
-      {"ReduceProd", infer_reduce, run_reduce<ReduceKind::kProd>},
-      {"ReduceL1", infer_reduce, run_reduce<ReduceKind::kL1>},
-      {"ReduceL2", infer_reduce, run_reduce<ReduceKind::kL2>},
-      {"ReduceLogSum", infer_reduce, run_reduce<ReduceKind::kLogSum>},
-      {"ReduceLogSumExp", infer_reduce, run_reduce<ReduceKind::kLogSumExp>},
-      {"ReduceSumSquare", infer_reduce, run_reduce<ReduceKind::kSumSquare>},
-      {"ArgMax", infer_arg, run_arg<ops::argmax>},
-      {"ArgMin", infer_arg, run_arg<ops::argmin>},
+      {"ReduceSum", infer_reduce, run_reduce<ReduceKind::kSum>, false, 2, 2},
+      {"ReduceMean", infer_reduce, run_reduce<ReduceKind::kMean>, false, 2, 2},
+      {"ReduceMax", infer_reduce, run_reduce<ReduceKind::kMax>, false, 1, 2},
+      {"ReduceMin", infer_reduce, run_reduce<ReduceKind::kMin>, false, 2, 2},
+      {"ReduceProd", infer_reduce, run_reduce<ReduceKind::kProd>, false, 1, 2},
+      {"ReduceL1", infer_reduce, run_reduce<ReduceKind::kL1>, false, 2, 3},
+      {"ReduceL2", infer_reduce, run_reduce<ReduceKind::kL2>, false, 5, 4},
+      {"ReduceLogSum", infer_reduce, run_reduce<ReduceKind::kLogSum>, false, 2, 3},
+      {"ReduceLogSumExp", infer_reduce, run_reduce<ReduceKind::kLogSumExp>, false, 4, 4},
+      {"ReduceSumSquare", infer_reduce, run_reduce<ReduceKind::kSumSquare>, false, 5, 4},
+      {"ArgMax", infer_arg, run_arg<ops::argmax>, false, 1, 2},
+      {"ArgMin", infer_arg, run_arg<ops::argmin>, false, 2, 3},
   };
   return kRows;
 }
