@@ -71,8 +71,8 @@ class Model {
   /// The most bytes that a run has in memory at a time: inputs, scratch memory of kernels, values and outputs, constants left out.
   /// Exact, but an upper bound where operators without a step of the plan take most (docs/onnx.md). `shapes`:
   /// of the inputs; those not named are as the file says, with 1 for sizes that may be any. Where shapes depend on values, so that
-  /// only a run can tell: what the nodes need whose shapes are known. Errors: Error for a name that no input has; ShapeMismatch for shapes that
-  /// cannot run.
+  /// only a run can tell: what the nodes need whose shapes are known. Errors: Error for a name that no input has; ShapeMismatch for
+  /// shapes that cannot run.
   int64_t peak_bytes(const std::map<std::string, Shape>& shapes = {}) const;
   /// Bytes of weights and other constants that are in memory now.
   int64_t weight_bytes() const { return executor_->weight_bytes(); }
