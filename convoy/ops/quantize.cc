@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 
+#include "convoy/core/convert.h"
 #include "convoy/core/error.h"
 #include "convoy/core/parallel.h"
 #include "convoy/core/raise.h"
@@ -72,10 +72,15 @@ struct Scales {
   }
 };
 
-template <class T>
-T saturated(double x) {
-  constexpr double kLeast = std::numeric_limits<T>::lowest(), kMost = std::numeric_limits<T>::max();
-  return static_cast<T>(std::clamp(std::isnan(x) ? 0.0 : x, kLeast, kMost));
+// Calls f(begin, end, doubles) for runs of values. Between them and the stored integers go core's conversions,
+// so that no loop is compiled for each type.
+template <class F>
+void in_runs(int64_t count, F&& f) {
+  constexpr int64_t kRun = 1024;
+  parallel_ranges(count, 16 * kRun, [&](int64_t begin, int64_t end) {
+    double values[kRun];
+    for (int64_t i = begin; i < end; i += kRun) f(i, std::min(i + kRun, end), values);
+  });
 }
 
 // x - zero, as doubles; zero is one value or one per entry of axis dim.
@@ -136,22 +141,22 @@ Tensor quantize(const Tensor& input, const Quantization& to, int64_t dim, int64_
   Tensor output = Tensor::empty(input.shape(), dtype);
   const std::vector<double> scale = to.scale.to_vector<double>();
   const std::vector<double> zero = to.zero_point.defined() ? to.zero_point.to_vector<double>() : std::vector<double>(scale.size());
-  with_dtype(dtype, [&](auto kept) {
-    using Q = decltype(kept);
-    if constexpr (std::is_integral_v<Q> && !std::is_same_v<Q, bool> && sizeof(Q) <= 4) {
-      with_floating(input.dtype(), [&](auto floating) {
-        using T = decltype(floating);
-        const T* from = input.data<T>();
-        Q* out = output.data<Q>();
-        parallel_ranges(input.numel(), 16384, [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) {
-            const auto s = static_cast<size_t>(scales(i));
-            const T quotient = from[i] / static_cast<T>(scale[s]);  // in the values' precision, where ties are decided
-            out[i] = saturated<Q>(std::nearbyint(static_cast<double>(quotient)) + zero[s]);
-          }
-        });
-      });
-    }
+  const bool is_signed = dtype != DType::kUInt8 && dtype != DType::kUInt16;
+  const double levels = std::ldexp(1.0, static_cast<int>(8 * element_size(dtype))), least = is_signed ? -levels / 2 : 0,
+               most = least + levels - 1;
+  with_floating(input.dtype(), [&](auto floating) {
+    using T = decltype(floating);
+    const T* from = input.data<T>();
+    in_runs(input.numel(), [&](int64_t begin, int64_t end, double* values) {
+      for (int64_t i = begin; i < end; ++i) {
+        const auto s = static_cast<size_t>(scales(i));
+        const T quotient = from[i] / static_cast<T>(scale[s]);  // in the values' precision, where ties are decided
+        const double rounded = std::nearbyint(static_cast<double>(quotient)) + zero[s];
+        values[i - begin] = std::clamp(std::isnan(rounded) ? 0.0 : rounded, least, most);
+      }
+      auto* const stored = static_cast<char*>(output.raw_data()) + begin * static_cast<int64_t>(element_size(dtype));
+      convert(values, DType::kFloat64, stored, dtype, end - begin);
+    });
   });
   return output;
 }
@@ -167,21 +172,18 @@ Tensor dequantize(const Tensor& input, const Quantization& from, int64_t dim, in
   const std::vector<double> scale = from.scale.to_vector<double>();
   const std::vector<double> zero =
       from.zero_point.defined() ? from.zero_point.to_vector<double>() : std::vector<double>(scale.size());
-  with_dtype(input.dtype(), [&](auto kept) {
-    using Q = decltype(kept);
-    if constexpr (std::is_integral_v<Q> && !std::is_same_v<Q, bool> && sizeof(Q) <= 4) {
-      with_floating(dtype, [&](auto floating) {
-        using T = decltype(floating);
-        const Q* values = input.data<Q>();
-        T* out = output.data<T>();
-        parallel_ranges(input.numel(), 16384, [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) {
-            const auto s = static_cast<size_t>(scales(i));
-            out[i] = static_cast<T>(static_cast<double>(values[i]) - zero[s]) * static_cast<T>(scale[s]);
-          }
-        });
-      });
-    }
+  with_floating(dtype, [&](auto floating) {
+    using T = decltype(floating);
+    T* out = output.data<T>();
+    in_runs(input.numel(), [&](int64_t begin, int64_t end, double* values) {
+      const auto* const stored =
+          static_cast<const char*>(input.raw_data()) + begin * static_cast<int64_t>(element_size(input.dtype()));
+      convert(stored, input.dtype(), values, DType::kFloat64, end - begin);
+      for (int64_t i = begin; i < end; ++i) {
+        const auto s = static_cast<size_t>(scales(i));
+        out[i] = static_cast<T>(values[i - begin] - zero[s]) * static_cast<T>(scale[s]);
+      }
+    });
   });
   return output.to(from.scale.dtype());
 }

@@ -105,5 +105,28 @@ TEST(Quantize, ConvolvesAndMultipliesWithScales) {
             "\"conv_integer\" not implemented for 'Float'\nquantised values are uint8 or int8 here");
 }
 
+// Values come in runs, and to the ends of every type.
+TEST(Quantize, StopsAtTheEndsOfEveryType) {
+  for (const auto& [dtype, least, most] : {std::tuple(DType::kUInt8, int64_t{0}, int64_t{255}),
+                                           {DType::kInt8, -128, 127},
+                                           {DType::kUInt16, 0, 65535},
+                                           {DType::kInt16, -32768, 32767},
+                                           {DType::kInt32, INT32_MIN, INT32_MAX}}) {
+    std::vector<double> values;
+    L expected;
+    for (int64_t i = 0; i < 40000; ++i) {
+      values.push_back(i % 3 == 0 ? -1e30 : i % 3 == 1 ? 1e30 : static_cast<double>(i % 100));
+      expected.push_back(i % 3 == 0 ? least : i % 3 == 1 ? most : i % 100);
+    }
+    const Tensor x = Tensor::from(values, {40000});
+    const Quantization q{Tensor::scalar(1.0, DType::kFloat64), Tensor::zeros({}, dtype)};
+    const Tensor kept = quantize(x, q);
+    EXPECT_EQ(kept.dtype(), dtype);
+    EXPECT_EQ(list(kept), expected) << dtype_name(dtype);
+    const std::vector<double> back = dequantize(kept, q).to_vector<double>();
+    EXPECT_EQ(back, std::vector<double>(expected.begin(), expected.end())) << dtype_name(dtype);
+  }
+}
+
 }  // namespace
 }  // namespace convoy::ops
