@@ -88,6 +88,7 @@ struct Executor::Plans {
   struct Entry {
     std::vector<Type> input_types;
     std::shared_ptr<Schedule> schedule;  // null: nodes run one by one
+    int64_t bytes = 0;                   // that they need then, as far as it is known
   };
   std::mutex mutex;
   Weights weights;
@@ -199,25 +200,30 @@ std::shared_ptr<const Schedule> Executor::schedule(const std::vector<Type>& inpu
     entries.splice(entries.begin(), entries, found);
   } else {
     const int64_t most_packed = kPackedForAll + kPackedForTaken * plans_->weights.taken_bytes();
-    entries.push_front({input_types, Schedule::make(*graph_, operators_, input_types, most_packed)});
+    Plans::Entry entry{input_types, options_.planned ? Schedule::make(*graph_, operators_, input_types, most_packed) : nullptr};
+    if (entry.schedule == nullptr) entry.bytes = bytes_of_nodes(input_types);
+    entries.push_front(std::move(entry));
     if (entries.size() > kMostSchedules) entries.pop_back();
   }
   Schedule* const schedule = entries.front().schedule.get();
+  if (for_run && schedule == nullptr) check_budget(entries.front().bytes);
   if (for_run && schedule != nullptr && !schedule->has_weights()) schedule->take_weights(plans_->weights, closed());
   return entries.front().schedule;
 }
 
 std::shared_ptr<const Schedule> Executor::checked_schedule(const std::vector<Type>& input_types) const {
   const auto planned = schedule(input_types, false);
-  if (planned == nullptr) return nullptr;
-  const int64_t bytes = planned->memory().peak_bytes;
+  if (planned != nullptr) check_budget(planned->memory().peak_bytes);
+  return schedule(input_types, true);
+}
+
+void Executor::check_budget(int64_t bytes) const {
   if (bytes > options_.memory_budget) {
     raise<OutOfMemory>(
         "a run with these inputs needs {} bytes, the memory budget is {}\n"
         "use smaller inputs or a larger budget",
         bytes, options_.memory_budget);
   }
-  return schedule(input_types, true);
 }
 
 void Executor::prepare() const {
@@ -257,7 +263,7 @@ Values Executor::run(const Values& inputs, const Observer& observer) const {
   check_inputs(inputs, values);
 
   // A default that the caller replaces may be what shapes depend on, and the schedule would have believed it.
-  bool plannable = options_.planned;
+  bool plannable = true;
   std::vector<Tensor> given;
   std::vector<Type> types;
   int64_t input_bytes = 0;

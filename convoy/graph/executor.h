@@ -90,6 +90,7 @@ class Executor {
   bool closed() const;
   // `for_run`: with its weights.
   std::shared_ptr<const Schedule> schedule(const std::vector<Type>& input_types, bool for_run) const;
+  void check_budget(int64_t bytes) const;
   std::shared_ptr<const Schedule> checked_schedule(const std::vector<Type>& input_types) const;
   int64_t bytes_of_nodes(const std::vector<Type>& input_types) const;
   bool is_constants(const Tensor& tensor) const;
