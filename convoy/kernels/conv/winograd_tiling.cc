@@ -8,10 +8,8 @@ namespace {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-constexpr int64_t kKeptWeight = int64_t{3} << 19;     // a weight that stays in L2 beside a block
-constexpr int64_t kKeptBlock = int64_t{1} << 20;      // of transformed sources, with such a weight
-constexpr int64_t kKeptProducts = int64_t{1} << 19;   // of one unit of vectors of results
-constexpr int64_t kStreamedBlock = int64_t{1} << 21;  // with a larger one: the more tiles the fewer times it is read
+constexpr int64_t kKeptBlock = int64_t{1} << 20;     // of transformed sources, with such a weight
+constexpr int64_t kKeptProducts = int64_t{1} << 19;  // of one unit of vectors of results
 
 // A task's time in vector multiply-adds. A vector of weights from the outer cache takes as long as 14 of them (27 GB/s), a point of
 // a vector's transform, in or out, about 11; a narrow register tile wastes about 2.

@@ -354,6 +354,9 @@ struct Tiling {
   }
 };
 
+inline constexpr int64_t kKeptWeight = int64_t{3} << 19;  // bytes of a weight that stays in L2 beside a block
+inline constexpr int64_t kStreamedBlock = int64_t{1}
+                                          << 21;  // of a block with a larger one: the more tiles the fewer times it is read
 // Tiles across: rows as long as L2 allows, for the planes are read and written by rows (16 tiles across on 224x224: 25 % slower).
 inline constexpr int64_t kSegmentTiles = 72;
 // Of a folded line: its rows end where the next one's begin, and shorter runs are not foreseen (128 channels, 16000 positions: 10
