@@ -356,10 +356,6 @@ int64_t Executor::bytes_of_nodes(const std::vector<Type>& input_types) const {
     const int64_t own = types[static_cast<size_t>(id)].bytes;
     return graph_->value(id).is_constant() ? 0 : static_cast<int64_t>(block_bytes(static_cast<size_t>(own)));
   };
-  const auto known = [&](const std::vector<ValueId>& ids) {
-    return std::all_of(ids.begin(), ids.end(),
-                       [&](ValueId id) { return id == kNoValue || types[static_cast<size_t>(id)].count >= 0; });
-  };
   const auto sum = [](int64_t a, int64_t b) { return a > INT64_MAX / 2 - b ? INT64_MAX / 2 : a + b; };
   int64_t live = 0, peak = 0;
   for (const ValueId id : graph_->inputs) live = sum(live, bytes(id));
@@ -368,7 +364,7 @@ int64_t Executor::bytes_of_nodes(const std::vector<Type>& input_types) const {
       if (id != kNoValue) live = sum(live, bytes(id));
     }
     const Node& node = graph_->nodes[i];
-    const bool foreseen = known(node.inputs) && known(node.outputs);
+    const bool foreseen = all_known(types, node.inputs) && all_known(types, node.outputs);
     peak = std::max(peak, foreseen ? sum(live, operator_bytes(*operators_[i], StepSite(*graph_, node, types, false))) : live);
     for (const ValueId id : released_[i]) {
       const bool given = std::find(graph_->inputs.begin(), graph_->inputs.end(), id) != graph_->inputs.end();

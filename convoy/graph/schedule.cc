@@ -29,13 +29,9 @@ void copy(const char* from, char* to, int64_t bytes) noexcept {
 // The types of all values that a graph uses; empty if one is only known in a run.
 std::vector<KnownType> used_types(const Graph& graph, const std::vector<Type>& input_types) {
   std::vector<KnownType> types = known_types(infer_types(graph, input_types));
-  const auto known = [&](const std::vector<ValueId>& ids) {
-    return std::all_of(ids.begin(), ids.end(),
-                       [&](ValueId id) { return id == kNoValue || types[static_cast<size_t>(id)].count >= 0; });
-  };
-  const bool all = known(graph.inputs) && known(graph.outputs) &&
+  const bool all = all_known(types, graph.inputs) && all_known(types, graph.outputs) &&
                    std::all_of(graph.nodes.begin(), graph.nodes.end(),
-                               [&](const Node& node) { return known(node.inputs) && known(node.outputs); });
+                               [&](const Node& node) { return all_known(types, node.inputs) && all_known(types, node.outputs); });
   if (!all) types.clear();
   return types;
 }

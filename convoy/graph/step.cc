@@ -40,6 +40,11 @@ std::vector<KnownType> known_types(const std::vector<Type>& types) {
   return result;
 }
 
+bool all_known(const std::vector<KnownType>& types, const std::vector<ValueId>& ids) {
+  return std::all_of(ids.begin(), ids.end(),
+                     [&](ValueId id) { return id == kNoValue || types[static_cast<size_t>(id)].count >= 0; });
+}
+
 StepPlan make_step(const StepSite& site) {
   static const auto* const kByOp = [] {
     auto* rows = new std::unordered_map<std::string_view, const StepMaker*>;  // never destroyed: other threads may outlive main

@@ -78,6 +78,8 @@ struct KnownType {
 
 /// By value; `count` is -1 if the shape or the element type is not known, or the size passes what can be counted.
 std::vector<KnownType> known_types(const std::vector<Type>& types);
+/// Whether those of all these values are known.
+bool all_known(const std::vector<KnownType>& types, const std::vector<ValueId>& ids);
 
 /// What a step is made from.
 class StepSite {

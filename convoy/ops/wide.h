@@ -12,21 +12,6 @@ constexpr DType wide_type(DType dtype) {
   return is_floating(dtype) || dtype == DType::kUInt64 ? dtype : DType::kInt64;
 }
 
-/// Calls f with a value of a type that wide_type names.
-template <class F>
-void with_wide(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return f(float{});
-    case DType::kFloat64:
-      return f(double{});
-    case DType::kUInt64:
-      return f(uint64_t{});
-    default:
-      return f(int64_t{});
-  }
-}
-
 /// The same with float64 for float32, too: for loops that only compare values or compute in float64 anyway.
 constexpr DType widest_type(DType dtype) {
   const DType wide = wide_type(dtype);
@@ -43,6 +28,17 @@ void with_widest(DType dtype, F&& f) {
       return f(uint64_t{});
     default:
       return f(int64_t{});
+  }
+}
+
+/// Calls f with a value of a type that wide_type names.
+template <class F>
+void with_wide(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return f(float{});
+    default:
+      return with_widest(dtype, f);
   }
 }
 

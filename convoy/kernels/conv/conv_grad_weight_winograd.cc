@@ -411,6 +411,48 @@ HWY_INLINE winograd::TileCounts ForStrips(const Cut& c, int64_t begin, int64_t e
   return before;
 }
 
+// The channels of a task.
+struct Channels {
+  int64_t first_panel, panels;  // of the outputs
+  int64_t ic_begin, ins;
+};
+
+// The taps that one of the layer's phases has.
+struct Phase {
+  int64_t h, w;
+};
+
+// Adds up the products of a block's tiles, but for points where a phase has none.
+HWY_INLINE void MultiplyBlock(const Cut& c, const Channels& own, const Phase& phase, const winograd::TileCounts& counts,
+                              const float* inputs, const float* outputs, float* products, bool first) {
+  constexpr auto kHeights = std::make_integer_sequence<int, tile::kPixels / 2>();
+  for (int64_t point = 0; point < c.products; ++point) {
+    if (!c.multiplies(phase.h, point / c.points) || !c.multiplies(phase.w, point % c.points)) continue;
+    const int64_t tiles = counts.at_point(point, c.points, c.points);
+    const float* x = inputs + point * c.input_step();
+    for (int64_t p = 0; p < own.panels; ++p) {
+      const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
+      float* const to = products + point * c.sums_step() + p * c.ins_per_task * c.panel;
+      if (c.outs - (own.first_panel + p) * c.panel > c.lanes) {
+        ProductTiles<2>(tiles, x, own.ins, c.ins_per_task, y, c.panel, to, first, tile::IsOneAndAHalf(c.outs), kHeights);
+      } else {
+        ProductTiles<1>(tiles, x, own.ins, c.ins_per_task, y, c.panel, to, first, false, kHeights);
+      }
+    }
+  }
+}
+
+// A phase's taps of a panel's weights, of which `width` lanes are output channels, to sums[channel][tap][lane].
+HWY_INLINE void CollectPhase(const Cut& c, const GradWeightTransforms& transforms, const Phase& phase, const float* products,
+                             int64_t ins, int64_t width, int64_t channel_taps, float* sums) {
+  const TapPlaces places{c.phase_taps(phase.h), c.phase_taps(phase.w), c.step * c.kernel * c.panel, c.step * c.panel};
+  const int64_t first_tap = phase.h * c.kernel + phase.w;
+  for (int64_t i = 0; i < ins * c.panel; i += c.lanes) {
+    if (i % c.panel >= width) continue;
+    transforms.taps(products + i, c.sums_step(), sums + (i / c.panel * channel_taps + first_tap) * c.panel + i % c.panel, places);
+  }
+}
+
 HWY_ATTR void WinogradGradWeight(const winograd::Scheme& scheme, const ConvShape& s, const ConvGradWeight<float>& io,
                                  Workspace& workspace) {
   if constexpr (HWY_TARGET == HWY_SCALAR) return;  // refused: has_vectors()
@@ -429,8 +471,9 @@ HWY_ATTR void WinogradGradWeight(const winograd::Scheme& scheme, const ConvShape
     const int64_t part = task % c.parts, tap = task / c.parts % c.depth_taps, place = task / c.parts / c.depth_taps;
     const int64_t in_task = place % c.in_tasks, out_task = place / c.in_tasks % c.out_tasks,
                   group = place / c.in_tasks / c.out_tasks;
-    const int64_t first_panel = out_task * c.panels_per_task, panels = std::min(c.panels_per_task, c.panels - first_panel);
-    const int64_t ic_begin = in_task * c.ins_per_task, ins = std::min(c.ins_per_task, c.ins - ic_begin);
+    const int64_t first_panel = out_task * c.panels_per_task, ic_begin = in_task * c.ins_per_task;
+    const Channels own{first_panel, std::min(c.panels_per_task, c.panels - first_panel), ic_begin,
+                       std::min(c.ins_per_task, c.ins - ic_begin)};
     float* const products = scratch + thread * c.thread_floats();
     float* const inputs = products + c.products * c.sums_step();
     float* const outputs = inputs + c.products * c.input_step();
@@ -439,10 +482,11 @@ HWY_ATTR void WinogradGradWeight(const winograd::Scheme& scheme, const ConvShape
     float* const own_sums = lines + c.line_floats();
     const int64_t tap_tiles = c.tiles(tap), blocks = shape::ceil_div(tap_tiles, c.tiles_per_block);
     const int64_t block_begin = blocks * part / c.parts, block_end = blocks * (part + 1) / c.parts;
+    // An outer depth tap may have fewer blocks than there are parts.
     if (block_begin == block_end) std::fill(products, products + c.products * c.sums_step(), 0.0f);
-    for (int64_t phase = 0; phase < c.phases(); ++phase) {
-      const int64_t phase_h = phase / c.step, phase_w = phase % c.step;
-      const bool last_phase = phase + 1 == c.phases();
+    for (int64_t i = 0; i < c.phases(); ++i) {
+      const Phase phase{i / c.step, i % c.step};
+      const bool first_phase = i == 0, last_phase = i + 1 == c.phases();
       for (int64_t block = block_begin; block < block_end; ++block) {
         const int64_t begin = block * c.tiles_per_block, end = std::min(tap_tiles, begin + c.tiles_per_block);
         const winograd::TileCounts counts = ForStrips(
@@ -450,22 +494,23 @@ HWY_ATTR void WinogradGradWeight(const winograd::Scheme& scheme, const ConvShape
               const Map map = c.map(tap, index);
               const int64_t h = map.first_h + row * c.tile_outputs * c.dilation_h,
                             w = map.first_w + column * c.tile_outputs * c.dilation_w;
-              const Positions in_rows{s.input[1], h * c.step + phase_h - s.axes[1].pad_begin, c.dilation_h * c.step, c.points},
-                  in_columns{s.input[2], w * c.step + phase_w - s.axes[2].pad_begin, c.dilation_w * c.step, c.reach(count)};
+              const Positions in_rows{s.input[1], h * c.step + phase.h - s.axes[1].pad_begin, c.dilation_h * c.step, c.points},
+                  in_columns{s.input[2], w * c.step + phase.w - s.axes[2].pad_begin, c.dilation_w * c.step, c.reach(count)};
               const float* const input =
-                  io.input + (map.image * s.in_channels + group * c.ins + ic_begin) * in_volume + map.in_depth * in_plane;
-              for (int64_t ic = 0; ic < ins; ic += c.lanes) {
-                TransposeStrip(input + ic * in_volume, in_volume, std::min(c.lanes, ins - ic), in_rows, in_columns, lines, strip);
+                  io.input + (map.image * s.in_channels + group * c.ins + own.ic_begin) * in_volume + map.in_depth * in_plane;
+              for (int64_t ic = 0; ic < own.ins; ic += c.lanes) {
+                TransposeStrip(input + ic * in_volume, in_volume, std::min(c.lanes, own.ins - ic), in_rows, in_columns, lines,
+                               strip);
                 transforms.inputs(strip, in_columns.count, c.tile_outputs, count, Places(inputs + ic, at, c.ins_per_task),
                                   c.ins_per_task, c.input_step());
               }
-              if (phase > 0 && block_end - block_begin == 1) return;  // the gradients' points are there
+              if (!first_phase && block_end - block_begin == 1) return;  // the gradients' points are there
               const Positions out_rows{s.output[1], h, c.dilation_h, c.tile_outputs},
                   out_columns{s.output[2], w, c.dilation_w, c.tile_outputs * count};
               const float* const grad_output =
                   io.grad_output + (map.image * s.out_channels + group * c.outs) * out_volume + map.out_depth * out_plane;
-              for (int64_t lane = 0; lane < panels * c.panel; lane += c.lanes) {
-                const int64_t out = first_panel * c.panel + lane;
+              for (int64_t lane = 0; lane < own.panels * c.panel; lane += c.lanes) {
+                const int64_t out = own.first_panel * c.panel + lane;
                 if (out >= c.outs) break;
                 TransposeStrip(grad_output + out * out_volume, out_volume, std::min(c.lanes, c.outs - out), out_rows, out_columns,
                                lines, strip);
@@ -474,43 +519,24 @@ HWY_ATTR void WinogradGradWeight(const winograd::Scheme& scheme, const ConvShape
                                      c.output_step());
               }
             });
-        const bool first = block == block_begin;
-        constexpr auto kHeights = std::make_integer_sequence<int, tile::kPixels / 2>();
-        for (int64_t point = 0; point < c.products; ++point) {
-          if (!c.multiplies(phase_h, point / c.points) || !c.multiplies(phase_w, point % c.points)) continue;
-          const int64_t tiles = counts.at_point(point, c.points, c.points);
-          const float* x = inputs + point * c.input_step();
-          for (int64_t p = 0; p < panels; ++p) {
-            const float* y = outputs + point * c.output_step() + p * c.tiles_per_block * c.panel;
-            float* const to = products + point * c.sums_step() + p * c.ins_per_task * c.panel;
-            if (c.outs - (first_panel + p) * c.panel > c.lanes) {
-              ProductTiles<2>(tiles, x, ins, c.ins_per_task, y, c.panel, to, first, tile::IsOneAndAHalf(c.outs), kHeights);
-            } else {
-              ProductTiles<1>(tiles, x, ins, c.ins_per_task, y, c.panel, to, first, false, kHeights);
-            }
-          }
-        }
+        MultiplyBlock(c, own, phase, counts, inputs, outputs, products, block == block_begin);
       }
-      for (int64_t p = 0; p < panels; ++p) {
-        const int64_t out = (first_panel + p) * c.panel, width = std::min(c.panel, c.outs - out);
+      for (int64_t p = 0; p < own.panels; ++p) {
+        const int64_t out = (own.first_panel + p) * c.panel, width = std::min(c.panel, c.outs - out);
         // A channel's taps: of all depth taps in the parts' sums.
         const int64_t channel_taps = c.parts > 1 ? c.depth_taps * c.taps : c.taps;
-        const int64_t first_row = (group * c.panels + first_panel + p) * c.depth() + (ic_begin * c.depth_taps + tap) * c.taps;
+        const int64_t first_row =
+            (group * c.panels + own.first_panel + p) * c.depth() + (own.ic_begin * c.depth_taps + tap) * c.taps;
         float* const sums = c.parts > 1      ? part_sums + part * part_floats + first_row * c.panel
                             : c.phases() > 1 ? own_sums + p * c.panel_sums()
                                              : own_sums;
-        const TapPlaces places{c.phase_taps(phase_h), c.phase_taps(phase_w), c.step * c.kernel * c.panel, c.step * c.panel};
-        for (int64_t i = 0; i < ins * c.panel; i += c.lanes) {
-          if (i % c.panel >= width) continue;
-          const float* from = products + p * c.ins_per_task * c.panel + i;
-          float* to = sums + (i / c.panel * channel_taps + phase_h * c.kernel + phase_w) * c.panel + i % c.panel;
-          transforms.taps(from, c.sums_step(), to, places);
-        }
+        CollectPhase(c, transforms, phase, products + p * c.ins_per_task * c.panel, own.ins, width, channel_taps, sums);
         if (c.parts > 1 || !last_phase) continue;
-        const int64_t runs = c.depth_taps > 1 ? ins : 1, rows = ins / runs * c.taps;  // of rows that lie side by side in the weight
-        for (int64_t i = 0; i < runs; ++i) {
-          StoreSums(sums + i * rows * c.panel, rows, width,
-                    io.grad_weight + (group * c.outs + out) * c.depth() + ((ic_begin + i) * c.depth_taps + tap) * c.taps,
+        const int64_t runs = c.depth_taps > 1 ? own.ins : 1,
+                      rows = own.ins / runs * c.taps;  // of rows that lie side by side in the weight
+        for (int64_t run = 0; run < runs; ++run) {
+          StoreSums(sums + run * rows * c.panel, rows, width,
+                    io.grad_weight + (group * c.outs + out) * c.depth() + ((own.ic_begin + run) * c.depth_taps + tap) * c.taps,
                     c.depth());
         }
       }
@@ -541,7 +567,10 @@ HWY_ATTR double WinogradGradWeightSeconds(const winograd::Scheme& scheme, const 
   const double multiply = 2 * tiles * left(c.out_h, c.tiles_h) * left(c.out_w, c.tiles_w) * axis_points * axis_points *
                           number(c.ins) * conv_tile::vectors_of(c.outs, c.lanes) * number(c.lanes) / (0.9 * m.flops_per_second);
   // Positions that lie apart are read one by one.
-  const double transforms = (c.dilation_w > 1 ? 3.0 : c.step > 1 ? 2.0 : 1.0) * tiles * number(c.phases()) *
+  const double transforms = (c.dilation_w > 1 ? 3.0
+                             : c.step > 1     ? 2.0
+                                              : 1.0) *
+                            tiles * number(c.phases()) *
                             (in_vectors * number(c.out_tasks) * 3e-9 + out_vectors * number(c.in_tasks) * 2e-9) *
                             number(c.products) * vector;
   const double sums =
