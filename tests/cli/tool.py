@@ -72,6 +72,19 @@ def normalised(text):
     return re.sub(r" +T$", " T", text, flags=re.MULTILINE)
 
 
+def interrupt_once(pattern, *words, cwd=None, number=signal.SIGINT):
+    """A signal once a line of standard output begins like this: how long that takes depends on what else the machine does."""
+    process = start(*words, cwd=cwd)
+    before = b""
+    for line in process.stdout:
+        before += line
+        if re.match(pattern, line.decode()):
+            process.send_signal(number)
+            break
+    out, err = process.communicate(timeout=300)
+    return Result(process.returncode, (before + out).decode(), err.decode())
+
+
 class TestCase(unittest.TestCase):
     maxDiff = None
 

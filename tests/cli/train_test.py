@@ -5,7 +5,7 @@ import signal
 import struct
 
 import tool
-from tool import interrupt_after, run
+from tool import interrupt_after, interrupt_once, run
 
 # Dropout draws from the generator and batch normalisation keeps running statistics: both have to survive an interruption.
 NET = """Sequential(  # a network file
@@ -103,7 +103,7 @@ class Resume(Train):
         self.assertEqual(self.bytes_of("1"), self.bytes_of("3"))
 
     def test_other_settings_are_refused_by_name(self):
-        result = interrupt_after(1, *self.words("--epochs", "100000", "--save", self.path("c")))
+        result = interrupt_once(r"epoch +1 ", *self.words("--epochs", "100000", "--save", self.path("c")))
         self.assertEqual(result.code, 130, result)
         self.assertIn("go on with: convoy train --resume", result.err)
         refused = run(*self.words("--resume", self.path("c"), "--lr", "0.3", "--batch-size", "5"))
@@ -132,7 +132,7 @@ class Resume(Train):
         self.assertEqual(run("train", "--resume", self.write("junk", "junk")).code, 3)
 
     def test_damaged_checkpoints_are_refused(self):
-        result = interrupt_after(1, *self.words("--epochs", "100000", "--save", self.path("c")))
+        result = interrupt_once(r"epoch +1 ", *self.words("--epochs", "100000", "--save", self.path("c")))
         self.assertEqual(result.code, 130, result)
         metadata = tensors_of(self.path("c"))[1]
         damages = [{key: "junk"} for key in metadata if key.startswith("convoy.") and key != "convoy.progress.net"]
@@ -158,7 +158,7 @@ class Resume(Train):
                 self.assertEqual(refused.code, 3, refused)
 
     def test_other_numbers_of_epochs(self):
-        result = interrupt_after(1.5, *self.words("--epochs", "100000", "--save", self.path("part")))
+        result = interrupt_once(r"epoch +2 ", *self.words("--epochs", "100000", "--save", self.path("part")))
         self.assertEqual(result.code, 130, result)
         # A run that is further than one epoch cannot become one of one epoch, but one of more epochs than it was to have.
         refused = run("train", "--resume", self.path("part"), "--epochs", "1", "--progress=none")
