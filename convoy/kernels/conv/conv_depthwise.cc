@@ -16,6 +16,7 @@ namespace {
 
 using depthwise::Geometry;
 using depthwise::kLanes;
+using depthwise::kRows;
 using depthwise::round_up;
 
 // Rows alone gain nothing from tiles unless they are short, too.
@@ -29,7 +30,7 @@ const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
   if (!kGrouped && s.in_channels_per_group() != 1) return "needs one input channel per group";
   if (kGrouped && s.in_channels_per_group() == 1) return "needs more than one input channel per group";
-  constexpr int64_t kMostSources = 1024, kMostResults = 64;  // beyond, conv_direct is faster
+  constexpr int64_t kMostSources = 1024, kMostResults = 1024;
   const auto [sources, results] = kDirection == Direction::kForward
                                       ? std::pair{s.in_channels_per_group(), s.out_channels_per_group()}
                                       : std::pair{s.out_channels_per_group(), s.in_channels_per_group()};
@@ -44,7 +45,8 @@ const char* refuse(const ConvShape& s) {
 // nothing.
 double plane_cycles(const Geometry& g) {
   const double taps = g.d.pairs() * g.h.pairs() / static_cast<double>(g.d.output * g.h.output) * static_cast<double>(g.w.kernel);
-  if (!depthwise::has_whole_kernel(g)) return depthwise::parts_by_twos(g) ? 50 + 1.5 * taps : 8 + 2.8 * taps;
+  if (!depthwise::has_whole_kernel(g))
+    return !depthwise::parts_by_twos(g) ? 8 + 2.8 * taps : 1.5 * taps + (g.h.kernel == 1 ? 16 : 60);
   return g.w.stride == 1 || g.w.gradient ? 2 + 1.05 * taps : g.w.kernel == 3 ? 19 : 3 * taps;
 }
 
@@ -61,8 +63,11 @@ double seconds(const ConvShape& s, const Machine& m) {
     const auto classes = static_cast<double>(g.w.gradient && g.h.stride > 1 ? 1 : g.h.output_classes());
     // Narrow planes of volumes, measured: those of half a vector exactly take longest.
     const double volume = g.d.kernel > 1 && narrow ? (2 * g.phase_columns() == kLanes ? 1.6 : 1.15) : 1;
-    return 1e-6 + m.with_eight_lanes(0.55 + 0.45 * classes) * volume * (vectors * plane_cycles(g) + planes * 50) / 3e9 * 96e9 /
-                      m.flops_per_second;
+    // Tap rows that no tile takes together go in turns, of which the processor foresees nothing: measured, a tile at a time.
+    const bool in_turns = !g.strided() && (g.h.kernel == 4 || g.h.kernel == 6 || g.h.kernel > 7);
+    const auto tiles = static_cast<double>(g.d.output * g.h.output_classes() * shape::ceil_div(g.h.most_outputs(), kRows));
+    return 1e-6 + m.with_eight_lanes(0.55 + 0.45 * classes) * volume *
+                      (vectors * plane_cycles(g) + planes * (50 + (in_turns ? 80 * tiles : 0))) / 3e9 * 96e9 / m.flops_per_second;
   }
   // Multiply-adds of a vector, and what it costs to read, sort, interleave and store it.
   const double adds = static_cast<double>(g.sources * g.taps()) / static_cast<double>(g.phases() * (g.h.gradient ? g.h.stride : 1));

@@ -789,6 +789,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
   store.result = nullptr;
   const bool in_order = store.finish != nullptr && !p.pixel_lanes, whole = width == w.result;
   const bool add = work.add;
+  const int64_t channels = work.channels;
   // Turns have more or fewer taps, and a line is asked for once.
   const int64_t ahead_floats = work.ahead_step;
   const auto spread = [&work, ahead_floats] {
@@ -851,6 +852,7 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
         work.sums = sums + (w.phase[static_cast<size_t>(pass.phase)].first + pass.begin * w.result_step - b.begin[2]) * stride;
         work.add = add || !pass.first;
         if (work.tap_count > 0 || !work.add) {
+          work.channels = work.tap_count > 0 ? channels : 0;
           spread();
           tile::RunChannelTile<false, kVectorPixels>(work, pass.pixels, halves);
           advance();
@@ -872,9 +874,13 @@ HWY_INLINE void SumBlock(const Plan& p, const DirectBlock& b, conv_tile::Work wo
   }
 }
 
+// Whether a part of the weight serves all samples before the next does: more than the caches keep would come from memory for each.
+HWY_INLINE bool PartByPart(const Plan& p) { return p.batch > 1 && p.groups == 1 && PackedGroup(p) > conv_tile::kFarFloats; }
+
 // The tiles of result channels are dealt out in this many parts. Only speed depends on it: every part copies its own slab.
 HWY_INLINE int64_t DirectParts(const Plan& p, int threads) {
   const int64_t others = p.batch * p.groups * p.block_count(), tiles = std::max<int64_t>(DirectTiles(p), 1);
+  if (PartByPart(p)) return std::min(tiles, PackedGroup(p) / (conv_tile::kFarFloats / 2));
   if (others >= 4 * threads || others % threads == 0) return 1;
   return std::min<int64_t>(tiles, (2 * threads + others - 1) / others);
 }
@@ -907,11 +913,14 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
   float* const scratch = workspace.take<float>(scratch_floats * num_threads());
   const int64_t parts = DirectParts(p, num_threads()), tiles = DirectTiles(p), packed_group = PackedGroup(p);
   const int64_t positions = p.result_positions(), blocks = p.block_count();
-  parallel_for(p.batch * p.groups * blocks * parts, [&](int64_t task, int thread) HWY_ATTR {
-    const int64_t part = task % parts, image = task / parts / blocks;
+  const int64_t images_blocks = p.batch * p.groups * blocks;
+  const bool part_by_part = PartByPart(p);
+  parallel_for(images_blocks * parts, [&](int64_t task, int thread) HWY_ATTR {
+    const int64_t part = part_by_part ? task / images_blocks : task % parts;
+    const int64_t image_block = part_by_part ? task % images_blocks : task / parts, image = image_block / blocks;
     const int64_t tile_begin = tiles * part / parts, tile_end = tiles * (part + 1) / parts;
     const int64_t n = image / p.groups, group = image % p.groups;
-    const DirectBlock b = MakeBlock(p, task / parts % blocks);
+    const DirectBlock b = MakeBlock(p, image_block % blocks);
     float* const slab = scratch + thread * scratch_floats;
     float* const sums = slab + floats.slab;
     float* const list = sums + floats.sums;
@@ -919,7 +928,7 @@ HWY_ATTR void DirectRun(const Plan& p, const DirectIo& io, const Epilogue<float>
     lists.pass_count = MakePasses(p, b, lists.passes);
     const bool keep = p.slab_channels < p.channels;  // sums of all tiles wait for the next channels
     // The thread's next task is the next group, whose weights follow.
-    const bool group_follows = group + 1 < p.groups && part + 1 == parts && task / parts % blocks + 1 == blocks;
+    const bool group_follows = group + 1 < p.groups && part + 1 == parts && image_block % blocks + 1 == blocks;
     for (int64_t slab_begin = 0; slab_begin < p.channels; slab_begin += p.slab_channels) {
       const int64_t slab_end = std::min(p.channels, slab_begin + p.slab_channels);
       const float* source = io.source + (image * p.channels + slab_begin) * p.source_positions();
