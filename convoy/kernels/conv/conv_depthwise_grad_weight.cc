@@ -1,7 +1,7 @@
 // The weight gradient with few channels per group: sums over a whole plane for every tap.
 //
 // Lanes are output columns, and a lane's sum for a tap runs down the plane; lanes are added up at the end. A block of taps (up to
-// 7 x 3) keeps its sums in registers over kRows output rows: each vector of input feeds all kernel rows that it lies under, each
+// 5 x 3) keeps its sums in registers over kRows output rows: each vector of input feeds all kernel rows that it lies under, each
 // vector of the gradient all taps. Rows of a block, and the tap rows that go with them, are as far apart as lets them share input
 // rows (AxisGeometry), so that no stride or dilation needs code of its own. A chain is cut after kChain sums, and those sums are
 // added in double, so that no size drifts.
@@ -154,10 +154,7 @@ HWY_INLINE void AddBlock(const Block& b, int64_t taps) {
     }
 #if HWY_TARGET != HWY_SCALAR
     const int64_t left = taps - first;
-    if (left >= 7) {
-      AddRows<7, kRows>(b, first);
-      first += 7;
-    } else if (left >= 5) {
+    if (left >= 5) {
       AddRows<5, kRows>(b, first);
       first += 5;
     } else if (left >= 3) {

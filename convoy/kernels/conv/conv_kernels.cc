@@ -80,9 +80,10 @@ std::span<const ConvKernel* const> conv_kernels(Direction direction) {
       &kConvWinogradF4GradWeight,         //
       &kConvWinogradF5GradWeight,         //
       &kConvWinogradStride2GradWeight,    //
-      &kConvPairedGradWeight,
-      &kConvGradWeight,        //
-      &kConvIm2colGradWeight,  //
+      &kConvPairedGradWeight,             //
+      &kConvPixelLanesGradWeight,         //
+      &kConvGradWeight,                   //
+      &kConvIm2colGradWeight,             //
       &kConvReferenceGradWeight,
   };
   switch (direction) {
