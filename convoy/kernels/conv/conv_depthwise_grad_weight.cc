@@ -337,7 +337,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   const double sorted = g.strided() ? 2.0 * static_cast<double>(g.h.stride) * sorting : 0;
   // Channels that share the gradient of a plane find it in the first cache.
   const bool shared = s.in_channels_per_group() > 1 && plan.rows > 1 && g.d.kernel == 1 && g.w.output >= lanes;
-  const double tap = shared ? 0.38e-9 : plan.rows > 1 ? 0.5e-9 : 1.2e-9, begin = shared ? 1.5e-9 : 3e-9;
+  const double tap = shared ? 0.38e-9 : plan.rows > 1 ? 0.5e-9 : 1.2e-9, begin = shared ? (g.taps() == 1 ? 2.1e-9 : 1.5e-9) : 3e-9;
   return 1e-6 + vectors * (static_cast<double>(g.taps()) * tap + begin + sorted * 4e-9) * 96e9 / m.flops_per_second +
          static_cast<double>(s.weight_count()) * 10e-9;
 }

@@ -606,7 +606,7 @@ double seconds(const ConvShape& s, const Machine& m) {
                                                             : static_cast<double>(s.output_positions());
   const double efficiency = kDirection == Direction::kGradWeight ? 0.6 : pixels <= 16 ? 0.45 : 0.75;
   return 2e-6 + turns + flops / (efficiency * m.flops_per_second) +
-         (gathered * (kDirection == Direction::kGradWeight ? 0.25e-9
+         (gathered * (kDirection == Direction::kGradWeight ? (s.taps() == 1 && !whole ? 0.75e-9 : 0.25e-9)
                       : strided                            ? 1.8e-9
                                                            : 0.6e-9) +
           segments * 8e-9 + interleaved + lane_sums + stored) /
