@@ -30,7 +30,7 @@ const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
   if (!kGrouped && s.in_channels_per_group() != 1) return "needs one input channel per group";
   if (kGrouped && s.in_channels_per_group() == 1) return "needs more than one input channel per group";
-  constexpr int64_t kMostSources = 1024, kMostResults = 1024;
+  constexpr int64_t kMostSources = 1024, kMostResults = kDirection == Direction::kForward ? 64 : 1024;
   const auto [sources, results] = kDirection == Direction::kForward
                                       ? std::pair{s.in_channels_per_group(), s.out_channels_per_group()}
                                       : std::pair{s.out_channels_per_group(), s.in_channels_per_group()};
