@@ -49,7 +49,8 @@ TEST(ConvPlan, ChoosesByShape) {
   EXPECT_STREQ(ConvPlan(layer(1024, 256, 1, 14, 1, 1, 0), Direction::kGradWeight).name(), gradient);
   EXPECT_STREQ(ConvPlan(layer(256, 512, 1, 56, 1, 2, 0), Direction::kGradWeight).name(), gradient);
   EXPECT_STREQ(ConvPlan(layer(32, 16, 1, 112, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");
-  EXPECT_STREQ(ConvPlan(layer(512, 2048, 1, 7, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");  // few terms
+  EXPECT_STREQ(ConvPlan(layer(512, 2048, 1, 7, 1, 1, 0), Direction::kGradWeight).name(), gradient);
+  EXPECT_STREQ(ConvPlan(layer(512, 2048, 1, 5, 1, 1, 0), Direction::kGradWeight).name(), "conv_grad_weight");  // few terms
   const char* const few_rows = wide_vectors() ? few_channels : "conv_strassen";
   EXPECT_STREQ(ConvPlan(layer(256, 64, 1, 56, 1, 1, 0), Direction::kForward).name(), few_rows);
   EXPECT_STREQ(ConvPlan(layer(64, 256, 1, 56, 1, 1, 0), Direction::kGradInput).name(), few_rows);

@@ -427,7 +427,7 @@ CONVOY_EXPORT(PairedGradWeight);
 
 namespace {
 
-constexpr int64_t kLeastRows = 8, kLeastPixels = 32, kLeastTerms = 96;
+constexpr int64_t kLeastRows = 8, kLeastPixels = 32, kLeastTerms = 36;
 
 const char* refuse(const ConvShape& s) {
   if (nominal_machine().lanes != paired_grad_weight::kLanes) return "needs vectors of 512 bits";
@@ -435,7 +435,7 @@ const char* refuse(const ConvShape& s) {
   const paired_grad_weight::Plan p = paired_grad_weight::make_plan(s);
   if (std::min(p.vectors.rows, p.singles.rows) < kLeastRows) return "needs 8 channels of input and output";
   if (s.output_positions() < kLeastPixels) return "needs maps of at least 32 pixels";
-  if (p.terms < kLeastTerms) return "needs 96 pixels";
+  if (p.terms < kLeastTerms) return "needs 36 pixels";
   return nullptr;
 }
 

@@ -38,6 +38,8 @@ TEST_F(ConvPairedGradWeight, MatchesTheReference) {
                            "ic17 oc26 i11 k1",
                            "n2 ic31 oc27 i12 k1",
                            "n5 ic33 oc53 i7 k1",
+                           "ic70 oc53 i7 k1",
+                           "ic16 oc64 i6 k1",
                            "n3 ic65 oc29 i20 k1",
                            "ic9 oc40 i17 k1",
                            "n2 ic8 oc9 i9 k1",
@@ -194,7 +196,7 @@ TEST_F(ConvPairedGradWeight, RefusesTheRest) {
   EXPECT_STREQ(reason("ic7 oc64 i14 k1"), "needs 8 channels of input and output");
   EXPECT_STREQ(reason("ic64 oc7 i14 k1"), "needs 8 channels of input and output");
   EXPECT_STREQ(reason("n9 ic64 oc64 i5 k1"), "needs maps of at least 32 pixels");
-  EXPECT_STREQ(reason("ic64 oc64 i7 k1"), "needs 96 pixels");
+  EXPECT_STREQ(reason("ic64 oc64 ih5 iw7 k1"), "needs 36 pixels");
 }
 
 }  // namespace
