@@ -198,6 +198,9 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Pl
       for (int i = 0; i < kK * kK; ++i) backwards[i] = weight[kK * kK - 1 - i];
       weight = backwards;
     }
+    [[maybe_unused]] Vector all[9];
+    if constexpr (kStride == 1 && kK == 3 && !kFewRegisters)
+      Unroll<9>([&](auto i) CONVOY_UNROLLED { all[i] = hn::Set(d, weight[i]); });
     for (int64_t i_tile = 0; i_tile < k.count; ++i_tile) {
       const KernelTile& tile = k.tiles[i_tile];
       const int64_t first_row = tile.first_row;
@@ -213,6 +216,28 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Pl
           } else {
             SumStrip<DV, kK, kStride, kInner, true>(d, k, *strip, rows, in, weight, sums);
           }
+        } else if constexpr (kStride == 1 && kK == 3) {  // all weights stay in registers, and a row's columns go together
+          const hn::Mask<DV> inside[kK] = {LanesOf(d, strip->inside[0]), LanesOf(d, strip->inside[1]),
+                                           LanesOf(d, strip->inside[2])};
+          // A column is a row behind the one before, so that a sum rarely waits for its last product.
+          constexpr int kBehind = 1;
+          const float* at[kK] = {in, in + column_step, in + 2 * column_step};
+          Unroll<kRows - 1 + kK + kBehind*(kK - 1)>([&](auto step) CONVOY_UNROLLED {
+            Unroll<kK>([&](auto column) CONVOY_UNROLLED {
+              constexpr int kInRow = step - kBehind * column;
+              if constexpr (kInRow >= 0 && kInRow < kRows - 1 + kK) {
+                if ((kInner && ExistsAlways(kK, 1, kInRow)) || (rows >> kInRow & 1) != 0) {
+                  Vector x = LoadMasked(inside[column], d, at[column]);
+                  KeepInRegister(x);
+                  Unroll<kK>([&](auto i) CONVOY_UNROLLED {
+                    constexpr int kRow = kInRow - i;
+                    if constexpr (kRow >= 0 && kRow < kRows) sums[kRow] = hn::MulAdd(all[i * kK + column], x, sums[kRow]);
+                  });
+                }
+                at[column] += row_step;
+              }
+            });
+          });
         } else if constexpr (kStride == 1) {
           Unroll<kK>([&](auto column) CONVOY_UNROLLED {
             const auto inside = LanesOf(d, strip->inside[column]);
