@@ -119,8 +119,12 @@ double seconds(const ConvShape& s, const Machine& m) {
   // Sums of several planes at a stride, measured on 110 layers.
   if (!lines && g.sources > 1 && g.phases() > 1) {
     const double vector = 0.45e-9 * adds + 8e-9 * m.with_eight_lanes(2) + 0.24e-9 * std::min(adds, static_cast<double>(g.sources));
-    const double tiles = planes * static_cast<double>(g.h.output_classes() * shape::ceil_div(g.h.most_outputs(), kRows));
-    return 1e-6 + (shared * m.with_eight_lanes(1.25) * vectors * vector + planes * 95e-9 + tiles * 17e-9) * 96e9 / m.flops_per_second;
+    const auto plane_tiles = static_cast<double>(g.h.output_classes() * shape::ceil_div(g.h.most_outputs(), kRows));
+    // A tile of few rows has little to do for each source's row that it looks for.
+    const double tile_rows = static_cast<double>(g.h.output) / plane_tiles;
+    const double looks = 10e-9 * static_cast<double>(g.phases() * g.sources) * std::max(1 - tile_rows / kRows, 0.0);
+    return 1e-6 + (shared * m.with_eight_lanes(1.25) * vectors * vector + planes * (95e-9 + plane_tiles * (17e-9 + looks))) * 96e9 /
+                      m.flops_per_second;
   }
   // With eight lanes other algorithms are as good from fewer channels on, where a stride meets a dilation, and at strides whose
   // columns are gathered one by one.
