@@ -76,7 +76,7 @@ struct Plan {
     phase_rows = lines + h.beyond;
     phase_floats = planes * phase_rows * pitch + lanes;  // the last line is copied in whole vectors
     slice_floats = h.phases * w.phases * phase_floats;
-    source_floats = round_up(depth * slice_floats + 2 * lanes, lanes);
+    source_floats = round_up(depth * slice_floats + std::max(2 * lanes, w.beyond), lanes);  // what is read behind the last line
     const int64_t passes = depth * s.axes[1].kernel_size * ceil_div(s.axes[2].kernel_size, kTapColumns);
     result_blocks = ceil_div(ocg, results);
     sources = std::clamp<int64_t>(ceil_div(kPasses, passes), 1, icg);

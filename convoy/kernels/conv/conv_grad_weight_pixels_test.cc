@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "convoy/kernels/conv/conv_grad_weight.h"
 #include "convoy/kernels/conv/kernel_check_test.h"
@@ -77,6 +78,26 @@ TEST_F(PixelLanes, WhatIsNotFiniteGoesWhereItBelongs) {
   }
   EXPECT_GT(finite, static_cast<int64_t>(got.size()) / 2);
   EXPECT_LT(finite, static_cast<int64_t>(got.size()));
+}
+
+// Behind the last row a wide kernel reads on, times zeros: what lies there is the task's own, not what another thread leaves.
+TEST_F(PixelLanes, WideKernelsReadTheirOwnRows) {
+  const ConvShape s = parse("n1 ic1 oc1 iw300 kw61 pw30");
+  Random random(5);
+  const std::vector<float> x = values(random, s.input_count(), false), y = values(random, s.output_count(), false);
+  std::vector<float> once;
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    Workspace workspace(kConvPixelLanesGradWeight.workspace_bytes(s, threads));
+    const auto count = static_cast<int64_t>(workspace.bytes() / sizeof(float));
+    std::fill_n(workspace.take<float>(count), count, std::nanf(""));
+    workspace.clear();
+    std::vector<float> got(static_cast<size_t>(s.weight_count()));
+    kConvPixelLanesGradWeight.grad_weight(s, {x.data(), y.data(), got.data()}, workspace);
+    if (threads == 1) once = got;
+    EXPECT_EQ(got, once);
+  }
+  set_num_threads(0);
 }
 
 }  // namespace
