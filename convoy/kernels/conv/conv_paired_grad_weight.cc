@@ -34,7 +34,6 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kTurn = 2 * conv_pairs::kSix;  // terms that are turned together
 constexpr int64_t kBlock = 24 * kTurn;           // terms of a block, at most
 constexpr int64_t kPitch = 19 * kLanes;          // of copied rows, whose lines lie in different sets of the first cache
-constexpr int64_t kClash = 512;                  // floats: of 16 rows that lie so far apart more than 8 lines share a set
 constexpr int64_t kLeastSpan = 144;              // pixels of maps whose blocks are of one sample
 constexpr int64_t kMostTurned = 126 << 10;       // floats of a task's vectors: half of an outer cache
 constexpr int64_t kMostParts = 4, kPartTiles = 512;
@@ -236,6 +235,7 @@ HWY_INLINE float& Fewest(const pairs::Panel& panel) { return panel.direct()[1]; 
 
 // A panel (conv_pairs-inl.h) of up to 16 rows; lanes beyond them up to `width` hold anything.
 HWY_ATTR void TurnPanel(const Terms& t, const float* from, int64_t count, int64_t width, float* rows, const pairs::Panel& panel) {
+  constexpr int64_t kClash = 512;  // floats: of 16 rows that lie so far apart more than 8 lines share a set
   const Full d;
   HWY_ALIGN float squares[kLanes], sizes[kLanes];
   const float* source = rows;
@@ -244,7 +244,7 @@ HWY_ATTR void TurnPanel(const Terms& t, const float* from, int64_t count, int64_
     gather::CopyPixels(t.shape, t.segments, t.segment_count, from, t.side.plane, count, kPitch, rows);
     const gather::Segment all{0, t.count, 0};
     TakeRows<false>(rows, kPitch, count, &all, 1, rows, squares, sizes);
-  } else if (count == kLanes && t.segment_count == 1 && t.side.plane % paired_grad_weight::kClash != 0) {
+  } else if (count == kLanes && t.segment_count == 1 && t.side.plane % kClash != 0) {
     source = from + t.segments[0].source;
     step = t.side.plane;
     TakeRows<false>(from, step, count, t.segments, 1, rows, squares, sizes);

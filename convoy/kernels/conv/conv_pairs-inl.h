@@ -31,6 +31,7 @@
 #include "convoy/kernels/masked-inl.h"
 #include "hwy/highway.h"
 
+#if HWY_TARGET == HWY_AVX3  // elsewhere nothing asks for it, and clang warns of targets without a function
 HWY_BEFORE_NAMESPACE();
 namespace convoy::kernels {
 namespace HWY_NAMESPACE {
@@ -40,8 +41,6 @@ using conv_pairs::kSix;
 using conv_pairs::kTile;
 using tile::Floats;
 using tile::Full;
-
-#if HWY_TARGET == HWY_AVX3  // elsewhere nothing asks for it
 
 // sum[i] +-= (v1 +- s2[i]) (v2 +- s1[i]) for two channels that follow each other.
 template <bool kPlus, int kN>
@@ -451,11 +450,10 @@ inline HWY_NOINLINE HWY_ATTR uint32_t ScaleRows(float* to, int64_t step, int64_t
   return scales.direct;
 }
 
-#endif  // HWY_AVX3
-
 }  // namespace pairs
 }  // namespace HWY_NAMESPACE
 }  // namespace convoy::kernels
 HWY_AFTER_NAMESPACE();
+#endif  // HWY_AVX3
 
 #endif  // include guard
