@@ -188,12 +188,12 @@ class PixelLanes {
         io_(io),
         p_(plan),
         scratch_(scratch),
-        first_result_(task / plan.source_blocks / plan.result_blocks * s.out_channels_per_group() +
-                      task / plan.source_blocks % plan.result_blocks * plan.results),
+        group_(task / plan.source_blocks / plan.result_blocks),
+        own_result_(task / plan.source_blocks % plan.result_blocks * plan.results),
         own_source_(task % plan.source_blocks * plan.sources),
-        first_source_(task / plan.source_blocks / plan.result_blocks * s.in_channels_per_group() + own_source_),
-        results_(
-            std::min(plan.results, s.out_channels_per_group() - task / plan.source_blocks % plan.result_blocks * plan.results)),
+        first_result_(group_ * s.out_channels_per_group() + own_result_),
+        first_source_(group_ * s.in_channels_per_group() + own_source_),
+        results_(std::min(plan.results, s.out_channels_per_group() - own_result_)),
         sources_(std::min(plan.sources, s.in_channels_per_group() - own_source_)) {}
 
   HWY_INLINE void Run() {
@@ -220,8 +220,8 @@ class PixelLanes {
           const int64_t lines = std::min(p_.lines, s_.output[1] - line);
           for (int64_t i = 0; i < planes; ++i) CopyPlane(plane + i, i, line, lines, column);
           const bool below = line + p_.lines < s_.output[1];
-          const int64_t next = below || plane + p_.planes == s_.batch * depth ? plane : plane + planes;
-          AddBand(planes, lines, std::min(next, s_.batch * depth - 1), below ? line + p_.lines : 0);
+          const int64_t next = std::min(below ? plane : plane + planes, s_.batch * depth - 1);
+          AddBand(planes, lines, next, below ? line + p_.lines : 0);
           if (++bands % pixel_lanes::kMostBands == 0) PutAway();
         }
       }
@@ -375,7 +375,8 @@ class PixelLanes {
   const ConvGradWeight<float>& io_;
   const Plan& p_;
   const Scratch scratch_;
-  const int64_t first_result_, own_source_, first_source_, results_, sources_;
+  const int64_t group_, own_result_, own_source_;  // the channels counted in the group
+  const int64_t first_result_, first_source_, results_, sources_;
   int64_t columns_ = 0;
   LineCopier gradients_, inputs_;
   RowSorter sorter_;
