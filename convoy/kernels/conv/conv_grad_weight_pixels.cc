@@ -34,12 +34,14 @@ using shape::ceil_div;
 
 constexpr int64_t kTapColumns = 3;     // of a pass
 constexpr int64_t kBandVectors = 128;  // their gradients and input rows stay in the second cache
-constexpr int64_t kMostLineVectors = 512;
-constexpr int64_t kMostBands = 64;            //
-constexpr int64_t kPasses = 24;               // of a task, for its gradients to be worth copying
-constexpr int64_t kFewTasks = 16;             // then tasks have fewer passes, down to
-constexpr int64_t kLeastPasses = 8;           //
-constexpr int64_t kMostRowFloats = 64 << 10;  // of a task's input rows
+constexpr int64_t kMostBands = 64;
+constexpr int64_t kPasses = 24;    // of a task, for its gradients to be worth copying
+constexpr int64_t kFewTasks = 16;  // then tasks have fewer passes, down to kLeastPasses
+constexpr int64_t kLeastPasses = 8;
+constexpr int64_t kMostRowFloats = 64 << 10;                          // of a task's input rows, if it has several channels
+constexpr int64_t kMostFloats = 256 << 10;                            // of one channel's
+constexpr int64_t kMostBeyond = 1024;                                 // places of a line beyond its last output's
+constexpr int64_t kMostLineVectors = kBandVectors + kMostBeyond / 4;  // four lanes are the fewest
 
 // An axis of the input, sorted into the phases of its stride: tap k of output o lies in phase k dilation % stride at o + k dilation
 // / stride.
@@ -55,12 +57,12 @@ struct Sorted {
 struct Plan {
   int64_t lanes, results, sources;       // result and input channels of a task
   int64_t result_blocks, source_blocks;  // of a group
-  Sorted h, w;                           //
-  int64_t columns, pitch;                // of a band: outputs, and floats from line to line
-  int64_t lines, planes;                 // of a band: several planes only if they are whole
-  int64_t plane_floats, band_floats;     // gradients of a plane and a band, in whole vectors
-  int64_t phase_rows, phase_floats;      // input rows of a plane and a phase, and floats of all planes' in one phase
-  int64_t slice_floats, source_floats;   // of all phases, and all depth taps
+  Sorted h, w;
+  int64_t columns, pitch;               // of a band: outputs, and floats from line to line
+  int64_t lines, planes;                // of a band: several planes only if they are whole
+  int64_t plane_floats, band_floats;    // gradients of a plane and a band, in whole vectors
+  int64_t phase_rows, phase_floats;     // input rows of a plane and a phase, and floats of all planes' in one phase
+  int64_t slice_floats, source_floats;  // of all phases, and all depth taps
 
   Plan(const ConvShape& s, int64_t vector_lanes) : lanes(vector_lanes), h(s.axes[1]), w(s.axes[2]) {
     const int64_t ocg = s.out_channels_per_group(), icg = s.in_channels_per_group();
@@ -240,7 +242,6 @@ class PixelLanes {
 
   // Lines of plane number `plane` as the band's number `place`.
   HWY_INLINE void CopyPlane(int64_t plane, int64_t place, int64_t line, int64_t lines, int64_t column) const {
-    const shape::Axis &d = s_.axes[0], &h = s_.axes[1];
     const float* const grad = Gradients(plane, line) + column;
     for (int64_t r = 0; r < results_; ++r) {
       const float* from = grad + r * s_.output_positions();
@@ -248,27 +249,41 @@ class PixelLanes {
       for (int64_t l = 0; l < lines; ++l, from += s_.output[2], to += p_.pitch) gradients_.Copy(from, to);
       hn::StoreU(hn::Zero(D()), D(), to);
     }
+    const shape::Axis& d = s_.axes[0];
     const int64_t n = plane / s_.output[0], in_plane = s_.input[1] * s_.input[2];
     for (int64_t kd = 0; kd < d.kernel_size; ++kd) {
       const int64_t id = plane % s_.output[0] * d.stride + kd * d.dilation - d.pad_begin;
       const bool exists = id >= 0 && id < s_.input[0];
       for (int64_t c = 0; c < sources_; ++c) {
-        const float* const from = io_.input + ((n * s_.in_channels + first_source_ + c) * s_.input[0] + id) * in_plane;
-        for (int64_t phase = 0; phase < p_.h.phases; ++phase) {
-          float* to = scratch_.rows + c * p_.source_floats + kd * p_.slice_floats + phase * p_.w.phases * p_.phase_floats +
-                      place * p_.phase_rows * p_.pitch;
-          for (int64_t row = 0; row < lines + p_.h.beyond; ++row, to += p_.pitch) {
-            const int64_t ih = (line + row) * h.stride + phase - h.pad_begin;
-            const bool inside = exists && ih >= 0 && ih < s_.input[1];
-            if (p_.w.stride == 1 && inside) inputs_.Copy(from + ih * s_.input[2], to);
-            const int64_t sorted = depthwise::round_up(p_.pitch, kVector);
-            if (p_.w.stride > 1 && inside) sorter_.Sort(from + ih * s_.input[2], p_.w.phases, sorted, scratch_.sorted);
-            for (int64_t q = 0; q < p_.w.phases; ++q) {
-              if (!inside) inputs_.Clear(to + q * p_.phase_floats);
-              if (inside && p_.w.stride > 1) inputs_.Copy(scratch_.sorted + q * sorted, to + q * p_.phase_floats);
-            }
-          }
-        }
+        const float* const from =
+            exists ? io_.input + ((n * s_.in_channels + first_source_ + c) * s_.input[0] + id) * in_plane : nullptr;
+        CopyInputs(from, line, lines,
+                   scratch_.rows + c * p_.source_floats + kd * p_.slice_floats + place * p_.phase_rows * p_.pitch);
+      }
+    }
+  }
+
+  // The rows that some lines read of an input plane (null: none), phase by phase.
+  HWY_INLINE void CopyInputs(const float* plane, int64_t line, int64_t lines, float* to) const {
+    const shape::Axis& h = s_.axes[1];
+    for (int64_t phase = 0; phase < p_.h.phases; ++phase, to += p_.w.phases * p_.phase_floats) {
+      for (int64_t row = 0; row < lines + p_.h.beyond; ++row) {
+        const int64_t ih = (line + row) * h.stride + phase - h.pad_begin;
+        const bool inside = plane != nullptr && ih >= 0 && ih < s_.input[1];
+        CopyRow(inside ? plane + ih * s_.input[2] : nullptr, to + row * p_.pitch);
+      }
+    }
+  }
+
+  // An input row (null: zeros) to its place in every phase of the columns.
+  HWY_INLINE void CopyRow(const float* row, float* to) const {
+    const int64_t sorted = depthwise::round_up(p_.pitch, kVector);
+    if (row != nullptr && p_.w.stride > 1) sorter_.Sort(row, p_.w.phases, sorted, scratch_.sorted);
+    for (int64_t q = 0; q < p_.w.phases; ++q, to += p_.phase_floats) {
+      if (row == nullptr) {
+        inputs_.Clear(to);
+      } else {
+        inputs_.Copy(p_.w.stride > 1 ? scratch_.sorted + q * sorted : row, to);
       }
     }
   }
@@ -414,15 +429,12 @@ const char* refuse(const ConvShape& s) {
   constexpr int64_t kMostTaps = 512;
   if (s.taps() > kMostTaps) return "needs at most 512 taps";
   if (depthwise::reaches_too_far(s)) return "the kernel reaches too far";
-  // In double: the products might overflow.
-  double rows = static_cast<double>(s.axes[0].kernel_size);
-  for (size_t a = 1; a < 3; ++a) {
-    const pixel_lanes::Sorted axis(s.axes[a]);
-    rows *= static_cast<double>(axis.phases) * static_cast<double>(axis.beyond + std::min<int64_t>(s.output[a], a == 1 ? 8 : 768));
-  }
-  if ((s.axes[2].kernel_size - 1) * s.axes[2].dilation / s.axes[2].stride > 1024) return "the kernel reaches too far";
-  constexpr double kMostFloats = 1 << 18;
-  return rows < kMostFloats ? nullptr : "the rows under one kernel do not fit the cache";
+  const pixel_lanes::Sorted h(s.axes[1]), w(s.axes[2]);
+  if (w.beyond > pixel_lanes::kMostBeyond) return "the kernel reaches too far";
+  // A plan's sizes might overflow where not even its phases fit; these in double.
+  const double phases = static_cast<double>(s.axes[0].kernel_size * h.phases) * static_cast<double>(w.phases);
+  const bool fits = phases * static_cast<double>(h.beyond + 1) < static_cast<double>(pixel_lanes::kMostFloats);
+  return fits && plan_of(s).source_floats <= pixel_lanes::kMostFloats ? nullptr : "the rows under one kernel do not fit the cache";
 }
 
 struct Sizes {

@@ -80,6 +80,21 @@ TEST_F(PixelLanes, WhatIsNotFiniteGoesWhereItBelongs) {
   EXPECT_LT(finite, static_cast<int64_t>(got.size()));
 }
 
+// Tall kernels over many small planes would sort 62 MB a thread.
+TEST_F(PixelLanes, RefusesWhatWouldNotFit) {
+  const auto refused = [](const char* text) { return kConvPixelLanesGradWeight.refuse(parse(text)); };
+  const char* const fit = "the rows under one kernel do not fit the cache";
+  EXPECT_STREQ(refused("n200 ic1 oc1 id8 kd8 pd4 ih1 kh60 dh16 ph472 iw16 kw1"), fit);
+  EXPECT_STREQ(refused("ic1 oc1 i20 k3 s900000 d900000 p900000"), fit);
+  EXPECT_STREQ(refused("ic1 oc1 iw4000 kw3 dw600"), "the kernel reaches too far");
+  EXPECT_STREQ(refused("ic1 oc1 iw40 kw2 dw2000000 pw2000000"), "the kernel reaches too far");
+  EXPECT_STREQ(refused("ic1 oc1 i30 k23"), "needs at most 512 taps");
+  for (const char* text : {"n1 ic3 oc64 i224 k7 s2 p3", "n4 ic8 oc8 id9 ih33 iw65 k5 s2 p2", "ic2 oc4 iw20000 kw7 dw100"}) {
+    ASSERT_EQ(refused(text), nullptr) << text;
+    EXPECT_LT(kConvPixelLanesGradWeight.workspace_bytes(parse(text), 1), size_t{2} << 20) << text;
+  }
+}
+
 // Behind the last row a wide kernel reads on, times zeros: what lies there is the task's own, not what another thread leaves.
 TEST_F(PixelLanes, WideKernelsReadTheirOwnRows) {
   const ConvShape s = parse("n1 ic1 oc1 iw300 kw61 pw30");
