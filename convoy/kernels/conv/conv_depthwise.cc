@@ -30,6 +30,7 @@ const char* refuse(const ConvShape& s) {
   if (!has_vectors()) return "needs vectors";
   if (!kGrouped && s.in_channels_per_group() != 1) return "needs one input channel per group";
   if (kGrouped && s.in_channels_per_group() == 1) return "needs more than one input channel per group";
+  // Beyond, conv_direct is faster.
   constexpr int64_t kMostSources = 1024, kMostResults = kDirection == Direction::kForward ? 64 : 1024;
   const auto [sources, results] = kDirection == Direction::kForward
                                       ? std::pair{s.in_channels_per_group(), s.out_channels_per_group()}
@@ -65,7 +66,7 @@ double seconds(const ConvShape& s, const Machine& m) {
     const double volume = g.d.kernel > 1 && narrow ? (2 * g.phase_columns() == kLanes ? 1.6 : 1.15) : 1;
     // Tap rows that no tile takes together go in turns, of which the processor foresees nothing: measured, a tile at a time.
     const bool in_turns = !g.strided() && (g.h.kernel == 4 || g.h.kernel == 6 || g.h.kernel > 7);
-    const auto tiles = static_cast<double>(g.d.output * g.h.output_classes() * shape::ceil_div(g.h.most_outputs(), kRows));
+    const auto tiles = static_cast<double>(depthwise::tiles_of_plane(g));
     return 1e-6 + m.with_eight_lanes(0.55 + 0.45 * classes) * volume *
                       (vectors * plane_cycles(g) + planes * (50 + (in_turns ? 80 * tiles : 0))) / 3e9 * 96e9 / m.flops_per_second;
   }
@@ -119,7 +120,7 @@ double seconds(const ConvShape& s, const Machine& m) {
   // Sums of several planes at a stride, measured on 110 layers.
   if (!lines && g.sources > 1 && g.phases() > 1) {
     const double vector = 0.45e-9 * adds + 8e-9 * m.with_eight_lanes(2) + 0.24e-9 * std::min(adds, static_cast<double>(g.sources));
-    const auto plane_tiles = static_cast<double>(g.h.output_classes() * shape::ceil_div(g.h.most_outputs(), kRows));
+    const auto plane_tiles = static_cast<double>(depthwise::tiles_of_plane(g) / g.d.output);
     // A tile of few rows has little to do for each source's row that it looks for.
     const double tile_rows = static_cast<double>(g.h.output) / plane_tiles;
     const double looks = 10e-9 * static_cast<double>(g.phases() * g.sources) * std::max(1 - tile_rows / kRows, 0.0);

@@ -198,9 +198,9 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Pl
       for (int i = 0; i < kK * kK; ++i) backwards[i] = weight[kK * kK - 1 - i];
       weight = backwards;
     }
-    [[maybe_unused]] Vector all[9];
+    [[maybe_unused]] Vector all[kK * kK];
     if constexpr (kStride == 1 && kK == 3 && !kFewRegisters)
-      Unroll<9>([&](auto i) CONVOY_UNROLLED { all[i] = hn::Set(d, weight[i]); });
+      Unroll<kK * kK>([&](auto i) CONVOY_UNROLLED { all[i] = hn::Set(d, weight[i]); });
     for (int64_t i_tile = 0; i_tile < k.count; ++i_tile) {
       const KernelTile& tile = k.tiles[i_tile];
       const int64_t first_row = tile.first_row;
@@ -216,7 +216,7 @@ HWY_NOINLINE void RunKernel(const KernelTiles& k, const Finish& finish, const Pl
           } else {
             SumStrip<DV, kK, kStride, kInner, true>(d, k, *strip, rows, in, weight, sums);
           }
-        } else if constexpr (kStride == 1 && kK == 3) {  // all weights stay in registers, and a row's columns go together
+        } else if constexpr (kStride == 1 && kK == 3) {  // all weights stay in registers
           const hn::Mask<DV> inside[kK] = {LanesOf(d, strip->inside[0]), LanesOf(d, strip->inside[1]),
                                            LanesOf(d, strip->inside[2])};
           // A column is a row behind the one before, so that a sum rarely waits for its last product.

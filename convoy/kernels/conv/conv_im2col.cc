@@ -604,11 +604,9 @@ double seconds(const ConvShape& s, const Machine& m) {
   // A tile of one vector waits for its own sums.
   const double pixels = kDirection == Direction::kGradInput ? static_cast<double>(s.input_positions()) / phases_with_taps(s)
                                                             : static_cast<double>(s.output_positions());
-  // Lines that lie as they are read cost less than the 60 % say.
-  const bool lines = s.taps() > 1 && s.axes[0].stride * s.axes[1].stride * s.axes[2].stride == 1;
-  const double efficiency = kDirection == Direction::kGradWeight ? (lines ? m.with_eight_lanes(0.6 / 0.92) * 0.92 : 0.6)
-                            : pixels <= 16                       ? 0.45
-                                                                 : 0.75;
+  // With sixteen lanes, lines that lie as they are read cost less than the 60 % say.
+  const bool lines = m.lanes == 16 && s.taps() > 1 && s.axes[0].stride * s.axes[1].stride * s.axes[2].stride == 1;
+  const double efficiency = kDirection == Direction::kGradWeight ? (lines ? 0.92 : 0.6) : pixels <= 16 ? 0.45 : 0.75;
   return 2e-6 + turns + flops / (efficiency * m.flops_per_second) +
          (gathered * (kDirection == Direction::kGradWeight ? (s.taps() == 1 && !whole ? 0.75e-9 : 0.25e-9)
                       : strided                            ? 1.8e-9

@@ -327,7 +327,7 @@ double seconds(const ConvShape& s, const Machine& m, Products products) {
   const double added = computed * (s.axes[2].stride == 1 ? 0.7e-9 : 1.0e-9) + runs * 4e-9 + values * 0.08e-9;
   // With sixteen lanes a product of few pixels takes as long as one of ten.
   const double few = m.lanes == 16 ? std::max(10.0 / static_cast<double>(s.output_positions()), 1.0) : 1;
-  const double slower = 1.15 * m.with_eight_lanes((s.input[0] == 1 ? 0.85 : 1.2) / 1.15);
+  const double slower = m.lanes == 8 ? (s.input[0] == 1 ? 0.85 : 1.2) : 1.15;
   return 2e-6 + slower * (few * product + added / m.threads);
 }
 
